@@ -1,0 +1,116 @@
+"""Axis order, stated once: arrays are z, y, x; spacing, origin, points and sizes are x, y, z in LPS millimetres."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from store.volumes import BoolZyx, Grid, VolumeZyx
+
+Box = tuple[slice, slice, slice]
+SAME_POSITION_VOXELS = 1e-3
+LARGEST_PLAIN_HU = 32767
+
+
+def grid_of(image: sitk.Image) -> Grid:
+    """The grid of an ITK image."""
+    x, y, z = image.GetSize()
+    sx, sy, sz = image.GetSpacing()
+    ox, oy, oz = image.GetOrigin()
+    return Grid((x, y, z), (sx, sy, sz), (ox, oy, oz), tuple(image.GetDirection()))
+
+
+def to_image(array: NDArray[np.generic], grid: Grid) -> sitk.Image:
+    """An ITK image of an array z, y, x on a grid; booleans become uint8."""
+    image = sitk.GetImageFromArray(array.astype(np.uint8) if array.dtype == np.bool_ else array)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm)
+    image.SetDirection(grid.direction)
+    return image
+
+
+def same_grid(one: Grid, other: Grid) -> bool:
+    """Whether two grids hold the same voxels: equal size, corners within a thousandth of a voxel."""
+    if one.size_xyz != other.size_xyz:
+        return False
+    allowed_mm = SAME_POSITION_VOXELS * min(one.spacing_mm)
+    return bool(np.abs(corners_mm(one) - corners_mm(other)).max() <= allowed_mm)
+
+
+def corners_mm(grid: Grid) -> NDArray[np.float64]:
+    """Centres of the eight corner voxels, shape (8, 3), x, y, z in millimetres."""
+    ends = [(0, n - 1) for n in grid.size_xyz]
+    index = np.array([(x, y, z) for x in ends[0] for y in ends[1] for z in ends[2]], dtype=np.float64)
+    return index_to_points_mm(index, grid)
+
+
+def index_to_points_mm(index_xyz: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Points in millimetres of continuous indices x, y, z, both shape (n, 3)."""
+    matrix = np.array(grid.direction).reshape(3, 3) * np.array(grid.spacing_mm)
+    return np.asarray(index_xyz, dtype=np.float64) @ matrix.T + np.array(grid.origin_mm)
+
+
+def points_to_index(points_mm: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Continuous indices x, y, z of points in millimetres, both shape (n, 3)."""
+    matrix = np.array(grid.direction).reshape(3, 3) * np.array(grid.spacing_mm)
+    return np.linalg.solve(matrix, (np.asarray(points_mm, dtype=np.float64) - np.array(grid.origin_mm)).T).T
+
+
+def resampled_grid(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
+    """The grid of the same extent at another spacing, centred as PyRadiomics does: origin + (new - old) / 2."""
+    old, new = np.array(grid.spacing_mm), np.array(spacing_mm)
+    size = np.maximum(1, np.ceil(np.array(grid.size_xyz) * old / new - 1e-9)).astype(int)
+    matrix = np.array(grid.direction).reshape(3, 3)
+    origin = np.array(grid.origin_mm) + matrix @ (0.5 * (new - old))
+    return Grid(
+        (int(size[0]), int(size[1]), int(size[2])),
+        (float(new[0]), float(new[1]), float(new[2])),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        grid.direction,
+    )
+
+
+def box_of(mask: BoolZyx, margin: tuple[int, int, int] = (0, 0, 0)) -> Box:
+    """The bounding box z, y, x of a non-empty mask grown by a margin in voxels, clipped to the array."""
+    if not mask.any():
+        raise ValueError("an empty mask has no bounding box")
+    ranges = []
+    for axis in range(3):
+        line = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        ranges.append(slice(max(0, int(line[0]) - margin[axis]), min(mask.shape[axis], int(line[-1]) + 1 + margin[axis])))
+    return (ranges[0], ranges[1], ranges[2])
+
+
+def cropped_grid(grid: Grid, box: Box) -> Grid:
+    """The grid of a box (z, y, x slices) cut from a grid."""
+    z, y, x = box
+    corner = index_to_points_mm(np.array([[x.start, y.start, z.start]], dtype=np.float64), grid)[0]
+    return Grid(
+        (x.stop - x.start, y.stop - y.start, z.stop - z.start),
+        grid.spacing_mm,
+        (float(corner[0]), float(corner[1]), float(corner[2])),
+        grid.direction,
+    )
+
+
+def resample_intensity(array: VolumeZyx, source: Grid, target: Grid, outside_hu: float) -> NDArray[np.float32]:
+    """A CT array on another grid by cubic B-spline, float32; points outside the source take `outside_hu`."""
+    image = to_image(array.astype(np.float32), source)
+    result = sitk.Resample(image, to_reference(target), sitk.Transform(), sitk.sitkBSpline, float(outside_hu), sitk.sitkFloat32)
+    return np.asarray(sitk.GetArrayFromImage(result), dtype=np.float32)
+
+
+def resample_mask(mask: BoolZyx, source: Grid, target: Grid) -> BoolZyx:
+    """A mask on another grid by nearest neighbour."""
+    result = sitk.Resample(to_image(mask, source), to_reference(target), sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    return np.asarray(sitk.GetArrayFromImage(result)).astype(np.bool_)
+
+
+def to_reference(grid: Grid) -> sitk.Image:
+    """A one-byte ITK image that only carries a grid."""
+    image = sitk.Image(list(grid.size_xyz), sitk.sitkUInt8)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm)
+    image.SetDirection(grid.direction)
+    return image

@@ -1,0 +1,1 @@
+"""Records, ledger, artifacts and snapshots: the only place with SQL."""

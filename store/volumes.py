@@ -1,0 +1,115 @@
+"""Images and masks as records: a grid, a CT series, a mask. Axis order is stated in `engine/geometry.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+VolumeZyx: TypeAlias = NDArray[np.int16] | NDArray[np.float32]
+BoolZyx: TypeAlias = NDArray[np.bool_]
+Triple: TypeAlias = tuple[float, float, float]
+
+IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+SMALLEST_HANDEDNESS_ERROR = 1e-3
+
+STRUCTURES = ("tumour", "lung_left", "lung_right", "anatomy")
+ORIGINS = ("automatic", "accepted", "corrected", "independent", "perturbed")
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where voxels lie: size, spacing and origin are x, y, z in LPS millimetres; direction is row-major 3x3 as in ITK."""
+
+    size_xyz: tuple[int, int, int]
+    spacing_mm: Triple
+    origin_mm: Triple
+    direction: tuple[float, ...] = IDENTITY_DIRECTION
+
+    def __post_init__(self) -> None:
+        if len(self.direction) != 9:
+            raise ValueError(f"direction needs nine cosines, got {len(self.direction)}")
+        if min(self.size_xyz) < 1 or min(self.spacing_mm) <= 0:
+            raise ValueError(f"grid needs positive size and spacing, got {self.size_xyz} and {self.spacing_mm}")
+        matrix = np.array(self.direction).reshape(3, 3)
+        if np.abs(matrix @ matrix.T - np.eye(3)).max() > SMALLEST_HANDEDNESS_ERROR:
+            raise ValueError(f"direction must be orthonormal, got {self.direction}")
+
+    @property
+    def shape_zyx(self) -> tuple[int, int, int]:
+        """Array shape z, y, x of a volume on this grid."""
+        x, y, z = self.size_xyz
+        return (z, y, x)
+
+    @property
+    def spacing_zyx_mm(self) -> Triple:
+        """Spacing in array order z, y, x, in millimetres."""
+        x, y, z = self.spacing_mm
+        return (z, y, x)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CtSeries:
+    """One CT image: intensities in HU, array z, y, x, int16 where the source holds whole numbers, else float32."""
+
+    intensity_hu: VolumeZyx
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if self.intensity_hu.shape != self.grid.shape_zyx:
+            raise ValueError(f"CT array {self.intensity_hu.shape} does not fill its grid {self.grid.shape_zyx}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """One structure on a grid: boolean array z, y, x, with who drew it (`origin`, `source`) and which lesion it is.
+
+    structure is one of STRUCTURES; origin one of ORIGINS; source names the reader, the model (first 12 of its sha256)
+    or the method (`threshold`); lesion is 0 for the index lesion, 1.. for others, 0 for lungs.
+    """
+
+    structure: str
+    origin: str
+    source: str
+    voxels: BoolZyx
+    grid: Grid
+    lesion: int = 0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.voxels.dtype != np.bool_:
+            raise TypeError(f"mask must be boolean, got {self.voxels.dtype}")
+        if self.voxels.shape != self.grid.shape_zyx:
+            raise ValueError(f"mask array {self.voxels.shape} does not fill its grid {self.grid.shape_zyx}")
+        if self.structure not in STRUCTURES:
+            raise ValueError(f"structure must be one of {STRUCTURES}, got {self.structure!r}")
+        if self.origin not in ORIGINS:
+            raise ValueError(f"origin must be one of {ORIGINS}, got {self.origin!r}")
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the mask in millilitres."""
+        return float(self.voxels.sum()) * self.grid.voxel_ml
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskSet:
+    """The masks of one case from one stage, in any number; at most one per (structure, source, lesion)."""
+
+    masks: tuple[Mask, ...]
+
+    def __post_init__(self) -> None:
+        names = [(m.structure, m.source, m.lesion) for m in self.masks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"a mask set holds each (structure, source, lesion) once, got {names}")
+
+    def find(self, structure: str, lesion: int = 0) -> Mask | None:
+        """The first mask of a structure and lesion, or None."""
+        return next((m for m in self.masks if m.structure == structure and m.lesion == lesion), None)
