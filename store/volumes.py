@@ -15,7 +15,7 @@ Triple: TypeAlias = tuple[float, float, float]
 IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 SMALLEST_HANDEDNESS_ERROR = 1e-3
 
-STRUCTURES = ("tumour", "lung_left", "lung_right", "anatomy")
+STRUCTURES = ("tumour", "lung_left", "lung_right", "anatomy", "intratumoural", "peritumoural", "whole_lung")
 ORIGINS = ("automatic", "accepted", "corrected", "independent", "perturbed")
 
 
@@ -113,3 +113,34 @@ class MaskSet:
     def find(self, structure: str, lesion: int = 0) -> Mask | None:
         """The first mask of a structure and lesion, or None."""
         return next((m for m in self.masks if m.structure == structure and m.lesion == lesion), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceMasks(MaskSet):
+    """What a study brought along: outlined tumours (index lesion 0) and outlined lungs, on the native grid."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AutomaticMasks(MaskSet):
+    """What was segmented: the tumour by the study's model, lungs by the model or by thresholding, native grid."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureMasks(MaskSet):
+    """The masks that stand downstream: at most the index tumour and two lungs, native grid."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoiMasks(MaskSet):
+    """The three ROIs on the feature grid (structure = ROI name); an ROI without voxels is present and empty."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerturbedMasks(MaskSet):
+    """Perturbed ROI masks on the feature grid: structure = ROI name, source = perturbation name."""
+
+
+class ArrayRecord:
+    """Base of frozen dataclasses stored as one npz: fields are arrays, tuples of strings, strings, numbers, or None."""
+
+    __slots__ = ()

@@ -1,0 +1,233 @@
+"""Every choice of a study: frozen, validated, read from study.toml, each field with unit, interval and source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PROTOCOL_FILE = "study.toml"
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A frozen part of the protocol: unknown fields are refused, not ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Study(Section):
+    name: str = Field("study", description="title shown on every page")
+    seed: int = Field(20250617, ge=0, description="the one seed all randomness comes from")
+    synthetic: bool = Field(False, description="true: every page says that the data are synthetic")
+    public_ids: bool = Field(False, description="true: case ids are shown as they are; false: pseudonyms (keyed hash)")
+    kind: Literal["images", "table"] = Field("images", description="images, or table: imported features only")
+    notice: str = Field("", description="one line shown on every page, such as a reduced demo setting")
+
+
+class Images(Section):
+    root: str = Field("", description="folder of DICOM / NIfTI, relative to study.toml or absolute; nothing is copied")
+    reference: tuple[str, ...] = Field((), description="ROI, segment or file stem of the reference tumour, first match per case")
+    lungs: str = Field(r"lung[-_ ]?(left|right|l|r)|lungs", description="pattern (case-insensitive) of outlined lungs")
+    reference_origin: Literal["independent", "accepted", "corrected"] = Field("independent", description="how imported references were drawn")
+
+
+class Clinical(Section):
+    files: tuple[str, ...] = Field((), description="clinical CSV files, joined on the id column of each")
+    id: tuple[str, ...] = Field((), description="id column of each file, in the same order")
+    time_zero: Literal["surgery", "start of radiotherapy", "scan", "diagnosis"] = Field("surgery", description="day 0 of every day count")
+
+
+class Outcome(Section):
+    kind: Literal["columns", "time", "binary", "none"] = Field("none", description="columns of recurrence/death/contact; or one time + event; or a 0/1 column")
+    recurrence_days: str = Field("", description="column: days to recurrence, empty if none")
+    death_days: str = Field("", description="column: days to death, empty if alive")
+    cause: str = Field("", description="column: cause of death (cancer, other, unknown)")
+    last_imaging_days: str = Field("", description="column: days to last imaging")
+    last_contact_days: str = Field("", description="column: days to last contact")
+    time: str = Field("", description="kind = time: column of days")
+    event: str = Field("", description="kind = time or binary: column of the event")
+    event_value: str = Field("1", description="value of the event column that means event; kind = binary: any other non-empty value is no event")
+    endpoint: str = Field("any-cause disease-free survival", description="name of the endpoint on every page")
+    horizon_days: int = Field(730, gt=0, le=36500, description="days; two years")
+
+
+class CovariateColumn(Section):
+    column: str
+    kind: Literal["number", "category", "stage"] = "category"
+    unit: str = ""
+    when_known: Literal["preoperative", "at surgery", "postoperative"] = "preoperative"
+    tnm_edition: str = ""
+    tnm_prefix: Literal["", "c", "p"] = ""
+
+
+class Covariates(Section):
+    columns: tuple[CovariateColumn, ...] = Field((), description="the explicit list of clinical predictors")
+    moment_of_prediction: Literal["preoperative", "at surgery", "postoperative"] = Field("preoperative", description="columns known later are refused as predictors")
+
+
+class ImportedFeatures(Section):
+    file: str = Field("", description="table study: CSV of extracted features, one row a patient or long with a rater column")
+    id: str = Field("", description="its patient column")
+    rater: str = Field("", description="its repeated-measures column (rater or scan), empty for one row a patient")
+    columns: tuple[str, ...] = Field((), description="feature columns; what is left out is listed by new")
+
+
+class Acquire(Section):
+    max_spacing_gap_share: float = Field(0.01, gt=0, le=0.1, description="of slice spacing; larger gaps between slices refuse the series")
+    min_slices: int = Field(10, ge=2, description="fewer CT slices refuse the series")
+    max_voxels: int = Field(1_000_000_000, ge=1000, description="more voxels than this refuse the image before it is read")
+
+
+class Segment(Section):
+    model: str = Field("", description="name or sha256 of a registered tumour + lung model; empty: no automatic tumour segmentation")
+    tile_step_share: float = Field(0.5, gt=0, le=1, description="of the patch, between sliding windows")
+    lungs_fallback: bool = Field(True, description="without outlined lungs and model: thresholding + morphology, flagged")
+
+
+class Masks(Section):
+    feature_mask_order: tuple[Literal["adjudicated", "reviewed", "reference", "automatic"], ...] = Field(
+        ("adjudicated", "reviewed", "reference", "automatic"), description="the first that exists stands for a structure downstream"
+    )
+
+
+class FeatureGrid(Section):
+    spacing_mm: float = Field(1.0, ge=0.5, le=5, description="isotropic feature grid, mm; B-spline CT, nearest mask")
+    lowest_hu: int = Field(-1000, description="HU, clipping of the CT before features")
+    highest_hu: int = Field(400, description="HU")
+
+
+class Rois(Section):
+    ring_mm: float = Field(6.0, ge=1, le=30, description="width of the peritumoural ring outside the tumour, mm (Diagnostics 2022;12:1313)")
+    lung_excludes_tumour: bool = Field(True, description="whole lung without tumour and ring")
+    ring_flag_share: Share = Field(0.30, description="flag when less than this share of the ring is left after clipping to lung")
+    smallest_voxels: int = Field(27, ge=1, description="fewer voxels on the feature grid: too_small")
+
+
+class Agreement(Section):
+    tolerance_mm: float = Field(2.0, gt=0, le=10, description="surface DSC tolerance, mm (Nikolov definition)")
+    contact_mm: float = Field(3.0, gt=0, le=10, description="chest-wall contact: distance to the pleura, mm")
+    equivalence_margin: float = Field(0.05, gt=0, le=0.5, description="DSC; no batch effect = 90 % CI within this margin")
+
+
+class Features(Section):
+    recipe: Literal["paper-1967"] = Field("paper-1967", description="named recipe; names and count are asserted")
+    bin_width_hu: float = Field(25.0, gt=0, le=200, description="HU")
+
+
+class Perturb(Section):
+    preset: Literal["quick", "none"] = Field("quick", description="quick: 2 each of rotation, translation, noise, contour + volume +-10 %")
+    cases: int = Field(10, ge=0, description="random subset of cases to perturb; 0: all")
+    rois: tuple[Literal["intratumoural", "peritumoural", "whole_lung"], ...] = Field(("intratumoural", "peritumoural"), description="ROIs to perturb")
+    rotation_degrees: float = Field(5.0, gt=0, le=45, description="largest rotation about z, degrees")
+    translation_voxels: float = Field(0.75, gt=0, le=2, description="largest sub-voxel shift, feature-grid voxels")
+    volume_percent: float = Field(10.0, gt=0, le=50, description="growth and shrinkage, % of volume")
+    unchanged_dsc: Share = Field(0.99, description="a mask with a higher DSC to the base mask is not tested")
+
+
+class Reproducibility(Section):
+    threshold: Share = Field(0.75, description="lower 95 % bound of the ICC that a feature must reach to survive")
+    poor: Share = Field(0.5, description="class bounds on the lower 95 % bound (Koo and Li)")
+    good: Share = Field(0.75, description="from here good")
+    excellent: Share = Field(0.9, description="from here excellent")
+    disagreement: Share = Field(0.2, description="flag when rank or trimmed ICC differ by more")
+
+
+class SelectionProtocol(Section):
+    resamples: int = Field(500, ge=2, le=5000, description="bootstraps, stratified by outcome")
+    trees: int = Field(500, ge=10, le=5000, description="trees of each forest")
+    mrmr_features: int = Field(50, ge=2, le=500, description="K of mRMR FCQ")
+    most_kept: int = Field(10, ge=1, le=50, description="RFE keeps max(1, min(this, events // 10 - clinical parameters))")
+    fewest_events: int = Field(10, ge=5, description="under this many events or non-events the analysis is declined")
+    icc_filter: bool = Field(True, description="inside each bootstrap, keep reproducible features only")
+    degenerate_share: Share = Field(0.10, description="drop a feature degenerate in more of the training cases")
+
+
+class Plan(Section):
+    locked_at: str = Field("", description="UTC time of locking, written by lock-plan; empty: exploratory")
+    protocol_sha256: str = Field("", description="hash of the locked choices")
+    locked_by: str = Field("", description="role that locked")
+    derived_from: str = Field("", description="a study whose figures a feature list was read off; its patients are then refused")
+
+
+class Protocol(Section):
+    """The whole protocol of a study; one section of study.toml per field."""
+
+    study: Study = Study()
+    images: Images = Images()
+    clinical: Clinical = Clinical()
+    outcome: Outcome = Outcome()
+    covariates: Covariates = Covariates()
+    features_table: ImportedFeatures = ImportedFeatures()
+    acquire: Acquire = Acquire()
+    segment: Segment = Segment()
+    masks: Masks = Masks()
+    grid: FeatureGrid = FeatureGrid()
+    rois: Rois = Rois()
+    agreement: Agreement = Agreement()
+    features: Features = Features()
+    perturb: Perturb = Perturb()
+    reproducibility: Reproducibility = Reproducibility()
+    selection: SelectionProtocol = SelectionProtocol()
+    plan: Plan = Plan()
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no blanks: the same value gives the same text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(value: object) -> str:
+    """sha256 (hex) of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def protocol_sha256(protocol: Protocol) -> str:
+    """Hash of every choice of a protocol."""
+    return digest(protocol.model_dump(mode="json"))
+
+
+def read_protocol(directory: Path) -> Protocol:
+    """The protocol of a study folder; ValueError names the field, the law and the value where study.toml breaks one."""
+    path = directory / PROTOCOL_FILE
+    if not path.exists():
+        raise ValueError(f"no {PROTOCOL_FILE} in this folder; make one with `python -m engine new`")
+    try:
+        return Protocol.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{PROTOCOL_FILE} is not valid TOML: {error}") from error
+
+
+def write_protocol(directory: Path, protocol: Protocol) -> Path:
+    """Write study.toml with every default in full and each field explained; returns its path."""
+    path = directory / PROTOCOL_FILE
+    path.write_text(protocol_text(protocol), encoding="utf-8")
+    return path
+
+
+def protocol_text(protocol: Protocol) -> str:
+    """study.toml of a protocol: every field with its value and a comment of its meaning."""
+    blocks = ["# Cohortscope study protocol. Every choice is here; a change recomputes only what depends on it.\n"]
+    for name in Protocol.model_fields:
+        section: Section = getattr(protocol, name)
+        lines = [f"[{name}]"]
+        for field, info in type(section).model_fields.items():
+            if info.description:
+                lines.append(f"# {info.description}")
+            lines.append(f"{field} = {_toml(getattr(section, field))}")
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value) + " }"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)

@@ -1,0 +1,625 @@
+"""The typed records of a study: one record type is one table of the snapshot.
+
+Per-case records carry no case_id: they are stored under a key that knows only content, and the publisher adds
+run_id and case_id. Records of cohort stages name the case where they speak of one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.volumes import ORIGINS
+
+ROIS = ("intratumoural", "peritumoural", "whole_lung")
+STATUSES = ("ok", "degenerate", "too_small", "empty", "no_lungs", "not_finite")
+BASE_MASK = "none"
+
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort(Generic[R]):
+    """The records of one type of every case that has them, in the order of case ids."""
+
+    rows: tuple[tuple[str, R], ...]
+
+    def __iter__(self) -> Iterator[tuple[str, R]]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resamples(Generic[R]):
+    """The records of one type of every resample, in order."""
+
+    rows: tuple[tuple[int, R], ...]
+
+    def __iter__(self) -> Iterator[tuple[int, R]]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class DeclinedError(Exception):
+    """An analysis that must not be done on these data (too few events, no outcome): the runner records the reason."""
+
+
+class RefusedError(ValueError):
+    """An input that must not get in; carries code, file role, message and remedy, never a patient identifier."""
+
+    def __init__(self, code: str, file: str, message: str, remedy: str) -> None:
+        super().__init__(f"{code}: {file}: {message} {remedy}")
+        self.code, self.file, self.message, self.remedy = code, file, message, remedy
+
+
+def _check_share(name: str, value: float | None) -> None:
+    if value is not None and not (math.isnan(value) or -1e-12 <= value <= 1 + 1e-12):
+        raise ValueError(f"{name} must lie in 0..1, got {value}")
+
+
+def _check_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
+
+
+# --- acquire ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """How the index series was made; unknown is a category, never a guess."""
+
+    source_format: str  # dicom | nifti | nrrd
+    manufacturer: str
+    model: str
+    convolution_kernel: str
+    kernel_group: str  # sharp | soft | unknown
+    contrast: str  # yes | no | unknown
+    contrast_evidence: str
+    slice_thickness_mm: float | None
+    kvp: float | None
+    spacing_x_mm: float
+    spacing_y_mm: float
+    spacing_z_mm: float
+    size_x: int
+    size_y: int
+    size_z: int
+    scan_days: int | None  # days from time zero; None when no date is known
+    series_choice: str  # why this is the index series
+    series_alternatives: int
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something the gate accepted but says aloud."""
+
+    stage: str
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A case the gate did not let in: file role, field, law and remedy, never a patient identifier."""
+
+    case_id: str
+    code: str
+    file: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """One outlined or found lesion of a patient; lesion 0 is the index lesion, only it is fed to features."""
+
+    lesion: int
+    name: str
+    role: str  # index | satellite | node | other
+    origin: str
+    source: str
+    volume_ml: float
+    centroid_x_mm: float
+    centroid_y_mm: float
+    centroid_z_mm: float
+    rule: str  # named | click | largest
+
+    def __post_init__(self) -> None:
+        _check_one_of("origin", self.origin, ORIGINS)
+        _check_one_of("role", self.role, ("index", "satellite", "node", "other"))
+
+
+@dataclass(frozen=True, slots=True)
+class MaskVersion:
+    """What a stored mask is: who drew it, how much it holds."""
+
+    structure: str
+    origin: str
+    source: str
+    lesion: int
+    version: int
+    voxels: int
+    volume_ml: float
+    components: int
+    touches_border: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Covariate:
+    """One value of the clinical table, with the moment at which it is known."""
+
+    case_id: str
+    name: str
+    kind: str  # number | category | stage
+    unit: str
+    when_known: str  # preoperative | at surgery | postoperative
+    number: float | None
+    category: str | None
+    tnm_edition: str = ""
+    tnm_prefix: str = ""  # c | p | "" when it is not a stage
+
+    def __post_init__(self) -> None:
+        _check_one_of("when_known", self.when_known, ("preoperative", "at surgery", "postoperative"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened to a patient, in days from time zero, and the two-year label with its reason.
+
+    dfs_label is None where it is undetermined (censored before the horizon); that is never "no event".
+    """
+
+    case_id: str
+    time_zero: str  # surgery | start of radiotherapy | scan | diagnosis
+    recurrence_days: int | None
+    death_days: int | None
+    cause: str  # cancer | other | unknown | none
+    last_imaging_days: int | None
+    last_contact_days: int | None
+    dfs_days: int | None
+    dfs_event: bool | None
+    composite_only: bool
+    dfs_label: bool | None
+    label_reason: str
+
+
+# --- segment, review -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """One automatic segmentation: seconds by step, what ran it, how sure it was."""
+
+    model_sha256: str
+    device: str
+    seconds_read: float
+    seconds_resample: float
+    seconds_network: float
+    seconds_export: float
+    tumour_found: bool
+    mean_entropy: float | None  # nats, over the predicted tumour
+    lungs_method: str  # outlined | model | threshold | none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """The encoder's features pooled over one ROI (mean, sd, max per channel), a feature set of its own."""
+
+    roi: str
+    stage: int
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMask:
+    """Which mask stands for a structure downstream, the first that exists of feature_mask_order."""
+
+    structure: str
+    mask_source: str  # adjudicated | reviewed | reference | automatic | none
+    origin: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A reader's judgement of one automatic mask; append-only, from the ledger."""
+
+    case_id: str
+    structure: str
+    reader: str
+    judgement: str  # none | minor | major | missed
+    reason: str
+    comment: str
+    active_seconds: float
+    signed_at: str  # UTC, ISO 8601
+    mask_key: str
+
+    def __post_init__(self) -> None:
+        _check_one_of("judgement", self.judgement, ("none", "minor", "major", "missed"))
+
+
+# --- measure ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoiMask:
+    """One region on the feature grid: what it holds, what was cut away, which mask it stands on."""
+
+    roi: str
+    status: str
+    mask_source: str
+    width_mm: float | None
+    voxels: int
+    volume_ml: float
+    share_left: float | None  # of the ring before clipping to lung
+    clipped: bool
+    lungs_method: str
+    clipped_hu_share: float  # share of voxels whose HU was clipped
+    native_voxels: int  # voxels of the feature mask at native spacing, before precedence
+
+    def __post_init__(self) -> None:
+        _check_one_of("roi", self.roi, ROIS)
+        _check_one_of("status", self.status, STATUSES)
+        _check_share("share_left", self.share_left)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Agreement of two masks of one structure; dsc and surface_dsc are 0 where the prediction is empty."""
+
+    structure: str
+    from_source: str  # the reference
+    to_source: str
+    comparison: str  # agreement (independent reference) | edit_distance
+    dsc: float
+    surface_dsc: float
+    tolerance_mm: float
+    surface_dsc_1mm: float
+    surface_dsc_3mm: float
+    hd95_mm: float | None
+    mean_surface_distance_mm: float | None
+    volume_error_ml: float
+    centroid_distance_mm: float | None
+    missed: bool
+    missed_kind: str  # found | empty | wrong_place
+    extra_components: int
+
+    def __post_init__(self) -> None:
+        _check_share("dsc", self.dsc)
+        _check_share("surface_dsc", self.surface_dsc)
+
+
+@dataclass(frozen=True, slots=True)
+class Morphology:
+    """Shape of one ROI by IBSI names."""
+
+    roi: str
+    mask_source: str
+    volume_ml: float
+    surface_mm2: float
+    sphericity: float
+    maximum_3d_diameter_mm: float
+    surface_to_volume_per_mm: float
+    elongation: float
+    slices: int
+    small: bool  # under 10 mm or 5 slices: read the shape with care
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the tumour lies and what it touches; contact is never called invasion."""
+
+    mask_source: str
+    side: str  # left | right | unknown
+    third: str  # upper | middle | lower | unknown
+    lobe: str
+    distance_to_pleura_mm: float | None
+    contact_mm2: float | None
+    contact_share: float | None
+    costal_contact_mm2: float | None
+    mediastinal_contact_mm2: float | None
+    diaphragmatic_contact_mm2: float | None
+    contact_1mm: bool | None
+    contact_3mm: bool | None
+    contact_5mm: bool | None
+    chest_wall_contact: bool | None  # costal contact at 3 mm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureVector:
+    """All features of one mask in the frozen order of a feature set; NaN (stored as NULL) where the status says so."""
+
+    roi: str
+    perturbation: str  # BASE_MASK for the base mask
+    feature_set: str  # sha256 of the ordered names
+    values: NDArray[np.float64]
+    statuses: NDArray[np.uint8]  # index into STATUSES
+
+    def __post_init__(self) -> None:
+        if len(self.values) != len(self.statuses):
+            raise ValueError(f"{len(self.values)} values but {len(self.statuses)} statuses")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerturbedFeatureVector(FeatureVector):
+    """The features of one perturbed mask or image; shown in the same table as the base masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureName:
+    """One place of a feature set's frozen order."""
+
+    feature_set: str
+    place: int
+    image_type: str
+    feature_class: str
+    feature: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerturbedMask:
+    """One perturbation as drawn and as achieved."""
+
+    roi: str
+    perturbation: str
+    family: str  # random | fixed | resampling
+    method: str  # rotation | translation | noise | contour | volume | ...
+    parameters: str  # JSON of what was drawn
+    dsc: float | None
+    volume_change_percent: float | None
+    tested: bool  # False: the mask hardly changed (DSC > 0.99)
+    noise_sd_hu: float = 0.0  # sd of noise to add to the CT before features, 0: none
+    noise_seed: int = 0
+
+
+# --- analyse ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """One test of what makes segmentation harder; p and q are None in exploratory analyses."""
+
+    outcome: str  # dsc | surface_dsc | missed
+    variable: str
+    test: str
+    subset: str  # all | detected
+    n: int
+    effect_name: str
+    effect: float | None
+    effect_lo: float | None
+    effect_hi: float | None
+    p: float | None
+    q: float | None
+    verdict: str  # "" | equivalent | different | inconclusive
+    groups: str  # JSON: level -> [n, median]
+
+
+@dataclass(frozen=True, slots=True)
+class IccEstimate:
+    """Reproducibility of one feature in one family of perturbations; class on the lower 95 % bound."""
+
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    family: str
+    n: int
+    k: int
+    icc11: float | None
+    icc11_lo: float | None
+    icc11_hi: float | None
+    icc21: float | None
+    icc21_lo: float | None
+    icc21_hi: float | None
+    icc31: float | None
+    icc31_lo: float | None
+    icc31_hi: float | None
+    icc_rank: float | None
+    icc_trimmed: float | None  # without the 5 % most extreme patients
+    disagreement: bool
+    icc_class: str  # poor | moderate | good | excellent | constant | not_tested
+    survives: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One feature that a bootstrap's mRMR took, with its rank there and whether RF-RFE kept it."""
+
+    resample: int
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    mrmr_rank: int
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionFrequency:
+    """How often a feature was kept, its correlation with tumour volume beside."""
+
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    mrmr_count: int
+    kept_count: int
+    resamples: int
+    volume_correlation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """Nogueira stability of the kept sets with its 95 % interval."""
+
+    step: str  # mrmr | rfe
+    stability: float
+    se: float
+    lo: float
+    hi: float
+    resamples: int
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Mean out-of-bag probability of an event by the horizon, one row a patient and model."""
+
+    case_id: str
+    model: str
+    probability: float
+    resamples: int
+    label: bool | None
+    weight: float  # inverse probability of censoring, 0 where undetermined
+    risk_group: str  # low | high | "" : chosen inside the resamples
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Out-of-bag AUC of one model in one resample."""
+
+    model: str
+    resample: int
+    auc: float
+    features: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One arm of the comparison over all resamples; the interval is a spread over resamples, not a CI."""
+
+    model: str
+    auc: float
+    auc_lo: float
+    auc_hi: float
+    brier: float
+    calibration_intercept: float | None
+    calibration_slope: float | None
+    n: int
+    events: int
+    effective_n: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models on the same resamples and patients; `sentence` is all that may be said."""
+
+    base: str
+    extended: str
+    difference: float
+    spread_lo: float
+    spread_hi: float
+    sentence: str
+    delong_difference: float | None  # as in the paper: on out-of-bag means, determined patients only
+    delong_lo: float | None
+    delong_hi: float | None
+    delong_z: float | None
+    delong_p: float | None
+    n: int
+    events: int
+    resamples: int
+    exploratory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RocPoint:
+    """One point of a model's weighted ROC curve on mean out-of-bag predictions."""
+
+    model: str
+    false_positive_share: float
+    true_positive_share: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Predicted against observed risk in one group of patients."""
+
+    model: str
+    predicted: float
+    observed: float
+    observed_lo: float
+    observed_hi: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivalPoint:
+    """Kaplan-Meier estimate of one group at one time, with the number at risk."""
+
+    grouping: str  # all | stage | clinical risk | combined risk
+    level: str
+    days: float
+    survival: float
+    lo: float
+    hi: float
+    at_risk: int
+    events: int
+    censored: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoxTerm:
+    """One term of the clinical Cox model with the proportional-hazards test of modern R."""
+
+    term: str
+    hazard_ratio: float
+    lo: float
+    hi: float
+    p: float | None
+    ph_p: float | None
+    n: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """One box of the inclusion flow; parent is the label of the box above, empty at the top."""
+
+    flow: str  # inclusion | outcome
+    place: int
+    label: str
+    parent: str
+    n: int
+    events: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """An analysis that was not done, with its reason: an honest result, not a failure."""
+
+    analysis: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisPlan:
+    """What was declared before outcomes were used; derived_from names a study whose figures a list was read off."""
+
+    protocol_sha256: str
+    locked_at: str
+    locked_by: str
+    endpoint: str
+    derived_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A stage that gave up on a case (or on the cohort: case_id is empty) after its attempts."""
+
+    stage: str
+    case_id: str
+    reason: str
+    attempts: int
