@@ -1,0 +1,421 @@
+"""The ledger: runs, tasks with leases, artifacts, verdicts and audit in SQLite; the small mutable truth of a study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from store.artifacts import StoredFile
+from store.layout import StudyFolder
+from store.records import Refusal, Verdict
+
+LEDGER_VERSION = 1
+BUSY_MS = 30_000
+FINISHED = ("done", "failed", "declined", "refused")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (
+  run_id TEXT PRIMARY KEY, place INTEGER NOT NULL, started_at TEXT NOT NULL, finished_at TEXT, state TEXT NOT NULL,
+  protocol_sha256 TEXT NOT NULL, protocol_json TEXT NOT NULL, until_stage TEXT NOT NULL, seed INTEGER NOT NULL,
+  code_version TEXT NOT NULL, packages_json TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
+  pid_start TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS task (
+  key TEXT PRIMARY KEY, stage TEXT NOT NULL, unit TEXT NOT NULL, run_id TEXT NOT NULL, state TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, computed INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
+  lease_host TEXT NOT NULL DEFAULT '', lease_pid INTEGER NOT NULL DEFAULT 0, lease_start TEXT NOT NULL DEFAULT '',
+  lease_at REAL NOT NULL DEFAULT 0, seconds REAL, peak_mb REAL, finished_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS placement (
+  run_id TEXT NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL, key TEXT NOT NULL,
+  PRIMARY KEY (run_id, stage, unit)) STRICT;
+CREATE INDEX IF NOT EXISTS placement_key ON placement (key);
+CREATE TABLE IF NOT EXISTS skipped (
+  run_id TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (run_id, stage)) STRICT;
+CREATE TABLE IF NOT EXISTS artifact (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, record_type TEXT NOT NULL,
+  suffix TEXT NOT NULL, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, created_at TEXT NOT NULL,
+  UNIQUE (kind, key)) STRICT;
+CREATE TABLE IF NOT EXISTS incident (
+  at TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS refusal (
+  run_id TEXT NOT NULL, case_id TEXT NOT NULL, code TEXT NOT NULL, file TEXT NOT NULL, message TEXT NOT NULL,
+  remedy TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS verdict (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL, structure TEXT NOT NULL, reader TEXT NOT NULL,
+  judgement TEXT NOT NULL, reason TEXT NOT NULL, comment TEXT NOT NULL, active_seconds REAL NOT NULL,
+  signed_at TEXT NOT NULL, mask_key TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS audit (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+  detail TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS verdict_stays BEFORE UPDATE ON verdict BEGIN
+  SELECT RAISE(ABORT, 'verdicts are append-only'); END;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as recorded."""
+
+    run_id: str
+    started_at: str
+    finished_at: str | None
+    state: str  # running | finished | cancelled | interrupted
+    protocol_sha256: str
+    protocol_json: str
+    until_stage: str
+    seed: int
+    pid: int
+    pid_start: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One task as recorded."""
+
+    key: str
+    stage: str
+    unit: str
+    run_id: str
+    state: str
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRow:
+    """One recorded artifact."""
+
+    seq: int
+    kind: str
+    key: str
+    record_type: str
+    suffix: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """How far one stage of the latest run is; remaining_seconds is None until something finished."""
+
+    stage: str
+    done: int
+    failed: int
+    total: int
+    seconds: float
+    remaining_seconds: float | None
+    note: str = ""
+
+
+def now() -> str:
+    """The present moment in UTC, ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def process_start(pid: int) -> str:
+    """When a process of this host started, as the kernel counts; empty when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def is_alive(pid: int, start: str) -> bool:
+    """Whether the very process that wrote down pid and start time still runs on this host."""
+    return bool(start) and process_start(pid) == start
+
+
+class Ledger:
+    """A connection to one study's ledger; open one per thread, close it when done."""
+
+    def __init__(self, folder: StudyFolder) -> None:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(folder.ledger, timeout=BUSY_MS / 1000, isolation_level=None)
+        self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] < LEDGER_VERSION:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={LEDGER_VERSION}; COMMIT;")
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One immediate transaction: all of it or nothing."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Rows of one query of this package."""
+        return list(self._connection.execute(sql, parameters).fetchall())
+
+    # --- runs ---
+
+    def start_run(self, run: RunRow, code_version: str, packages_json: str) -> None:
+        """Record a new run; runs still called running by a dead runner become interrupted."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE run SET state='interrupted', finished_at=? WHERE state='running'", (now(),))
+            place = connection.execute("SELECT coalesce(max(place),0)+1 FROM run").fetchone()[0]
+            connection.execute(
+                "INSERT INTO run VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (run.run_id, place, run.started_at, None, run.state, run.protocol_sha256, run.protocol_json)
+                + (run.until_stage, run.seed, code_version, packages_json, run.host, run.pid, run.pid_start),
+            )
+
+    def finish_run(self, run_id: str, state: str) -> None:
+        """Record how a run ended."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE run SET state=?, finished_at=? WHERE run_id=?", (state, now(), run_id))
+
+    def latest_run(self) -> RunRow | None:
+        """The newest run, or None."""
+        found = self.rows(
+            "SELECT run_id, started_at, finished_at, state, protocol_sha256, protocol_json, until_stage, seed, pid,"
+            " pid_start, host FROM run ORDER BY place DESC LIMIT 1"
+        )
+        return RunRow(*found[0]) if found else None  # type: ignore[arg-type]
+
+    def record_refusals(self, run_id: str, refusals: Sequence[Refusal]) -> None:
+        """Record the cases that discovery did not let in."""
+        with self.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO refusal VALUES (?,?,?,?,?,?)",
+                [(run_id, r.case_id, r.code, r.file, r.message, r.remedy) for r in refusals],
+            )
+
+    def record_skipped(self, run_id: str, stage: str, reason: str) -> None:
+        """Record that a stage was not done in a run, with the reason."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO skipped VALUES (?,?,?)", (run_id, stage, reason))
+
+    # --- tasks ---
+
+    def place_tasks(self, run_id: str, stage: str, units: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+        """Place (unit, key) pairs in a run and enqueue what has no result yet; returns the keys still to compute."""
+        with self.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO placement VALUES (?,?,?,?)", [(run_id, stage, u, k) for u, k in units]
+            )
+            connection.executemany(
+                "INSERT INTO task (key, stage, unit, run_id, state) VALUES (?,?,?,?,'pending') ON CONFLICT(key)"
+                " DO UPDATE SET run_id=excluded.run_id, unit=excluded.unit,"
+                " attempts=CASE state WHEN 'failed' THEN 0 ELSE attempts END,"
+                " state=CASE state WHEN 'failed' THEN 'pending' ELSE state END",
+                [(k, stage, u, run_id) for u, k in units],
+            )
+            found = connection.execute(
+                "SELECT DISTINCT t.key FROM placement p JOIN task t USING (key) WHERE p.run_id=? AND p.stage=? AND"
+                " t.state IN ('pending','running') ORDER BY p.rowid",
+                (run_id, stage),
+            ).fetchall()
+        return tuple(str(row[0]) for row in found)
+
+    def task(self, key: str) -> TaskRow:
+        """One task; KeyError when there is none."""
+        found = self.rows("SELECT key, stage, unit, run_id, state, attempts, reason FROM task WHERE key=?", (key,))
+        if not found:
+            raise KeyError(f"no task with key {key[:12]}")
+        return TaskRow(*found[0])  # type: ignore[arg-type]
+
+    def claim(self, key: str) -> bool:
+        """Take the lease of a pending task for this process; False when it is finished or someone alive holds it."""
+        pid = os.getpid()
+        with self.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE task SET state='running', attempts=attempts+1, lease_host=?, lease_pid=?, lease_start=?,"
+                " lease_at=? WHERE key=? AND state='pending'",
+                (socket.gethostname(), pid, process_start(pid), time.time(), key),
+            ).rowcount
+        return changed == 1
+
+    def finish_task(self, key: str, files: Sequence[StoredFile], seconds: float, peak_mb: float) -> None:
+        """Record a task's artifacts and its end in one transaction; a differing second result is an incident."""
+        with self.transaction() as connection:
+            for file in files:
+                self._record_artifact(connection, key, file)
+            connection.execute(
+                "UPDATE task SET state='done', computed=computed+1, seconds=?, peak_mb=?, reason='', finished_at=?"
+                " WHERE key=?",
+                (seconds, peak_mb, now(), key),
+            )
+
+    @staticmethod
+    def _record_artifact(connection: sqlite3.Connection, key: str, file: StoredFile) -> None:
+        known = connection.execute("SELECT sha256 FROM artifact WHERE kind=? AND key=?", (file.kind, key)).fetchone()
+        if known is None:
+            connection.execute(
+                "INSERT INTO artifact (kind, key, record_type, suffix, sha256, bytes, created_at)"
+                " VALUES (?,?,?,?,?,?,?)",
+                (file.kind, key, file.record_type, file.suffix, file.sha256, file.bytes, now()),
+            )
+        elif known[0] != file.sha256:
+            connection.execute(
+                "INSERT INTO incident VALUES (?,?,?,?)", (now(), file.kind, key, "a second result differs; replaced")
+            )
+            connection.execute(
+                "UPDATE artifact SET sha256=?, bytes=? WHERE kind=? AND key=?",
+                (file.sha256, file.bytes, file.kind, key),
+            )
+
+    def end_task(self, key: str, state: str, reason: str) -> None:
+        """Record that a task ended without a result: failed, declined or refused; or pending again."""
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE task SET state=?, reason=?, finished_at=? WHERE key=?", (state, reason, now(), key)
+            )
+
+    def return_leases_of(self, pid: int) -> tuple[str, ...]:
+        """Make the running tasks of a dead process of this host pending again; returns their keys."""
+        with self.transaction() as connection:
+            found = connection.execute(
+                "SELECT key FROM task WHERE state='running' AND lease_host=? AND lease_pid=?",
+                (socket.gethostname(), pid),
+            ).fetchall()
+            connection.executemany("UPDATE task SET state='pending' WHERE key=?", found)
+        return tuple(str(row[0]) for row in found)
+
+    def leases(self) -> tuple[tuple[str, str, int, str], ...]:
+        """All leases: key, host, pid, start of the process."""
+        found = self.rows("SELECT key, lease_host, lease_pid, lease_start FROM task WHERE state='running'")
+        return tuple((str(a), str(b), int(str(c)), str(d)) for a, b, c, d in found)
+
+    # --- placements and artifacts ---
+
+    def placed(self, run_id: str, stage: str) -> tuple[tuple[str, str, str], ...]:
+        """(unit, key, state) of every task of a stage in a run, ordered by unit."""
+        found = self.rows(
+            "SELECT p.unit, p.key, t.state FROM placement p JOIN task t USING (key) WHERE p.run_id=? AND p.stage=?"
+            " ORDER BY p.unit",
+            (run_id, stage),
+        )
+        return tuple((str(a), str(b), str(c)) for a, b, c in found)
+
+    def artifacts_after(self, seq: int) -> tuple[ArtifactRow, ...]:
+        """Artifacts recorded after a sequence number, in order."""
+        found = self.rows(
+            "SELECT seq, kind, key, record_type, suffix, sha256 FROM artifact WHERE seq>? ORDER BY seq", (seq,)
+        )
+        return tuple(ArtifactRow(*row) for row in found)  # type: ignore[arg-type]
+
+    def forget_artifacts(self, keys: Sequence[str]) -> None:
+        """Drop the records of damaged results so that the next run computes them again."""
+        with self.transaction() as connection:
+            connection.executemany("DELETE FROM artifact WHERE key=?", [(k,) for k in keys])
+            connection.executemany("UPDATE task SET state='pending', attempts=0 WHERE key=?", [(k,) for k in keys])
+
+    # --- verdicts and audit ---
+
+    def record_verdict(self, verdict: Verdict, actor: str) -> None:
+        """Store a signed verdict and its audit line in one transaction."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO verdict (case_id, structure, reader, judgement, reason, comment, active_seconds,"
+                " signed_at, mask_key) VALUES (?,?,?,?,?,?,?,?,?)",
+                (verdict.case_id, verdict.structure, verdict.reader, verdict.judgement, verdict.reason)
+                + (verdict.comment, verdict.active_seconds, verdict.signed_at, verdict.mask_key),
+            )
+            self._append_audit(
+                connection, actor, "verdict", f"{verdict.case_id} {verdict.structure} {verdict.judgement}"
+            )
+
+    def verdicts(self, case_id: str | None = None) -> tuple[Verdict, ...]:
+        """Signed verdicts in order of signing, of one case or of all."""
+        columns = "case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key"
+        where = "" if case_id is None else " WHERE case_id=?"
+        found = self.rows(f"SELECT {columns} FROM verdict{where} ORDER BY seq", () if case_id is None else (case_id,))
+        return tuple(Verdict(*row) for row in found)  # type: ignore[arg-type]
+
+    def audit(self, actor: str, action: str, detail: str) -> None:
+        """Append one line to the chained audit."""
+        with self.transaction() as connection:
+            self._append_audit(connection, actor, action, detail)
+
+    @staticmethod
+    def _append_audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+        last = connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        previous, at = (last[0] if last else ""), now()
+        text = json.dumps([previous, at, actor, action, detail], separators=(",", ":"))
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail, previous, hash) VALUES (?,?,?,?,?,?)",
+            (at, actor, action, detail, previous, hashlib.sha256(text.encode()).hexdigest()),
+        )
+
+    def audit_is_whole(self) -> bool:
+        """Whether every audit line hashes to what it says and follows the one before."""
+        previous = ""
+        for at, actor, action, detail, before, digest in self.rows(
+            "SELECT at, actor, action, detail, previous, hash FROM audit ORDER BY seq"
+        ):
+            text = json.dumps([previous, at, actor, action, detail], separators=(",", ":"))
+            if before != previous or hashlib.sha256(text.encode()).hexdigest() != digest:
+                return False
+            previous = str(digest)
+        return True
+
+    # --- progress ---
+
+    def progress(self, run_id: str) -> tuple[StageProgress, ...]:
+        """Done, failed, total, seconds and remaining seconds of every stage placed in a run, in order of placing."""
+        found = self.rows(
+            "SELECT p.stage, sum(t.state IN ('done','declined')), sum(t.state IN ('failed','refused')), count(*),"
+            " coalesce(sum(CASE WHEN t.run_id=p.run_id THEN t.seconds END),0), avg(t.seconds),"
+            " max(CASE WHEN t.state='declined' THEN t.reason ELSE '' END)"
+            " FROM placement p JOIN task t USING (key) WHERE p.run_id=? GROUP BY p.stage ORDER BY min(p.rowid)",
+            (run_id,),
+        )
+        return tuple(_progress(row) for row in found)
+
+
+def _progress(row: tuple[object, ...]) -> StageProgress:
+    stage, done, failed, total, seconds, mean, note = row
+    left = int(str(total)) - int(str(done)) - int(str(failed))
+    cores = len(os.sched_getaffinity(0))
+    remaining = None if mean is None else float(str(mean)) * left / min(cores, max(1, left))
+    return StageProgress(
+        str(stage), int(str(done)), int(str(failed)), int(str(total)), float(str(seconds)), remaining, str(note)
+    )
+
+
+def read_progress(study: Path) -> tuple[StageProgress, ...]:
+    """Progress of the latest run of a study, empty when there is none."""
+    folder = StudyFolder(study)
+    if not folder.ledger.exists():
+        return ()
+    with Ledger(folder) as ledger:
+        run = ledger.latest_run()
+        return () if run is None else ledger.progress(run.run_id)
+
+
+def running(study: Path) -> bool:
+    """Whether a run of this study is alive on this host."""
+    folder = StudyFolder(study)
+    if not folder.ledger.exists():
+        return False
+    with Ledger(folder) as ledger:
+        run = ledger.latest_run()
+    return run is not None and run.state == "running" and is_alive(run.pid, run.pid_start)

@@ -1,0 +1,249 @@
+"""The publisher: takes recorded artifacts into work.duckdb and publishes read-only generations for the pages.
+
+One process at a time (flock); it alone opens work.duckdb, and never while the file is read by anything else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store.artifacts import sha256_of_file
+from store.layout import StudyFolder
+from store.ledger import ArtifactRow, Ledger, now
+from store.schema import SNAPSHOT_VERSION, create_statements, table_of
+
+KEPT_GENERATIONS = 3
+INGEST_BATCH = 2000
+PUBLISHER_THREADS = 2
+
+LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
+    "run": (
+        "SELECT run_id, place, started_at, finished_at, state, protocol_sha256, protocol_json, until_stage, seed,"
+        " code_version, packages_json, host FROM run",
+        (
+            *((n, pa.string()) for n in ("run_id",)),
+            ("place", pa.int64()),
+            *((n, pa.string()) for n in ("started_at", "finished_at", "state", "protocol_sha256", "protocol_json")),
+            ("until_stage", pa.string()),
+            ("seed", pa.int64()),
+            *((n, pa.string()) for n in ("code_version", "packages_json", "host")),
+        ),
+    ),
+    "placement": (
+        "SELECT run_id, stage, unit, key, unit<>'' AND unit NOT LIKE '#%' FROM placement",
+        (*((n, pa.string()) for n in ("run_id", "stage", "unit", "key")), ("by_case", pa.bool_())),
+    ),
+    "task": (
+        "SELECT p.run_id, p.stage, p.unit, CASE WHEN p.unit LIKE '#%' THEN '' ELSE p.unit END, t.state, t.seconds,"
+        " t.peak_mb, t.attempts, t.computed, t.reason FROM placement p JOIN task t USING (key)",
+        (
+            *((n, pa.string()) for n in ("run_id", "stage", "unit", "case_id", "state")),
+            ("seconds", pa.float64()),
+            ("peak_mb", pa.float64()),
+            ("attempts", pa.int64()),
+            ("computed", pa.int64()),
+            ("reason", pa.string()),
+        ),
+    ),
+    "failure": (
+        "SELECT p.run_id, p.stage, CASE WHEN p.unit LIKE '#%' THEN '' ELSE p.unit END, t.reason, t.attempts"
+        " FROM placement p JOIN task t USING (key) WHERE t.state='failed'",
+        (*((n, pa.string()) for n in ("run_id", "stage", "case_id", "reason")), ("attempts", pa.int64())),
+    ),
+    "declined": (
+        "SELECT DISTINCT p.run_id, p.stage, t.reason FROM placement p JOIN task t USING (key)"
+        " WHERE t.state='declined' UNION SELECT run_id, stage, reason FROM skipped",
+        tuple((n, pa.string()) for n in ("run_id", "analysis", "reason")),
+    ),
+    "refusal": (
+        "SELECT run_id, case_id, code, file, message, remedy FROM refusal UNION SELECT p.run_id, p.unit,"
+        " json_extract(t.reason,'$.code'), json_extract(t.reason,'$.file'), json_extract(t.reason,'$.message'),"
+        " json_extract(t.reason,'$.remedy') FROM placement p JOIN task t USING (key) WHERE t.state='refused'",
+        tuple((n, pa.string()) for n in ("run_id", "case_id", "code", "file", "message", "remedy")),
+    ),
+    "verdict": (
+        "SELECT case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key FROM verdict",
+        (
+            *((n, pa.string()) for n in ("case_id", "structure", "reader", "judgement", "reason", "comment")),
+            ("active_seconds", pa.float64()),
+            ("signed_at", pa.string()),
+            ("mask_key", pa.string()),
+        ),
+    ),
+}
+
+
+class DamagedArtifactError(Exception):
+    """An artifact on disk is not what the ledger recorded; carries the keys so that they can be computed again."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        super().__init__(f"{len(keys)} artifact(s) do not match their recorded sha256 or are missing")
+        self.keys = keys
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One publication: the generation's file name and how many artifacts it took in."""
+
+    generation: str
+    ingested: int
+
+
+@contextmanager
+def publisher_lock(folder: StudyFolder) -> Iterator[None]:
+    """Hold the publisher's lock; waits for another publisher of the same study to end."""
+    folder.snapshots.mkdir(parents=True, exist_ok=True)
+    with folder.publisher_lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def publish(study: Path) -> Published:
+    """Ingest what is new and publish a new generation; DamagedArtifactError names what must be recomputed."""
+    folder = StudyFolder(study)
+    with publisher_lock(folder), Ledger(folder) as ledger:
+        ingested = _ingest_or_rebuild(folder, ledger)
+        generation = _next_generation(folder)
+        temporary = folder.snapshots / f"{generation}.tmp"
+        shutil.copyfile(folder.work_database, temporary)
+        _sync_file(temporary)
+        temporary.replace(folder.snapshots / generation)
+        _write_current(folder, generation)
+        _trim(folder)
+    return Published(generation, ingested)
+
+
+def rebuild(study: Path) -> Published:
+    """Make work.duckdb anew from ledger and artifacts, then publish."""
+    folder = StudyFolder(study)
+    with publisher_lock(folder):
+        _remove_work(folder)
+    return publish(study)
+
+
+def _ingest_or_rebuild(folder: StudyFolder, ledger: Ledger) -> int:
+    try:
+        return _ingest(folder, ledger)
+    except (duckdb.FatalException, duckdb.IOException, duckdb.SerializationException, duckdb.CatalogException):
+        _remove_work(folder)
+        return _ingest(folder, ledger)
+
+
+def _remove_work(folder: StudyFolder) -> None:
+    for path in (folder.work_database, folder.work_database.with_suffix(".duckdb.wal")):
+        path.unlink(missing_ok=True)
+
+
+def _ingest(folder: StudyFolder, ledger: Ledger) -> int:
+    connection = duckdb.connect(str(folder.work_database), config={"threads": PUBLISHER_THREADS})
+    try:
+        _replace_ledger_tables(connection, ledger)
+        _create(connection)
+        last = connection.execute("SELECT coalesce(max(seq), 0) FROM ingested").fetchall()[0][0]
+        rows = ledger.artifacts_after(int(last))
+        for start in range(0, len(rows), INGEST_BATCH):
+            _ingest_batch(connection, folder, rows[start : start + INGEST_BATCH])
+        _write_meta(connection, ledger)
+        connection.execute("CHECKPOINT").fetchall()
+    finally:
+        connection.close()
+    return len(rows)
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    for statement in create_statements():
+        connection.execute(statement).fetchall()
+
+
+def _ingest_batch(connection: duckdb.DuckDBPyConnection, folder: StudyFolder, rows: Sequence[ArtifactRow]) -> None:
+    damaged = tuple(row.key for row in rows if not _is_whole(folder, row))
+    if damaged:
+        raise DamagedArtifactError(damaged)
+    by_table: dict[str, list[pa.Table]] = {}
+    for row in rows:
+        if row.suffix == ".parquet":
+            table = pq.read_table(folder.artifact(row.kind, row.key, row.suffix))
+            keyed = table.add_column(0, "key", pa.array([row.key] * table.num_rows, pa.string()))
+            by_table.setdefault(table_of(row.record_type), []).append(keyed)
+    marks = pa.table({n: [getattr(r, n) for r in rows] for n in ("seq", "kind", "key", "sha256")})
+    connection.execute("BEGIN").fetchall()
+    for name, tables in by_table.items():
+        _insert(connection, f"r_{name}", pa.concat_tables(tables))
+    _insert(connection, "ingested", marks)
+    connection.execute("COMMIT").fetchall()
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    connection.register("incoming", table)
+    connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM incoming").fetchall()
+    connection.unregister("incoming")
+
+
+def _is_whole(folder: StudyFolder, row: ArtifactRow) -> bool:
+    path = folder.artifact(row.kind, row.key, row.suffix)
+    return path.exists() and sha256_of_file(path) == row.sha256
+
+
+def _replace_ledger_tables(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
+    for name, (sql, columns) in LEDGER_QUERIES.items():
+        rows = ledger.rows(sql)
+        cells = list(zip(*rows, strict=True)) or [()] * len(columns)
+        arrays = [pa.array(_typed(c, kind), kind) for c, (_, kind) in zip(cells, columns, strict=True)]
+        table = pa.Table.from_arrays(arrays, names=[n for n, _ in columns])
+        connection.register("incoming", table)
+        connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming").fetchall()
+        connection.unregister("incoming")
+
+
+def _typed(cells: Sequence[object], kind: pa.DataType) -> list[object]:
+    return [bool(c) for c in cells] if kind == pa.bool_() else list(cells)
+
+
+def _write_meta(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
+    run = ledger.latest_run()
+    facts = {"snapshot_version": str(SNAPSHOT_VERSION), "published_at": now()}
+    if run is not None:
+        protocol = json.loads(run.protocol_json)
+        study = protocol["study"]
+        facts |= {"study_name": study["name"], "synthetic": str(study["synthetic"]).lower(), "notice": study["notice"]}
+        facts |= {"seed": str(run.seed), "run_id": run.run_id, "protocol_sha256": run.protocol_sha256}
+    connection.execute("DELETE FROM meta").fetchall()
+    _insert(connection, "meta", pa.table({"k": list(facts), "v": list(facts.values())}))
+
+
+def _next_generation(folder: StudyFolder) -> str:
+    numbers = [int(path.stem.partition("-")[2]) for path in folder.snapshots.glob("gen-*.duckdb")]
+    return f"gen-{max(numbers, default=0) + 1:08d}.duckdb"
+
+
+def _write_current(folder: StudyFolder, generation: str) -> None:
+    temporary = folder.current.with_suffix(".tmp")
+    temporary.write_text(generation, encoding="ascii")
+    _sync_file(temporary)
+    temporary.replace(folder.current)
+
+
+def _trim(folder: StudyFolder) -> None:
+    for path in sorted(folder.snapshots.glob("gen-*.duckdb"))[:-KEPT_GENERATIONS]:
+        path.unlink(missing_ok=True)
+    for path in folder.snapshots.glob("gen-*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
