@@ -1,0 +1,62 @@
+"""Margins and parts of a mask in millimetres: growth, rings, largest components, clean boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from engine.geometry import Box, box_of
+from store.volumes import BoolZyx, Triple
+
+TOUCHING_26 = np.ones((3, 3, 3), dtype=bool)
+
+
+def grow_mm(mask: BoolZyx, spacing_zyx_mm: Triple, margin_mm: float) -> BoolZyx:
+    """A mask with all voxels whose centre lies within a margin (mm) of one of its voxel centres; empty stays empty."""
+    if margin_mm < 0:
+        raise ValueError(f"margin_mm must not be negative, got {margin_mm}")
+    grown = mask.copy()
+    if mask.any():
+        box = padded_box(mask, spacing_zyx_mm, margin_mm)
+        grown[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_zyx_mm) <= margin_mm
+    return grown
+
+
+def ring_mm(mask: BoolZyx, spacing_zyx_mm: Triple, width_mm: float) -> BoolZyx:
+    """The voxels outside a mask whose centre lies within a width (mm) of one of its voxel centres."""
+    return grow_mm(mask, spacing_zyx_mm, width_mm) & ~mask
+
+
+def padded_box(mask: BoolZyx, spacing_zyx_mm: Triple, margin_mm: float) -> Box:
+    """The box of a non-empty mask with a margin in mm on every side, clipped to the array."""
+    z, y, x = (int(np.ceil(margin_mm / step)) + 1 for step in spacing_zyx_mm)
+    return box_of(mask, (z, y, x))
+
+
+def signed_distance_mm(mask: BoolZyx, spacing_zyx_mm: Triple) -> NDArray[np.float64]:
+    """Distance (mm) to the mask's boundary, negative inside; the boundary lies half a voxel step between centres.
+
+    ValueError for a mask that is empty or fills its array, for then there is no boundary.
+    """
+    if not mask.any() or mask.all():
+        raise ValueError("a signed distance needs voxels both inside and outside the mask")
+    outside = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm)
+    inside = ndimage.distance_transform_edt(mask, sampling=spacing_zyx_mm)
+    half = 0.5 * min(spacing_zyx_mm)
+    return np.asarray(np.where(mask, half - inside, outside - half))
+
+
+def component_count(mask: BoolZyx) -> int:
+    """Number of 26-connected components."""
+    return int(ndimage.label(mask, structure=TOUCHING_26)[1])
+
+
+def largest_components(mask: BoolZyx, count: int = 1) -> BoolZyx:
+    """The `count` largest 26-connected components of a mask, fewer if there are fewer; empty stays empty."""
+    labels, found = ndimage.label(mask, structure=TOUCHING_26)
+    if found <= count:
+        return mask.copy()
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.isin(labels, np.argsort(sizes, kind="stable")[::-1][:count])
