@@ -1,0 +1,132 @@
+"""Intraclass correlation: the six forms of Shrout and Fleiss with exact confidence intervals, for many features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import fdtri
+
+from engine.statistics.checks import Floats
+
+CHUNK_FEATURES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """One form of the ICC per feature: estimate and confidence bounds, each of shape (features,)."""
+
+    estimate: Floats
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Icc:
+    """All six forms: (1,1), (2,1), (3,1) of one measurement and (1,k), (2,k), (3,k) of the mean of k."""
+
+    one_way: Coefficient
+    agreement: Coefficient
+    consistency: Coefficient
+    mean_one_way: Coefficient
+    mean_agreement: Coefficient
+    mean_consistency: Coefficient
+    subjects: int
+    raters: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeanSquares:
+    """Two-way analysis of variance per feature, each of shape (features,)."""
+
+    subjects: Floats
+    within: Floats
+    raters: Floats
+    error: Floats
+
+
+def icc(values: NDArray[np.float64], level: float = 0.95) -> Icc:
+    """Return the six intraclass correlations of every feature.
+
+    `values` has shape (subjects n, raters k, features p), n >= 2 and k >= 2. (1,1): one-way random; (2,1): two-way
+    random, absolute agreement; (3,1): two-way mixed, consistency; (.,k): of the mean of k ratings. Bounds are the exact
+    F intervals (Satterthwaite for agreement). Negative estimates are kept. A feature that is constant, or that holds a
+    value that is not finite, is NaN throughout. Source: Shrout and Fleiss 1979; McGraw and Wong 1996; R psych::ICC.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 3 or array.shape[0] < 2 or array.shape[1] < 2:
+        raise ValueError(f"values must be (subjects >= 2, raters >= 2, features), got shape {array.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    n, k, p = array.shape
+    parts = [_mean_squares(array[:, :, start : start + CHUNK_FEATURES]) for start in range(0, max(p, 1), CHUNK_FEATURES)]
+    squares = MeanSquares(
+        subjects=np.concatenate([part.subjects for part in parts]),
+        within=np.concatenate([part.within for part in parts]),
+        raters=np.concatenate([part.raters for part in parts]),
+        error=np.concatenate([part.error for part in parts]),
+    )
+    tail = 1 - (1 - level) / 2
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        one_way = _ratio_form(squares.subjects, squares.within, (n - 1, n * (k - 1)), k, tail)
+        consistency = _ratio_form(squares.subjects, squares.error, (n - 1, (n - 1) * (k - 1)), k, tail)
+        agreement = _agreement(squares, n, k, tail)
+        return Icc(
+            one_way=one_way,
+            agreement=agreement,
+            consistency=consistency,
+            mean_one_way=_of_mean(one_way, k),
+            mean_agreement=_of_mean(agreement, k),
+            mean_consistency=_of_mean(consistency, k),
+            subjects=n,
+            raters=k,
+        )
+
+
+def _mean_squares(values: Floats) -> MeanSquares:
+    """Mean squares by two-pass centring; NaN where the feature is constant or not finite."""
+    n, k, _ = values.shape
+    constant = (values == values[:1, :1]).all(axis=(0, 1)) | ~np.isfinite(values).all(axis=(0, 1))
+    with np.errstate(invalid="ignore"):
+        centred = values - values.mean(axis=(0, 1))
+        centred -= centred.mean(axis=(0, 1))
+        by_subject = centred.mean(axis=1)
+        by_rater = centred.mean(axis=0)
+        within = ((centred - by_subject[:, None]) ** 2).sum(axis=(0, 1)) / (n * (k - 1))
+        residual = centred - by_subject[:, None] - by_rater[None]
+        error = (residual**2).sum(axis=(0, 1)) / ((n - 1) * (k - 1))
+        subjects = k * (by_subject**2).sum(axis=0) / (n - 1)
+        raters = n * (by_rater**2).sum(axis=0) / (k - 1)
+    blank = np.where(constant, np.nan, 0.0)
+    return MeanSquares(subjects + blank, within + blank, raters + blank, error + blank)
+
+
+def _ratio_form(between: Floats, noise: Floats, degrees: tuple[int, int], k: int, tail: float) -> Coefficient:
+    """(between - noise) / (between + (k - 1) noise), with the noise moved by the two F quantiles for the bounds."""
+    up = noise * fdtri(degrees[0], degrees[1], tail)
+    down = noise / fdtri(degrees[1], degrees[0], tail)
+    forms = [(between - error) / (between + (k - 1) * error) for error in (noise, up, down)]
+    return Coefficient(*forms)
+
+
+def _agreement(squares: MeanSquares, n: int, k: int, tail: float) -> Coefficient:
+    """ICC(2,1); the degrees of freedom of the bounds by Satterthwaite."""
+    subjects, raters, error = squares.subjects, squares.raters, squares.error
+    estimate = (subjects - error) / (subjects + (k - 1) * error + k * (raters - error) / n)
+    base = n * (1 + (k - 1) * estimate) - k * estimate
+    numerator = (k - 1) * (n - 1) * (k * estimate * raters + base * error) ** 2
+    degrees = numerator / ((n - 1) * (k * estimate * raters) ** 2 + (base * error) ** 2)
+    above = fdtri(n - 1, degrees, tail)
+    below = fdtri(degrees, n - 1, tail)
+    rest = k * raters + (k * n - k - n) * error
+    lower = n * (subjects - above * error) / (above * rest + n * subjects)
+    upper = n * (below * subjects - error) / (rest + n * below * subjects)
+    perfect = (error == 0) & (raters == 0) & (subjects > 0)
+    return Coefficient(estimate, np.where(perfect, 1.0, lower), np.where(perfect, 1.0, upper))
+
+
+def _of_mean(single: Coefficient, k: int) -> Coefficient:
+    """Spearman-Brown: the reliability of the mean of k ratings."""
+    forms = [k * value / (1 + (k - 1) * value) for value in (single.estimate, single.lower, single.upper)]
+    return Coefficient(*forms)
