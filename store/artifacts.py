@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import SimpleITK as sitk
 
-from store.layout import StudyFolder
+from store.layout import StoredFile, StudyFolder
+from store.ledger import Ledger
 from store.volumes import ArrayRecord, BoolZyx, CtSeries, Grid, Mask, MaskSet
 
 T = TypeVar("T")
@@ -42,17 +43,6 @@ def sha256_of_file(path: Path) -> str:
         while block := file.read(READ_BLOCK):
             state.update(block)
     return state.hexdigest()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file that reached its final place: kind, what it holds, sha256 and size."""
-
-    kind: str
-    record_type: str
-    suffix: str
-    sha256: str
-    bytes: int
 
 
 def store_value(folder: StudyFolder, kind: str, key: str, record_type: type, value: object) -> StoredFile:
@@ -252,3 +242,29 @@ def arrow_to_records(table: pa.Table, record_type: type[T]) -> tuple[T, ...]:
         else:
             columns.append(column.to_pylist())
     return tuple(record_type(*row) for row in zip(*columns, strict=True))
+
+
+# --- one case's files ------------------------------------------------------------------------------------------------
+
+
+class Artifacts:
+    """The images and masks of a study's cases, found through the ledger."""
+
+    def __init__(self, study: Path) -> None:
+        self._folder = StudyFolder(study)
+
+    def load_ct(self, run_id: str, case_id: str) -> CtSeries:
+        """The CT of a case on its native grid; KeyError when the run has none."""
+        return typing.cast("CtSeries", read_value(self._file("acquire.ct", run_id, case_id, ".nii.gz"), CtSeries))
+
+    def load_masks(self, run_id: str, case_id: str, kind: str) -> MaskSet:
+        """The masks of one kind (acquire.references, segment.masks, review.masks, regions.masks); KeyError if none."""
+        return typing.cast("MaskSet", read_value(self._file(kind, run_id, case_id, ".npz"), MaskSet))
+
+    def _file(self, kind: str, run_id: str, case_id: str, suffix: str) -> Path:
+        stage = kind.partition(".")[0]
+        with Ledger(self._folder) as ledger:
+            found = {unit: key for unit, key, state in ledger.placed(run_id, stage) if state == "done"}
+        if case_id not in found:
+            raise KeyError(f"run {run_id} has no {kind} of case {case_id}")
+        return self._folder.artifact(kind, found[case_id], suffix)

@@ -65,3 +65,14 @@ class StudyFolder:
     def artifact(self, kind: str, key: str, suffix: str) -> Path:
         """The file of one artifact."""
         return self.artifacts / kind / key[:2] / f"{key}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that reached its final place: kind, what it holds, sha256 and size."""
+
+    kind: str
+    record_type: str
+    suffix: str
+    sha256: str
+    bytes: int

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from store.artifacts import StoredFile
-from store.layout import StudyFolder
+from store.layout import StoredFile, StudyFolder
 from store.records import Refusal, Verdict
 
 LEDGER_VERSION = 1

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from store.artifacts import sha256_of_file
 from store.layout import StudyFolder
 from store.ledger import ArtifactRow, Ledger, now
-from store.schema import SNAPSHOT_VERSION, create_statements, table_of
+from store.schema import create_statements, schema_fingerprint, table_of
 
 KEPT_GENERATIONS = 3
 INGEST_BATCH = 2000
@@ -73,7 +73,8 @@ LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
         tuple((n, pa.string()) for n in ("run_id", "case_id", "code", "file", "message", "remedy")),
     ),
     "verdict": (
-        "SELECT case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key FROM verdict",
+        "SELECT case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key"
+        " FROM verdict",
         (
             *((n, pa.string()) for n in ("case_id", "structure", "reader", "judgement", "reason", "comment")),
             ("active_seconds", pa.float64()),
@@ -133,11 +134,27 @@ def rebuild(study: Path) -> Published:
 
 
 def _ingest_or_rebuild(folder: StudyFolder, ledger: Ledger) -> int:
+    if _schema_of(folder) not in ("", schema_fingerprint()):
+        _remove_work(folder)
     try:
         return _ingest(folder, ledger)
     except (duckdb.FatalException, duckdb.IOException, duckdb.SerializationException, duckdb.CatalogException):
         _remove_work(folder)
         return _ingest(folder, ledger)
+
+
+def _schema_of(folder: StudyFolder) -> str:
+    if not folder.work_database.exists():
+        return ""
+    try:
+        connection = duckdb.connect(str(folder.work_database))
+        try:
+            found = connection.execute("SELECT v FROM meta WHERE k='schema'").fetchall()
+        finally:
+            connection.close()
+    except duckdb.Error:
+        return "unreadable"
+    return str(found[0][0]) if found else ""
 
 
 def _remove_work(folder: StudyFolder) -> None:
@@ -212,7 +229,7 @@ def _typed(cells: Sequence[object], kind: pa.DataType) -> list[object]:
 
 def _write_meta(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
     run = ledger.latest_run()
-    facts = {"snapshot_version": str(SNAPSHOT_VERSION), "published_at": now()}
+    facts = {"schema": schema_fingerprint(), "published_at": now()}
     if run is not None:
         protocol = json.loads(run.protocol_json)
         study = protocol["study"]

@@ -433,6 +433,25 @@ class IccEstimate:
     survives: bool
 
 
+MODELS = ("clinical", "clinical_volume", "combined", "radiomic", "volume", "shuffled")
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionSize:
+    """What the selection starts from: patients, events, parameters and how many features the rule lets it keep."""
+
+    patients: int
+    events: int
+    free: int
+    undetermined: int
+    clinical_parameters: int
+    features: int  # columns of the design table
+    tested_features: int  # columns with a perturbed or repeated measurement
+    mrmr_features: int
+    kept: int  # max(1, min(most_kept, events // 10 - clinical parameters))
+    icc_filter: str  # "" = on; else why it is off
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """One feature that a bootstrap's mRMR took, with its rank there and whether RF-RFE kept it."""
@@ -487,6 +506,17 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfBag:
+    """One prediction for a patient that the resample's training part did not hold."""
+
+    case_id: str
+    model: str
+    resample: int
+    probability: float
+    high_risk: bool  # above the median of the same model's training predictions
+
+
+@dataclass(frozen=True, slots=True)
 class Performance:
     """Out-of-bag AUC of one model in one resample."""
 
@@ -494,6 +524,9 @@ class Performance:
     resample: int
     auc: float
     features: int
+    candidates: int = 0  # features left for mRMR after the filters
+    icc_filtered: bool = False  # False: fewer than three perturbed patients in the training part, or no filter asked
+    train_sha256: str = ""  # of the training ids: every fit can be traced to its patients
 
 
 @dataclass(frozen=True, slots=True)

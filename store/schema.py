@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import re
 
@@ -11,7 +12,6 @@ import pyarrow as pa
 from store import records
 from store.artifacts import arrow_schema
 
-SNAPSHOT_VERSION = 1
 SHARED_TABLE = {"PerturbedFeatureVector": "feature_vector"}
 LEDGER_RECORDS = ("Verdict", "Refusal", "Failure", "Declined")
 
@@ -64,3 +64,8 @@ LEDGER_TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (k VARCHAR, v VARCHAR)",
     "CREATE TABLE IF NOT EXISTS ingested (seq BIGINT, kind VARCHAR, key VARCHAR, sha256 VARCHAR)",
 )
+
+
+def schema_fingerprint() -> str:
+    """sha256 of all DDL: a work database made by another schema is rebuilt, never migrated."""
+    return hashlib.sha256("\n".join(create_statements()).encode()).hexdigest()

@@ -21,7 +21,7 @@ ORIGINS = ("automatic", "accepted", "corrected", "independent", "perturbed")
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where voxels lie: size, spacing and origin are x, y, z in LPS millimetres; direction is row-major 3x3 as in ITK."""
+    """Where voxels lie: size, spacing, origin are x, y, z in LPS millimetres; direction is row-major 3x3 as in ITK."""
 
     size_xyz: tuple[int, int, int]
     spacing_mm: Triple

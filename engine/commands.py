@@ -1,0 +1,199 @@
+"""Commands of the command line; each only reads arguments, calls one function and says what came of it.
+
+Exit 0 done, 1 refused or could not finish, 2 usage. With --json one JSON object is all that stdout holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.acquire.check import check as check_study
+from engine.acquire.new import new_image_study, new_table_study
+from engine.phantom.demo import build_demo
+from engine.run.intake import record_imported_verdicts
+from engine.run.launch import cancel as cancel_run
+from engine.run.launch import launch
+from engine.run.runner import CancelledRunError, run
+from engine.segment.model import import_model, list_models
+from store.export import export_table, write_export
+from store.ledger import read_progress, running
+from store.publisher import rebuild
+from store.snapshot import NoSnapshotError
+from store.verification import verify
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+model_app = typer.Typer(no_args_is_help=True, help="Registered segmentation models, named by their sha256.")
+app.add_typer(model_app, name="model")
+
+Directory = Annotated[Path, typer.Argument(help="the study folder")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+def main() -> None:
+    """Run the command line; a broken law is one sentence on stderr and exit 1."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        app()
+    except (ValueError, RuntimeError, FileNotFoundError, NoSnapshotError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(1) from None
+    except CancelledRunError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(1) from None
+
+
+@app.command()
+def demo(
+    directory: Directory,
+    cases: Annotated[int, typer.Option(help="number of synthetic patients")] = 60,
+    seed: Annotated[int, typer.Option(help="the cohort is a function of this seed")] = 20250617,
+    start: Annotated[bool, typer.Option("--run/--no-run", help="run the study when it is built")] = False,
+) -> None:
+    """Make the synthetic cohort with planted truths, its study.toml and clinical.csv."""
+    if not (directory / "study.toml").exists():
+        build_demo(directory, cases, seed, _report_building)
+        record_imported_verdicts(directory)
+    if start:
+        run(directory)
+
+
+def _report_building(done: int, total: int) -> None:
+    if done % 10 == 0 or done == total:
+        logging.getLogger("cohortscope").info("%d of %d phantoms", done, total)
+
+
+@app.command()
+def new(
+    directory: Directory,
+    images: Annotated[Path | None, typer.Option(help="folder of DICOM or NIfTI images; nothing is copied")] = None,
+    reference: Annotated[list[str] | None, typer.Option(help="ROI, segment or file stem of the tumour")] = None,
+    lungs: Annotated[str, typer.Option(help="pattern of outlined lungs")] = "",
+    clinical: Annotated[list[Path] | None, typer.Option(help="clinical CSV, may be repeated")] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="CSV of features somebody extracted: a table-only study")
+    ] = None,
+) -> None:
+    """Start a study: study.toml with every default written out and explained."""
+    if (images is None) == (features is None):
+        raise typer.BadParameter("give either --images ROOT or --features CSV")
+    if images is not None:
+        new_image_study(directory, images, tuple(reference or ()), lungs, tuple(clinical or ()))
+    elif features is not None:
+        new_table_study(directory, features, tuple(clinical or ()))
+    typer.echo(f"wrote {directory / 'study.toml'}; read it, then `python -m engine check {directory}`")
+
+
+@app.command()
+def check(directory: Directory, as_json: AsJson = False) -> None:
+    """Run the gate on every case: accepted, refused with reason and remedy, flagged."""
+    result = check_study(directory)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(result)))
+    else:
+        _show_check(result)
+    if not result.accepted:
+        raise typer.Exit(1)
+
+
+def _show_check(result: object) -> None:
+    for line in check_lines(result):
+        typer.echo(line)
+
+
+@app.command("run")
+def run_command(
+    directory: Directory,
+    until: Annotated[str, typer.Option(help="last stage or phase: acquire, segment, measure, ...")] = "",
+    backend: Annotated[str, typer.Option(help="local: a process per core; inline: this process")] = "local",
+) -> None:
+    """Bring every stage up to date; recompute only what changed."""
+    result = run(directory, until, backend)
+    typer.echo(f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {result.skipped} declined")
+
+
+@app.command("start")
+def start_command(directory: Directory) -> None:
+    """Start a run that goes on when this terminal closes."""
+    launch(directory)
+
+
+@app.command()
+def status(directory: Directory, as_json: AsJson = False) -> None:
+    """How far the latest run is."""
+    stages = read_progress(directory)
+    if as_json:
+        rows = [
+            {"stage": s.stage, "done": s.done, "failed": s.failed, "total": s.total, "seconds": s.seconds}
+            for s in stages
+        ]
+        typer.echo(json.dumps({"running": running(directory), "stages": rows}))
+        return
+    for s in stages:
+        left = "" if not s.remaining_seconds else f", about {s.remaining_seconds:.0f} s left"
+        typer.echo(f"{s.stage:20s} {s.done:5d} done {s.failed:4d} failed of {s.total}{left} {s.note}")
+
+
+@app.command()
+def cancel(directory: Directory) -> None:
+    """Stop the run of a study; what is recorded stays."""
+    typer.echo("cancelled" if cancel_run(directory) else "no run is going on")
+
+
+@app.command("verify")
+def verify_command(directory: Directory, as_json: AsJson = False) -> None:
+    """Re-hash every artifact and compare ledger and disk."""
+    found = verify(directory)
+    if as_json:
+        typer.echo(json.dumps({**dataclasses.asdict(found), "clean": found.clean}))
+    else:
+        problems = [f"missing {m}" for m in found.missing] + [f"damaged {d}" for d in found.damaged]
+        problems += [f"not in the ledger: {o}" for o in found.orphans]
+        typer.echo("\n".join([f"{found.artifacts} artifacts", *problems, "clean" if found.clean else "NOT CLEAN"]))
+    if not found.clean:
+        raise typer.Exit(1)
+
+
+@app.command("rebuild")
+def rebuild_command(directory: Directory) -> None:
+    """Make the DuckDB snapshot anew from ledger and artifacts."""
+    typer.echo(f"published {rebuild(directory).generation}")
+
+
+@app.command()
+def export(
+    directory: Directory,
+    table: Annotated[str, typer.Argument(help="cases overlap morphology location features icc selection ...")],
+    to: Annotated[Path | None, typer.Option(help=".csv or .parquet file")] = None,
+    run_id: Annotated[str, typer.Option("--run", help="a run; default the latest finished")] = "",
+    columns: Annotated[bool, typer.Option("--columns", help="only list the table's columns")] = False,
+) -> None:
+    """Write one table of a run."""
+    found = export_table(directory, table, run_id)
+    if columns:
+        typer.echo("\n".join(found.column_names))
+    elif to is None:
+        raise typer.BadParameter("give --to FILE.csv or FILE.parquet")
+    else:
+        write_export(found, to)
+        typer.echo(f"{found.num_rows} rows to {to.name}")
+
+
+@model_app.command("list")
+def model_list() -> None:
+    """Registered models with their hashes."""
+    for model in list_models():
+        typer.echo(f"{model.sha256[:12]}  {model.name}")
+
+
+@model_app.command("import")
+def model_import(file: Annotated[Path, typer.Argument(help="a checkpoint")]) -> None:
+    """Load a checkpoint safely, keep its weights only, register it by sha256."""
+    model = import_model(file)
+    typer.echo(f"{model.sha256}  {model.name}")

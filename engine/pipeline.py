@@ -1,0 +1,72 @@
+"""The study on one screen: the stages in order. Nothing else decides order; each signature says what it reads."""
+
+from __future__ import annotations
+
+from engine.acquire.clinical import read_clinical
+from engine.acquire.feature_table import read_feature_table
+from engine.acquire.read import acquire
+from engine.analyse.association import associate
+from engine.analyse.candidates import candidates
+from engine.analyse.imported import tabulate_import
+from engine.analyse.prognosis import compare_models
+from engine.analyse.reproducibility import reproduce
+from engine.analyse.resample import resample
+from engine.analyse.selection import summarise_selection
+from engine.analyse.table import tabulate
+from engine.measure.agreement import measure_agreement
+from engine.measure.description import describe_tumour
+from engine.measure.extraction import extract_features, extract_perturbed, name_features
+from engine.measure.regions import delineate_regions
+from engine.perturb.perturbation import perturb_masks
+from engine.review.feature_masks import choose_feature_masks
+from engine.run.stage import PERTURBED_SUBSET, Stage
+from engine.segment.segmentation import segment
+
+IMAGE_STUDY: tuple[Stage, ...] = (
+    Stage("acquire", 1, "case", acquire),
+    Stage("clinical", 1, "cohort", read_clinical),
+    Stage("segment", 1, "case", segment),
+    Stage("review", 1, "case", choose_feature_masks),
+    Stage("agreement", 1, "case", measure_agreement),
+    Stage("description", 1, "case", describe_tumour),
+    Stage("association", 1, "cohort", associate),
+    Stage("regions", 1, "case", delineate_regions),
+    Stage("names", 1, "cohort", name_features),
+    Stage("features", 1, "case", extract_features),
+    Stage("perturb", 1, "case", perturb_masks, PERTURBED_SUBSET),
+    Stage("perturbed_features", 1, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("reproducibility", 1, "cohort", reproduce),
+    Stage("table", 1, "cohort", tabulate),
+    Stage("candidates", 1, "cohort", candidates),
+    Stage("resample", 1, "resample", resample),
+    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("prognosis", 1, "cohort", compare_models),
+)
+
+TABLE_STUDY: tuple[Stage, ...] = (
+    Stage("clinical", 1, "cohort", read_clinical),
+    Stage("imported", 1, "cohort", read_feature_table),
+    Stage("table", 1, "cohort", tabulate_import),
+    Stage("candidates", 1, "cohort", candidates),
+    Stage("resample", 1, "resample", resample),
+    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("prognosis", 1, "cohort", compare_models),
+)
+
+MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", "measure": "features"}
+
+
+def pipeline_of(kind: str) -> tuple[Stage, ...]:
+    """The stages of a study of images or of a table."""
+    return TABLE_STUDY if kind == "table" else IMAGE_STUDY
+
+
+def until(pipeline: tuple[Stage, ...], name: str) -> tuple[Stage, ...]:
+    """The stages up to and including a stage or a phase (acquire, segment, review, measure); ValueError if unknown."""
+    if not name:
+        return pipeline
+    last = MEASURE_ENDS.get(name, name)
+    names = [stage.name for stage in pipeline]
+    if last not in names:
+        raise ValueError(f"--until takes one of {sorted({*names, *MEASURE_ENDS})}, got {name!r}")
+    return pipeline[: names.index(last) + 1]

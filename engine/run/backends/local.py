@@ -1,0 +1,103 @@
+"""The local backend: a pool of processes on this machine that outlives stages and loses one task when one dies."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from engine.run.children import SPAWN, use_threads, work
+from engine.run.task import MOST_ATTEMPTS
+from store.layout import StudyFolder
+from store.ledger import Ledger
+
+BEAT_SECONDS = 0.5
+log = logging.getLogger("cohortscope.run")
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process of the pool, its pipe, and the key it works on (empty when idle)."""
+
+    process: BaseProcess
+    pipe: Connection
+    key: str = ""
+
+
+class LocalBackend:
+    """A pool of as many workers as this process may use cores."""
+
+    def __init__(self, study: Path, workers: int | None = None) -> None:
+        self._study = study
+        self._count = workers or len(os.sched_getaffinity(0))
+        use_threads(max(1, len(os.sched_getaffinity(0)) // self._count))
+        self._workers: list[Worker] = []
+
+    def execute(self, keys: Sequence[str], beat: Callable[[], None]) -> None:
+        """Compute every key; calls `beat` at least twice a second; returns when all are finished."""
+        waiting = deque(keys)
+        while waiting or any(w.key for w in self._workers):
+            self._hand_out(waiting)
+            ready = wait([w.pipe for w in self._workers] + [w.process.sentinel for w in self._workers], BEAT_SECONDS)
+            for worker in tuple(self._workers):
+                if worker.pipe in ready or worker.process.sentinel in ready:
+                    self._collect(worker, waiting)
+            beat()
+
+    def close(self) -> None:
+        """Kill every worker and return its lease."""
+        for worker in self._workers:
+            worker.process.kill()
+            worker.process.join()
+            worker.pipe.close()
+        with Ledger(StudyFolder(self._study)) as ledger:
+            for worker in self._workers:
+                ledger.return_leases_of(worker.process.pid or 0)
+        self._workers = []
+
+    def _hand_out(self, waiting: deque[str]) -> None:
+        while len(self._workers) < min(self._count, len(waiting)):
+            self._workers.append(self._start())
+        for worker in self._workers:
+            if waiting and not worker.key:
+                worker.key = waiting.popleft()
+                worker.pipe.send(worker.key)
+
+    def _start(self) -> Worker:
+        ours, theirs = SPAWN.Pipe()
+        process = SPAWN.Process(target=work, args=(str(self._study), os.getpid(), theirs))
+        process.start()
+        theirs.close()
+        return Worker(process, ours)
+
+    def _collect(self, worker: Worker, waiting: deque[str]) -> None:
+        try:
+            finished = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._bury(worker, waiting)
+            return
+        worker.key = ""
+        with Ledger(StudyFolder(self._study)) as ledger:
+            if ledger.task(finished).state == "pending":
+                waiting.append(finished)
+
+    def _bury(self, worker: Worker, waiting: deque[str]) -> None:
+        worker.process.join()
+        self._workers.remove(worker)
+        with Ledger(StudyFolder(self._study)) as ledger:
+            ledger.return_leases_of(worker.process.pid or 0)
+            if not worker.key:
+                return
+            task = ledger.task(worker.key)
+            log.warning("worker died in %s (attempt %d)", task.stage, task.attempts)
+            if task.state != "pending":
+                return
+            if task.attempts >= MOST_ATTEMPTS:
+                ledger.end_task(task.key, "failed", f"the worker process died {task.attempts} times on this task")
+            else:
+                waiting.append(task.key)

@@ -1,0 +1,61 @@
+"""Processes that die with their parent: the pool's workers and the publisher."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from engine.run.task import run_task
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.publisher import DamagedArtifactError, publish
+
+SPAWN = get_context("spawn")
+PR_SET_PDEATHSIG = 1
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+STOP = ""
+
+
+def use_threads(threads: int) -> None:
+    """Tell every numeric library of children started from now on how many threads it may use."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(threads)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies; leave at once when it is dead already."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def work(study: str, parent: int, pipe: Connection) -> None:
+    """Body of a worker: compute tasks by key until told to stop."""
+    die_with_parent(parent)
+    while (key := pipe.recv()) != STOP:
+        run_task(Path(study), key)
+        pipe.send(key)
+
+
+def publish_on_demand(study: str, parent: int, pipe: Connection) -> None:
+    """Body of the publisher: publish when asked; damaged artifacts are forgotten so that they are computed again."""
+    die_with_parent(parent)
+    while pipe.recv() != STOP:
+        try:
+            publish(Path(study))
+        except DamagedArtifactError as error:
+            with Ledger(StudyFolder(Path(study))) as ledger:
+                ledger.forget_artifacts(error.keys)
+        pipe.send("published")

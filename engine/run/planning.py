@@ -1,0 +1,118 @@
+"""Units and keys: which tasks a stage consists of in a run, and under which key each result is stored."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from engine.protocol import Protocol, canonical_json, digest
+from engine.run.sources import Sources, case_identity, table_identity
+from engine.run.stage import ALL_CASES, Input, Stage, inputs_of, producer_of
+from store.ledger import Ledger
+from store.records import Verdict
+from store.sources import CaseSource, ClinicalSource, ResampleNumber, Verdicts
+
+COHORT_UNIT = ""
+RESAMPLE_MARK = "#"
+
+
+class MissingInputError(Exception):
+    """A unit cannot be planned because an earlier stage gave no result for it; carries the reason in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that planning reads: the run, its pipeline and protocol, its sources, the model's hash."""
+
+    run_id: str
+    pipeline: tuple[Stage, ...]
+    protocol: Protocol
+    sources: Sources
+    model_sha256: str
+
+
+def resample_unit(number: int) -> str:
+    """The unit of one bootstrap."""
+    return f"{RESAMPLE_MARK}{number:05d}"
+
+
+def units_of(plan: Plan, stage: Stage, ledger: Ledger) -> tuple[str, ...]:
+    """The units of a stage: cases (all or the perturbed subset), the cohort, or resamples."""
+    if stage.unit == "cohort":
+        return (COHORT_UNIT,)
+    if stage.unit == "resample":
+        return tuple(resample_unit(b) for b in range(plan.protocol.selection.resamples))
+    cases = tuple(source.case_id for source in plan.sources.cases)
+    return cases if stage.cases == ALL_CASES else perturbed_subset(plan, cases, ledger)
+
+
+def perturbed_subset(plan: Plan, cases: tuple[str, ...], ledger: Ledger) -> tuple[str, ...]:
+    """The random subset of cases to perturb: by seed and content, not by case id; among cases with features."""
+    choices = plan.protocol.perturb
+    if choices.preset == "none":
+        return ()
+    with_features = {unit: key for unit, key, state in ledger.placed(plan.run_id, "features") if state == "done"}
+    order = {case: digest([plan.protocol.study.seed, with_features[case]]) for case in cases if case in with_features}
+    ranked = sorted(order, key=lambda case: (order[case], case))
+    return tuple(sorted(ranked[: choices.cases or None]))
+
+
+def task_key(plan: Plan, stage: Stage, unit: str, ledger: Ledger) -> str:
+    """The key of one task; MissingInputError says which earlier stage gave nothing."""
+    inputs, sections = [], {}
+    seeded = False
+    for wanted in inputs_of(stage):
+        if wanted.form == "section":
+            name = section_name(plan.protocol, wanted.record_type)
+            sections[name] = getattr(plan.protocol, name).model_dump(mode="json")
+        elif wanted.form == "generator":
+            seeded = True
+        else:
+            inputs.append([wanted.parameter, input_identity(plan, stage, unit, wanted, ledger)])
+    seed = plan.protocol.study.seed if seeded else None
+    parts = {"step": stage.name, "version": stage.version, "inputs": inputs, "protocol": sections, "seed": seed}
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def section_name(protocol: Protocol, section: type) -> str:
+    """The field of the protocol that holds a section type."""
+    return next(name for name in type(protocol).model_fields if type(getattr(protocol, name)) is section)
+
+
+def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: Ledger) -> object:
+    """What of one input enters the key: the keys of the tasks that made it, or the hashes of its files."""
+    if wanted.form == "source":
+        return _source_identity(plan, unit, wanted, ledger)
+    if wanted.form == "model":
+        return plan.model_sha256
+    producer = producer_of(plan.pipeline, stage, wanted.record_type)
+    if producer is None:
+        return None
+    placed = ledger.placed(plan.run_id, producer.stage.name)
+    done = {u: k for u, k, state in placed if state == "done"}
+    if wanted.form in ("cohort", "resamples"):
+        return sorted(done.items())
+    of_unit = unit if producer.stage.unit == "case" else COHORT_UNIT
+    if of_unit in done:
+        return done[of_unit]
+    if wanted.optional:
+        return None
+    raise MissingInputError(f"needs {producer.stage.name}, which gave no result")
+
+
+def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> object:
+    if wanted.record_type is CaseSource:
+        return case_identity(plan.sources.case(unit))
+    if wanted.record_type is ResampleNumber:
+        return int(unit.removeprefix(RESAMPLE_MARK))
+    if wanted.record_type is Verdicts:
+        return [_verdict_identity(v) for v in ledger.verdicts(unit)]
+    source = plan.sources.clinical if wanted.record_type is ClinicalSource else plan.sources.table
+    if source is None:
+        what = "a clinical table" if wanted.record_type is ClinicalSource else "a feature table"
+        raise MissingInputError(f"needs {what}, and the study names none")
+    return table_identity(source)
+
+
+def _verdict_identity(verdict: Verdict) -> list[str]:
+    return [verdict.structure, verdict.reader, verdict.judgement, verdict.mask_key]

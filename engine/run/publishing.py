@@ -1,0 +1,63 @@
+"""The publisher's process as the runner sees it: asked often, publishing seldom, always once at the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from engine.run.children import SPAWN, STOP, publish_on_demand
+
+SHORTEST_PAUSE_SECONDS = 5.0
+PAUSE_PER_PUBLISH = 20.0
+
+
+class PublisherProcess:
+    """One child that publishes snapshots; at most every max(5 s, 20 x the last publication)."""
+
+    def __init__(self, study: Path) -> None:
+        self._study = study
+        self._pipe, theirs = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=publish_on_demand, args=(str(study), os.getpid(), theirs))
+        self._process.start()
+        theirs.close()
+        self._asked_at: float | None = None
+        self._rest_until = 0.0
+
+    def beat(self) -> None:
+        """Ask for a publication when the last one is over and the pause has passed."""
+        self._collect()
+        if self._asked_at is None and time.monotonic() >= self._rest_until:
+            self._ask()
+
+    def finish(self) -> None:
+        """Publish everything recorded so far and end the process; RuntimeError when it died."""
+        self._wait()
+        self._ask()
+        self._wait()
+        self._pipe.send(STOP)
+        self._process.join()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.join()
+
+    def _ask(self) -> None:
+        self._pipe.send("publish")
+        self._asked_at = time.monotonic()
+
+    def _collect(self) -> None:
+        if self._asked_at is not None and self._pipe.poll():
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._asked_at is None:
+            return
+        try:
+            self._pipe.recv()
+        except EOFError as error:
+            raise RuntimeError("the publisher process died; results are safe, start the run again") from error
+        took = time.monotonic() - self._asked_at
+        self._rest_until = time.monotonic() + max(SHORTEST_PAUSE_SECONDS, PAUSE_PER_PUBLISH * took)
+        self._asked_at = None

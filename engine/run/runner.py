@@ -1,0 +1,202 @@
+"""The runner: brings every stage of a study up to date, stage by stage, and loses nothing when it is killed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Protocol as Interface
+
+from engine.pipeline import pipeline_of, until
+from engine.protocol import Protocol, protocol_sha256, read_protocol
+from engine.run.backends.inline import InlineBackend
+from engine.run.backends.local import LocalBackend
+from engine.run.intake import gather_sources
+from engine.run.planning import MissingInputError, Plan, task_key, units_of
+from engine.run.provenance import code_version, package_versions
+from engine.run.publishing import PublisherProcess
+from engine.run.stage import Stage, check_pipeline
+from engine.segment.model import find_model
+from store.layout import StudyFolder
+from store.ledger import Ledger, RunRow, is_alive, now, process_start
+from store.publisher import publish
+
+LEASE_WAIT_SECONDS = 10.0
+log = logging.getLogger("cohortscope.run")
+
+
+class CancelledRunError(BaseException):
+    """The run was asked to stop; no task may take it for a failure of its own."""
+
+
+class Beat(Interface):
+    """What a backend calls while it works."""
+
+    def __call__(self) -> None: ...
+
+
+class Backend(Interface):
+    """Where tasks are computed: execute returns when every key is finished, close leaves no process behind."""
+
+    def execute(self, keys: tuple[str, ...], beat: Beat) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+BACKENDS = {"inline": InlineBackend, "local": LocalBackend}
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended: its id and the number of failures, refusals and stages skipped."""
+
+    run_id: str
+    failures: int
+    refusals: int
+    skipped: int
+
+
+@contextmanager
+def run_lock(folder: StudyFolder) -> Iterator[None]:
+    """Hold the lock of the one runner; RuntimeError at once when another run of this study is alive."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with folder.run_lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError("a run of this study is going on; wait for it or `cancel` it first") from error
+        yield
+
+
+def run(study: Path, until_stage: str = "", backend: str = "local") -> RunResult:
+    """Bring the stages of a study up to date; recomputes only what changed; ValueError for a wrong protocol."""
+    study = study.resolve()
+    folder = StudyFolder(study)
+    protocol = read_protocol(study)
+    stages = until(pipeline_of(protocol.study.kind), until_stage)
+    check_pipeline(stages)
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {sorted(BACKENDS)}, got {backend!r}")
+    with run_lock(folder), _stop_on_signals():
+        _tidy(folder)
+        return _run(folder, protocol, stages, until_stage, backend)
+
+
+def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, name: str) -> RunResult:
+    run_id = f"run-{uuid.uuid4().hex[:12]}"
+    with Ledger(folder) as ledger:
+        ledger.start_run(_run_row(run_id, protocol, until_stage), code_version(), json.dumps(package_versions()))
+        worker_pool: Backend = BACKENDS[name](folder.root)
+        publisher = PublisherProcess(folder.root)
+        state = "interrupted"
+        try:
+            plan = _plan(folder, ledger, run_id, protocol, stages)
+            for stage in stages:
+                _run_stage(plan, stage, ledger, worker_pool, publisher)
+            state = "finished"
+        except CancelledRunError:
+            state = "cancelled"
+            raise
+        finally:
+            worker_pool.close()
+            ledger.finish_run(run_id, state)
+            if state == "finished":
+                publisher.finish()
+            else:
+                publisher.kill()
+                publish(folder.root)
+        return _result(ledger, run_id)
+
+
+def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, stages: tuple[Stage, ...]) -> Plan:
+    sources, refusals = gather_sources(folder.root, protocol)
+    ledger.record_refusals(run_id, refusals)
+    log.info("%d case(s) found, %d refused at the gate", len(sources.cases), len(refusals))
+    model = find_model(protocol.segment.model).sha256 if protocol.segment.model else ""
+    return Plan(run_id, stages, protocol, sources, model)
+
+
+def _run_stage(plan: Plan, stage: Stage, ledger: Ledger, backend: Backend, publisher: PublisherProcess) -> None:
+    units = []
+    for unit in units_of(plan, stage, ledger):
+        try:
+            units.append((unit, task_key(plan, stage, unit, ledger)))
+        except MissingInputError as error:
+            if stage.unit != "case":
+                ledger.record_skipped(plan.run_id, stage.name, str(error))
+                log.info("%s: declined, %s", stage.name, error)
+                return
+    keys = ledger.place_tasks(plan.run_id, stage.name, units)
+    log.info("%s: %d task(s), %d to compute", stage.name, len(units), len(keys))
+    started = time.monotonic()
+    backend.execute(keys, publisher.beat)
+    if keys:
+        states = [state for _, _, state in ledger.placed(plan.run_id, stage.name)]
+        summary = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
+        log.info("%s: %s in %.1f s", stage.name, summary, time.monotonic() - started)
+
+
+def _run_row(run_id: str, protocol: Protocol, until_stage: str) -> RunRow:
+    pid = os.getpid()
+    text = protocol.model_dump_json()
+    return RunRow(
+        run_id=run_id,
+        started_at=now(),
+        finished_at=None,
+        state="running",
+        protocol_sha256=protocol_sha256(protocol),
+        protocol_json=text,
+        until_stage=until_stage,
+        seed=protocol.study.seed,
+        pid=pid,
+        pid_start=process_start(pid),
+        host=socket.gethostname(),
+    )
+
+
+def _result(ledger: Ledger, run_id: str) -> RunResult:
+    states = ledger.rows("SELECT t.state FROM placement p JOIN task t USING (key) WHERE p.run_id=?", (run_id,))
+    counts = [str(row[0]) for row in states]
+    gate = ledger.rows("SELECT count(*) FROM refusal WHERE run_id=?", (run_id,))[0][0]
+    skipped = ledger.rows("SELECT count(*) FROM skipped WHERE run_id=?", (run_id,))[0][0]
+    return RunResult(run_id, counts.count("failed"), counts.count("refused") + int(str(gate)), int(str(skipped)))
+
+
+def _tidy(folder: StudyFolder) -> None:
+    """Return the leases of dead processes of this host and sweep what they left half written."""
+    host = socket.gethostname()
+    deadline = time.monotonic() + LEASE_WAIT_SECONDS
+    with Ledger(folder) as ledger:
+        while alive := [pid for _, where, pid, start in ledger.leases() if where == host and is_alive(pid, start)]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{len(alive)} worker(s) of an earlier run are still alive; end them first")
+            time.sleep(0.1)
+        for _, where, pid, _ in ledger.leases():
+            if where == host:
+                ledger.return_leases_of(pid)
+    shutil.rmtree(folder.unfinished, ignore_errors=True)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into CancelledRunError while a run is on."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise CancelledRunError("the run was cancelled; what is recorded stays, `run` goes on from there")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,149 @@
+"""Questions about automatic and reference masks: how well they agree, where, and what readers said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.queries.answers import ask, ask_record
+from store.records import Association, Verdict
+from store.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPair:
+    """Two makers of one structure's masks that were compared, and how often."""
+
+    structure: str
+    from_source: str
+    to_source: str
+    comparison: str
+    n: int
+
+
+PAIRS = """
+SELECT structure, from_source, to_source, comparison, count(*) AS n FROM overlap WHERE run_id = ?
+GROUP BY structure, from_source, to_source, comparison
+ORDER BY structure <> 'tumour', comparison, n DESC, structure, from_source, to_source
+"""
+
+
+def mask_pairs(snapshot: Snapshot, run_id: str) -> tuple[MaskPair, ...]:
+    """Which masks were compared: tumours first, the commonest pair first."""
+    return ask(snapshot, MaskPair, PAIRS, (run_id,))
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementSummary:
+    """Agreement over all cases and over the detected ones; the spread is the sample standard deviation."""
+
+    n: int
+    detected: int
+    empty: int
+    wrong_place: int
+    dsc_mean: float | None
+    dsc_sd: float | None
+    dsc_median: float | None
+    detected_dsc_mean: float | None
+    detected_dsc_sd: float | None
+    detected_dsc_median: float | None
+    surface_dsc_mean: float | None
+    surface_dsc_sd: float | None
+    hd95_median_mm: float | None
+
+
+SUMMARY = """
+SELECT count(*) AS n, count(*) FILTER (NOT missed) AS detected,
+  count(*) FILTER (missed_kind = 'empty') AS empty, count(*) FILTER (missed_kind = 'wrong_place') AS wrong_place,
+  avg(dsc) AS dsc_mean, stddev_samp(dsc) AS dsc_sd, median(dsc) AS dsc_median,
+  avg(dsc) FILTER (NOT missed) AS detected_dsc_mean, stddev_samp(dsc) FILTER (NOT missed) AS detected_dsc_sd,
+  median(dsc) FILTER (NOT missed) AS detected_dsc_median,
+  avg(surface_dsc) AS surface_dsc_mean, stddev_samp(surface_dsc) AS surface_dsc_sd,
+  median(hd95_mm) FILTER (NOT missed) AS hd95_median_mm
+FROM overlap WHERE run_id = ? AND structure = ? AND from_source = ? AND to_source = ? AND comparison = ?
+"""
+
+
+def agreement_summary(snapshot: Snapshot, run_id: str, pair: MaskPair) -> AgreementSummary:
+    """Agreement of one pair of masks over the cohort."""
+    key = (run_id, pair.structure, pair.from_source, pair.to_source, pair.comparison)
+    return ask(snapshot, AgreementSummary, SUMMARY, key)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAgreement:
+    """Agreement of one case beside what may drive it: shape and place come from the reference mask."""
+
+    case_id: str
+    dsc: float
+    surface_dsc: float
+    hd95_mm: float | None
+    missed: bool
+    missed_kind: str
+    extra_components: int
+    volume_ml: float | None
+    maximum_3d_diameter_mm: float | None
+    sphericity: float | None
+    side: str | None
+    third: str | None
+    chest_wall_contact: bool | None
+    contact_share: float | None
+    kernel_group: str | None
+    contrast: str | None
+    slice_thickness_mm: float | None
+    manufacturer: str | None
+
+
+CASE_AGREEMENTS = """
+SELECT o.case_id, o.dsc, o.surface_dsc, o.hd95_mm, o.missed, o.missed_kind, o.extra_components, m.volume_ml,
+  m.maximum_3d_diameter_mm, m.sphericity, l.side, l.third, l.chest_wall_contact, l.contact_share, a.kernel_group,
+  a.contrast, a.slice_thickness_mm, a.manufacturer
+FROM overlap o
+LEFT JOIN morphology m ON m.run_id = o.run_id AND m.case_id = o.case_id AND m.roi = 'intratumoural'
+  AND m.mask_source = 'reference'
+LEFT JOIN location l ON l.run_id = o.run_id AND l.case_id = o.case_id AND l.mask_source = 'reference'
+LEFT JOIN acquisition a ON a.run_id = o.run_id AND a.case_id = o.case_id
+WHERE o.run_id = ? AND o.structure = ? AND o.from_source = ? AND o.to_source = ? AND o.comparison = ?
+ORDER BY o.case_id
+"""
+
+
+def case_agreements(snapshot: Snapshot, run_id: str, pair: MaskPair) -> tuple[CaseAgreement, ...]:
+    """One row a case for the drivers of agreement."""
+    key = (run_id, pair.structure, pair.from_source, pair.to_source, pair.comparison)
+    return ask(snapshot, CaseAgreement, CASE_AGREEMENTS, key)
+
+
+def associations(snapshot: Snapshot, run_id: str) -> tuple[Association, ...]:
+    """Every test of what makes segmentation harder."""
+    return ask_record(snapshot, Association, "association", run_id, "outcome, subset, variable, test")
+
+
+def verdicts(snapshot: Snapshot) -> tuple[Verdict, ...]:
+    """All readers' verdicts, in order of signing; they belong to the study, not to one run."""
+    sql = """SELECT case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key
+    FROM verdict ORDER BY signed_at, case_id"""
+    return ask(snapshot, Verdict, sql)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCase:
+    """One case of the review list: what to look at first."""
+
+    case_id: str
+    dsc: float | None
+    missed: bool | None
+    verdicts: int
+
+
+REVIEW_CASES = """
+SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
+  (SELECT count(*) FROM verdict v WHERE v.case_id = t.case_id) AS verdicts
+FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
+LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'
+GROUP BY t.case_id ORDER BY t.case_id
+"""
+
+
+def review_cases(snapshot: Snapshot, run_id: str) -> tuple[ReviewCase, ...]:
+    """The cases whose images can be looked at."""
+    return ask(snapshot, ReviewCase, REVIEW_CASES, (run_id, run_id))

@@ -1,0 +1,26 @@
+"""How a query's rows become records: by column name, nothing missing, nothing left over."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+from store.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+def ask(snapshot: Snapshot, record_type: type[T], sql: str, parameters: Sequence[object] = ()) -> tuple[T, ...]:
+    """The rows of a query as records of one frozen dataclass, whose fields are the query's columns.
+
+    TypeError when a column has no field or a field no column.
+    """
+    found = snapshot.rows(sql, parameters)
+    return tuple(record_type(**dict(zip(found.columns, row, strict=True))) for row in found.rows)
+
+
+def ask_record(snapshot: Snapshot, record_type: type[T], view: str, run_id: str, order: str) -> tuple[T, ...]:
+    """All records of one type in one run; `view` and `order` are names written in this package, never user input."""
+    fields = ", ".join(f'"{field.name}"' for field in dataclasses.fields(record_type))  # type: ignore[arg-type]
+    return ask(snapshot, record_type, f"SELECT {fields} FROM {view} WHERE run_id = ? ORDER BY {order}", (run_id,))

@@ -1,0 +1,97 @@
+"""Questions about selection, discrimination, calibration and survival."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.queries.answers import ask, ask_record
+from store.records import (
+    CalibrationBin,
+    Comparison,
+    CoxTerm,
+    ModelSummary,
+    Performance,
+    RocPoint,
+    SelectionFrequency,
+    Stability,
+    SurvivalPoint,
+)
+from store.snapshot import Snapshot
+
+
+def top_features(snapshot: Snapshot, run_id: str, limit: int) -> tuple[SelectionFrequency, ...]:
+    """The features that were kept in most resamples, the commonest first."""
+    sql = """SELECT roi, image_type, feature_class, feature, mrmr_count, kept_count, resamples, volume_correlation
+    FROM selection_frequency WHERE run_id = ?
+    ORDER BY kept_count DESC, mrmr_count DESC, roi, image_type, feature_class, feature LIMIT ?"""
+    return ask(snapshot, SelectionFrequency, sql, (run_id, limit))
+
+
+def stability(snapshot: Snapshot, run_id: str) -> tuple[Stability, ...]:
+    """Stability of both steps with interval."""
+    return ask_record(snapshot, Stability, "stability", run_id, "step")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptShare:
+    """How many of all kept selections fell on one ROI and image type."""
+
+    roi: str
+    image_type: str
+    kept: int
+    share: float
+
+
+KEPT_SHARES = """
+SELECT roi, image_type, CAST(sum(kept_count) AS INTEGER) AS kept,
+  sum(kept_count) / greatest(sum(sum(kept_count)) OVER (), 1) AS share
+FROM selection_frequency WHERE run_id = ? GROUP BY roi, image_type ORDER BY roi, image_type
+"""
+
+
+def kept_shares(snapshot: Snapshot, run_id: str) -> tuple[KeptShare, ...]:
+    """Share of all kept selections by ROI and image type."""
+    return ask(snapshot, KeptShare, KEPT_SHARES, (run_id,))
+
+
+def model_summaries(snapshot: Snapshot, run_id: str) -> tuple[ModelSummary, ...]:
+    """Every arm of the comparison."""
+    return ask_record(snapshot, ModelSummary, "model_summary", run_id, "model")
+
+
+def comparisons(snapshot: Snapshot, run_id: str) -> tuple[Comparison, ...]:
+    """Every pair of arms that was compared."""
+    return ask_record(snapshot, Comparison, "comparison", run_id, "base, extended")
+
+
+def roc_points(snapshot: Snapshot, run_id: str) -> tuple[RocPoint, ...]:
+    """The ROC curve of every arm, from strict to lax."""
+    return ask_record(snapshot, RocPoint, "roc_point", run_id, "model, false_positive_share, true_positive_share")
+
+
+def performances(snapshot: Snapshot, run_id: str) -> tuple[Performance, ...]:
+    """Out-of-bag AUC of every arm in every resample."""
+    return ask_record(snapshot, Performance, "performance", run_id, "model, resample")
+
+
+def calibration_bins(snapshot: Snapshot, run_id: str) -> tuple[CalibrationBin, ...]:
+    """Predicted against observed risk."""
+    return ask_record(snapshot, CalibrationBin, "calibration_bin", run_id, "model, predicted")
+
+
+def groupings(snapshot: Snapshot, run_id: str) -> tuple[str, ...]:
+    """The groupings that survival was estimated for, all patients first."""
+    sql = "SELECT "grouping" FROM survival_point WHERE run_id = ? GROUP BY "grouping" ORDER BY "grouping" <> 'all', \"grouping\""
+    return tuple(str(row[0]) for row in snapshot.rows(sql, (run_id,)).rows)
+
+
+def survival_points(snapshot: Snapshot, run_id: str, grouping: str) -> tuple[SurvivalPoint, ...]:
+    """Kaplan-Meier estimates of one grouping."""
+    sql = """SELECT "grouping", level, days, survival, lo, hi, at_risk, events, censored FROM survival_point
+    WHERE run_id = ? AND "grouping" = ? ORDER BY level, days"""
+    return ask(snapshot, SurvivalPoint, sql, (run_id, grouping))
+
+
+def cox_terms(snapshot: Snapshot, run_id: str) -> tuple[CoxTerm, ...]:
+    """The clinical Cox model."""
+    return ask_record(snapshot, CoxTerm, "cox_term", run_id, "term")

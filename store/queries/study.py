@@ -1,0 +1,116 @@
+"""Questions about the study itself: its runs, what it says of itself, who is in it and what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.queries.answers import ask, ask_record
+from store.records import Declined, Failure, FlowStep, Refusal
+from store.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """One run as every page speaks of it: when, from which choices, by which code."""
+
+    run_id: str
+    place: int
+    started_at: str
+    finished_at: str | None
+    state: str
+    protocol_sha256: str
+    seed: int
+    code_version: str
+    packages_json: str
+    study_name: str
+    synthetic: bool
+    notice: str
+    endpoint: str
+    horizon_days: int
+    resamples: int
+    trees: int
+    mrmr_features: int
+    icc_threshold: float
+    ring_mm: float
+    grid_mm: float
+    tolerance_mm: float
+    perturbed_cases: int
+    locked_at: str
+
+
+RUNS = """
+SELECT run_id, place, started_at, finished_at, state, protocol_sha256, seed, code_version, packages_json,
+  json_extract_string(protocol_json, '$.study.name') AS study_name,
+  coalesce(CAST(json_extract_string(protocol_json, '$.study.synthetic') AS BOOLEAN), false) AS synthetic,
+  coalesce(json_extract_string(protocol_json, '$.study.notice'), '') AS notice,
+  json_extract_string(protocol_json, '$.outcome.endpoint') AS endpoint,
+  CAST(json_extract_string(protocol_json, '$.outcome.horizon_days') AS INTEGER) AS horizon_days,
+  CAST(json_extract_string(protocol_json, '$.selection.resamples') AS INTEGER) AS resamples,
+  CAST(json_extract_string(protocol_json, '$.selection.trees') AS INTEGER) AS trees,
+  CAST(json_extract_string(protocol_json, '$.selection.mrmr_features') AS INTEGER) AS mrmr_features,
+  CAST(json_extract_string(protocol_json, '$.reproducibility.threshold') AS DOUBLE) AS icc_threshold,
+  CAST(json_extract_string(protocol_json, '$.rois.ring_mm') AS DOUBLE) AS ring_mm,
+  CAST(json_extract_string(protocol_json, '$.grid.spacing_mm') AS DOUBLE) AS grid_mm,
+  CAST(json_extract_string(protocol_json, '$.agreement.tolerance_mm') AS DOUBLE) AS tolerance_mm,
+  CAST(json_extract_string(protocol_json, '$.perturb.cases') AS INTEGER) AS perturbed_cases,
+  coalesce(json_extract_string(protocol_json, '$.plan.locked_at'), '') AS locked_at
+FROM run ORDER BY place DESC
+"""
+
+
+def runs(snapshot: Snapshot) -> tuple[RunFacts, ...]:
+    """Every run of the study, newest first."""
+    return ask(snapshot, RunFacts, RUNS)
+
+
+def published_at(snapshot: Snapshot) -> str:
+    """When this generation was published: UTC, ISO 8601; empty when it does not say."""
+    found = snapshot.rows("SELECT v FROM meta WHERE k = 'published_at'").rows
+    return str(found[0][0]) if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """What one stage of a run came to in tasks and seconds."""
+
+    stage: str
+    tasks: int
+    done: int
+    failed: int
+    computed: int
+    seconds: float
+    longest_seconds: float
+    peak_mb: float | None
+
+
+STAGE_COSTS = """
+SELECT stage, count(*) AS tasks, count(*) FILTER (state IN ('done', 'declined')) AS done,
+  count(*) FILTER (state IN ('failed', 'refused')) AS failed, count(*) FILTER (computed > 0) AS computed,
+  coalesce(sum(seconds), 0) AS seconds, coalesce(max(seconds), 0) AS longest_seconds, max(peak_mb) AS peak_mb
+FROM task WHERE run_id = ? GROUP BY stage ORDER BY min(rowid)
+"""
+
+
+def stage_costs(snapshot: Snapshot, run_id: str) -> tuple[StageCost, ...]:
+    """Tasks, seconds and peak memory of every stage of a run, in order of the pipeline."""
+    return ask(snapshot, StageCost, STAGE_COSTS, (run_id,))
+
+
+def failures(snapshot: Snapshot, run_id: str) -> tuple[Failure, ...]:
+    """Stages that gave up, with the reason."""
+    return ask_record(snapshot, Failure, "failure", run_id, "stage, case_id")
+
+
+def declined(snapshot: Snapshot, run_id: str) -> tuple[Declined, ...]:
+    """Analyses that were not done, with the reason."""
+    return ask_record(snapshot, Declined, "declined", run_id, "analysis")
+
+
+def refusals(snapshot: Snapshot, run_id: str) -> tuple[Refusal, ...]:
+    """Cases the gate did not let in."""
+    return ask_record(snapshot, Refusal, "refusal", run_id, "case_id, code")
+
+
+def flow_steps(snapshot: Snapshot, run_id: str) -> tuple[FlowStep, ...]:
+    """The boxes of the inclusion and outcome flow."""
+    return ask_record(snapshot, FlowStep, "flow_step", run_id, "flow, place")

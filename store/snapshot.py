@@ -1,0 +1,125 @@
+"""The published snapshot that every page reads: one locked-down, read-only DuckDB connection per generation.
+
+Open it with `open_snapshot` only, and ask it through the named questions of `store/queries`. Cursors are made per
+query, because two threads that share a DuckDB connection can be handed each other's rows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from store.layout import StudyFolder
+
+SETTINGS = (
+    "SET enable_external_access=false",
+    "SET python_enable_replacements=false",
+    "SET memory_limit='2GB'",
+    "SET threads=2",
+    "SET max_execution_time=30000",
+    "SET lock_configuration=true",
+)
+OPEN_GENERATIONS = 2
+
+
+class NoSnapshotError(Exception):
+    """The study has published nothing yet."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The answer to one query: column names and rows, in order."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """One generation of a study, opened read-only; safe to share between threads."""
+
+    study: Path
+    generation: str
+    connection: duckdb.DuckDBPyConnection
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of its own, for one query in one thread."""
+        return self.connection.cursor()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Rows:
+        """All rows of one query, with its column names."""
+        cursor = self.cursor()
+        try:
+            done = cursor.execute(sql, list(parameters))
+            names = tuple(str(column[0]) for column in done.description or ())
+            return Rows(names, tuple(tuple(row) for row in done.fetchall()))
+        finally:
+            cursor.close()
+
+    def table(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """All rows of one query as an Arrow table."""
+        cursor = self.cursor()
+        try:
+            return cursor.execute(sql, list(parameters)).to_arrow_table()
+        finally:
+            cursor.close()
+
+
+_lock = threading.Lock()
+_open: dict[Path, Snapshot] = {}
+
+
+def open_snapshot(study: Path) -> Snapshot:
+    """The current generation of a study, opened once per process; NoSnapshotError when nothing is published."""
+    for attempt in range(3):
+        path = _current_file(study)
+        try:
+            return _opened(study, path)
+        except duckdb.IOException:
+            if attempt == 2 or path == _current_file(study):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _current_file(study: Path) -> Path:
+    folder = StudyFolder(study.resolve())
+    try:
+        generation = folder.current.read_text(encoding="ascii").strip()
+    except FileNotFoundError as error:
+        raise NoSnapshotError("nothing is published for this study yet") from error
+    return folder.snapshots / generation
+
+
+def _opened(study: Path, path: Path) -> Snapshot:
+    with _lock:
+        if path not in _open:
+            _open[path] = Snapshot(study, path.name, _connect(path))
+            _forget_old(path.parent)
+        return _open[path]
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(path), read_only=True)
+    for setting in SETTINGS:
+        connection.execute(setting).fetchall()
+    return connection
+
+
+def _forget_old(snapshots: Path) -> None:
+    """Drop all but the newest generations; a cursor still in use keeps its own alive until it is done."""
+    ours = sorted(path for path in _open if path.parent == snapshots)
+    for path in ours[:-OPEN_GENERATIONS]:
+        del _open[path]
+
+
+def close_snapshots() -> None:
+    """Close every open generation; for the end of the process."""
+    with _lock:
+        for snapshot in _open.values():
+            snapshot.connection.close()
+        _open.clear()
