@@ -1,0 +1,89 @@
+"""The parts of a design table and their assembly, the same for image and table studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.analyse.clinical_block import ClinicalBlock
+from engine.analyse.endpoint import Endpoint
+from engine.protocol import Plan
+from store.matrices import DesignTable
+from store.records import RefusedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patients:
+    """The rows of a design table: who, with which covariates, outcome and tumour volume (ml, NaN: unknown)."""
+
+    case_ids: tuple[str, ...]
+    clinical: ClinicalBlock
+    endpoint: Endpoint
+    horizon_days: int
+    volume_ml: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureBlock:
+    """The columns of a design table: four name parts each (p,), values and statuses (n, p)."""
+
+    rois: tuple[str, ...]
+    image_types: tuple[str, ...]
+    feature_classes: tuple[str, ...]
+    features: tuple[str, ...]
+    values: NDArray[np.float64]
+    statuses: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """Repeated measurements of some rows: values (m, k, p), the base first; families (k,) name the measurements."""
+
+    rows: NDArray[np.int32]
+    families: tuple[str, ...]
+    values: NDArray[np.float64]
+
+
+def no_repeats(features: int) -> Repeats:
+    """Repeats of nobody, for tables without perturbed or repeated measurements."""
+    return Repeats(np.zeros(0, np.int32), (), np.zeros((0, 0, features)))
+
+
+def design_table(patients: Patients, block: FeatureBlock, repeats: Repeats) -> DesignTable:
+    """Put rows, columns and repeated measurements together; the table checks that shapes agree."""
+    clinical, end = patients.clinical, patients.endpoint
+    return DesignTable(
+        case_ids=patients.case_ids,
+        rois=block.rois,
+        image_types=block.image_types,
+        feature_classes=block.feature_classes,
+        features=block.features,
+        values=block.values,
+        statuses=block.statuses,
+        clinical_names=clinical.names,
+        clinical_kinds=clinical.kinds,
+        clinical_levels=clinical.levels,
+        clinical_numbers=clinical.numbers,
+        clinical_codes=clinical.codes,
+        days=end.days,
+        event=end.event,
+        label=end.label,
+        horizon_days=patients.horizon_days,
+        volume_ml=patients.volume_ml,
+        perturbed_rows=repeats.rows,
+        perturbed_families=repeats.families,
+        perturbed_values=repeats.values,
+    )
+
+
+def refuse_derived(plan: Plan) -> None:
+    """RefusedError when the plan says its features were read off results: null data then give an AUC of 0.70."""
+    if plan.derived_from:
+        raise RefusedError(
+            "derived_from",
+            "study.toml",
+            "the feature list was read off the results of a study; evaluating it on patients of that study is circular.",
+            "Evaluate it on other patients, or clear derived_from and select the features anew inside the resamples.",
+        )

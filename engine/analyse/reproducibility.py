@@ -1,0 +1,209 @@
+"""Reproducibility of every feature under perturbed masks: ICC per ROI and family, classes on the lower 95 % bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from engine.analyse.stack import (
+    FAMILIES,
+    FEWEST_PATIENTS,
+    Stack,
+    complete_patterns,
+    declared_families,
+    family_places,
+    stacks_by_roi,
+)
+from engine.protocol import Reproducibility
+from engine.statistics.icc import Coefficient, Icc, icc
+from store.records import (
+    ROIS,
+    Cohort,
+    FeatureName,
+    FeatureVector,
+    IccEstimate,
+    PerturbedFeatureVector,
+    PerturbedMask,
+)
+
+Floats = NDArray[np.float64]
+TRIMMED_SHARE = 0.05
+COLUMNS = ("icc11", "icc11_lo", "icc11_hi", "icc21", "icc21_lo", "icc21_hi", "icc31", "icc31_lo", "icc31_hi")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """Output of the reproducibility stage."""
+
+    estimates: tuple[IccEstimate, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FamilyIcc:
+    """ICCs of p features in one family: numbers (p, 9) in the order of COLUMNS, NaN where there is none."""
+
+    numbers: Floats
+    rank: Floats
+    trimmed: Floats
+    patients: NDArray[np.intp]
+    measurements: int
+
+    def lower(self, family: str) -> Floats:
+        """Lower bound that decides (p,): (1,1) for random perturbations, (2,1) where a setting is the same for all."""
+        return self.numbers[:, 1 if family == "random" else 4]
+
+    def estimate(self, family: str) -> Floats:
+        """Point estimate (p,) of the form that decides."""
+        return self.numbers[:, 0 if family == "random" else 3]
+
+
+def reproduce(
+    base: Cohort[FeatureVector],
+    perturbed: Cohort[PerturbedFeatureVector],
+    masks: Cohort[PerturbedMask],
+    names: tuple[FeatureName, ...],
+    rules: Reproducibility,
+) -> Reproduced:
+    """ICC of every feature, one row a feature, ROI and family of perturbations.
+
+    Random perturbations are read by ICC(1,1), fixed settings by ICC(2,1); (3,1) is only shown. A feature survives when
+    the lower 95 % bound reaches the threshold in every declared family. Features that are constant, or a single grey
+    level in more patients than leave three, are `constant`; ROIs whose masks hardly changed are `not_tested`.
+    """
+    stacks = stacks_by_roi(base, perturbed, masks)
+    seen = {mask.family for _, mask in masks}
+    declared = tuple(family for family in FAMILIES if family in seen) or ("random",)
+    ordered = tuple(sorted(names, key=lambda name: name.place))
+    rois = [roi for roi in ROIS if any(vector.roi == roi for _, vector in base)]
+    rows: list[IccEstimate] = []
+    for roi in rois:
+        rows += _roi_rows(roi, stacks.get(roi), ordered, declared, rules)
+    return Reproduced(tuple(rows))
+
+
+def _roi_rows(
+    roi: str,
+    stack: Stack | None,
+    names: tuple[FeatureName, ...],
+    declared: tuple[str, ...],
+    rules: Reproducibility,
+) -> list[IccEstimate]:
+    found = {family: _family(stack, family, len(names)) for family in declared}
+    degenerate = stack.degenerate if stack is not None else np.zeros(len(names), dtype=np.bool_)
+    survives = np.all([found[family].lower(family) >= rules.threshold for family in declared], axis=0)
+    rows = []
+    for family in declared:
+        classes = _classes(found[family], family, degenerate, rules)
+        flags = disagreement(found[family], family, rules)
+        rows += [
+            _row(roi, name, family, found[family], place, (classes[place], bool(flags[place]), bool(survives[place])))
+            for place, name in enumerate(names)
+        ]
+    return rows
+
+
+def _row(
+    roi: str, name: FeatureName, family: str, found: FamilyIcc, place: int, verdict: tuple[str, bool, bool]
+) -> IccEstimate:
+    numbers = {column: _or_none(found.numbers[place, i]) for i, column in enumerate(COLUMNS)}
+    return IccEstimate(
+        roi=roi,
+        image_type=name.image_type,
+        feature_class=name.feature_class,
+        feature=name.feature,
+        family=family,
+        n=int(found.patients[place]),
+        k=found.measurements,
+        **numbers,
+        icc_rank=_or_none(found.rank[place]),
+        icc_trimmed=_or_none(found.trimmed[place]),
+        disagreement=verdict[1],
+        icc_class=verdict[0],
+        survives=verdict[2],
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _family(stack: Stack | None, family: str, width: int) -> FamilyIcc:
+    """ICCs of one family; all NaN without a tested perturbation of it."""
+    if stack is None or family not in declared_families(stack.families):
+        blank = np.full(width, np.nan)
+        return FamilyIcc(np.full((width, 9), np.nan), blank, blank, np.zeros(width, np.intp), 0)
+    return family_icc(stack.values[:, family_places(stack.families, family)], family)
+
+
+def family_icc(values: Floats, family: str) -> FamilyIcc:
+    """ICCs of values (patients, measurements, features) by complete patients; NaN with fewer than three of them."""
+    width = values.shape[2]
+    numbers = np.full((width, 9), np.nan)
+    rank, trimmed = np.full(width, np.nan), np.full(width, np.nan)
+    patients = np.zeros(width, np.intp)
+    for complete, columns in complete_patterns(values):
+        patients[columns] = complete.sum()
+        if complete.sum() < FEWEST_PATIENTS:
+            continue
+        part = values[complete][:, :, columns]
+        numbers[columns] = _numbers(icc(part))
+        rank[columns] = _deciding(icc(_ranked(part)), family).estimate
+        kept = _without_extremes(part)
+        if kept.shape[0] >= FEWEST_PATIENTS:
+            trimmed[columns] = _deciding(icc(kept), family).estimate
+    return FamilyIcc(numbers, rank, trimmed, patients, values.shape[1])
+
+
+def _numbers(result: Icc) -> Floats:
+    forms = (result.one_way, result.agreement, result.consistency)
+    return np.column_stack([part for form in forms for part in (form.estimate, form.lower, form.upper)])
+
+
+def _deciding(result: Icc, family: str) -> Coefficient:
+    return result.one_way if family == "random" else result.agreement
+
+
+def lower_bounds(values: Floats, family: str) -> Floats:
+    """Deciding lower 95 % bound (p,) of values (patients, measurements, features); NaN where there is none."""
+    found = np.full(values.shape[2], np.nan)
+    for complete, columns in complete_patterns(values):
+        if complete.sum() >= FEWEST_PATIENTS:
+            found[columns] = _deciding(icc(values[complete][:, :, columns]), family).lower
+    return found
+
+
+def _ranked(values: Floats) -> Floats:
+    """Values replaced by their rank among all measurements of all patients, feature by feature."""
+    n, k, p = values.shape
+    return np.asarray(rankdata(values.reshape(n * k, p), axis=0), dtype=np.float64).reshape(n, k, p)
+
+
+def _without_extremes(values: Floats) -> Floats:
+    """Without the 5 % (at least one) of patients whose mean lies farthest from the median, feature by feature."""
+    n = values.shape[0]
+    means = values.mean(axis=1)
+    order = np.argsort(np.abs(means - np.median(means, axis=0)), axis=0, kind="stable")
+    kept = order[: n - int(np.ceil(TRIMMED_SHARE * n))]
+    return np.take_along_axis(values, kept[:, None, :], axis=0)
+
+
+def disagreement(found: FamilyIcc, family: str, rules: Reproducibility) -> NDArray[np.bool_]:
+    """Whether rank or trimmed ICC lie farther from the ICC than the protocol allows, (p,)."""
+    plain = found.estimate(family)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            (np.abs(found.rank - plain) > rules.disagreement) | (np.abs(found.trimmed - plain) > rules.disagreement)
+        )
+
+
+def _classes(found: FamilyIcc, family: str, degenerate: NDArray[np.bool_], rules: Reproducibility) -> list[str]:
+    """Class of every feature by its lower bound; constant where nothing varies, not_tested where nothing moved."""
+    names = np.array(["poor", "moderate", "good", "excellent"])
+    lower = found.lower(family)
+    placed = names[np.digitize(np.nan_to_num(lower, nan=-1.0), (rules.poor, rules.good, rules.excellent))]
+    empty = "not_tested" if found.measurements < 2 else "constant"
+    unknown = np.where(degenerate | (found.patients >= FEWEST_PATIENTS), empty, "not_tested")
+    return [str(name) for name in np.where(np.isfinite(lower), placed, unknown)]
