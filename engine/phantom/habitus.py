@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SOFT_TISSUE_ENHANCEMENT_HU = 12.0  # muscle and tumour alike: their difference does not depend on contrast
+
 
 @dataclass(frozen=True, slots=True)
 class Habitus:
@@ -48,7 +50,7 @@ def draw_habitus(rng: np.random.Generator, contrast: bool) -> Habitus:
         disc_phase_mm=u(0, 26),
         lung_hu=u(-890, -815),
         blood_hu=enhanced if contrast else blood,
-        muscle_hu=u(48, 62),
+        muscle_hu=u(46, 58) + (SOFT_TISSUE_ENHANCEMENT_HU if contrast else 0.0),
         bone_hu=u(120, 230),
         liver_hu=liver_enhanced if contrast else liver,
     )

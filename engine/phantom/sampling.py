@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.phantom.case import KERNELS, KINDS, SIDES, THIRDS, Phantom, PhantomCase, TumourPlan
+from engine.phantom.habitus import SOFT_TISSUE_ENHANCEMENT_HU
 from engine.phantom.thorax import make_phantom
 
 PLAN_STREAM = 0
@@ -12,6 +13,7 @@ KIND_SHARES = (0.45, 0.35, 0.20)
 THIRD_SHARES = (0.48, 0.22, 0.30)
 DIAMETER_MEDIAN_MM, DIAMETER_LOG_SD = 26.0, 0.52
 LARGEST_BY_KIND_MM = {"free": 42.0, "costal": 60.0, "hilar": 56.0}
+HETEROGENEITY_LOG_MEAN, HETEROGENEITY_LOG_SD = float(np.log(24)), 0.65
 NOISE_SD_HU = {"sharp": (24.0, 42.0), "soft": (8.0, 17.0)}
 
 
@@ -39,9 +41,9 @@ def draw_tumour(rng: np.random.Generator, contrast: bool) -> TumourPlan:
         diameter_mm=diameter,
         axis_ratios=(second, max(0.45, third_axis)),
         roughness=float(rng.choice([0.02, 0.08, 0.16, 0.24])) * float(rng.uniform(0.8, 1.2)),
-        heterogeneity_hu=float(np.clip(rng.lognormal(np.log(22), 0.6), 4, 80)),
+        heterogeneity_hu=float(np.clip(rng.lognormal(HETEROGENEITY_LOG_MEAN, HETEROGENEITY_LOG_SD), 4, 90)),
         texture_scale_mm=float(rng.uniform(3, 8)),
-        mean_hu=float(rng.normal(34, 10)) + (float(rng.uniform(10, 40)) if contrast else 0.0),
+        mean_hu=float(rng.normal(34, 10)) + (SOFT_TISSUE_ENHANCEMENT_HU if contrast else 0.0),
         side=str(rng.choice(SIDES, p=(0.42, 0.58))),
         third=str(rng.choice(THIRDS, p=THIRD_SHARES)) if kind != "hilar" else "middle",
         kind=kind,

@@ -36,8 +36,8 @@ from engine.phantom.surfaces import Surfaces, make_surfaces
 from engine.phantom.texture import coarse_field, kernel_noise, point_spread
 from store.volumes import BoolZyx
 
-VESSEL_LEAVES, AIRWAY_LEAVES = 170, 22
-VESSEL_LEAF_MM, AIRWAY_LEAF_MM = 0.85, 1.0
+VESSEL_LEAVES, AIRWAY_LEAVES = 240, 22
+VESSEL_LEAF_MM, AIRWAY_LEAF_MM = 0.95, 1.0
 DEPENDENT_HU_PER_MM, LUNG_TEXTURE_HU, TISSUE_TEXTURE_HU = 0.35, 16.0, 5.0
 FISSURE_HU, FISSURE_SHARE = -650.0, 0.3
 LOWEST_HU, HIGHEST_HU = -1024, 3071
