@@ -1,0 +1,174 @@
+"""What a fresh machine is told, what a second set-up costs, and that the files around the code agree."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.skips import NO_CHROMIUM, NO_SHARED_DATA
+
+HOUSE = Path(__file__).parents[1]
+SETUP = HOUSE / ".ci" / "setup"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with what .ci/setup needs, and an empty PATH folder `bin` for programs of our own making."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / "bin").mkdir()
+    shutil.copy(SETUP, tmp_path / ".ci" / "setup")
+    shutil.copy(HOUSE / "requirements.txt", tmp_path)
+    return tmp_path
+
+
+def program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def set_up(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [clone / ".ci" / "setup"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_a_wrong_python_gets_one_sentence(clone):
+    old = program(clone / "bin" / "python3", "echo 3.9")
+    done = set_up(clone, PYTHON=str(old))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "needs Python 3.11" in done.stderr
+    assert "is 3.9" in done.stderr
+
+
+def test_a_missing_compiler_gets_one_sentence(clone):
+    done = set_up(clone, CC="no-such-compiler")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "needs a C compiler" in done.stderr
+
+
+def test_missing_headers_get_one_sentence(clone):
+    done = set_up(clone, CC=str(program(clone / "bin" / "cc", "exit 1")))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Python.h" in done.stderr
+
+
+def test_a_broken_installation_leaves_no_stamp_and_the_next_one_starts_again(clone):
+    calls = clone / "calls"
+    program(
+        clone / ".venv" / "bin" / "python", f'[ "$1" = -c ] && {{ echo 3.11; exit 0; }}; echo "$@" >>{calls}; exit 1'
+    )
+    for _ in range(2):
+        assert set_up(clone).returncode == 1
+        assert not list((clone / ".venv").glob(".installed*"))
+    assert calls.read_text().count("pip install") == 2
+
+
+def test_a_second_setup_does_nothing_until_the_requirements_change(clone):
+    calls = record_calls(clone, "exit 0")
+    assert set_up(clone).returncode == 0
+    installed = calls.read_text()
+    assert "--no-build-isolation -r requirements.txt" in installed
+    second = set_up(clone)
+    assert (second.returncode, second.stdout, calls.read_text()) == (0, "", installed)
+    with (clone / "requirements.txt").open("a") as requirements:
+        requirements.write("six\n")
+    assert set_up(clone).returncode == 0
+    assert calls.read_text() == installed * 2
+
+
+def test_a_port_in_use_gets_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = subprocess.run([HOUSE / ".ci" / "port", str(port)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Port {port} is in use: stop the program that listens there, or name another port, "
+        f"as in make demo PORT={port + 1}.\n"
+    )
+    assert subprocess.run([HOUSE / ".ci" / "port", str(port)]).returncode == 0
+
+
+def test_a_folder_without_study_gets_one_sentence(tmp_path):
+    done = subprocess.run([HOUSE / ".ci" / "serve", tmp_path, "8501"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "has no study.toml" in done.stderr
+
+
+def test_every_requirement_is_pinned_to_one_version():
+    lines = [
+        line for line in (HOUSE / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+(\s+#.*)?", line)]
+
+
+def requirements() -> set[str]:
+    return set(re.findall(r"^([A-Za-z0-9_.-]+)==", (HOUSE / "requirements.txt").read_text(), re.MULTILINE))
+
+
+def test_the_readme_lists_the_licence_of_every_requirement():
+    rows = re.findall(r"^\| ([A-Za-z0-9_.-]+) \| [^|]+ \| [^|]+ \|$", (HOUSE / "README.md").read_text(), re.MULTILINE)
+    assert requirements() <= set(rows)
+
+
+def test_the_readme_names_only_verbs_of_the_makefile():
+    verbs = set(re.findall(r"^([a-z]+):", (HOUSE / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", (HOUSE / "README.md").read_text(), re.MULTILINE))
+    assert named <= verbs
+    assert {"setup", "demo", "app", "test", "lint", "clean"} <= verbs
+
+
+def test_a_commit_is_checked_by_what_continuous_integration_runs():
+    hooks = re.findall(r"entry: (make \w+)", (HOUSE / ".pre-commit-config.yaml").read_text())
+    assert hooks == ["make lint", "make test"]
+    assert "make test" in (HOUSE / ".ci" / "run").read_text()
+
+
+@pytest.fixture
+def session(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A test project of its own under our rule on skips."""
+    pytester.makeconftest((HOUSE / "tests" / "skips.py").read_text())
+    return pytester
+
+
+@pytest.mark.parametrize("cause", [NO_SHARED_DATA, NO_CHROMIUM])
+def test_a_skip_for_a_known_cause_is_counted(session, cause):
+    session.makepyfile(f"import pytest\ndef test_it(): pytest.skip({cause!r})")
+    result = session.runpytest_subprocess()
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines([f"skips by cause: *{cause} 1*"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def test_it(): pytest.skip('not today')",
+        "@pytest.mark.skip(reason='not today')\ndef test_it(): pass",
+        "@pytest.mark.skipif(True, reason='not today')\ndef test_it(): pass",
+    ],
+)
+def test_any_other_skip_is_a_failure(session, source):
+    session.makepyfile(f"import pytest\n{source}")
+    result = session.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*'not today'. Only shared data absent and Chromium absent may skip a test.*"])
+
+
+def test_a_module_that_skips_itself_is_a_failure(session):
+    session.makepyfile("import pytest\npytest.importorskip('no_such_module')")
+    assert session.runpytest_subprocess().ret != pytest.ExitCode.OK
