@@ -77,3 +77,25 @@ def _elongation(mask: BoolZyx, spacing_zyx_mm: Triple) -> float:
     points = np.argwhere(mask) * np.array(spacing_zyx_mm)
     variances = np.linalg.eigvalsh(np.cov(points.T, bias=True)) if len(points) > 1 else np.zeros(3)
     return float(np.sqrt(max(0.0, variances[1]) / variances[2])) if variances[2] > 0 else 0.0
+
+
+def maximum_diameters_mm(mask: BoolZyx, spacing_zyx_mm: Triple) -> tuple[float, float, float, float]:
+    """Largest vertex distances (mm) in any axial, coronal and sagittal plane, and in 3D: PyRadiomics' four diameters.
+
+    In PyRadiomics' words Maximum2DDiameterSlice, -Column, -Row and Maximum3DDiameter.
+    """
+    vertices = mesh_vertices_mm(mask, spacing_zyx_mm)
+    hull = vertices[ConvexHull(vertices).vertices]
+    z, y, x = (_largest_in_planes(vertices, axis) for axis in range(3))
+    return z, y, x, float(pdist(hull).max())
+
+
+def _largest_in_planes(vertices: NDArray[np.float64], axis: int) -> float:
+    """Largest distance of two vertices that share a coordinate; only the ends of each line in a plane matter."""
+    row, column = (a for a in range(3) if a != axis)
+    ordered = vertices[np.lexsort((vertices[:, column], vertices[:, row], vertices[:, axis]))]
+    same_line = (np.diff(ordered[:, [axis, row]], axis=0) == 0).all(axis=1)
+    ends = np.r_[True, ~same_line] | np.r_[~same_line, True]
+    ordered = ordered[ends]
+    planes = np.split(ordered, np.flatnonzero(np.diff(ordered[:, axis])) + 1)
+    return max(float(pdist(plane).max()) if len(plane) > 1 else 0.0 for plane in planes)

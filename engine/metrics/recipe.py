@@ -1,0 +1,141 @@
+"""Feature recipes as data: which images, which features, in which frozen order; needs no feature library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.protocol import digest
+from store.records import FeatureName
+
+ORIGINAL = "original"
+SHAPE = "shape"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# Names and order (alphabetical within a class) of PyRadiomics 3.0.1, deprecated features left out.
+FEATURES_OF_CLASS: dict[str, tuple[str, ...]] = {
+    "shape": _words(
+        "Elongation Flatness LeastAxisLength MajorAxisLength Maximum2DDiameterColumn Maximum2DDiameterRow "
+        "Maximum2DDiameterSlice Maximum3DDiameter MeshVolume MinorAxisLength Sphericity SurfaceArea "
+        "SurfaceVolumeRatio VoxelVolume"
+    ),
+    "firstorder": _words(
+        "10Percentile 90Percentile Energy Entropy InterquartileRange Kurtosis Maximum MeanAbsoluteDeviation Mean "
+        "Median Minimum Range RobustMeanAbsoluteDeviation RootMeanSquared Skewness TotalEnergy Uniformity Variance"
+    ),
+    "glcm": _words(
+        "Autocorrelation ClusterProminence ClusterShade ClusterTendency Contrast Correlation DifferenceAverage "
+        "DifferenceEntropy DifferenceVariance Id Idm Idmn Idn Imc1 Imc2 InverseVariance JointAverage JointEnergy "
+        "JointEntropy MCC MaximumProbability SumAverage SumEntropy SumSquares"
+    ),
+    "glrlm": _words(
+        "GrayLevelNonUniformity GrayLevelNonUniformityNormalized GrayLevelVariance HighGrayLevelRunEmphasis "
+        "LongRunEmphasis LongRunHighGrayLevelEmphasis LongRunLowGrayLevelEmphasis LowGrayLevelRunEmphasis RunEntropy "
+        "RunLengthNonUniformity RunLengthNonUniformityNormalized RunPercentage RunVariance ShortRunEmphasis "
+        "ShortRunHighGrayLevelEmphasis ShortRunLowGrayLevelEmphasis"
+    ),
+    "glszm": _words(
+        "GrayLevelNonUniformity GrayLevelNonUniformityNormalized GrayLevelVariance HighGrayLevelZoneEmphasis "
+        "LargeAreaEmphasis LargeAreaHighGrayLevelEmphasis LargeAreaLowGrayLevelEmphasis LowGrayLevelZoneEmphasis "
+        "SizeZoneNonUniformity SizeZoneNonUniformityNormalized SmallAreaEmphasis SmallAreaHighGrayLevelEmphasis "
+        "SmallAreaLowGrayLevelEmphasis ZoneEntropy ZonePercentage ZoneVariance"
+    ),
+    "gldm": _words(
+        "DependenceEntropy DependenceNonUniformity DependenceNonUniformityNormalized DependenceVariance "
+        "GrayLevelNonUniformity GrayLevelVariance HighGrayLevelEmphasis LargeDependenceEmphasis "
+        "LargeDependenceHighGrayLevelEmphasis LargeDependenceLowGrayLevelEmphasis LowGrayLevelEmphasis "
+        "SmallDependenceEmphasis SmallDependenceHighGrayLevelEmphasis SmallDependenceLowGrayLevelEmphasis"
+    ),
+    "ngtdm": ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength"),
+}
+INTENSITY_CLASSES = ("firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One feature set: LoG widths in mm, a wavelet, and image types in the order of the vector; `original` is first."""
+
+    name: str
+    count: int
+    image_types: tuple[str, ...]
+    log_sigma_mm: tuple[float, ...]
+    wavelet: str
+
+    def __post_init__(self) -> None:
+        if self.image_types[0] != ORIGINAL or len(set(self.image_types)) != len(self.image_types):
+            raise ValueError(f"image_types must begin with {ORIGINAL!r} and be distinct, got {self.image_types}")
+        found = len(names_of(self))
+        if found != self.count:
+            raise ValueError(f"recipe {self.name} must have {self.count} features, its images give {found}")
+
+
+def names_of(recipe: Recipe) -> list[tuple[str, str, str]]:
+    """Image type, feature class and feature of every place of a recipe, in order; shape of the original only."""
+    return [
+        (image, group, feature)
+        for image in recipe.image_types
+        for group in ((SHAPE, *INTENSITY_CLASSES) if image == ORIGINAL else INTENSITY_CLASSES)
+        for feature in FEATURES_OF_CLASS[group]
+    ]
+
+
+PAPER_1967 = Recipe(
+    name="paper-1967",
+    count=1967,
+    image_types=(
+        ORIGINAL,
+        "log-sigma-2-0-mm-3D",
+        "log-sigma-3-0-mm-3D",
+        "log-sigma-4-0-mm-3D",
+        "log-sigma-5-0-mm-3D",
+        "wavelet-LLH",
+        "wavelet-LHL",
+        "wavelet-LHH",
+        "wavelet-HLL",
+        "wavelet-HLH",
+        "wavelet-HHL",
+        "wavelet-HHH",
+        "wavelet-LLL",
+        "square",
+        "squareroot",
+        "logarithm",
+        "exponential",
+        "gradient",
+        "lbp-3D-m1",
+        "lbp-3D-m2",
+        "lbp-3D-k",
+    ),
+    log_sigma_mm=(2.0, 3.0, 4.0, 5.0),
+    wavelet="coif1",
+)
+RECIPES = (PAPER_1967,)
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of a name; ValueError for one that does not exist."""
+    for recipe in RECIPES:
+        if recipe.name == name:
+            return recipe
+    raise ValueError(f"recipe must be one of {[r.name for r in RECIPES]}, got {name!r}")
+
+
+@lru_cache(maxsize=len(RECIPES))
+def feature_names(recipe: Recipe) -> tuple[FeatureName, ...]:
+    """Every place of a recipe's vector; feature_set is the sha256 of the ordered names."""
+    names = names_of(recipe)
+    feature_set = digest(["_".join(parts) for parts in names])
+    return tuple(FeatureName(feature_set, place, *parts) for place, parts in enumerate(names))
+
+
+def feature_set_of(recipe: Recipe) -> str:
+    """The sha256 of a recipe's ordered names."""
+    return feature_names(recipe)[0].feature_set
+
+
+def full_name(name: FeatureName) -> str:
+    """The name as PyRadiomics spells it: image type, class and feature joined by underscores."""
+    return f"{name.image_type}_{name.feature_class}_{name.feature}"
