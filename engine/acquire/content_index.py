@@ -1,0 +1,43 @@
+"""sha256 of input files, remembered by path, size and time of change so that a second look is quick."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from engine.acquire.pseudonyms import private_folder, write_private
+from store.sources import SourceFile
+
+INDEX_FILE = "index.json"
+
+
+class ContentIndex:
+    """Content hashes of a study's inputs; kept in its private folder because paths may name patients."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = private_folder(directory) / INDEX_FILE
+        self._known: dict[str, list[object]] = json.loads(self._path.read_text("utf-8")) if self._path.exists() else {}
+        self._changed = False
+
+    def sha256(self, path: Path) -> str:
+        """sha256 (hex) of a file's content."""
+        status = path.stat()
+        remembered = self._known.get(str(path))
+        if remembered is not None and remembered[:2] == [status.st_size, status.st_mtime_ns]:
+            return str(remembered[2])
+        with path.open("rb") as stream:
+            value = hashlib.file_digest(stream, "sha256").hexdigest()
+        self._known[str(path)] = [status.st_size, status.st_mtime_ns, value]
+        self._changed = True
+        return value
+
+    def source(self, role: str, path: Path) -> SourceFile:
+        """A file by its role, with its hash."""
+        return SourceFile(role, str(path), self.sha256(path))
+
+    def save(self) -> None:
+        """Write what was learned, readable by the owner only."""
+        if self._changed:
+            write_private(self._path, json.dumps(self._known))
+            self._changed = False

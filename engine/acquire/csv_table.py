@@ -1,0 +1,145 @@
+"""Hospital CSV files: text only, nothing guessed about a cell; what would shift or change values is refused."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from store.records import RefusedError
+
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "not collected", "not available", "missing", "."))
+DELIMITERS = (",", ";", "\t")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+MOST_BYTES = 1 << 30
+NO_BREAK_SPACE = "\u00a0"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A CSV as text: column names without stray blanks, rows of stripped cells, and each row's line in the file."""
+
+    role: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+
+    def place(self, column: str) -> int:
+        """Place of a column; RefusedError with near names where there is none."""
+        if column not in self.columns:
+            near = get_close_matches(column, self.columns, n=3, cutoff=0.5)
+            remedy = f"Did you mean {', '.join(near)}?" if near else "Name a column of the file in study.toml."
+            raise RefusedError("no_column", self.role, f"there is no column {column!r}.", remedy)
+        return self.columns.index(column)
+
+    def column(self, column: str) -> tuple[str, ...]:
+        """The cells of one column in row order."""
+        place = self.place(column)
+        return tuple(row[place] for row in self.rows)
+
+
+def read_table(path: Path, role: str) -> Table:
+    """Read a .csv or .csv.gz in UTF-8, separated by comma, semicolon or tab, as text.
+
+    RefusedError for another encoding, NUL bytes, ragged rows, an empty table and repeated column names; messages carry
+    line numbers, never cells.
+    """
+    text = _text_of(path, role)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, role), strict=True)
+    try:
+        records = [
+            (lines.line_num, tuple(cell.strip() for cell in row)) for row in lines if any(c.strip() for c in row)
+        ]
+    except csv.Error as error:
+        raise _refuse("malformed_csv", role, f"line {lines.line_num} is not valid CSV.", "Export it again.") from error
+    if len(records) < 2:
+        raise _refuse("empty_table", role, "the table has no rows.", "Export it again.")
+    columns = records[0][1]
+    _check_columns(columns, role)
+    ragged = [line for line, row in records[1:] if len(row) != len(columns)]
+    if ragged:
+        text = f"rows with another number of cells than the header, at lines {_few(ragged)}."
+        raise _refuse("ragged_rows", role, text, "Quote cells that hold the separator.")
+    return Table(role, columns, tuple(row for _, row in records[1:]), tuple(line for line, _ in records[1:]))
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that a value is not there (empty, NA, Not Collected, ...)."""
+    return cell.strip().lower() in MISSING
+
+
+def number_in(cell: str, table: Table, row: int, column: str) -> float | None:
+    """A cell as a number, None where missing; RefusedError for a decimal comma or text."""
+    if is_missing(cell):
+        return None
+    where = f"column {column!r}, line {table.lines[row]}"
+    if DECIMAL_COMMA.fullmatch(cell):
+        raise _refuse("decimal_comma", table.role, f"{where} has a decimal comma.", "Export with a decimal point.")
+    try:
+        value = float(cell)
+    except ValueError as error:
+        text = f"{where} is not a number."
+        raise _refuse("not_a_number", table.role, text, "Correct it, or declare the column a category.") from error
+    if value in (float("inf"), float("-inf")):
+        raise _refuse("not_a_number", table.role, f"{where} is infinite.", "Correct it.")
+    return None if value != value else value
+
+
+def patient_rows(table: Table, id_column: str) -> dict[str, int]:
+    """Row number by patient id (text as written); RefusedError for a missing, repeated or untidy id."""
+    ids = table.column(id_column)
+    missing = [table.lines[k] for k, value in enumerate(ids) if not value]
+    untidy = [table.lines[k] for k, value in enumerate(ids) if NO_BREAK_SPACE in value]
+    if missing or untidy:
+        text = f"patient id missing or with a no-break space at lines {_few(missing + untidy)}."
+        raise _refuse("bad_id", table.role, text, "Correct the ids.")
+    rows: dict[str, int] = {}
+    repeated = [table.lines[k] for k, value in enumerate(ids) if rows.setdefault(value, k) != k]
+    if repeated:
+        text = f"a patient appears twice, again at lines {_few(repeated)}."
+        raise _refuse("duplicate_patient", table.role, text, "Keep one row a patient.")
+    return rows
+
+
+def _refuse(code: str, role: str, message: str, remedy: str) -> RefusedError:
+    return RefusedError(code, role, message, remedy)
+
+
+def _text_of(path: Path, role: str) -> str:
+    try:
+        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
+            raw = stream.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _refuse("unreadable", role, "the file cannot be read.", "Copy it again.") from error
+    if len(raw) > MOST_BYTES or b"\x00" in raw:
+        raise _refuse("bad_bytes", role, "the file is too large or holds NUL bytes.", "Export it as UTF-8 CSV.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refuse("encoding", role, "the file is not UTF-8.", "Save it as CSV UTF-8.") from error
+
+
+def _delimiter(text: str, role: str) -> str:
+    header = text.lstrip("\r\n").splitlines()[0] if text.strip() else ""
+    counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
+    best = max(counts.values())
+    if best < 2:
+        raise _refuse(
+            "no_separator", role, "the header has one column only.", "Separate columns by comma or semicolon."
+        )
+    return next(d for d in DELIMITERS if counts[d] == best)
+
+
+def _check_columns(columns: tuple[str, ...], role: str) -> None:
+    repeated = sorted({c for c in columns if columns.count(c) > 1 and c})
+    if repeated:
+        raise _refuse("duplicate_column", role, f"columns appear twice: {', '.join(repeated[:5])}.", "Rename one.")
+
+
+def _few(lines: list[int]) -> str:
+    return ", ".join(map(str, lines[:8])) + (f" and {len(lines) - 8} more" if len(lines) > 8 else "")

@@ -1,0 +1,314 @@
+"""The only door to pydicom: headers, pixels, contours and segments of DICOM files as plain records."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from engine.acquire.acquisition import text_category
+from store.records import RefusedError
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
+PREAMBLE_BYTES = 132
+ATTENUATION_WORDS = ("CTAC", "AC CT", "CT AC", "ATTENUATION", "WB CT", "LOW DOSE CT FOR PET")
+DECODE_ERRORS = (
+    InvalidDicomError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+HEADER_TAG_TEXT = """
+SOPClassUID SOPInstanceUID PatientID StudyInstanceUID SeriesInstanceUID Modality FrameOfReferenceUID ImageType
+StudyDate SeriesDate AcquisitionNumber InstanceNumber ImagesInAcquisition Rows Columns NumberOfFrames
+ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept RescaleType
+SliceThickness KVP Manufacturer ManufacturerModelName ConvolutionKernel ContrastBolusAgent ContrastBolusRoute
+StudyDescription SeriesDescription BurnedInAnnotation ReferencedFrameOfReferenceSequence
+ReferencedSeriesSequence
+"""
+HEADER_TAGS = HEADER_TAG_TEXT.split()
+
+
+@dataclass(frozen=True, slots=True)
+class DicomHeader:
+    """The tags the gate reads of one DICOM file; None where an element is absent or cannot be read.
+
+    position, orientation and pixel_spacing (row, column) are millimetres and cosines in LPS; text is stripped.
+    """
+
+    path: str
+    sop_class: str
+    sop_uid: str
+    patient_id: str
+    study_uid: str
+    series_uid: str
+    modality: str
+    frame_of_reference: str
+    image_type: tuple[str, ...]
+    study_date: str
+    acquisition_number: int | None
+    instance_number: int | None
+    images_in_acquisition: int | None
+    rows: int
+    columns: int
+    frames: int
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    pixel_spacing: tuple[float, ...] | None
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+    slice_thickness_mm: float | None
+    kvp: float | None
+    manufacturer: str
+    model: str
+    kernel: str
+    contrast_agent: str
+    contrast_route: str
+    contrast_text: str  # yes | no | "" : what the descriptions say, never the text
+    attenuation_map: bool
+    burned_in: bool
+    referenced_series: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contour:
+    """One contour: its DICOM geometric type and its points, shape (n, 3), x, y, z in LPS millimetres."""
+
+    kind: str
+    points_mm: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutlinedRoi:
+    """One ROI of an RTSTRUCT."""
+
+    name: str
+    contours: tuple[Contour, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentFrame:
+    """One frame of a DICOM SEG: its segment and the position of its first pixel in LPS millimetres."""
+
+    segment: int
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    pixel_spacing: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentationObject:
+    """A DICOM SEG: its kind, labels by segment number, frames, and pixels of shape (frames, rows, columns)."""
+
+    kind: str  # BINARY | FRACTIONAL | LABELMAP
+    labels: tuple[tuple[int, str], ...]
+    frames: tuple[SegmentFrame, ...]
+    pixels: NDArray[np.generic]
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file carries the DICOM preamble, or, having a DICOM suffix, can be read as a bare data set."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(PREAMBLE_BYTES)
+    except OSError:
+        return False
+    if head[128:] == b"DICM":
+        return True
+    return path.suffix.lower() in (".dcm", ".ima") and bool(_bare_class(path))
+
+
+def read_header(path: Path) -> DicomHeader:
+    """The header of one DICOM file without its pixels; RefusedError `undecodable` where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
+            return _header_of(dataset, str(path))
+    except DECODE_ERRORS as error:
+        raise _undecodable("DICOM file", "its header cannot be read") from error
+
+
+def read_stored_pixels(path: str, role: str) -> NDArray[np.generic]:
+    """Stored values of a single-frame file, (rows, columns); RefusedError `undecodable` where damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pixels = np.asarray(pydicom.dcmread(path, force=True).pixel_array)
+    except DECODE_ERRORS as error:
+        raise _undecodable(
+            role, "its pixels cannot be decoded (truncated, damaged or an unsupported compression)"
+        ) from error
+    if pixels.ndim != 2:
+        raise _undecodable(role, f"one grey image is needed, the file holds an array of shape {pixels.shape}")
+    return pixels
+
+
+def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
+    """All ROIs of an RTSTRUCT in file order, with their contours; RefusedError where it cannot be read."""
+    try:
+        dataset = pydicom.dcmread(path, force=True)
+        contours = {int(item.ReferencedROINumber): _contours_of(item) for item in dataset.get("ROIContourSequence", [])}
+        rois = dataset.get("StructureSetROISequence", [])
+        return tuple(OutlinedRoi(str(r.get("ROIName", "")).strip(), contours.get(int(r.ROINumber), ())) for r in rois)
+    except DECODE_ERRORS as error:
+        raise _undecodable(role, "its contours cannot be read") from error
+
+
+def read_segmentation_object(path: str, role: str) -> SegmentationObject:
+    """A DICOM SEG with its pixels; RefusedError where it cannot be read."""
+    try:
+        dataset = pydicom.dcmread(path, force=True)
+        labels = tuple((int(s.SegmentNumber), str(s.get("SegmentLabel", "")).strip()) for s in dataset.SegmentSequence)
+        shared = dataset.SharedFunctionalGroupsSequence[0]
+        frames = tuple(_frame_of(own, shared) for own in dataset.PerFrameFunctionalGroupsSequence)
+        pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
+        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels)
+    except DECODE_ERRORS as error:
+        raise _undecodable(role, "its segments cannot be read") from error
+
+
+def segment_labels(path: str) -> tuple[str, ...]:
+    """The labels of a DICOM SEG without reading its pixels; empty where it cannot be read."""
+    try:
+        dataset = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=["SegmentSequence"])
+        return tuple(str(s.get("SegmentLabel", "")).strip() for s in dataset.get("SegmentSequence", []))
+    except DECODE_ERRORS:
+        return ()
+
+
+def roi_names(path: str) -> tuple[str, ...]:
+    """The ROI names of an RTSTRUCT without its contours; empty where it cannot be read."""
+    try:
+        dataset = pydicom.dcmread(path, force=True, specific_tags=["StructureSetROISequence"])
+        return tuple(str(r.get("ROIName", "")).strip() for r in dataset.get("StructureSetROISequence", []))
+    except DECODE_ERRORS:
+        return ()
+
+
+def _undecodable(role: str, message: str) -> RefusedError:
+    return RefusedError("undecodable", role, message + ".", "Export the file again from its source.")
+
+
+def _bare_class(path: Path) -> str:
+    try:
+        return str(
+            pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID"]).SOPClassUID
+        )
+    except DECODE_ERRORS:
+        return ""
+
+
+def _header_of(dataset: Dataset, path: str) -> DicomHeader:
+    descriptions = f"{_text(dataset, 'StudyDescription')} {_text(dataset, 'SeriesDescription')}".upper()
+    return DicomHeader(
+        path=path,
+        sop_class=_text(dataset, "SOPClassUID"),
+        sop_uid=_text(dataset, "SOPInstanceUID"),
+        patient_id=_text(dataset, "PatientID"),
+        study_uid=_text(dataset, "StudyInstanceUID"),
+        series_uid=_text(dataset, "SeriesInstanceUID"),
+        modality=_text(dataset, "Modality"),
+        frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
+        image_type=tuple(_text(dataset, "ImageType").upper().split("\\")),
+        study_date=_text(dataset, "StudyDate") or _text(dataset, "SeriesDate"),
+        acquisition_number=_whole(dataset, "AcquisitionNumber"),
+        instance_number=_whole(dataset, "InstanceNumber"),
+        images_in_acquisition=_whole(dataset, "ImagesInAcquisition"),
+        rows=_whole(dataset, "Rows") or 0,
+        columns=_whole(dataset, "Columns") or 0,
+        frames=_whole(dataset, "NumberOfFrames") or 1,
+        position=_numbers(dataset, "ImagePositionPatient", 3),
+        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing=_numbers(dataset, "PixelSpacing", 2),
+        slope=_number(dataset, "RescaleSlope"),
+        intercept=_number(dataset, "RescaleIntercept"),
+        rescale_type=_text(dataset, "RescaleType"),
+        slice_thickness_mm=_number(dataset, "SliceThickness"),
+        kvp=_number(dataset, "KVP"),
+        manufacturer=_text(dataset, "Manufacturer"),
+        model=_text(dataset, "ManufacturerModelName"),
+        kernel=_text(dataset, "ConvolutionKernel"),
+        contrast_agent=_text(dataset, "ContrastBolusAgent"),
+        contrast_route=_text(dataset, "ContrastBolusRoute"),
+        contrast_text=text_category(descriptions),
+        attenuation_map=any(word in descriptions for word in ATTENUATION_WORDS),
+        burned_in=_text(dataset, "BurnedInAnnotation").upper() == "YES",
+        referenced_series=_referenced_series(dataset),
+    )
+
+
+def _text(dataset: Dataset, name: str) -> str:
+    value = dataset.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, str | int | float):
+        return str(value).strip()
+    return "\\".join(str(part).strip() for part in value)
+
+
+def _number(dataset: Dataset, name: str) -> float | None:
+    try:
+        value = float(dataset.get(name))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _whole(dataset: Dataset, name: str) -> int | None:
+    value = _number(dataset, name)
+    return None if value is None else int(value)
+
+
+def _numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+    try:
+        values = tuple(float(v) for v in dataset.get(name))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return values if len(values) == count and bool(np.isfinite(values).all()) else None
+
+
+def _referenced_series(dataset: Dataset) -> tuple[str, ...]:
+    found = [str(item.get("SeriesInstanceUID", "")) for item in dataset.get("ReferencedSeriesSequence") or []]
+    for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            found += [str(s.get("SeriesInstanceUID", "")) for s in study.get("RTReferencedSeriesSequence") or []]
+    return tuple(dict.fromkeys(uid for uid in found if uid))
+
+
+def _contours_of(item: Dataset) -> tuple[Contour, ...]:
+    contours = []
+    for one in item.get("ContourSequence") or []:
+        points = np.array([float(v) for v in one.ContourData], dtype=np.float64).reshape(-1, 3)
+        contours.append(Contour(str(one.get("ContourGeometricType", "")), points))
+    return tuple(contours)
+
+
+def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:
+    def first(name: str) -> Dataset:
+        return own[name][0] if name in own else shared[name][0]
+
+    return SegmentFrame(
+        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber),
+        position=tuple(float(v) for v in first("PlanePositionSequence").ImagePositionPatient),
+        orientation=tuple(float(v) for v in first("PlaneOrientationSequence").ImageOrientationPatient),
+        pixel_spacing=tuple(float(v) for v in first("PixelMeasuresSequence").PixelSpacing),
+    )

@@ -1,0 +1,72 @@
+"""DICOM SEG -> voxels of one segment on the CT's grid; only binary segments on the very pixels of the CT."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.acquire.dicom import SegmentationObject, SegmentFrame
+from engine.acquire.rtstruct import OutlinedMask
+from engine.geometry import points_to_index
+from store.records import RefusedError
+from store.volumes import BoolZyx, Grid
+
+LARGEST_OFFSET_VOXELS = 0.01
+LARGEST_COSINE_DIFFERENCE = 1e-3
+LARGEST_SPACING_SHARE = 1e-3
+
+
+def rasterise_segment(segments: SegmentationObject, label: str, grid: Grid, role: str) -> OutlinedMask:
+    """Voxels of the segment with this label on the grid, boolean z, y, x; frames left out are empty slices.
+
+    RefusedError for fractional segments, frames that do not lie on the voxels of the grid, and a frame given twice.
+    """
+    if segments.kind.upper() != "BINARY":
+        text = f"segmentation type {segments.kind or 'unknown'}: a share per voxel is not a mask."
+        raise RefusedError("fractional_seg", role, text, "Export a BINARY segmentation.")
+    numbers = [number for number, name in segments.labels if name.strip().lower() == label.strip().lower()]
+    if len(numbers) != 1:
+        text = f"{len(numbers)} segments are called {label!r}."
+        raise RefusedError("duplicate_segment", role, text, "Give each segment its own label.")
+    voxels = np.zeros(grid.shape_zyx, dtype=np.bool_)
+    seen: set[int] = set()
+    for frame, pixels in zip(segments.frames, segments.pixels, strict=True):
+        if frame.segment == numbers[0]:
+            _place_frame(voxels, frame, pixels.astype(np.bool_), grid, role)
+            place = _frame_index(frame, grid)[2]
+            if place in seen:
+                raise RefusedError(
+                    "duplicate_frame", role, "a slice of the segment is given twice.", "Export it again."
+                )
+            seen.add(place)
+    return OutlinedMask(voxels)
+
+
+def _frame_index(frame: SegmentFrame, grid: Grid) -> tuple[int, int, int]:
+    x, y, z = np.rint(points_to_index(np.array([frame.position]), grid)[0]).astype(int)
+    return int(x), int(y), int(z)
+
+
+def _place_frame(voxels: BoolZyx, frame: SegmentFrame, pixels: BoolZyx, grid: Grid, role: str) -> None:
+    _check_frame(frame, grid, role)
+    x, y, z = _frame_index(frame, grid)
+    rows, columns = pixels.shape
+    if min(x, y, z) < 0 or x + columns > voxels.shape[2] or y + rows > voxels.shape[1] or z >= voxels.shape[0]:
+        raise _off_grid(role, "a frame lies outside the CT")
+    voxels[z, y : y + rows, x : x + columns] = pixels
+
+
+def _check_frame(frame: SegmentFrame, grid: Grid, role: str) -> None:
+    exact = points_to_index(np.array([frame.position]), grid)[0]
+    matrix = np.array(grid.direction).reshape(3, 3)
+    cosines = np.concatenate([matrix[:, 0], matrix[:, 1]])
+    if np.abs(np.array(frame.orientation) - cosines).max() > LARGEST_COSINE_DIFFERENCE:
+        raise _off_grid(role, "a frame is oriented otherwise than the CT")
+    wanted = np.array([grid.spacing_mm[1], grid.spacing_mm[0]])
+    if (np.abs(np.array(frame.pixel_spacing) - wanted) > LARGEST_SPACING_SHARE * wanted).any():
+        raise _off_grid(role, "a frame has another pixel spacing than the CT")
+    if np.abs(exact - np.rint(exact)).max() > LARGEST_OFFSET_VOXELS:
+        raise _off_grid(role, "a frame lies between the voxels of the CT")
+
+
+def _off_grid(role: str, message: str) -> RefusedError:
+    return RefusedError("geometry_differs", role, message + ".", "Use the segmentation made on this series.")

@@ -1,0 +1,151 @@
+"""The outlined structures of one case, whatever the file they came in: reference lesions and lungs by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.acquire.dicom import OutlinedRoi, SegmentationObject, read_segmentation_object, read_structure_set
+from engine.acquire.dicom_seg import rasterise_segment
+from engine.acquire.file_cases import LUNG_ROLES, REFERENCE_LABEL, REFERENCE_NAME, REFERENCE_ROLE
+from engine.acquire.lungs import is_lung_name, side_of_name
+from engine.acquire.nifti import read_lungs_file, read_mask_file
+from engine.acquire.patient_files import split_label
+from engine.acquire.rtstruct import OutlinedMask, find_roi, near_names, rasterise_roi
+from engine.protocol import Acquire, Images
+from store.records import Flag, RefusedError
+from store.sources import CaseSource, SourceFile
+from store.volumes import BoolZyx, Grid
+
+LESION_NAME = re.compile(r"(gtv|ctv|ptv|tumou?r|lesion|node|ln|neoplasm)([-_ \d.].*|s|n.*|p.*|$)", re.IGNORECASE)
+NODE_NAME = re.compile(r"(gtv[-_ ]?n.*|.*node.*|ln.*)", re.IGNORECASE)
+MARGIN_NAME = re.compile(r"(ctv|ptv).*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutlinedLesion:
+    """One outlined lesion: its name in the file and its voxels; role index | node | other."""
+
+    name: str
+    role: str
+    voxels: BoolZyx
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutlinedLung:
+    """One outlined lung mask and the side its name says: left | right | both."""
+
+    side: str
+    voxels: BoolZyx
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlines:
+    """Lesions (the index lesion first, where there is one), lungs, and what was noticed."""
+
+    lesions: tuple[OutlinedLesion, ...]
+    lungs: tuple[OutlinedLung, ...]
+    flags: tuple[Flag, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outline:
+    role: str
+    name: str
+    drawing: OutlinedRoi | SegmentationObject
+
+
+def outlines_in_dicom(source: CaseSource, images: Images, grid: Grid) -> Outlines:
+    """Reference, other lesions and lungs in the RTSTRUCT and SEG files of a case, on the CT's grid.
+
+    RefusedError where files hold outlines but none has a wanted name (with near names), or two have the same.
+    """
+    outlines = [one for file in source.files if not file.role.startswith("CT ") for one in _outlines_of_file(file)]
+    names = [one.name for one in outlines]
+    wanted = [split_label(name)[0] for name in images.reference]
+    index = find_roi(names, wanted, "outlines")
+    if index is None and wanted and outlines:
+        raise _no_reference(names, wanted)
+    lesions, flags = _lesions(outlines, index, images, grid)
+    lungs = []
+    for one in outlines:
+        if is_lung_name(one.name, images.lungs) and one.name != index:
+            find_roi(names, [one.name], one.role)
+            mask = _rasterise(one, grid)
+            lungs.append(OutlinedLung(side_of_name(one.name), mask.voxels))
+            flags += mask.flags
+    return Outlines(tuple(lesions), tuple(lungs), tuple(flags))
+
+
+def outlines_in_files(source: CaseSource, grid: Grid, rules: Acquire) -> Outlines:
+    """Reference and lungs in the mask files of a case; each must lie on exactly the image's grid."""
+    columns = dict(source.columns)
+    lesions: list[OutlinedLesion] = []
+    lungs: list[OutlinedLung] = []
+    flags: list[Flag] = []
+    sides = {role: side for side, role in LUNG_ROLES.items()}
+    for file in source.files:
+        if file.role == REFERENCE_ROLE:
+            label = int(columns[REFERENCE_LABEL]) if REFERENCE_LABEL in columns else None
+            mask = read_mask_file(Path(file.path), file.role, grid, label, rules)
+            lesions.append(OutlinedLesion(columns.get(REFERENCE_NAME, "reference"), "index", mask.voxels))
+        elif file.role in sides:
+            mask = read_lungs_file(Path(file.path), file.role, grid, rules)
+            lungs.append(OutlinedLung(sides[file.role], mask.voxels))
+        else:
+            continue
+        flags += mask.flags
+    return Outlines(tuple(lesions), tuple(lungs), tuple(flags))
+
+
+def _outlines_of_file(file: SourceFile) -> list[_Outline]:
+    if file.role.startswith("RTSTRUCT"):
+        return [_Outline(file.role, roi.name, roi) for roi in read_structure_set(file.path, file.role)]
+    segments = read_segmentation_object(file.path, file.role)
+    return [_Outline(file.role, label, segments) for _, label in segments.labels]
+
+
+def _rasterise(one: _Outline, grid: Grid) -> OutlinedMask:
+    if isinstance(one.drawing, OutlinedRoi):
+        return rasterise_roi(one.drawing, grid, one.role)
+    return rasterise_segment(one.drawing, one.name, grid, one.role)
+
+
+def _lesions(
+    outlines: Sequence[_Outline], index: str | None, images: Images, grid: Grid
+) -> tuple[list[OutlinedLesion], list[Flag]]:
+    lesions: list[OutlinedLesion] = []
+    flags: list[Flag] = []
+    for one in sorted(outlines, key=lambda o: o.name != index):
+        if one.name == index:
+            mask = _rasterise(one, grid)
+            lesions.append(OutlinedLesion(one.name, "index", mask.voxels))
+            flags += mask.flags
+        elif _is_other_lesion(one.name, images):
+            _add_other(one, grid, lesions, flags)
+    return lesions, flags
+
+
+def _is_other_lesion(name: str, images: Images) -> bool:
+    plain = LESION_NAME.fullmatch(name) and not MARGIN_NAME.fullmatch(name)
+    return bool(plain) and not is_lung_name(name, images.lungs)
+
+
+def _add_other(one: _Outline, grid: Grid, lesions: list[OutlinedLesion], flags: list[Flag]) -> None:
+    try:
+        mask = _rasterise(one, grid)
+    except RefusedError as error:
+        text = f"another outlined lesion could not be read: {error.code}."
+        flags.append(Flag("acquire", "other_lesion_unread", text, error.remedy))
+        return
+    role = "node" if NODE_NAME.fullmatch(one.name) else "other"
+    lesions.append(OutlinedLesion(one.name, role, mask.voxels))
+
+
+def _no_reference(names: Sequence[str], wanted: Sequence[str]) -> RefusedError:
+    near = near_names(names, wanted)
+    text = f"none of {', '.join(map(repr, wanted))} is among the {len(names)} outlined structures."
+    remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else "Name the tumour in images.reference."
+    return RefusedError("no_reference_roi", "outlines", text, remedy)

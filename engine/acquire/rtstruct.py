@@ -1,0 +1,161 @@
+"""RTSTRUCT contours -> voxels: a pixel belongs to the ROI when its centre lies inside (even-odd over a slice)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.acquire.dicom import Contour, OutlinedRoi
+from engine.geometry import points_to_index
+from store.records import Flag, RefusedError
+from store.volumes import BoolZyx, Grid
+
+CLOSED = "CLOSED_PLANAR"
+FURTHEST_FROM_SLICE = 0.1  # of the slice step
+FURTHEST_OUTSIDE_PIXELS = 1.0
+INDEX_DECIMALS = 9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutlinedMask:
+    """The voxels of one ROI or segment, boolean z, y, x, and what was noticed."""
+
+    voxels: BoolZyx
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SliceContours:
+    place: int
+    polygons: tuple[NDArray[np.float64], ...]  # (n, 2) pixel indices x, y
+
+
+def find_roi(names: Sequence[str], wanted: Sequence[str], role: str) -> str | None:
+    """The name that matches the first wanted one (case-insensitive), or None.
+
+    RefusedError `duplicate_roi` where two ROIs carry the wanted name.
+    """
+    for want in wanted:
+        found = [name for name in names if name.strip().lower() == want.strip().lower()]
+        if len(found) > 1:
+            raise RefusedError(
+                "duplicate_roi", role, f"{len(found)} ROIs are called {want!r}.", "Rename or delete one."
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def near_names(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Names that look like a wanted one, at most three, best first."""
+    lower = {name.lower(): name for name in names}
+    near = [m for want in wanted for m in get_close_matches(want.lower(), list(lower), n=3, cutoff=0.4)]
+    return tuple(lower[name] for name in dict.fromkeys(near))[:3]
+
+
+def rasterise_roi(roi: OutlinedRoi, grid: Grid, role: str) -> OutlinedMask:
+    """Voxels of an ROI on a grid.
+
+    A pixel is inside when its centre is (half-open edges: a centre on a left or upper edge is inside, on a right or
+    lower edge it is not); contours of one slice combine by even-odd, so a contour inside another is a hole. A slice
+    whose contours are too small to hold a centre keeps the pixel at their middle, flagged. RefusedError for contours
+    that are not CLOSED_PLANAR, lie between slices or outside the image, and for an ROI without contours.
+    """
+    if not roi.contours:
+        raise RefusedError("no_contours", role, f"ROI {roi.name!r} has no contours.", "Outline it or name another ROI.")
+    contours, flags = _without_repeats(roi)
+    voxels = np.zeros(grid.shape_zyx, dtype=np.bool_)
+    slices = _by_slice(contours, grid, role, roi.name)
+    lost = [one.place for one in slices if not _fill_slice(voxels[one.place], one.polygons)]
+    for one in slices:
+        if one.place in lost:
+            _keep_middle(voxels[one.place], one.polygons)
+    return OutlinedMask(voxels, (*flags, *_slice_flags(roi.name, [s.place for s in slices], len(lost))))
+
+
+def _without_repeats(roi: OutlinedRoi) -> tuple[list[Contour], tuple[Flag, ...]]:
+    unique = {contour.points_mm.tobytes(): contour for contour in roi.contours}
+    repeats = len(roi.contours) - len(unique)
+    if not repeats:
+        return list(roi.contours), ()
+    text = f"ROI {roi.name!r} repeats {repeats} contours point by point; each was read once."
+    return list(unique.values()), (Flag("acquire", "repeated_contours", text, "Export the structure set again."),)
+
+
+def _by_slice(contours: list[Contour], grid: Grid, role: str, name: str) -> list[_SliceContours]:
+    polygons: dict[int, list[NDArray[np.float64]]] = {}
+    for contour in contours:
+        if contour.kind != CLOSED:
+            text = f"ROI {name!r} has a {contour.kind or 'untyped'} contour; only {CLOSED} encloses an area."
+            raise RefusedError("open_contour", role, text, "Export closed contours.")
+        index = np.round(points_to_index(contour.points_mm, grid), INDEX_DECIMALS)
+        polygons.setdefault(_slice_of(index[:, 2], grid, role, name), []).append(_inside_image(index, grid, role, name))
+    return [_SliceContours(place, tuple(polygons[place])) for place in sorted(polygons)]
+
+
+def _slice_of(along: NDArray[np.float64], grid: Grid, role: str, name: str) -> int:
+    place = int(np.rint(along.mean())) if len(along) else 0
+    if not len(along) or np.abs(along - place).max() > FURTHEST_FROM_SLICE:
+        text = f"a contour of ROI {name!r} lies between slices or leaves its plane."
+        raise RefusedError("off_slice", role, text, "Use the structure set drawn on this series.")
+    if not 0 <= place < grid.size_xyz[2]:
+        text = f"a contour of ROI {name!r} lies outside the slices of the series."
+        raise RefusedError(
+            "outside_image", role, text, "Use the structure set drawn on this series; are slices missing?"
+        )
+    return place
+
+
+def _inside_image(index: NDArray[np.float64], grid: Grid, role: str, name: str) -> NDArray[np.float64]:
+    largest = np.array(grid.size_xyz[:2]) - 0.5 + FURTHEST_OUTSIDE_PIXELS
+    flat = index[:, :2]
+    if (flat < -0.5 - FURTHEST_OUTSIDE_PIXELS).any() or (flat > largest).any():
+        text = f"a contour of ROI {name!r} reaches outside the image."
+        raise RefusedError("outside_image", role, text, "Use the structure set drawn on this series.")
+    return flat
+
+
+def _fill_slice(pixels: NDArray[np.bool_], polygons: tuple[NDArray[np.float64], ...]) -> bool:
+    rows, columns = pixels.shape
+    toggles = np.zeros((rows, columns + 1), dtype=np.int64)
+    for polygon in polygons:
+        _toggle_crossings(toggles, polygon)
+    pixels[:] = np.cumsum(toggles, axis=1)[:, :columns] % 2 == 1
+    return bool(pixels.any())
+
+
+def _toggle_crossings(toggles: NDArray[np.int64], polygon: NDArray[np.float64]) -> None:
+    start, end = polygon, np.roll(polygon, -1, axis=0)
+    low = np.clip(np.ceil(np.minimum(start[:, 1], end[:, 1])), 0, len(toggles)).astype(int)
+    high = np.clip(np.ceil(np.maximum(start[:, 1], end[:, 1])), 0, len(toggles)).astype(int)
+    count = high - low
+    edge = np.repeat(np.arange(len(polygon)), count)
+    row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + low[edge]
+    a, b = start[edge], end[edge]
+    crossing = a[:, 0] + (row - a[:, 1]) * (b[:, 0] - a[:, 0]) / (b[:, 1] - a[:, 1])
+    column = np.clip(np.ceil(np.round(crossing, INDEX_DECIMALS)), 0, toggles.shape[1] - 1).astype(int)
+    np.add.at(toggles, (row, column), 1)
+
+
+def _keep_middle(pixels: NDArray[np.bool_], polygons: tuple[NDArray[np.float64], ...]) -> None:
+    for polygon in polygons:
+        x, y = np.rint(polygon.mean(axis=0)).astype(int)
+        pixels[np.clip(y, 0, pixels.shape[0] - 1), np.clip(x, 0, pixels.shape[1] - 1)] = True
+
+
+def _slice_flags(name: str, places: list[int], lost: int) -> tuple[Flag, ...]:
+    flags = []
+    if lost:
+        text = f"on {lost} slices the contours of ROI {name!r} hold no pixel centre; the middle pixel was kept."
+        flags.append(Flag("acquire", "subpixel_contours", text, "Look at these slices."))
+    gaps = places[-1] - places[0] + 1 - len(places)
+    if gaps:
+        text = f"ROI {name!r} has no contour on {gaps} slices between its first and last."
+        flags.append(
+            Flag("acquire", "contour_gap", text, "Interpolate the contours in the drawing software if meant so.")
+        )
+    return tuple(flags)

@@ -1,0 +1,80 @@
+"""Which CT series of a patient is the index series, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.acquire.acquisition import kernel_group
+from engine.acquire.dicom import DicomHeader
+
+THICKEST_PREFERRED_MM = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesCandidate:
+    """One CT series of a patient: the headers of its slices and whether somebody outlined on it."""
+
+    series_uid: str
+    headers: tuple[DicomHeader, ...]
+    outlined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesChoice:
+    """The index series, how many others there were, and the rule that chose it in words."""
+
+    series: SeriesCandidate
+    alternatives: int
+    reason: str
+
+
+def choose_index_series(candidates: Sequence[SeriesCandidate], fewest_slices: int) -> SeriesChoice:
+    """The index series of a patient.
+
+    In order: enough slices, outlined, not the attenuation CT of a PET, original rather than derived, latest date, at
+    most 3 mm, soft kernel, thinnest, most slices, then by UID. ValueError where there is no candidate.
+    """
+    if not candidates:
+        raise ValueError("a patient needs at least one CT series, got none")
+    ordered = sorted(candidates, key=lambda c: _rank(c, fewest_slices))
+    if len(ordered) == 1:
+        return SeriesChoice(ordered[0], 0, "the only CT series")
+    return SeriesChoice(ordered[0], len(ordered) - 1, _reason(ordered, fewest_slices))
+
+
+RULES = (
+    "enough slices",
+    "outlined",
+    "not the attenuation CT of a PET",
+    "original, not derived",
+    "latest date (time zero unknown here)",
+    "at most 3 mm",
+    "soft kernel",
+    "thinnest",
+    "most slices",
+    "first UID",
+)
+
+
+def _rank(candidate: SeriesCandidate, fewest_slices: int) -> tuple[float | str, ...]:
+    first = candidate.headers[0]
+    thickness = first.slice_thickness_mm or 99.0
+    return (
+        float(len(candidate.headers) < fewest_slices),
+        float(not candidate.outlined),
+        float(first.attenuation_map),
+        float("DERIVED" in first.image_type),
+        -float(first.study_date) if first.study_date.isdigit() else 0.0,
+        float(thickness > THICKEST_PREFERRED_MM),
+        float(kernel_group(first.kernel, first.manufacturer) == "sharp"),
+        thickness,
+        -float(len(candidate.headers)),
+        candidate.series_uid,
+    )
+
+
+def _reason(ordered: list[SeriesCandidate], fewest_slices: int) -> str:
+    best, second = _rank(ordered[0], fewest_slices), _rank(ordered[1], fewest_slices)
+    decisive = next((rule for rule, a, b in zip(RULES, best, second, strict=True) if a != b), RULES[-1])
+    return f"of {len(ordered)} CT series, decided by: {decisive}"
