@@ -67,11 +67,15 @@ def test_missing_headers_get_one_sentence(clone):
     assert "Python.h" in done.stderr
 
 
-def test_a_broken_installation_leaves_no_stamp_and_the_next_one_starts_again(clone):
+def record_calls(clone: Path, then: str) -> Path:
+    """A Python 3.11 in .venv that only writes down how it was called."""
     calls = clone / "calls"
-    program(
-        clone / ".venv" / "bin" / "python", f'[ "$1" = -c ] && {{ echo 3.11; exit 0; }}; echo "$@" >>{calls}; exit 1'
-    )
+    program(clone / ".venv" / "bin" / "python", f'[ "$1" = -c ] && {{ echo 3.11; exit; }}\necho "$@" >>{calls}\n{then}')
+    return calls
+
+
+def test_a_broken_installation_leaves_no_stamp_and_the_next_one_starts_again(clone):
+    calls = record_calls(clone, "exit 1")
     for _ in range(2):
         assert set_up(clone).returncode == 1
         assert not list((clone / ".venv").glob(".installed*"))
