@@ -39,8 +39,9 @@ def fit_censoring(times: ArrayLike, events: ArrayLike, weights: ArrayLike | None
 def ipcw_weights(curve: CensoringCurve, times: ArrayLike, events: ArrayLike, horizon: float) -> Floats:
     """Return the weight of every row (n,) for its outcome at `horizon`.
 
-    1 / G(T-) for events up to and at the horizon, 1 / G(horizon) for those seen beyond it, 0 for those censored up to
-    and at it (unless censored exactly at the horizon: they are known to be event-free there and count as survivors).
+    1 / G(T-) for events up to and at the horizon; 1 / G(horizon-) for those known to be event-free at it (followed
+    beyond it, or censored exactly at it: an administrative cut must not lose everybody); 0 for those censored earlier.
+    Without censorings exactly at the horizon this is the usual 1 / G(horizon) of R riskRegression.
     DeclinedError when a needed G is 0: nobody in training was followed so long.
     """
     duration = vector("times", times)
@@ -48,8 +49,8 @@ def ipcw_weights(curve: CensoringCurve, times: ArrayLike, events: ArrayLike, hor
     steps = np.concatenate(([1.0], curve.survival))
     before = steps[np.searchsorted(curve.times, duration, side="left")]
     event = happened & (duration <= horizon)
-    survivor = duration > horizon
-    at_horizon = float(steps[np.searchsorted(curve.times, horizon, side="right")])
+    survivor = (duration > horizon) | ((duration == horizon) & ~happened)
+    at_horizon = float(steps[np.searchsorted(curve.times, horizon, side="left")])
     if (survivor.any() and at_horizon <= 0) or (before[event] <= 0).any():
         raise DeclinedError(f"nobody in training was followed to {horizon:g}: weights are not defined")
     weights = np.zeros(duration.size)
