@@ -60,7 +60,9 @@ def icc(values: NDArray[np.float64], level: float = 0.95) -> Icc:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     n, k, p = array.shape
-    parts = [_mean_squares(array[:, :, start : start + CHUNK_FEATURES]) for start in range(0, max(p, 1), CHUNK_FEATURES)]
+    parts = [
+        _mean_squares(array[:, :, start : start + CHUNK_FEATURES]) for start in range(0, max(p, 1), CHUNK_FEATURES)
+    ]
     squares = MeanSquares(
         subjects=np.concatenate([part.subjects for part in parts]),
         within=np.concatenate([part.within for part in parts]),

@@ -35,7 +35,9 @@ def kaplan_meier(
     """
     duration = vector("times", times)
     if duration.size == 0 or (duration < 0).any():
-        raise ValueError(f"times must hold non-negative values, got {duration.size} with minimum {duration.min(initial=0)}")
+        raise ValueError(
+            f"times must hold non-negative values, got {duration.size} with minimum {duration.min(initial=0)}"
+        )
     happened = binary("events", events, duration.size)
     scale = weights_or_ones(weights, duration.size)
     moments, position = np.unique(duration, return_inverse=True)

@@ -1,0 +1,22 @@
+"""The .632+ bootstrap estimate of the area under the ROC curve."""
+
+from __future__ import annotations
+
+NO_INFORMATION = 0.5
+
+
+def auc_632_plus(apparent: float, out_of_bag: float) -> float:
+    """Return the .632+ estimate from the apparent AUC and the mean out-of-bag AUC, both in [0, 1].
+
+    The no-information AUC is 0.5; out-of-bag values below it count as 0.5. Relative overfitting
+    (apparent - out_of_bag) / (apparent - 0.5), cut to [0, 1], moves the weight from .632 to 1. Source: Efron and
+    Tibshirani 1997.
+    """
+    for name, value in (("apparent", apparent), ("out_of_bag", out_of_bag)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} must lie in [0, 1], got {value}")
+    floored = max(out_of_bag, NO_INFORMATION)
+    gain = apparent - NO_INFORMATION
+    overfitting = 0.0 if gain <= 0 else min(max((apparent - floored) / gain, 0.0), 1.0)
+    weight = 0.632 / (1 - 0.368 * overfitting)
+    return (1 - weight) * apparent + weight * floored
