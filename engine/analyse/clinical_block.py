@@ -54,6 +54,6 @@ def _refuse_later(covariates: tuple[Covariate, ...], choices: Covariates) -> Non
     for name, moment in known:
         if MOMENTS.index(moment) > latest:
             raise ValueError(
-                f"covariate {name!r} is known {moment}, after the moment of prediction ({choices.moment_of_prediction}):"
-                " it cannot be a predictor"
+                f"covariate {name!r} is known {moment}, later than the moment of prediction"
+                f" ({choices.moment_of_prediction}): it cannot be a predictor"
             )

@@ -84,6 +84,6 @@ def refuse_derived(plan: Plan) -> None:
         raise RefusedError(
             "derived_from",
             "study.toml",
-            "the feature list was read off the results of a study; evaluating it on patients of that study is circular.",
+            "the feature list was read off the results of a study; evaluating it on its patients is circular.",
             "Evaluate it on other patients, or clear derived_from and select the features anew inside the resamples.",
         )

@@ -13,7 +13,7 @@ from store.records import Outcome
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
-    """days (n,) NaN and event (n,) -1 where unknown; label (n,) 1 event by the horizon, 0 free of it, -1 undetermined."""
+    """days NaN and event -1 where unknown; label 1 event by the horizon, 0 free of it, -1 undetermined; all (n,)."""
 
     days: NDArray[np.float64]
     event: NDArray[np.int8]

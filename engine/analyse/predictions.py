@@ -1,0 +1,145 @@
+"""Mean out-of-bag predictions of every patient and arm, and what is measured on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.analyse.guard import censoring_of, censoring_weights
+from engine.statistics.brier import brier
+from engine.statistics.calibration import calibration_groups, calibration_line
+from engine.statistics.roc import roc_curve
+from store.matrices import UNDETERMINED, DesignTable
+from store.records import (
+    MODELS,
+    CalibrationBin,
+    DeclinedError,
+    ModelSummary,
+    OutOfBag,
+    Prediction,
+    Resamples,
+    RocPoint,
+)
+
+Floats = NDArray[np.float64]
+CALIBRATION_GROUPS = 5
+SPREAD = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanPredictions:
+    """Per arm (n,): mean probability (NaN when never out of bag), count of predictions, share of high-risk votes.
+
+    weights (n,) are inverse probabilities of censoring over the whole table, used to measure, never to fit.
+    """
+
+    case_ids: tuple[str, ...]
+    label: NDArray[np.int8]
+    weights: Floats
+    probability: dict[str, Floats]
+    count: dict[str, NDArray[np.int64]]
+    high: dict[str, Floats]
+
+    @property
+    def determined(self) -> NDArray[np.bool_]:
+        """Patients whose label is known (n,)."""
+        return np.asarray(self.label != UNDETERMINED)
+
+    def measured(self, model: str) -> NDArray[np.bool_]:
+        """Determined patients with a prediction of this arm (n,)."""
+        return np.asarray(self.determined & (self.count[model] > 0))
+
+
+def mean_predictions(table: DesignTable, out_of_bag: Resamples[OutOfBag]) -> MeanPredictions:
+    """Average the out-of-bag predictions of each patient and arm over the resamples that left him out."""
+    place = {case: row for row, case in enumerate(table.case_ids)}
+    sums: dict[str, Floats] = {}
+    for _, row in out_of_bag:
+        found = sums.setdefault(row.model, np.zeros((3, len(place))))
+        found[:, place[row.case_id]] += (row.probability, 1.0, float(row.high_risk))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        probability = {model: found[0] / found[1] for model, found in sums.items()}
+        high = {model: found[2] / found[1] for model, found in sums.items()}
+    return MeanPredictions(
+        case_ids=table.case_ids,
+        label=table.label,
+        weights=censoring_weights(table, censoring_of(table)),
+        probability=probability,
+        count={model: found[1].astype(np.int64) for model, found in sums.items()},
+        high=high,
+    )
+
+
+def arms_present(means: MeanPredictions) -> tuple[str, ...]:
+    """The arms that made predictions, in their fixed order."""
+    return tuple(model for model in MODELS if model in means.probability)
+
+
+def risk_group(share: float) -> str:
+    """High when most resamples put the patient above their training median; empty when none predicted him."""
+    if not np.isfinite(share):
+        return ""
+    return "high" if share > 0.5 else "low"
+
+
+def prediction_rows(means: MeanPredictions, model: str) -> tuple[Prediction, ...]:
+    """One row per patient with a prediction of this arm."""
+    return tuple(
+        Prediction(
+            case_id=case,
+            model=model,
+            probability=float(means.probability[model][row]),
+            resamples=int(means.count[model][row]),
+            label=None if means.label[row] == UNDETERMINED else bool(means.label[row]),
+            weight=float(means.weights[row]),
+            risk_group=risk_group(float(means.high[model][row])),
+        )
+        for row, case in enumerate(means.case_ids)
+        if means.count[model][row] > 0
+    )
+
+
+def model_summary(means: MeanPredictions, model: str, aucs: Floats) -> ModelSummary:
+    """Mean out-of-bag AUC over resamples with its spread; Brier score and calibration of the mean predictions.
+
+    All weighted by censoring. effective_n is (sum of weights)^2 / sum of squares over determined patients.
+    """
+    known = means.measured(model)
+    labels, probability, weights = means.label[known] == 1, means.probability[model][known], means.weights[known]
+    lo, hi = (float(v) for v in np.percentile(aucs, SPREAD))
+    try:
+        line = calibration_line(labels, probability, weights)
+        intercept, slope = float(line.intercept), float(line.slope)
+    except DeclinedError:
+        intercept, slope = None, None
+    return ModelSummary(
+        model=model,
+        auc=float(np.mean(aucs)),
+        auc_lo=lo,
+        auc_hi=hi,
+        brier=brier(labels, probability, weights),
+        calibration_intercept=intercept,
+        calibration_slope=slope,
+        n=int(known.sum()),
+        events=int(labels.sum()),
+        effective_n=float(weights.sum() ** 2 / (weights**2).sum()),
+    )
+
+
+def roc_points(means: MeanPredictions, model: str) -> tuple[RocPoint, ...]:
+    """Weighted ROC curve of the mean out-of-bag predictions; the first threshold is infinite."""
+    known = means.measured(model)
+    curve = roc_curve(means.label[known], means.probability[model][known], means.weights[known])
+    points = zip(curve.false_positive_rate, curve.true_positive_rate, curve.threshold, strict=True)
+    return tuple(RocPoint(model, float(f), float(t), float(threshold)) for f, t, threshold in points)
+
+
+def calibration_bins(means: MeanPredictions, model: str) -> tuple[CalibrationBin, ...]:
+    """Predicted against observed risk in fifths of the predictions, weighted by censoring."""
+    known = means.measured(model)
+    labels, probability = means.label[known], means.probability[model][known]
+    found = calibration_groups(labels, probability, min(CALIBRATION_GROUPS, labels.size), means.weights[known])
+    rows = zip(found.predicted, found.observed, found.lower, found.upper, found.size, strict=True)
+    return tuple(CalibrationBin(model, float(p), float(o), float(lo), float(hi), int(n)) for p, o, lo, hi, n in rows)

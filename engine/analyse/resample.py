@@ -1,0 +1,113 @@
+"""One bootstrap of the whole procedure: draw patients, select and fit on them, predict those not drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.analyse.arms import FittedArms, arms_fitter
+from engine.analyse.guard import Guard, censoring_of, censoring_weights, rows_of
+from engine.protocol import Reproducibility, SelectionProtocol
+from engine.statistics.censoring import CensoringCurve
+from engine.statistics.roc import weighted_auc
+from store.matrices import UNDETERMINED, DesignTable
+from store.records import DeclinedError, OutOfBag, Performance, Selection, SelectionSize
+from store.sources import ResampleNumber
+
+MOST_DRAWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """Output of one bootstrap."""
+
+    selections: tuple[Selection, ...]
+    out_of_bag: tuple[OutOfBag, ...]
+    performance: tuple[Performance, ...]
+
+
+def resample(
+    table: DesignTable,
+    sizes: tuple[SelectionSize, ...],
+    choices: SelectionProtocol,
+    rules: Reproducibility,
+    number: ResampleNumber,
+    rng: np.random.Generator,
+) -> Resampled:
+    """Draw patients with replacement within event, free and undetermined; fit on the drawn, predict the others.
+
+    A pure function of the table and the generator's seed. Everything fitted (censoring weights, filters, scaling,
+    selection, coding, models, risk cut) sees drawn patients only. AUCs are weighted by the training part's censoring
+    curve, on out-of-bag patients whose label is determined.
+    """
+    drawn = draw_patients(table, rng)
+    outside = np.setdiff1d(np.arange(len(table.case_ids)), drawn)
+    test = rows_of(table, outside)
+    train_ids = [table.case_ids[row] for row in drawn]
+    fitted = Guard(table, test.case_ids).fit(train_ids, arms_fitter(sizes[0], choices, rules, rng))
+    rows, draws = np.unique(drawn, return_counts=True)
+    curve = censoring_of(rows_of(table, rows), draws)
+    return Resampled(
+        selections=_selections(table, fitted, number.value),
+        out_of_bag=_out_of_bag(test, fitted, number.value),
+        performance=_performance(test, fitted, curve, number.value),
+    )
+
+
+def draw_patients(table: DesignTable, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Row numbers (n,) drawn with replacement within each label; drawn anew until a case of each label is left out."""
+    strata = [np.flatnonzero(table.label == label) for label in (1, 0, UNDETERMINED)]
+    for _ in range(MOST_DRAWS):
+        drawn = [rng.choice(stratum, stratum.size) for stratum in strata if stratum.size]
+        left_out = np.setdiff1d(np.arange(table.label.size), np.concatenate(drawn))
+        if {0, 1} <= set(table.label[left_out].tolist()):
+            return np.sort(np.concatenate(drawn))
+    raise DeclinedError(f"no bootstrap left an event and a non-event out in {MOST_DRAWS} draws")
+
+
+def _selections(table: DesignTable, fitted: FittedArms, number: int) -> tuple[Selection, ...]:
+    kept = set(fitted.selected.kept.tolist())
+    return tuple(
+        Selection(
+            resample=number,
+            roi=table.rois[column],
+            image_type=table.image_types[column],
+            feature_class=table.feature_classes[column],
+            feature=table.features[column],
+            mrmr_rank=rank,
+            kept=column in kept,
+        )
+        for rank, column in enumerate(fitted.selected.ranked.tolist(), start=1)
+    )
+
+
+def _out_of_bag(test: DesignTable, fitted: FittedArms, number: int) -> tuple[OutOfBag, ...]:
+    rows: list[OutOfBag] = []
+    for arm in fitted.arms:
+        risk = arm.predict(test)
+        rows += [
+            OutOfBag(case, arm.model, number, float(p), bool(p > arm.median))
+            for case, p in zip(test.case_ids, risk, strict=True)
+        ]
+    return tuple(rows)
+
+
+def _performance(
+    test: DesignTable, fitted: FittedArms, curve: CensoringCurve | None, number: int
+) -> tuple[Performance, ...]:
+    weights = censoring_weights(test, curve)
+    known = test.label != UNDETERMINED
+    return tuple(
+        Performance(
+            model=arm.model,
+            resample=number,
+            auc=weighted_auc(test.label[known], arm.predict(test)[known], weights[known]),
+            features=0 if arm.columns.features is None else arm.columns.features.columns.size,
+            candidates=fitted.selected.admitted,
+            icc_filtered=fitted.selected.icc_filtered,
+            train_sha256=fitted.train_sha256,
+        )
+        for arm in fitted.arms
+    )

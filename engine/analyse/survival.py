@@ -1,0 +1,111 @@
+"""Survival without the endpoint: Kaplan-Meier by group and the Cox table of the clinical covariates."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.analyse.clinical_coding import ClinicalCoding, NumberCoding, code_clinical
+from engine.analyse.predictions import MeanPredictions, risk_group
+from engine.statistics.cox import CoxFit, fit_cox, proportional_hazards
+from engine.statistics.kaplan_meier import kaplan_meier
+from store.matrices import MISSING_LEVEL, UNDETERMINED, DesignTable
+from store.records import CoxTerm, DeclinedError, SurvivalPoint
+
+Floats = NDArray[np.float64]
+Labels = list[str]
+ALL = "all patients"
+RISKS = (("clinical", "clinical risk"), ("combined", "combined risk"))
+
+
+def timed_rows(table: DesignTable) -> NDArray[np.bool_]:
+    """Patients whose time and event are known (n,)."""
+    return np.asarray(np.isfinite(table.days) & (table.event != UNDETERMINED))
+
+
+def survival_points(table: DesignTable, means: MeanPredictions) -> tuple[SurvivalPoint, ...]:
+    """Kaplan-Meier curves of all, by every stage column and by risk group; none when no times are known.
+
+    Risk groups were chosen inside the resamples: above the training median in most resamples that left him out.
+    """
+    groupings = [("all", [ALL] * len(table.case_ids)), *_stages(table)]
+    groupings += [
+        (title, [risk_group(float(share)) for share in means.high[model]])
+        for model, title in RISKS
+        if model in means.high
+    ]
+    return tuple(point for title, labels in groupings for point in curves(table, title, labels))
+
+
+def _stages(table: DesignTable) -> list[tuple[str, Labels]]:
+    columns = [column for column, kind in enumerate(table.clinical_kinds) if kind == "stage"]
+    found = []
+    for place, column in enumerate(columns):
+        codes = table.clinical_codes[:, column].tolist()
+        labels = ["" if code == MISSING_LEVEL else table.clinical_levels[code] for code in codes]
+        found.append(("stage" if place == 0 else table.clinical_names[column], labels))
+    return found
+
+
+def curves(table: DesignTable, grouping: str, labels: Labels) -> list[SurvivalPoint]:
+    """Kaplan-Meier steps of every level (an empty label is left out), each beginning at day 0."""
+    known, names = timed_rows(table), np.array(labels)
+    points = []
+    for level in sorted(set(labels) - {""}):
+        rows = known & (names == level)
+        if rows.any():
+            points += _curve(grouping, level, table.days[rows], table.event[rows] == 1)
+    return points
+
+
+def _curve(grouping: str, level: str, days: Floats, event: NDArray[np.bool_]) -> list[SurvivalPoint]:
+    curve = kaplan_meier(days, event)
+    start = SurvivalPoint(grouping, level, 0.0, 1.0, 1.0, 1.0, int(days.size), 0, 0)
+    columns = (curve.times, curve.survival, curve.lower, curve.upper, curve.at_risk, curve.events, curve.censored)
+    steps = [
+        SurvivalPoint(grouping, level, float(t), float(s), float(lo), float(hi), round(n), round(e), round(c))
+        for t, s, lo, hi, n, e, c in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    return [start, *steps]
+
+
+def cox_terms(table: DesignTable, locked: bool) -> tuple[CoxTerm, ...]:
+    """Cox table of the clinical covariates: hazard ratio per unit or against the most frequent level, PH test beside.
+
+    Missing numbers take the median with an indicator. p is None before the plan is locked; the test of proportional
+    hazards is a check of the model and stays. No terms without times, events or covariates.
+    """
+    known = np.flatnonzero(timed_rows(table))
+    if known.size == 0 or not (table.event[known] == 1).any():
+        return ()
+    coding = code_clinical(table, timed_rows(table).astype(np.int64))
+    x, days, event = _raw_columns(table, coding)[known], table.days[known], table.event[known] == 1
+    if x.shape[1] == 0:
+        return ()
+    try:
+        fit = fit_cox(x, days, event)
+        ph = proportional_hazards(fit, x, days, event).p_values
+    except DeclinedError:
+        return ()
+    names = coding.terms(table)
+    return tuple(
+        _term(names[i], fit, i, (float(ph[i]), known.size, int(event.sum())), locked) for i in range(len(names))
+    )
+
+
+def _term(name: str, fit: CoxFit, place: int, tested: tuple[float, int, int], locked: bool) -> CoxTerm:
+    ph, n, events = tested
+    ratio, lo, hi = (float(np.exp(v[place])) for v in (fit.coefficients, fit.lower, fit.upper))
+    p = float(fit.p_values[place])
+    return CoxTerm(name, ratio, lo, hi, p if locked else None, ph if np.isfinite(ph) else None, n, events)
+
+
+def _raw_columns(table: DesignTable, coding: ClinicalCoding) -> Floats:
+    """Coded clinical columns with numbers in their own unit."""
+    blocks = [np.zeros((len(table.case_ids), 0))]
+    for part in coding.parts:
+        block = part.apply(table)
+        if isinstance(part, NumberCoding):
+            block = np.column_stack([block[:, :1] * part.spread + part.mean, block[:, 1:]])
+        blocks.append(block)
+    return np.concatenate(blocks, axis=1)
