@@ -12,11 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
-
-from engine.commands import app
-from engine.pipeline import IMAGE_STUDY, TABLE_STUDY
-from engine.run.stage import PERTURBED_SUBSET, Stage
 
 HOUSE = Path(__file__).parents[1]
 TOP_LEVEL = {"app.py", "pages", "engine", "store", "tests", "requirements.txt", "README.md", "Makefile", "LICENSE"}
@@ -135,6 +130,9 @@ def test_only_the_runner_catches_every_exception():
 
 
 def catches_everything(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler swallows any exception; cleaning up and raising again is not swallowing."""
+    if any(isinstance(node, ast.Raise) and node.exc is None for node in handler.body):
+        return False
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(name is None or getattr(name, "id", "") in {"Exception", "BaseException"} for name in caught)
 
@@ -220,35 +218,6 @@ def test_every_exemption_names_its_rule():
 def comments_of(path: Path) -> list[str]:
     with tokenize.open(path) as source:
         return [token.string for token in tokenize.generate_tokens(source.readline) if token.type == tokenize.COMMENT]
-
-
-def test_the_readme_names_only_commands_that_exist():
-    commands = known_commands()
-    named = set(re.findall(r"-m engine ([a-z][a-z-]*(?: (?:list|import))?)", (HOUSE / "README.md").read_text()))
-    assert named
-    assert named <= commands
-
-
-def known_commands() -> set[str]:
-    """Names of the command line's commands, those of a group with the group's name before them."""
-    names: set[str] = set()
-    for name, command in get_command(app).commands.items():
-        names |= {f"{name} {part}" for part in getattr(command, "commands", {})} or {name}
-    return names
-
-
-@pytest.mark.parametrize(("title", "pipeline"), [("an image study", IMAGE_STUDY), ("a table study", TABLE_STUDY)])
-def test_the_stage_tables_of_the_readme_are_the_pipelines(title, pipeline):
-    rows = [
-        f"| {stage.name} | {unit_of(stage)} | `{stage.function.__module__}.{stage.function.__name__}` |"
-        for stage in pipeline
-    ]
-    head = [f"| stage of {title} | one task a | function |", "|---|---|---|"]
-    assert "\n".join([*head, *rows, ""]) in (HOUSE / "engine" / "README.md").read_text()
-
-
-def unit_of(stage: Stage) -> str:
-    return "perturbed case" if stage.cases == PERTURBED_SUBSET else stage.unit
 
 
 def test_the_visible_top_level_is_the_table_of_contents():

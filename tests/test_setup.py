@@ -121,22 +121,6 @@ def test_every_requirement_is_pinned_to_one_version():
     assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+(\s+#.*)?", line)]
 
 
-def requirements() -> set[str]:
-    return set(re.findall(r"^([A-Za-z0-9_.-]+)==", (HOUSE / "requirements.txt").read_text(), re.MULTILINE))
-
-
-def test_the_readme_lists_the_licence_of_every_requirement():
-    rows = re.findall(r"^\| ([A-Za-z0-9_.-]+) \| [^|]+ \| [^|]+ \|$", (HOUSE / "README.md").read_text(), re.MULTILINE)
-    assert requirements() <= set(rows)
-
-
-def test_the_readme_names_only_verbs_of_the_makefile():
-    verbs = set(re.findall(r"^([a-z]+):", (HOUSE / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", (HOUSE / "README.md").read_text(), re.MULTILINE))
-    assert named <= verbs
-    assert {"setup", "demo", "app", "test", "lint", "clean"} <= verbs
-
-
 def test_a_commit_is_checked_by_what_continuous_integration_runs():
     hooks = re.findall(r"entry: (make \w+)", (HOUSE / ".pre-commit-config.yaml").read_text())
     assert hooks == ["make lint", "make test"]
