@@ -1,0 +1,182 @@
+"""What happened to a patient: disease-free survival from its columns, and the label at the horizon with its reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from engine.acquire.csv_table import is_missing
+from engine.acquire.joined import Joined
+from engine.protocol import Outcome as OutcomeChoices
+from store.records import Flag, Outcome, RefusedError
+
+CAUSES = ("cancer", "other", "unknown")
+OPPOSITE = {"1": "0", "yes": "no", "true": "false", "y": "n", "0": "1", "dead": "alive", "deceased": "alive"}
+BEFORE_TIME_ZERO = "undetermined: a recorded day lies before time zero (row refused, counts as censored at day 0)"
+STAGE = "clinical"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Event by the horizon (True), free of it (False), or undetermined (None), with the reason in words."""
+
+    value: bool | None
+    reason: str
+
+
+def horizon_label(days: int | None, event: bool | None, horizon_days: int) -> Label:
+    """The label at the horizon of one patient; censored before it is undetermined, never "no event"."""
+    if days is None or event is None:
+        return Label(None, "no outcome recorded")
+    if event and days <= horizon_days:
+        return Label(True, f"event by {horizon_days} days")
+    if days >= horizon_days:
+        return Label(False, f"event-free at {horizon_days} days")
+    return Label(None, f"censored before {horizon_days} days")
+
+
+def outcome_of(joined: Joined, patient: str, case_id: str, choices: OutcomeChoices, time_zero: str) -> Outcome:
+    """The outcome of one patient by the declared kind: columns, time or binary."""
+    if choices.kind == "columns":
+        return _from_columns(joined, patient, case_id, choices, time_zero)
+    if choices.kind == "time":
+        return _from_time(joined, patient, case_id, choices, time_zero)
+    return _from_binary(joined, patient, case_id, choices, time_zero)
+
+
+def days_before_zero(joined: Joined, patient: str, choices: OutcomeChoices) -> tuple[str, ...]:
+    """The declared day columns in which a patient has a negative day."""
+    found = []
+    for column in _day_columns(choices):
+        value = joined.number(patient, column)
+        if value is not None and value < 0:
+            found.append(column)
+    return tuple(found)
+
+
+def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> None:
+    """RefusedError where the event column holds a code that is neither the event nor its opposite.
+
+    The opposite of 1 is 0, of yes no, of true false, of dead alive; of any other value the one other value there is.
+    """
+    if choices.kind != "time":
+        return
+    event = _code(choices.event_value)
+    cells = {patient: _code(joined.cell(patient, choices.event)) for patient in patients}
+    others = sorted({code for code in cells.values() if not is_missing(code) and code != event})
+    allowed = {OPPOSITE[event]} if event in OPPOSITE else set(others[:1])
+    wrong = [joined.line(patient, choices.event) for patient, code in cells.items() if code in set(others) - allowed]
+    if wrong or (event not in OPPOSITE and len(others) > 1):
+        lines = ", ".join(map(str, sorted(wrong)[:8]))
+        text = f"column {choices.event!r} holds codes that are neither event nor no event, at lines {lines}."
+        raise RefusedError("event_code", joined.role(choices.event), text, "Recode it, or set outcome.event_value.")
+
+
+def contradiction_flags(outcome: Outcome) -> tuple[Flag, ...]:
+    """What does not go together in one patient's outcome."""
+    flags = []
+    recurrence, death = outcome.recurrence_days, outcome.death_days
+    if recurrence is not None and death is not None and recurrence > death:
+        flags.append(_flag(outcome.case_id, "recurrence_after_death", "recurrence is dated after death."))
+    last = max(outcome.last_contact_days or 0, outcome.last_imaging_days or 0)
+    if outcome.dfs_days is not None and outcome.dfs_event and 0 < last < outcome.dfs_days:
+        flags.append(_flag(outcome.case_id, "event_after_contact", "the event is dated after the last contact."))
+    return tuple(flags)
+
+
+def _flag(case_id: str, code: str, message: str) -> Flag:
+    return Flag(STAGE, code, f"case {case_id}: {message}", "Check the dates.")
+
+
+def _day_columns(choices: OutcomeChoices) -> tuple[str, ...]:
+    if choices.kind == "time":
+        return (choices.time,)
+    if choices.kind != "columns":
+        return ()
+    names = (choices.recurrence_days, choices.death_days, choices.last_imaging_days, choices.last_contact_days)
+    return tuple(name for name in names if name)
+
+
+def _days(joined: Joined, patient: str, column: str) -> int | None:
+    value = joined.number(patient, column) if column else None
+    return None if value is None else round(value)
+
+
+def _from_columns(joined: Joined, patient: str, case_id: str, choices: OutcomeChoices, time_zero: str) -> Outcome:
+    recurrence = _days(joined, patient, choices.recurrence_days)
+    death = _days(joined, patient, choices.death_days)
+    imaging = _days(joined, patient, choices.last_imaging_days)
+    contact = _days(joined, patient, choices.last_contact_days)
+    known = [day for day in (recurrence, death) if day is not None]
+    follow_up = contact if contact is not None else imaging
+    days = min(known) if known else follow_up
+    label = horizon_label(days, bool(known), choices.horizon_days)
+    return Outcome(
+        case_id=case_id,
+        time_zero=time_zero,
+        recurrence_days=recurrence,
+        death_days=death,
+        cause=_cause(joined, patient, choices.cause) if death is not None else "none",
+        last_imaging_days=imaging,
+        last_contact_days=contact,
+        dfs_days=days,
+        dfs_event=None if days is None else bool(known),
+        composite_only=False,
+        dfs_label=label.value,
+        label_reason=label.reason,
+    )
+
+
+def _cause(joined: Joined, patient: str, column: str) -> str:
+    cell = joined.cell(patient, column).lower() if column else ""
+    if is_missing(cell):
+        return "unknown"
+    if cell not in CAUSES:
+        text = f"column {column!r}, line {joined.line(patient, column)} is none of {', '.join(CAUSES)}."
+        raise RefusedError("cause_code", joined.role(column), text, "Recode the cause of death.")
+    return cell
+
+
+def _from_time(joined: Joined, patient: str, case_id: str, choices: OutcomeChoices, time_zero: str) -> Outcome:
+    days = _days(joined, patient, choices.time)
+    cell = _code(joined.cell(patient, choices.event))
+    event = None if is_missing(cell) else cell == _code(choices.event_value)
+    known = days is not None and event is not None
+    label = horizon_label(days, event, choices.horizon_days)
+    return _composite(case_id, time_zero, (days, event) if known else (None, None), label)
+
+
+def _from_binary(joined: Joined, patient: str, case_id: str, choices: OutcomeChoices, time_zero: str) -> Outcome:
+    cell = _code(joined.cell(patient, choices.event))
+    if is_missing(cell):
+        return _composite(case_id, time_zero, (None, None), Label(None, "no outcome recorded"))
+    label = Label(cell == _code(choices.event_value), "declared yes or no")
+    return _composite(case_id, time_zero, (None, None), label)
+
+
+def before_time_zero(case_id: str, time_zero: str, kind: str) -> Outcome:
+    """The outcome of a patient with a day before time zero: censored at day 0, undetermined, with its reason."""
+    outcome = _composite(case_id, time_zero, (0, False), Label(None, BEFORE_TIME_ZERO))
+    return outcome if kind == "time" else dataclasses.replace(outcome, composite_only=False)
+
+
+def _composite(case_id: str, time_zero: str, known: tuple[int | None, bool | None], label: Label) -> Outcome:
+    return Outcome(
+        case_id=case_id,
+        time_zero=time_zero,
+        recurrence_days=None,
+        death_days=None,
+        cause="none",
+        last_imaging_days=None,
+        last_contact_days=None,
+        dfs_days=known[0],
+        dfs_event=known[1],
+        composite_only=True,
+        dfs_label=label.value,
+        label_reason=label.reason,
+    )
+
+
+def _code(cell: str) -> str:
+    text = cell.strip().lower()
+    return text[:-2] if text.endswith(".0") else text
