@@ -74,7 +74,9 @@ def spearman(x: ArrayLike, y: ArrayLike) -> Spearman:
     first = vector("x", x)
     second = vector("y", y, first.size)
     _need(first.size >= 3, f"a rank correlation needs three pairs, got {first.size}")
-    _need(np.ptp(first) > 0 and np.ptp(second) > 0, "a rank correlation needs values that vary, got constant ones")
+    _need(
+        bool(np.ptp(first) > 0 and np.ptp(second) > 0), "a rank correlation needs values that vary, got constant ones"
+    )
     rho = float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
     degrees = first.size - 2
     with np.errstate(divide="ignore"):
@@ -129,7 +131,7 @@ def kruskal(values: ArrayLike, groups: ArrayLike) -> Kruskal:
         raise ValueError(f"groups must have shape {data.shape}, got {labels.shape}")
     names = np.unique(labels)
     _need(names.size >= 2, f"a comparison of groups needs two, got {names.size}")
-    _need(np.ptp(data) > 0, "a comparison of groups needs values that vary, got constant ones")
+    _need(bool(np.ptp(data) > 0), "a comparison of groups needs values that vary, got constant ones")
     result = stats.kruskal(*[data[labels == name] for name in names])
     return Kruskal(
         float(result.statistic), names.size - 1, float(result.pvalue), float(result.statistic) / (data.size - 1)

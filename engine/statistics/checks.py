@@ -39,7 +39,7 @@ def binary(name: str, values: ArrayLike, length: int | None = None) -> Flags:
     array = vector(name, values, length)
     if not np.isin(array, (0.0, 1.0)).all():
         raise ValueError(f"{name} must hold only 0 and 1, got {array[~np.isin(array, (0.0, 1.0))][0]}")
-    return array == 1.0
+    return np.asarray(array == 1.0, dtype=np.bool_)
 
 
 def weights_or_ones(values: ArrayLike | None, length: int) -> Floats:

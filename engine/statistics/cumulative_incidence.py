@@ -33,8 +33,8 @@ def cumulative_incidence(times: ArrayLike, causes: ArrayLike, cause: int, level:
     if kinds.shape != duration.shape or cause == 0:
         raise ValueError(f"causes must have shape {duration.shape} and cause not be 0, got {kinds.shape}, {cause}")
     moments, position = np.unique(duration, return_inverse=True)
-    own = np.bincount(position, kinds == cause, moments.size)
-    every = np.bincount(position, kinds != 0, moments.size)
+    own = np.bincount(position, kinds == cause, moments.size).astype(np.float64)
+    every = np.bincount(position, kinds != 0, moments.size).astype(np.float64)
     at_risk = np.cumsum(np.bincount(position, minlength=moments.size)[::-1])[::-1].astype(np.float64)
     survival = np.cumprod(1 - every / at_risk)
     before = np.concatenate(([1.0], survival[:-1]))

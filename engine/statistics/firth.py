@@ -69,7 +69,7 @@ def fit_firth(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, leve
         raise DeclinedError("a logistic model needs columns that vary independently, got collinear ones")
     size = task.design.shape[1]
     best = _maximise(task, np.zeros(size), np.arange(size))
-    covariance = np.linalg.inv(_information(task, best.beta))
+    covariance = np.asarray(np.linalg.inv(_information(task, best.beta)), dtype=np.float64)
     errors = np.sqrt(np.diag(covariance))
     nulls = [_held(task, best, column, 0.0).value for column in range(size)]
     drop = chi2.isf(1 - level, 1) / 2

@@ -61,5 +61,5 @@ def _fitted(design: Floats, share: Floats) -> Floats:
         reach = float(np.abs(design @ move).max())
         beta = beta + move * min(1.0, 2.0 / max(reach, TOLERANCE))
         if reach <= TOLERANCE:
-            return beta
+            return np.asarray(beta, dtype=np.float64)
     raise DeclinedError("a fractional logit has no maximum here: the shares separate completely")

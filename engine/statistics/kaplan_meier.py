@@ -36,13 +36,13 @@ def kaplan_meier(
     duration = vector("times", times)
     if duration.size == 0 or (duration < 0).any():
         raise ValueError(
-            f"times must hold non-negative values, got {duration.size} with minimum {duration.min(initial=0)}"
+            f"times must hold non-negative values, got minimum {duration.min(initial=0)} of {duration.size}"
         )
     happened = binary("events", events, duration.size)
     scale = weights_or_ones(weights, duration.size)
     moments, position = np.unique(duration, return_inverse=True)
-    deaths = np.bincount(position, scale * happened, moments.size)
-    leaving = np.bincount(position, scale, moments.size)
+    deaths = np.bincount(position, scale * happened, moments.size).astype(np.float64)
+    leaving = np.bincount(position, scale, moments.size).astype(np.float64)
     at_risk = np.cumsum(leaving[::-1])[::-1]
     survival, lower, upper = _estimate(deaths, at_risk, level)
     return SurvivalCurve(moments, at_risk, deaths, leaving - deaths, survival, lower, upper)
@@ -52,7 +52,7 @@ def _estimate(deaths: Floats, at_risk: Floats, level: float) -> tuple[Floats, Fl
     """Survival and its log-log bounds."""
     with np.errstate(divide="ignore", invalid="ignore"):
         step = np.where(at_risk > 0, 1 - deaths / at_risk, 1.0)
-        survival = np.cumprod(np.maximum(step, 0.0))
+        survival = np.asarray(np.cumprod(np.maximum(step, 0.0)), dtype=np.float64)
         greenwood = np.cumsum(np.where(deaths > 0, deaths / (at_risk * (at_risk - deaths)), 0.0))
         half = norm.isf((1 - level) / 2) * np.sqrt(greenwood) / np.abs(np.log(survival))
         lower, upper = survival ** np.exp(half), survival ** np.exp(-half)

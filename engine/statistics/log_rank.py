@@ -13,7 +13,7 @@ from engine.statistics.checks import Floats, binary, vector
 
 @dataclass(frozen=True, slots=True)
 class LogRank:
-    """Chi-square statistic, its degrees of freedom and p; observed and expected events of each group in sorted order."""
+    """Chi-square, degrees of freedom and p; observed and expected events of each group in sorted order."""
 
     statistic: float
     degrees: int

@@ -63,7 +63,9 @@ def fit_logistic(
     value, converged = task.objective(beta), False
     for _ in range(MAX_ITERATIONS):
         logits = task.offset + task.design @ beta
-        move = np.linalg.lstsq(_information(task, logits), _score(task, logits, beta), rcond=None)[0]
+        move = np.asarray(
+            np.linalg.lstsq(_information(task, logits), _score(task, logits, beta), rcond=None)[0], np.float64
+        )
         beta, value = _climbed(task, beta, move, value)
         reach = float(np.abs(task.design @ move).max())
         if reach <= TOLERANCE:
@@ -71,7 +73,8 @@ def fit_logistic(
             break
         if np.abs(task.design @ beta).max() > DIVERGED_LOGIT and ridge == 0:
             break
-    covariance = np.linalg.pinv(_information(task, task.offset + task.design @ beta), hermitian=True)
+    information = _information(task, task.offset + task.design @ beta)
+    covariance = np.asarray(np.linalg.pinv(information, hermitian=True), dtype=np.float64)
     likelihood = value + float(task.penalty @ beta**2) / 2
     return LogisticFit(beta, covariance, np.sqrt(np.maximum(np.diag(covariance), 0.0)), likelihood, converged)
 

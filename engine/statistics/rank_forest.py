@@ -70,12 +70,12 @@ def rfe(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None, keep: int, trees:
     p, n = rows.ranks.shape
     if not 1 <= keep <= p:
         raise ValueError(f"keep must lie between 1 and {p}, got {keep}")
-    seeds = np.random.default_rng(seed).integers(0, 2**63, size=p, dtype=np.uint64)
+    seeds: list[int] = np.random.default_rng(seed).integers(0, 2**63, size=p).tolist()
     ranking = np.ones(p, dtype=np.intp)
     active = np.arange(p, dtype=np.int32)
     scratch = _blank_nodes(1, 2 * n)
     while active.size > keep:
-        importances = grow_forest(rows, active, trees, seeds[active.size - 1], scratch)
+        importances = grow_forest(rows, active, trees, np.uint64(seeds[active.size - 1]), scratch)
         least = int(np.argmin(importances[active]))
         ranking[active[least]] = active.size - keep + 1
         active = np.delete(active, least)

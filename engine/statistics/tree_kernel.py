@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 SMALL_NODE = 16
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def _compiled(function: Function) -> Function:
+    """Compile without the interpreter lock; the machine code is kept beside the file."""
+    return cast(Function, numba.njit(cache=True, nogil=True)(function))
 
 
 class TrainingRows(NamedTuple):
@@ -52,7 +59,7 @@ class Split(NamedTuple):
     score: float
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def random_share(state: NDArray[np.uint64]) -> float:
     """Return the next number in [0, 1) of splitmix64 (Steele et al. 2014); `state` (1,) moves on."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -63,7 +70,7 @@ def random_share(state: NDArray[np.uint64]) -> float:
     return float(mixed >> np.uint64(11)) * 1.1102230246251565e-16
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _draw_rows(rows: TrainingRows, state: NDArray[np.uint64], work: Scratch) -> int:
     """Bootstrap counts by row; returns the number of distinct rows, listed in `order`."""
     n = rows.labels.size
@@ -80,7 +87,7 @@ def _draw_rows(rows: TrainingRows, state: NDArray[np.uint64], work: Scratch) -> 
     return size
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _split_score(left_total: float, left_events: float, total: float, events: float) -> float:
     """Sum over the children of squared class counts over size: largest where Gini impurity falls most."""
     right_total, right_events = total - left_total, events - left_events
@@ -90,13 +97,13 @@ def _split_score(left_total: float, left_events: float, total: float, events: fl
     return float(left + right)
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _best_small(rows: TrainingRows, column: int, start: int, end: int, work: Scratch) -> Split:
     """Best split of a small node by insertion sort; column -1 where the column is constant in it."""
     ranks, size = rows.ranks[column], end - start
     total = events = 0.0
     for i in range(size):
-        row = work.order[start + i]
+        row = int(np.int64(work.order[start + i]))
         key = (np.int64(ranks[row]) << np.int64(32)) | np.int64(row)
         total += work.counts[row]
         events += work.counts[row] * rows.labels[row]
@@ -108,8 +115,8 @@ def _best_small(rows: TrainingRows, column: int, start: int, end: int, work: Scr
     best = Split(-1, 0, 0, -1.0)
     left_total = left_events = 0.0
     for i in range(size - 1):
-        row = work.keys[i] & np.int64(0xFFFFFFFF)
-        rank, following = work.keys[i] >> np.int64(32), work.keys[i + 1] >> np.int64(32)
+        row = int(work.keys[i] & np.int64(0xFFFFFFFF))
+        rank, following = int(work.keys[i] >> np.int64(32)), int(work.keys[i + 1] >> np.int64(32))
         left_total += work.counts[row]
         left_events += work.counts[row] * rows.labels[row]
         if rank != following:
@@ -119,15 +126,15 @@ def _best_small(rows: TrainingRows, column: int, start: int, end: int, work: Scr
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _best_large(rows: TrainingRows, column: int, start: int, end: int, work: Scratch) -> Split:
     """Best split of a large node by counting at each rank; column -1 where the column is constant in it."""
     ranks = rows.ranks[column]
-    lowest, highest = rows.labels.size, 0
+    lowest, highest = int(rows.labels.size), 0
     total = events = 0.0
     for i in range(start, end):
         row = work.order[i]
-        rank = np.int64(ranks[row])
+        rank = int(np.int64(ranks[row]))
         count = work.counts[row]
         work.total_at[rank] += count
         work.events_at[rank] += count * rows.labels[row]
@@ -152,7 +159,7 @@ def _best_large(rows: TrainingRows, column: int, start: int, end: int, work: Scr
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _best_split(rows: TrainingRows, start: int, end: int, state: NDArray[np.uint64], work: Scratch) -> Split:
     """Best split over floor(sqrt(p)) columns drawn at random; more are drawn only while all were constant."""
     open_ = work.columns.size
@@ -162,7 +169,7 @@ def _best_split(rows: TrainingRows, start: int, end: int, state: NDArray[np.uint
     while open_ > 0 and (seen < wanted or best.column < 0):
         pick = int(random_share(state) * open_)
         open_ -= 1
-        column = work.columns[pick]
+        column = int(np.int64(work.columns[pick]))
         work.columns[pick] = work.columns[open_]
         work.columns[open_] = column
         seen += 1
@@ -175,7 +182,7 @@ def _best_split(rows: TrainingRows, start: int, end: int, state: NDArray[np.uint
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _partition(rows: TrainingRows, split: Split, start: int, end: int, work: Scratch) -> int:
     """Move the rows that go left to the front; returns where the right ones begin."""
     middle, last = start, end - 1
@@ -190,7 +197,7 @@ def _partition(rows: TrainingRows, split: Split, start: int, end: int, work: Scr
     return middle
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _grow_tree(
     rows: TrainingRows, nodes: TreeNodes, slot: int, state: NDArray[np.uint64], work: Scratch, gain: NDArray[np.float64]
 ) -> None:
@@ -225,7 +232,7 @@ def _grow_tree(
         used += 2
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def grow_forest(
     rows: TrainingRows, active: NDArray[np.int32], trees: int, seed: np.uint64, nodes: TreeNodes
 ) -> NDArray[np.float64]:
@@ -249,7 +256,7 @@ def grow_forest(
     return importances / total if total > 0.0 else importances
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def read_forest(x: NDArray[np.float64], nodes: TreeNodes) -> NDArray[np.float64]:
     """Return the mean event share (n,) of the leaves that the rows of `x` (n, p) fall into."""
     trees = nodes.column.shape[0]
@@ -263,4 +270,5 @@ def read_forest(x: NDArray[np.float64], nodes: TreeNodes) -> NDArray[np.float64]
                 else:
                     node = nodes.right[tree, node]
             result[row] += nodes.event_share[tree, node]
-    return result / trees
+    result /= trees
+    return result
