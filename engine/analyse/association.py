@@ -15,7 +15,7 @@ from engine.analyse.hurdle import hurdle_rows
 from engine.protocol import Agreement, Plan
 from engine.statistics.association import equivalence, kruskal, mann_whitney, spearman, spearman_interval
 from engine.statistics.multiplicity import benjamini_hochberg
-from store.records import Acquisition, Association, Cohort, Location, Morphology, Overlap
+from store.records import Acquisition, Association, Cohort, DeclinedError, Location, Morphology, Overlap
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
@@ -184,7 +184,10 @@ def batch_verdict(values: Floats, labels: Texts, margin: float) -> str:
 
 
 def _pair_verdict(one: Floats, other: Floats, margin: float) -> str:
-    found = equivalence(one, other, margin, BATCH_LEVEL)
+    try:
+        found = equivalence(one, other, margin, BATCH_LEVEL)
+    except DeclinedError:
+        return "inconclusive"
     if found.equivalent:
         return "equivalent"
     return "different" if found.lower > 0 or found.upper < 0 else "inconclusive"

@@ -46,9 +46,7 @@ def difficulty_table(
         if overlap.structure == "tumour" and overlap.comparison == "agreement":
             chosen.setdefault(case, overlap)
     if not chosen:
-        raise DeclinedError(
-            "no tumour was outlined independently of the automatic mask: there is no agreement to explain"
-        )
+        raise DeclinedError("no tumour was outlined independently of the automatic mask: nothing to explain")
     cases = tuple(sorted(chosen))
     shapes = {case: m for case, m in morphology if m.mask_source == REFERENCE and m.roi in TUMOUR_ROIS}
     places = {case: place for case, place in location if place.mask_source == REFERENCE}

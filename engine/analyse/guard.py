@@ -114,7 +114,7 @@ def censoring_weights(table: DesignTable, curve: CensoringCurve | None) -> Float
 
     Rows with a label but no time weigh 1. ValueError when a label is known although the times say it cannot be.
     """
-    weights = (table.label != UNDETERMINED).astype(np.float64)
+    weights: Floats = (table.label != UNDETERMINED).astype(np.float64)
     timed = _timed(table)
     if curve is None or not timed.any():
         return weights
@@ -127,4 +127,4 @@ def censoring_weights(table: DesignTable, curve: CensoringCurve | None) -> Float
 
 
 def _timed(table: DesignTable) -> NDArray[np.bool_]:
-    return np.isfinite(table.days) & (table.event != UNDETERMINED)
+    return np.asarray(np.isfinite(table.days) & (table.event != UNDETERMINED), dtype=np.bool_)

@@ -9,7 +9,7 @@ from engine.analyse.difficulty_table import DifficultyTable
 from engine.statistics.association import mann_whitney
 from engine.statistics.firth import fit_firth
 from engine.statistics.fractional_logit import fit_fractional
-from store.records import Association
+from store.records import Association, DeclinedError
 
 Floats = NDArray[np.float64]
 VARIABLES = ("sphericity", "maximum_3d_diameter_mm")
@@ -50,7 +50,10 @@ def _missed_rows(values: Floats, missed: NDArray[np.bool_]) -> list[Association]
 
 
 def _firth(names: tuple[str, ...], x: Floats, missed: NDArray[np.bool_], test: str) -> list[Association]:
-    fit = fit_firth(x, missed)
+    try:
+        fit = fit_firth(x, missed)
+    except DeclinedError:
+        return []
     return [
         _row("missed", name, test, missed.size, (fit.coefficients[i], fit.lower[i], fit.upper[i], fit.p_values[i]))
         for i, name in enumerate(names, start=1)
@@ -80,7 +83,10 @@ def _detected_rows(values: Floats, dsc: Floats) -> list[Association]:
     enough = dsc.size >= PATIENTS_PER_PARAMETER * len(VARIABLES)
     if not enough or not (np.ptp(values, axis=0) > 0).all() or np.ptp(dsc) == 0:
         return []
-    fit = fit_fractional(_standardised(values), dsc)
+    try:
+        fit = fit_fractional(_standardised(values), dsc)
+    except DeclinedError:
+        return []
     return [
         _row(
             "dsc",

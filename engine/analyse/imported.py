@@ -57,8 +57,7 @@ def tabulate_import(
     refuse_derived(plan)
     measured = by_rater(features)
     known = known_outcomes(outcomes)
-    usable = np.isfinite(measured.values[:, 0]).any(axis=1)
-    with_features = tuple(case for case, has in zip(measured.case_ids, usable, strict=True) if has)
+    with_features = tuple(measured.case_ids[row] for row in np.flatnonzero(has_value(measured.values)[:, 0]))
     rows = tuple(case for case in with_features if case in known)
     if not rows:
         raise DeclinedError(f"prognosis needs patients with features and an outcome, got {len(with_features)} and none")
@@ -92,6 +91,11 @@ def by_rater(features: ImportedTable) -> Measured:
     return Measured(case_ids, raters, values)
 
 
+def has_value(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether a patient has at least one value by a rater: (patients, raters) of (patients, raters, features)."""
+    return np.asarray(np.isfinite(values).any(axis=2), dtype=np.bool_)
+
+
 def _feature_block(features: ImportedTable, values: NDArray[np.float64]) -> FeatureBlock:
     missing = STATUSES.index("not_finite")
     statuses = np.where(np.isfinite(values), STATUSES.index("ok"), missing).astype(np.uint8)
@@ -110,7 +114,7 @@ def imported_volume(features: ImportedTable, values: NDArray[np.float64]) -> NDA
 
 
 def _repeats(values: NDArray[np.float64], raters: int) -> Repeats:
-    complete = np.flatnonzero(np.isfinite(values).any(axis=2).all(axis=1))
+    complete = np.flatnonzero(has_value(values).all(axis=1))
     if raters < 2 or complete.size == 0:
         return no_repeats(values.shape[2])
     return Repeats(complete.astype(np.int32), ("base", *("fixed",) * (raters - 1)), values[complete])

@@ -85,6 +85,5 @@ def _stability(step: str, chosen: NDArray[np.bool_]) -> tuple[Stability, ...]:
     found = nogueira(chosen)
     if not np.isfinite(found.index):
         return ()
-    return (
-        Stability(step, found.index, found.standard_error, found.lower, found.upper, chosen.shape[0], chosen.shape[1]),
-    )
+    numbers = [float(v) for v in (found.index, found.standard_error, found.lower, found.upper)]
+    return (Stability(step, *numbers, chosen.shape[0], chosen.shape[1]),)

@@ -1,0 +1,79 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from engine.analyse.candidates import candidates
+from engine.analyse.resample import draw_patients
+from store.records import MODELS
+from tests.engine.analyse.cohorts import CHOICES, make_table, mean_auc, one_resample, run_resamples
+
+QUICK = CHOICES.model_copy(update={"resamples": 6, "trees": 10})
+
+
+def test_permuted_outcomes_give_no_discrimination():
+    # notes/statistics.md section 6: selection inside resampling 0.51, outside 0.84; the house asks 0.40-0.60.
+    found = []
+    for repeat in range(20):
+        rng = np.random.default_rng([3, repeat])
+        table = make_table(rng, n=70, p=60, signal=2.0)
+        order = rng.permutation(70)
+        permuted = dataclasses.replace(table, days=table.days[order], event=table.event[order], label=table.label[order])
+        found.append(mean_auc(run_resamples(permuted, repeat, QUICK), "combined"))
+    assert 0.4 < np.mean(found) < 0.6
+
+
+def test_a_planted_signal_is_found_and_the_shuffled_control_is_not():
+    table = make_table(np.random.default_rng(5), n=120, signal=1.5)
+    found = run_resamples(table, 5)
+    kept = [row.feature for one in found for row in one.selections if row.kept]
+    assert kept.count("feature0") >= 19
+    assert mean_auc(found, "combined") > 0.75
+    assert 0.35 < mean_auc(found, "shuffled") < 0.65
+
+
+def test_the_same_number_gives_the_same_bits():
+    table = make_table(np.random.default_rng(6), perturbed=12)
+    sizes = candidates(table, CHOICES).sizes
+    assert one_resample(table, sizes, 1, 3) == one_resample(table, sizes, 1, 3)
+    assert one_resample(table, sizes, 1, 3) != one_resample(table, sizes, 1, 4)
+
+
+def test_no_patient_is_predicted_by_a_model_that_saw_him():
+    table = make_table(np.random.default_rng(7))
+    drawn = draw_patients(table, np.random.default_rng([1, 0]))
+    one = one_resample(table, candidates(table, CHOICES).sizes, 1, 0)
+    predicted = {row.case_id for row in one.out_of_bag}
+    assert predicted == set(table.case_ids) - {table.case_ids[row] for row in drawn}
+    assert {row.model for row in one.out_of_bag} == set(MODELS)
+
+
+def test_the_bootstrap_keeps_the_number_of_events():
+    table = make_table(np.random.default_rng(8))
+    drawn = draw_patients(table, np.random.default_rng(0))
+    assert [(table.label[drawn] == k).sum() for k in (1, 0, -1)] == [(table.label == k).sum() for k in (1, 0, -1)]
+
+
+def test_a_missing_value_of_a_test_patient_does_not_spoil_his_prediction():
+    table = make_table(np.random.default_rng(9), signal=2.0)
+    drawn = draw_patients(table, np.random.default_rng([1, 0]))
+    outside = np.setdiff1d(np.arange(len(table.case_ids)), drawn)
+    values = table.values.copy()
+    values[outside[0], 0] = np.nan
+    one = one_resample(dataclasses.replace(table, values=values), candidates(table, CHOICES).sizes, 1, 0)
+    assert np.isfinite([row.probability for row in one.out_of_bag]).all()
+
+
+def test_without_a_volume_its_arms_are_left_out():
+    table = dataclasses.replace(make_table(np.random.default_rng(10)), volume_ml=np.full(90, np.nan))
+    one = one_resample(table, candidates(table, CHOICES).sizes, 1, 0)
+    assert {row.model for row in one.performance} == {"clinical", "combined", "radiomic", "shuffled"}
+
+
+def test_without_an_admitted_feature_the_combined_arm_is_the_clinical_arm():
+    table = dataclasses.replace(make_table(np.random.default_rng(11)), values=np.ones((90, 12)))
+    one = one_resample(table, candidates(table, CHOICES).sizes, 1, 0)
+    auc = {row.model: row.auc for row in one.performance}
+    assert one.selections == ()
+    assert auc["combined"] == pytest.approx(auc["clinical"])
+    assert auc["radiomic"] == 0.5
