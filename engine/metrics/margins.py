@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -26,6 +28,38 @@ def grow_mm(mask: BoolZyx, spacing_zyx_mm: Triple, margin_mm: float) -> BoolZyx:
 def ring_mm(mask: BoolZyx, spacing_zyx_mm: Triple, width_mm: float) -> BoolZyx:
     """The voxels outside a mask whose centre lies within a width (mm) of one of its voxel centres."""
     return grow_mm(mask, spacing_zyx_mm, width_mm) & ~mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ring:
+    """A peritumoural ring: its voxels, the share left after clipping to the lungs (None without tumour), if clipped."""
+
+    voxels: BoolZyx
+    share_left: float | None
+    clipped: bool
+
+
+def peritumoural_ring(tumour: BoolZyx, lungs: BoolZyx | None, spacing_zyx_mm: Triple, width_mm: float) -> Ring:
+    """The ring outside a tumour, clipped to the lungs where there are any, else whole and not `clipped`."""
+    whole = ring_mm(tumour, spacing_zyx_mm, width_mm)
+    voxels = int(np.count_nonzero(whole))
+    if lungs is None:
+        return Ring(whole, 1.0 if voxels else None, clipped=False)
+    left = whole & lungs
+    return Ring(left, int(np.count_nonzero(left)) / voxels if voxels else None, clipped=True)
+
+
+def close_mm(mask: BoolZyx, spacing_zyx_mm: Triple, radius_mm: float) -> BoolZyx:
+    """Morphological closing by a ball (mm): gaps and dents narrower than its diameter are filled.
+
+    What lies beyond the array counts as more of the same, so a mask cut by the border is not eaten from there.
+    """
+    if not mask.any() or mask.all():
+        return mask.copy()
+    grown = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm) <= radius_mm
+    if grown.all():
+        return np.asarray(grown, dtype=np.bool_)
+    return np.asarray((ndimage.distance_transform_edt(grown, sampling=spacing_zyx_mm) > radius_mm) | mask)
 
 
 def padded_box(mask: BoolZyx, spacing_zyx_mm: Triple, margin_mm: float) -> Box:

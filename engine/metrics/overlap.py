@@ -124,15 +124,20 @@ def centroid_distance_mm(reference: BoolZyx, predicted: BoolZyx, spacing_zyx_mm:
     return float(np.linalg.norm(gap * np.array(spacing_zyx_mm)))
 
 
-def detect(reference: BoolZyx, predicted: BoolZyx) -> Detection:
-    """Whether a predicted component (26-connected) overlaps the reference lesion, and how many components do not."""
+def detect(reference: BoolZyx, predicted: BoolZyx, others: BoolZyx | None = None) -> Detection:
+    """Whether a predicted component (26-connected) overlaps the reference lesion, and how many lie nowhere near.
+
+    `others` are the patient's further reference lesions: a component on one of them is not extra.
+    """
     _check_shapes(reference, predicted)
     if not predicted.any():
         return Detection("empty", 0)
     box = box_of(predicted)
     labels, count = ndimage.label(predicted[box], structure=TOUCHING_26)
     overlapping = np.unique(labels[reference[box] & predicted[box]])
-    return Detection("found" if overlapping.size else "wrong_place", count - int(overlapping.size))
+    known = reference[box] if others is None else reference[box] | others[box]
+    extra = count - len(np.unique(labels[known & predicted[box]]))
+    return Detection("found" if overlapping.size else "wrong_place", extra)
 
 
 def _check_shapes(reference: BoolZyx, predicted: BoolZyx) -> None:

@@ -30,9 +30,7 @@ def test_sphere_comes_close_to_the_closed_form():
     mask = ball((25, 60, 60), (36.0, 30.0, 30.0), 20.0, spacing)
     shape = morphology.describe_shape(mask, spacing)
     assert shape.volume_ml == pytest.approx(4 / 3 * np.pi * 8, rel=0.02)
-    assert shape.maximum_3d_diameter_mm == pytest.approx(
-        40.0, abs=3.0
-    )  # mesh: half a voxel outwards
+    assert shape.maximum_3d_diameter_mm == pytest.approx(40.0, abs=3.0)  # mesh: half a voxel outwards
     assert shape.elongation == pytest.approx(1.0, abs=0.02)
     assert 0.85 < shape.sphericity < 1.0
     assert not shape.small

@@ -1,0 +1,97 @@
+"""Stages 8 and 10: the features of every region, of the base masks and of the perturbed ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.measure.feature_image import FeatureImage, feature_image, noisy_feature_image
+from engine.measure.features import RoiFeatures, measure_rois, missing_features
+from engine.measure.regions import status_of
+from engine.metrics.recipe import feature_names, feature_set_of, recipe_named
+from engine.protocol import FeatureGrid, Features, Rois
+from store.records import (
+    BASE_MASK,
+    FeatureName,
+    FeatureVector,
+    PerturbedFeatureVector,
+    PerturbedMask,
+    RoiMask,
+)
+from store.volumes import CtSeries, Mask, PerturbedMasks, RoiMasks
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFeatures:
+    """Every place of the feature vectors of this study."""
+
+    names: tuple[FeatureName, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extracted:
+    """One vector per region, of NaN where the region has no features."""
+
+    vectors: tuple[FeatureVector, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExtractedPerturbed:
+    """One vector per tested perturbation and region."""
+
+    vectors: tuple[PerturbedFeatureVector, ...]
+
+
+def name_features(features: Features) -> NamedFeatures:
+    """The names of a recipe in the frozen order of its vectors."""
+    return NamedFeatures(feature_names(recipe_named(features.recipe)))
+
+
+def extract_features(
+    ct: CtSeries, masks: RoiMasks, regions: tuple[RoiMask, ...], grid: FeatureGrid, features: Features
+) -> Extracted:
+    """The vector of each region; a region whose status is not ok has NaN and that status throughout."""
+    recipe = recipe_named(features.recipe)
+    found = {region.roi: missing_features(recipe, region.status) for region in regions if region.status != "ok"}
+    usable = [mask for mask in masks.masks if mask.structure not in found]
+    measured = _measure(feature_image(ct, grid), usable, features) if usable else ()
+    found |= {mask.structure: roi for mask, roi in zip(usable, measured, strict=True)}
+    feature_set = feature_set_of(recipe)
+    rows = ((region.roi, found[region.roi]) for region in regions)
+    return Extracted(tuple(FeatureVector(roi, BASE_MASK, feature_set, r.values, r.statuses) for roi, r in rows))
+
+
+def extract_perturbed(
+    ct: CtSeries,
+    masks: PerturbedMasks,
+    perturbed: tuple[PerturbedMask, ...],
+    grid: FeatureGrid,
+    features: Features,
+    rois: Rois,
+) -> ExtractedPerturbed:
+    """The vector of each tested perturbation; each noise image is made and filtered once for all its regions."""
+    by_name = {(mask.structure, mask.source): mask for mask in masks.masks}
+    images: dict[tuple[float, int], list[Mask]] = {}
+    vectors = []
+    for record in perturbed:
+        if not record.tested:
+            continue
+        mask = by_name[record.roi, record.perturbation]
+        status = status_of(int(mask.voxels.sum()), rois)
+        if status == "ok":
+            images.setdefault((record.noise_sd_hu, record.noise_seed), []).append(mask)
+        else:
+            vectors.append(_perturbed_vector(mask, missing_features(recipe_named(features.recipe), status), features))
+    for (noise_sd_hu, seed), group in images.items():
+        image = noisy_feature_image(ct, grid, noise_sd_hu, seed) if noise_sd_hu > 0 else feature_image(ct, grid)
+        measured = _measure(image, group, features)
+        vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(group, measured, strict=True)]
+    return ExtractedPerturbed(tuple(vectors))
+
+
+def _measure(image: FeatureImage, masks: list[Mask], features: Features) -> tuple[RoiFeatures, ...]:
+    return measure_rois(image, [m.voxels for m in masks], recipe_named(features.recipe), features.bin_width_hu)
+
+
+def _perturbed_vector(mask: Mask, found: RoiFeatures, features: Features) -> PerturbedFeatureVector:
+    feature_set = feature_set_of(recipe_named(features.recipe))
+    return PerturbedFeatureVector(mask.structure, mask.source, feature_set, found.values, found.statuses)
