@@ -127,6 +127,37 @@ def test_a_commit_is_checked_by_what_continuous_integration_runs():
     assert "make test" in (HOUSE / ".ci" / "run").read_text()
 
 
+def run_ci(clone: Path, make: str) -> subprocess.CompletedProcess[str]:
+    """.ci/run on a machine that has only shell tools and our own make, apt-get and sudo; no chromium."""
+    shutil.copy(HOUSE / ".ci" / "run", clone / ".ci" / "run")
+    for name in ("bash", "dirname", "env", "grep", "id", "mktemp", "rm", "sh", "tail", "tee"):
+        (clone / "bin" / name).symlink_to(str(shutil.which(name)))
+    program(clone / "bin" / "apt-get", 'echo "apt-get $@"')
+    program(clone / "bin" / "sudo", 'exec "$@"')
+    program(clone / "bin" / "make", make)
+    return subprocess.run([clone / ".ci" / "run"], env={"PATH": str(clone / "bin")}, capture_output=True, text=True)
+
+
+def test_ci_installs_a_browser_and_ends_with_the_count(clone):
+    done = run_ci(clone, 'echo "require $COHORTSCOPE_REQUIRE_CHROMIUM"; echo "3 passed in 1.20s"')
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert lines[0] == "apt-get update -q"
+    assert lines[1].startswith("apt-get install")
+    assert lines[1].endswith(" chromium")
+    assert lines[2:] == ["require 1", "3 passed in 1.20s"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "last"),
+    [("2 failed, 3 passed, 1 warning in 61.20s (0:01:01)", None), ("Found 59 errors.", "0 passed, 1 failed")],
+)
+def test_ci_ends_with_the_count_when_it_fails(clone, printed, last):
+    done = run_ci(clone, f'echo "{printed}"; echo "make: *** Error 1" >&2; exit 2')
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1] == (last or printed)
+
+
 @pytest.fixture
 def session(pytester: pytest.Pytester) -> pytest.Pytester:
     """A test project of its own under our rule on skips."""
@@ -137,7 +168,7 @@ def session(pytester: pytest.Pytester) -> pytest.Pytester:
 @pytest.mark.parametrize("cause", [NO_SHARED_DATA, NO_CHROMIUM])
 def test_a_skip_for_a_known_cause_is_counted(session, cause):
     session.makepyfile(f"import pytest\ndef test_it(): pytest.skip({cause!r})")
-    result = session.runpytest_subprocess()
+    result = session.runpytest_inprocess()
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines([f"skips by cause: *{cause} 1*"])
 
@@ -152,11 +183,11 @@ def test_a_skip_for_a_known_cause_is_counted(session, cause):
 )
 def test_any_other_skip_is_a_failure(session, source):
     session.makepyfile(f"import pytest\n{source}")
-    result = session.runpytest_subprocess()
+    result = session.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*'not today'. Only shared data absent and Chromium absent may skip a test.*"])
 
 
 def test_a_module_that_skips_itself_is_a_failure(session):
     session.makepyfile("import pytest\npytest.importorskip('no_such_module')")
-    assert session.runpytest_subprocess().ret != pytest.ExitCode.OK
+    assert session.runpytest_inprocess().ret != pytest.ExitCode.OK
