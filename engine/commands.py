@@ -15,9 +15,10 @@ from typing import Annotated
 import typer
 
 from engine.acquire.check import check as check_study
+from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
 from engine.phantom.demo import build_demo
-from engine.run.intake import record_imported_verdicts
+from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
 from engine.run.runner import CancelledRunError, run
@@ -57,9 +58,9 @@ def demo(
     start: Annotated[bool, typer.Option("--run/--no-run", help="run the study when it is built")] = False,
 ) -> None:
     """Make the synthetic cohort with planted truths, its study.toml and clinical.csv."""
-    if not (directory / "study.toml").exists():
+    if not (directory / "truth.json").exists():
         build_demo(directory, cases, seed, _report_building)
-        record_imported_verdicts(directory)
+    record_simulated_verdicts(directory)
     if start:
         run(directory)
 
@@ -97,14 +98,9 @@ def check(directory: Directory, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(result)))
     else:
-        _show_check(result)
+        typer.echo("\n".join(check_lines(result)))
     if not result.accepted:
         raise typer.Exit(1)
-
-
-def _show_check(result: object) -> None:
-    for line in check_lines(result):
-        typer.echo(line)
 
 
 @app.command("run")

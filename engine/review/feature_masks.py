@@ -10,7 +10,7 @@ from store.sources import Verdicts
 from store.volumes import AutomaticMasks, FeatureMasks, Mask, ReferenceMasks
 
 STRUCTURES = ("tumour", "lung_left", "lung_right")
-ACCEPTING = ("none", "minor")
+ACCEPTING = ("none",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,9 +26,9 @@ def choose_feature_masks(
 ) -> Reviewed:
     """Choose one mask for the index tumour and for each lung.
 
-    "reviewed" is the automatic mask once every reader who judged it found no or a minor change (origin accepted);
-    "automatic" is the same mask unjudged; "reference" is what the study brought. A structure without any mask gets
-    source "none". An automatic mask in which nothing was found is a miss, and still the automatic choice.
+    "reviewed" is the automatic mask once every reader who judged it found no change necessary (origin accepted), and
+    it is not empty; "automatic" is the same mask unjudged; "reference" is what the study brought. A structure without
+    any mask gets source "none". An automatic mask in which nothing was found is a miss, and still the automatic choice.
     """
     masks, chosen = [], []
     for structure in STRUCTURES:
@@ -58,6 +58,6 @@ def _choose(
 
 
 def _accepted(mask: Mask | None, verdicts: list[Verdict]) -> Mask | None:
-    if mask is None or not verdicts or any(v.judgement not in ACCEPTING for v in verdicts):
+    if mask is None or not mask.voxels.any() or not verdicts or any(v.judgement not in ACCEPTING for v in verdicts):
         return None
     return replace(mask, origin="accepted")

@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,16 +40,10 @@ class CancelledRunError(BaseException):
     """The run was asked to stop; no task may take it for a failure of its own."""
 
 
-class Beat(Interface):
-    """What a backend calls while it works."""
-
-    def __call__(self) -> None: ...
-
-
 class Backend(Interface):
     """Where tasks are computed: execute returns when every key is finished, close leaves no process behind."""
 
-    def execute(self, keys: tuple[str, ...], beat: Beat) -> None: ...  # noqa: D102
+    def execute(self, keys: Sequence[str], beat: Callable[[], None]) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 

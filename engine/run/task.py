@@ -16,8 +16,8 @@ from engine.run.planning import COHORT_UNIT, RESAMPLE_MARK, section_name
 from engine.run.sources import read_sources
 from engine.run.stage import Input, Stage, inputs_of, outputs_of, producer_of
 from engine.segment.model import find_model
-from store.artifacts import StoredFile, read_value, store_value, suffix_of
-from store.layout import StudyFolder
+from store.artifacts import read_value, store_value, suffix_of
+from store.layout import StoredFile, StudyFolder
 from store.ledger import Ledger, TaskRow
 from store.records import Cohort, DeclinedError, RefusedError, Resamples
 from store.sources import CaseSource, ClinicalSource, ResampleNumber, Verdicts

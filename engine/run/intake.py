@@ -1,0 +1,59 @@
+"""The intake of a run: what the gate finds in the study's folders, kept for the workers; verdicts of the demo."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from engine.acquire.discover import clinical_source, discover, feature_table_source
+from engine.acquire.pseudonyms import Pseudonyms
+from engine.protocol import Protocol, read_protocol
+from engine.run.sources import Sources, write_sources
+from store.layout import StudyFolder
+from store.ledger import Ledger, now
+from store.records import Refusal, Verdict
+
+VERDICTS_FILE = "verdicts.csv"
+
+
+def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refusal, ...]]:
+    """Find the inputs of a study and write them down for the workers; returns them with what was refused."""
+    pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
+    if protocol.study.kind == "table":
+        table = feature_table_source(study, protocol, pseudonyms)
+        sources = Sources((), clinical_source(study, protocol, table.cases), table)
+        refusals: tuple[Refusal, ...] = ()
+    else:
+        found = discover(study, protocol, pseudonyms)
+        sources = Sources(found.cases, clinical_source(study, protocol, found.patients))
+        refusals = found.refusals
+    write_sources(study, sources)
+    return sources, refusals
+
+
+def record_simulated_verdicts(study: Path) -> int:
+    """Sign the demo's simulated verdicts into the ledger, once; returns how many were recorded."""
+    path = study / VERDICTS_FILE
+    protocol = read_protocol(study)
+    pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
+    with Ledger(StudyFolder(study)) as ledger, path.open(newline="", encoding="utf-8") as file:
+        if ledger.verdicts():
+            return 0
+        rows = list(csv.DictReader(file))
+        for row in rows:
+            ledger.record_verdict(_verdict(row, pseudonyms), row["reader"])
+    return len(rows)
+
+
+def _verdict(row: dict[str, str], pseudonyms: Pseudonyms) -> Verdict:
+    return Verdict(
+        case_id=pseudonyms.case_id(row["patient_id"]),
+        structure="tumour",
+        reader=row["reader"],
+        judgement=row["judgement"],
+        reason=row["reason"],
+        comment="simulated reader",
+        active_seconds=float(row["seconds"]),
+        signed_at=now(),
+        mask_key="",
+    )

@@ -1,0 +1,108 @@
+"""kill -9 of a run at random moments, then `run` again at once: nothing lost, nothing computed twice, no orphan."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.verification import verify
+from tests.test_table_study import make_table_study
+
+HOUSE = Path(__file__).resolve().parents[1]
+KILLS = 6
+ORPHAN_SECONDS = 5.0
+
+
+def start_run(study: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "engine", "run", str(study)]
+    return subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def children_of(study: Path, parent: int) -> list[int]:
+    """Processes that descend from a runner: its session's python processes that are not ourselves."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def wait_gone(pids: list[int]) -> list[int]:
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while (left := [p for p in pids if Path(f"/proc/{p}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+@pytest.fixture
+def study(shared: Path, tmp_path: Path) -> Path:
+    return make_table_study(shared, tmp_path / "study", resamples=24, trees=60)
+
+
+def test_a_killed_run_resumes_without_losing_or_repeating(study):
+    moments = random.Random(20261123)
+    for _ in range(KILLS):
+        run = start_run(study)
+        time.sleep(moments.uniform(1.0, 9.0))
+        family = children_of(study, run.pid)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        assert wait_gone(family) == []
+        if run.returncode == 0:
+            break
+    final = start_run(study)
+    assert final.wait(timeout=300) == 0
+    with Ledger(StudyFolder(study)) as ledger:
+        states = ledger.rows("SELECT state, computed FROM task")
+        latest = ledger.latest_run()
+    assert latest is not None
+    assert latest.state == "finished"
+    assert {state for state, _ in states} == {"done"}
+    assert {computed for _, computed in states} == {1}
+    assert verify(study).clean
+
+
+def test_a_second_run_computes_nothing(study):
+    assert start_run(study).wait(timeout=300) == 0
+    with Ledger(StudyFolder(study)) as ledger:
+        before = ledger.rows("SELECT key, finished_at FROM task ORDER BY key")
+    assert start_run(study).wait(timeout=300) == 0
+    with Ledger(StudyFolder(study)) as ledger:
+        assert ledger.rows("SELECT key, finished_at FROM task ORDER BY key") == before
+
+
+def test_one_changed_choice_recomputes_only_what_follows(study):
+    assert start_run(study).wait(timeout=300) == 0
+    text = (study / "study.toml").read_text()
+    (study / "study.toml").write_text(text.replace("most_kept = 10", "most_kept = 3"))
+    with Ledger(StudyFolder(study)) as ledger:
+        before = {key for (key,) in ledger.rows("SELECT key FROM task")}
+    assert start_run(study).wait(timeout=300) == 0
+    with Ledger(StudyFolder(study)) as ledger:
+        added = ledger.rows("SELECT stage, count(*) FROM task GROUP BY stage HAVING max(key) IS NOT NULL")
+        new = {stage for key, stage in ledger.rows("SELECT key, stage FROM task") if key not in before}
+    assert added
+    assert new == {"candidates", "resample", "selection", "prognosis"}
+
+
+def test_two_runs_at_once_are_refused_clearly(study):
+    first = start_run(study)
+    time.sleep(3)
+    second = subprocess.run(
+        [sys.executable, "-m", "engine", "run", str(study)], cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 1
+    assert "a run of this study is going on" in second.stderr
+    assert first.wait(timeout=300) == 0
