@@ -18,7 +18,9 @@ def test_permuted_outcomes_give_no_discrimination():
         rng = np.random.default_rng([3, repeat])
         table = make_table(rng, n=70, p=60, signal=2.0)
         order = rng.permutation(70)
-        permuted = dataclasses.replace(table, days=table.days[order], event=table.event[order], label=table.label[order])
+        permuted = dataclasses.replace(
+            table, days=table.days[order], event=table.event[order], label=table.label[order]
+        )
         found.append(mean_auc(run_resamples(permuted, repeat, QUICK), "combined"))
     assert 0.4 < np.mean(found) < 0.6
 

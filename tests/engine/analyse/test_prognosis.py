@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from engine.analyse.comparison import sentence
+from engine.analyse.prognosis import compare_models
+from engine.protocol import Plan
+from tests.engine.analyse.cohorts import collect, make_table, run_resamples
+
+LOCKED = Plan(locked_at="2026-01-01T00:00:00Z")
+
+
+def prognosis_of(table, seed, plan):
+    found = run_resamples(table, seed)
+    return compare_models(table, collect(found, "out_of_bag"), collect(found, "performance"), plan)
+
+
+@pytest.fixture(scope="module")
+def null():
+    table = make_table(np.random.default_rng(21), n=100)
+    return table, prognosis_of(table, 21, Plan())
+
+
+@pytest.fixture(scope="module")
+def planted():
+    table = make_table(np.random.default_rng(22), n=150, signal=2.5)
+    return table, prognosis_of(table, 22, LOCKED)
+
+
+def comparison(prognosis, base, extended):
+    return next(row for row in prognosis.comparisons if (row.base, row.extended) == (base, extended))
+
+
+def test_noise_is_never_said_to_add(null):
+    sentences = [row.sentence for row in null[1].comparisons]
+    assert all(text.startswith("not shown to add") or text == "too small to tell" for text in sentences)
+
+
+def test_a_planted_gain_adds(planted):
+    row = comparison(planted[1], "clinical", "combined")
+    assert row.sentence == "adds"
+    assert row.spread_lo > 0
+    assert not row.exploratory
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "text"),
+    [
+        (0.01, 0.05, "adds"),
+        (-0.02, 0.06, "not shown to add (up to +0.06 possible)"),
+        (-0.15, 0.10, "too small to tell"),
+        (-0.10, -0.02, "not shown to add (up to +0.00 possible)"),
+        (0.01, 0.40, "adds"),
+    ],
+)
+def test_the_sentence_follows_from_the_spread(lo, hi, text):
+    assert sentence(lo, hi) == text
+
+
+def test_before_the_plan_is_locked_estimates_stay_and_p_goes(null):
+    for row in null[1].comparisons:
+        assert row.exploratory
+        assert (row.delong_p, row.delong_z) == (None, None)
+        assert row.delong_lo <= row.delong_difference <= row.delong_hi
+    assert all(term.p is None and term.lo < term.hazard_ratio < term.hi for term in null[1].cox)
+
+
+def test_after_locking_p_is_shown(planted):
+    assert comparison(planted[1], "clinical", "combined").delong_p < 0.001
+    assert all(term.p is not None for term in planted[1].cox)
+
+
+def test_delong_uses_determined_patients_only(null):
+    table, prognosis = null
+    row = comparison(prognosis, "clinical", "combined")
+    assert row.n == (table.label != -1).sum()
+    assert row.events == (table.label == 1).sum()
+
+
+def test_undetermined_patients_are_predicted_but_weigh_nothing(null):
+    table, prognosis = null
+    unknown = {case for case, label in zip(table.case_ids, table.label, strict=True) if label == -1}
+    rows = [row for row in prognosis.predictions if row.case_id in unknown]
+    assert rows
+    assert all(row.label is None and row.weight == 0 for row in rows)
+
+
+def test_the_difference_is_the_mean_difference_of_the_arms(planted):
+    auc = {row.model: row.auc for row in planted[1].summaries}
+    row = comparison(planted[1], "clinical", "combined")
+    assert row.difference == pytest.approx(auc["combined"] - auc["clinical"])
+
+
+def test_the_roc_begins_and_ends_in_the_corners(planted):
+    points = [row for row in planted[1].roc if row.model == "combined"]
+    assert (points[0].false_positive_share, points[0].true_positive_share) == (0, 0)
+    assert (points[-1].false_positive_share, points[-1].true_positive_share) == pytest.approx((1, 1))
+
+
+def test_calibration_groups_hold_every_determined_patient(planted):
+    table, prognosis = planted
+    bins = [row for row in prognosis.calibration if row.model == "combined"]
+    assert sum(row.n for row in bins) == (table.label != -1).sum()
+    assert [row.predicted for row in bins] == sorted(row.predicted for row in bins)
+
+
+def test_high_risk_dies_sooner_where_the_signal_is_planted(planted):
+    curves = [row for row in planted[1].survival if row.grouping == "combined risk"]
+    last = {level: [row.survival for row in curves if row.level == level][-1] for level in ("low", "high")}
+    assert last["high"] < last["low"]
+
+
+def test_curves_are_drawn_for_all_stage_and_both_risks(null):
+    table, prognosis = null
+    assert {row.grouping for row in prognosis.survival} == {"all", "stage", "clinical risk", "combined risk"}
+    start = next(row for row in prognosis.survival if row.grouping == "all")
+    assert (start.days, start.survival, start.at_risk) == (0, 1, len(table.case_ids))
+
+
+def test_brier_of_a_planted_signal_beats_the_clinical_arm(planted):
+    brier = {row.model: row.brier for row in planted[1].summaries}
+    assert brier["combined"] < brier["clinical"]
