@@ -159,31 +159,40 @@ def test_ci_ends_with_the_count_when_it_fails(clone, printed, last):
 
 
 @pytest.fixture
-def session(pytester: pytest.Pytester) -> pytest.Pytester:
+def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A test project of its own under our rule on skips."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest((HOUSE / "tests" / "skips.py").read_text())
     return pytester
 
 
-@pytest.mark.parametrize("cause", [NO_SHARED_DATA, NO_CHROMIUM])
-def test_a_skip_for_a_known_cause_is_counted(session, cause):
-    session.makepyfile(f"import pytest\ndef test_it(): pytest.skip({cause!r})")
+def test_skips_for_known_causes_are_counted(session):
+    session.makepyfile(f"""
+        import pytest
+        def test_data(): pytest.skip({NO_SHARED_DATA!r})
+        def test_page(): pytest.skip({NO_CHROMIUM!r})
+        @pytest.mark.skipif(True, reason={NO_CHROMIUM!r})
+        def test_other_page(): pass
+    """)
     result = session.runpytest_inprocess()
-    result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines([f"skips by cause: *{cause} 1*"])
+    result.assert_outcomes(skipped=3)
+    result.stdout.fnmatch_lines([f"skips by cause: {NO_SHARED_DATA} 1, {NO_CHROMIUM} 2"])
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "def test_it(): pytest.skip('not today')",
-        "@pytest.mark.skip(reason='not today')\ndef test_it(): pass",
-        "@pytest.mark.skipif(True, reason='not today')\ndef test_it(): pass",
-    ],
-)
-def test_any_other_skip_is_a_failure(session, source):
-    session.makepyfile(f"import pytest\n{source}")
+def test_any_other_skip_is_a_failure(session):
+    session.makepyfile("""
+        import pytest
+        def test_called(): pytest.skip("not today")
+        @pytest.mark.skip(reason="not today")
+        def test_marked(): pass
+        @pytest.mark.skipif(True, reason="not today")
+        def test_marked_if(): pass
+        @pytest.mark.xfail(strict=True)
+        def test_known_to_fail(): assert False
+    """)
     result = session.runpytest_inprocess()
+    outcomes = result.parseoutcomes()
+    assert (outcomes["xfailed"], outcomes.get("failed", 0) + outcomes.get("errors", 0)) == (1, 3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*'not today'. Only shared data absent and Chromium absent may skip a test.*"])
 
