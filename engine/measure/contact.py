@@ -16,7 +16,7 @@ from engine.metrics.margins import close_mm, padded_box
 from engine.metrics.surfels import is_surface, neighbour_codes, surfel_areas_mm2
 from store.volumes import BoolZyx, Grid
 
-MARGIN_MM = 40.0  # around the tumour: no point of a lung lies farther from its pleura
+MARGIN_MM = 45.0  # around the tumour: hardly a point of a lung lies farther from its pleura
 CLOSING_MM = 10.0  # fills vessels and hilar dents up to 2 cm across
 SMOOTHING_MM = 4.0  # over which the direction that the pleura faces is taken
 FACES = ("costal", "mediastinal", "diaphragmatic")
@@ -48,7 +48,7 @@ def pleural_contact(tumour: BoolZyx, lung: BoolZyx, grid: Grid, side: str) -> Pl
     """The contact of a tumour with the pleura of its own lung (side left or right), arrays z, y, x on one grid.
 
     A face is mediastinal where the pleura faces the midline and diaphragmatic where it faces the feet, each more than
-    any other direction, else costal. None where no pleura lies within 40 mm.
+    any other direction, else costal. None where no pleura lies within MARGIN_MM.
     """
     spacing = grid.spacing_zyx_mm
     box = padded_box(tumour, spacing, MARGIN_MM)

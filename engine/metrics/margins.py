@@ -52,14 +52,16 @@ def peritumoural_ring(tumour: BoolZyx, lungs: BoolZyx | None, spacing_zyx_mm: Tr
 def close_mm(mask: BoolZyx, spacing_zyx_mm: Triple, radius_mm: float) -> BoolZyx:
     """Morphological closing by a ball (mm): gaps and dents narrower than its diameter are filled.
 
-    What lies beyond the array counts as more of the same, so a mask cut by the border is not eaten from there.
+    Beyond the array counts as background, so a mask does not grow along the border.
     """
-    if not mask.any() or mask.all():
+    if not mask.any():
         return mask.copy()
-    grown = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm) <= radius_mm
-    if grown.all():
-        return np.asarray(grown, dtype=np.bool_)
-    return np.asarray((ndimage.distance_transform_edt(grown, sampling=spacing_zyx_mm) > radius_mm) | mask)
+    reach = [int(np.ceil(radius_mm / step)) + 1 for step in spacing_zyx_mm]
+    padded = np.pad(mask, [(n, n) for n in reach])
+    grown = ndimage.distance_transform_edt(~padded, sampling=spacing_zyx_mm) <= radius_mm
+    closed = ndimage.distance_transform_edt(grown, sampling=spacing_zyx_mm) > radius_mm
+    inner = tuple(slice(n, -n) for n in reach)
+    return np.asarray(closed[inner] | mask, dtype=np.bool_)
 
 
 def padded_box(mask: BoolZyx, spacing_zyx_mm: Triple, margin_mm: float) -> Box:

@@ -1,0 +1,89 @@
+"""Stages 8 and 10 on a small block: statuses, names, noise."""
+
+import numpy as np
+import pytest
+
+from engine.measure.extraction import extract_features, extract_perturbed, name_features
+from engine.protocol import FeatureGrid, Features, Rois
+from store.records import STATUSES, PerturbedMask, RoiMask
+from store.volumes import CtSeries, Grid, Mask, PerturbedMasks, RoiMasks
+
+GRID = Grid((22, 22, 22), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+CHOICES, RECIPE = FeatureGrid(spacing_mm=2.0), Features()
+
+
+def ct():
+    hu = np.random.default_rng(2).normal(-200, 150, GRID.shape_zyx)
+    return CtSeries(hu.astype(np.int16), GRID)
+
+
+def cube(width):
+    voxels = np.zeros(GRID.shape_zyx, dtype=bool)
+    voxels[6 : 6 + width, 6 : 6 + width, 6 : 6 + width] = True
+    return voxels
+
+
+def region(roi, status, voxels):
+    return RoiMask(roi, status, "reference", None, int(voxels.sum()), 0.0, None, False, "none", 0.0, 0)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    rois = {
+        "intratumoural": ("ok", cube(6)),
+        "peritumoural": ("too_small", cube(2)),
+        "whole_lung": ("no_lungs", cube(0)),
+    }
+    masks = RoiMasks(tuple(Mask(roi, "independent", "r", v, GRID) for roi, (_, v) in rois.items()))
+    regions = tuple(region(roi, status, v) for roi, (status, v) in rois.items())
+    return extract_features(ct(), masks, regions, CHOICES, RECIPE).vectors
+
+
+def test_every_region_has_a_vector_in_the_order_of_the_names(vectors):
+    names = name_features(RECIPE).names
+    assert [v.roi for v in vectors] == ["intratumoural", "peritumoural", "whole_lung"]
+    assert {(len(v.values), v.feature_set, v.perturbation) for v in vectors} == {(1967, names[0].feature_set, "none")}
+    place = next(n.place for n in names if n.feature == "VoxelVolume")
+    assert vectors[0].values[place] == 216 * 8.0
+
+
+def test_a_region_without_features_says_why(vectors):
+    for vector, status in zip(vectors[1:], ("too_small", "no_lungs"), strict=True):
+        assert np.isnan(vector.values).all()
+        assert set(vector.statuses) == {STATUSES.index(status)}
+
+
+def perturbed(name, tested=True, sd=0.0, seed=0):
+    return PerturbedMask("intratumoural", name, "random", name, "{}", 1.0, 0.0, tested, sd, seed)
+
+
+@pytest.fixture(scope="module")
+def perturbed_vectors():
+    shifted = np.roll(cube(6), 1, axis=2)
+    drawn = {"noise-1": cube(6), "contour-1": shifted, "volume-10": cube(2), "rotation-1": cube(6)}
+    masks = PerturbedMasks(tuple(Mask("intratumoural", "perturbed", n, v, GRID) for n, v in drawn.items()))
+    records = (
+        perturbed("noise-1", sd=20.0, seed=9),
+        perturbed("contour-1"),
+        perturbed("volume-10"),
+        perturbed("rotation-1", tested=False),
+    )
+    return extract_perturbed(ct(), masks, records, CHOICES, RECIPE, Rois()).vectors
+
+
+def test_untested_perturbations_have_no_vector(perturbed_vectors):
+    assert {v.perturbation for v in perturbed_vectors} == {"noise-1", "contour-1", "volume-10"}
+
+
+def test_noise_changes_intensities_and_not_the_shape(vectors, perturbed_vectors):
+    names = name_features(RECIPE).names
+    noisy = next(v for v in perturbed_vectors if v.perturbation == "noise-1")
+    is_shape = np.array([n.feature_class == "shape" for n in names])
+    assert np.array_equal(noisy.values[is_shape], vectors[0].values[is_shape])
+    variance = next(n.place for n in names if (n.image_type, n.feature) == ("original", "Variance"))
+    assert noisy.values[variance] != vectors[0].values[variance]
+
+
+def test_a_perturbed_mask_that_got_too_small_says_so(perturbed_vectors):
+    small = next(v for v in perturbed_vectors if v.perturbation == "volume-10")
+    assert set(small.statuses) == {STATUSES.index("too_small")}
