@@ -29,7 +29,7 @@ def kaplan_meier(
 ) -> SurvivalCurve:
     """Return the product-limit estimate of survival with log-log bounds (Greenwood's variance).
 
-    `times` (n,) non-negative, `events` (n,) 0/1, `weights` (n,) frequency weights. At a tied time events come before
+    `times` (n,) non-negative, `events` (n,) 0/1, `weights` (n,) frequency weights; rows of weight 0 do not count. At a tied time events come before
     censorings. Bounds are survival itself while it is 1, and NaN where it is 0. Source: Kaplan and Meier 1958; R
     survival::survfit(conf.type = "log-log").
     """
@@ -40,6 +40,7 @@ def kaplan_meier(
         )
     happened = binary("events", events, duration.size)
     scale = weights_or_ones(weights, duration.size)
+    duration, happened, scale = duration[scale > 0], happened[scale > 0], scale[scale > 0]
     moments, position = np.unique(duration, return_inverse=True)
     deaths = np.bincount(position, scale * happened, moments.size).astype(np.float64)
     leaving = np.bincount(position, scale, moments.size).astype(np.float64)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.statistics.checks import Floats, Indices, matrix, weights_or_ones
 
 REDUNDANCY_FLOOR = 0.001
+TIE_SHARE = 1e-10  # scores nearer than this are ties: matrix products round equal columns differently
 MIQ_OFFSET = 0.0001
 
 
@@ -51,11 +52,17 @@ def _greedy_quotient(standard: Floats, relevance: Floats, k: int) -> Indices:
             mean = total / len(chosen)
             score = np.divide(relevance, mean, out=np.zeros_like(relevance), where=mean != 1.0)
         score[~open_] = -np.inf
-        best = int(np.argmax(score))
+        best = _first_best(score)
         chosen.append(best)
         open_[best] = False
         total += np.maximum(np.abs(standard[:, best] @ standard), REDUNDANCY_FLOOR)
     return np.asarray(chosen, dtype=np.intp)
+
+
+def _first_best(score: Floats) -> int:
+    """First position of the largest score, rounding apart."""
+    best = float(score.max())
+    return int(np.flatnonzero(score >= best - TIE_SHARE * abs(best))[0]) if np.isfinite(best) else int(np.argmax(score))
 
 
 def f_statistic(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Floats:
@@ -126,7 +133,7 @@ def _greedy_discrete(x: NDArray[np.generic], relevance: Floats, quotient: Floats
     if not 1 <= k <= relevance.size:
         raise ValueError(f"k must lie between 1 and {relevance.size}, got {k}")
     counter = _LevelCounter(x)
-    order = [int(np.argmax(relevance))]
+    order = [_first_best(relevance)]
     scores = [float(relevance[order[0]])]
     total = np.zeros_like(relevance)
     while len(order) < k:
@@ -134,7 +141,7 @@ def _greedy_discrete(x: NDArray[np.generic], relevance: Floats, quotient: Floats
         mean = total / len(order)
         score = np.where(quotient == 1, relevance / (mean + MIQ_OFFSET), relevance - mean)
         score[order] = -np.inf
-        order.append(int(np.argmax(score)))
+        order.append(_first_best(score))
         scores.append(float(score[order[-1]]))
     return RankedFeatures(np.asarray(order, dtype=np.intp), np.asarray(scores))
 

@@ -70,7 +70,7 @@ def rfe(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None, keep: int, trees:
     p, n = rows.ranks.shape
     if not 1 <= keep <= p:
         raise ValueError(f"keep must lie between 1 and {p}, got {keep}")
-    seeds: list[int] = np.random.default_rng(seed).integers(0, 2**63, size=p).tolist()
+    seeds = np.random.SeedSequence(seed).generate_state(p, np.uint64)
     ranking = np.ones(p, dtype=np.intp)
     active = np.arange(p, dtype=np.int32)
     scratch = _blank_nodes(1, 2 * n)
