@@ -85,5 +85,14 @@ def _stability(step: str, chosen: NDArray[np.bool_]) -> tuple[Stability, ...]:
     found = nogueira(chosen)
     if not np.isfinite(found.index):
         return ()
-    numbers = [float(v) for v in (found.index, found.standard_error, found.lower, found.upper)]
-    return (Stability(step, *numbers, chosen.shape[0], chosen.shape[1]),)
+    return (
+        Stability(
+            step=step,
+            stability=float(found.index),
+            se=float(found.standard_error),
+            lo=float(found.lower),
+            hi=float(found.upper),
+            resamples=chosen.shape[0],
+            candidates=chosen.shape[1],
+        ),
+    )
