@@ -25,6 +25,7 @@ LARGEST_FORM_DIFFERENCE = 1e-3
 LARGEST_ORIGIN_DIFFERENCE_MM = 0.01
 LARGEST_SHEAR = 1e-3
 CHUNK_BYTES = 1 << 22
+FLOAT_TYPES = {16: "f4", 64: "f8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class NiftiHeader:
 
     sizes: tuple[int, ...]
     voxel_bytes: int
+    float_type: str  # numpy type of floating-point voxels, empty for others
     spacing_mm: tuple[float, float, float]
     offset_bytes: int
     qform_code: int
@@ -59,9 +61,7 @@ def read_ct_file(path: Path, role: str, rules: Acquire) -> FileCt:
     image, flags = _read_checked(path, role, rules.max_voxels)
     array = np.asarray(sitk.GetArrayFromImage(image))
     if not np.isfinite(array).all():
-        raise RefusedError(
-            "not_finite", role, "the image holds NaN or infinite values.", "Replace or export them again."
-        )
+        raise _not_finite(role)
     if array.shape[0] < rules.min_slices:
         text = f"{array.shape[0]} slices, at least {rules.min_slices} are needed."
         raise RefusedError("few_slices", role, text, "Use the whole series.")
@@ -105,10 +105,12 @@ def read_header(path: Path) -> NiftiHeader:
         raise ValueError("not a NIfTI-1 header")
     dim = struct.unpack(order + "8h", raw[40:56])
     pixdim = struct.unpack(order + "8f", raw[76:108])
+    float_code = FLOAT_TYPES.get(struct.unpack(order + "h", raw[70:72])[0], "")
     qform_code, sform_code, *rest = struct.unpack(order + "2h18f", raw[252:328])
     return NiftiHeader(
         sizes=tuple(int(n) for n in dim[1 : 1 + max(0, min(7, dim[0]))]),
         voxel_bytes=int(struct.unpack(order + "h", raw[72:74])[0]) // 8,
+        float_type=order + float_code if float_code else "",
         spacing_mm=(float(pixdim[1]), float(pixdim[2]), float(pixdim[3])),
         offset_bytes=int(struct.unpack(order + "f", raw[108:112])[0]),
         qform_code=qform_code,
@@ -165,28 +167,44 @@ def _check_nifti(path: Path, role: str, most_voxels: int) -> None:
         header = read_header(path)
         if not header.sizes or min(header.sizes) < 1 or header.voxel_bytes < 1:
             raise ValueError("impossible sizes")
-    except (OSError, EOFError, ValueError, zlib.error, struct.error) as error:
+    except (OSError, EOFError, ValueError, OverflowError, zlib.error, struct.error) as error:
         raise RefusedError("undecodable", role, "the NIfTI header cannot be read.", "Export it again.") from error
     _check_size(list(header.sizes), role, most_voxels)
-    needed = header.offset_bytes + header.voxel_bytes * int(np.prod(np.array(header.sizes, dtype=np.int64)))
-    if _content_bytes(path, role) < needed:
-        text = f"the file ends before its {needed} bytes (truncated)."
-        raise RefusedError("truncated", role, text, "Copy or export it again.")
+    _check_content(path, role, header)
     _check_forms(header, role)
 
 
-def _content_bytes(path: Path, role: str) -> int:
-    if not path.name.endswith(".gz"):
-        return path.stat().st_size
-    total = 0
+def _check_content(path: Path, role: str, header: NiftiHeader) -> None:
+    """Read the file to its end (checksum, length, finite values): niftilib turns NaN into 0 without a word."""
+    left = header.voxel_bytes * int(np.prod(np.array(header.sizes, dtype=np.int64)))
+    finite = True
     try:
-        with gzip.open(path, "rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                total += len(chunk)
+        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
+            stream.read(max(0, header.offset_bytes))
+            while left > 0 and (chunk := stream.read(min(left, CHUNK_BYTES))):
+                left -= len(chunk)
+                whole = len(chunk) - len(chunk) % header.voxel_bytes
+                finite = finite and _all_finite(chunk[:whole], header.float_type)
+            while stream.read(CHUNK_BYTES):
+                pass
     except (OSError, EOFError, zlib.error) as error:
         text = "the compressed data are truncated or damaged (checksum)."
         raise RefusedError("truncated", role, text, "Copy or export it again.") from error
-    return total
+    if left > 0:
+        text = f"the file ends {left} bytes early (truncated)."
+        raise RefusedError("truncated", role, text, "Copy or export it again.")
+    if not finite:
+        raise _not_finite(role)
+
+
+def _all_finite(chunk: bytes, float_type: str) -> bool:
+    return not float_type or bool(np.isfinite(np.frombuffer(chunk, dtype=float_type)).all())
+
+
+def _not_finite(role: str) -> RefusedError:
+    return RefusedError(
+        "not_finite", role, "the file holds NaN or infinite values.", "Replace them and export it again."
+    )
 
 
 def _check_forms(header: NiftiHeader, role: str) -> None:

@@ -1,0 +1,169 @@
+"""Clinical tables: what is read, what is undetermined, what is refused; cells never appear in a message."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from engine.acquire.check import check
+from engine.acquire.clinical import read_clinical
+from engine.acquire.csv_table import read_table
+from engine.acquire.discover import clinical_source, feature_table_source
+from engine.acquire.feature_table import feature_column, read_feature_table
+from engine.acquire.new import new_table_study
+from engine.acquire.outcomes import horizon_label
+from engine.acquire.proposals import propose_covariates
+from engine.acquire.pseudonyms import Pseudonyms
+from engine.protocol import Clinical, CovariateColumn, Covariates, Outcome, Protocol, read_protocol
+from store.records import RefusedError
+
+COLUMNS = Outcome(
+    kind="columns", recurrence_days="rec", death_days="death", last_contact_days="contact", last_imaging_days="imaging"
+)
+TIME = Outcome(kind="time", time="days", event="event")
+
+
+def read(tmp_path, text, outcome=TIME, covariates=(), patients=("A", "B")):
+    (tmp_path / "c.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    clinical = Clinical(files=("c.csv",), id=("id",))
+    source = clinical_source(tmp_path, Protocol(clinical=clinical), [(p, f"CASE{p}") for p in patients])
+    return read_clinical(source, clinical, outcome, Covariates(columns=covariates))
+
+
+@pytest.mark.parametrize(
+    ("days", "event", "value"),
+    [
+        (730, True, True),
+        (731, True, False),
+        (730, False, False),
+        (729, False, None),
+        (0, True, True),
+        (None, None, None),
+    ],
+)
+def test_label_at_two_years(days, event, value):
+    assert horizon_label(days, event, 730).value is value
+
+
+def test_disease_free_survival_is_the_earlier_of_recurrence_and_death(tmp_path):
+    text = "id,rec,death,imaging,contact\nA,300,500,290,500\nB,,,400,900\n"
+    first, second = read(tmp_path, text, COLUMNS).outcomes
+    assert (first.dfs_days, first.dfs_event, first.dfs_label) == (300, True, True)
+    assert (second.dfs_days, second.dfs_event, second.dfs_label) == (900, False, False)
+    assert not first.composite_only
+
+
+def test_time_and_event_are_composite_only(tmp_path):
+    first, second = read(tmp_path, "id;days;event\nA;100;1\nB;200;0\n").outcomes
+    assert first.composite_only
+    assert (first.dfs_label, second.dfs_label) == (True, None)
+    assert second.label_reason == "censored before 730 days"
+
+
+def test_stray_blanks_and_codes_of_missing_values(tmp_path):
+    columns = (CovariateColumn(column="Histology"), CovariateColumn(column="age", kind="number"))
+    table = read(tmp_path, "id,Histology ,age,days,event\nA,Not Collected,NA,1,0\nB, adeno ,61.5,,\n", TIME, columns)
+    assert [(c.category, c.number) for c in table.covariates] == [
+        (None, None),
+        (None, None),
+        ("adeno", None),
+        (None, 61.5),
+    ]
+    assert table.outcomes[1].label_reason == "no outcome recorded"
+
+
+def test_ids_stay_text(tmp_path):
+    table = read(tmp_path, "id,days,event\n00123,800,0\n1E5,10,1\nNA,5,1\n", patients=("00123", "1E5", "NA"))
+    assert [(o.case_id, o.dfs_days) for o in table.outcomes] == [("CASE00123", 800), ("CASE1E5", 10), ("CASENA", 5)]
+
+
+def test_a_case_without_a_row_is_flagged(tmp_path):
+    assert [f.code for f in read(tmp_path, "id,days,event\nA,1,0\n").flags] == ["no_clinical_row"]
+
+
+def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
+    table = read(tmp_path, "id,days,event\nA,-41,1\nB,800,0\n")
+    assert table.outcomes[0].dfs_label is None
+    assert (table.outcomes[0].dfs_days, table.outcomes[0].dfs_event) == (0, False)
+    assert [f.code for f in table.flags] == ["negative_time"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("id,days,event\nA,1,0\nA,2,1\n", "duplicate_patient"),
+        ("id,days,event\nA,1,0,7\n", "ragged_rows"),
+        ('id;days;event\nA;"100,5";0\n', "decimal_comma"),
+        ("id,days,event\nA,soon,0\n", "not_a_number"),
+        ("id,days,event\nA,1,2\nB,1,1\n", "event_code"),
+        ("id,days,days\nA,1,2\n", "duplicate_column"),
+        ("id,day,event\nA,1,1\n", "no_column"),
+        ("id,days,event\n", "empty_table"),
+        ("id,days,event\n\u00a0A x,1,1\n".replace(" x", "\u00a0x"), "bad_id"),
+        ("id,days,event\n,1,1\n", "bad_id"),
+        ("id,days,event\nMüller,1,1\n".encode("latin-1"), "encoding"),
+        ("id,days,event\nA,1,1\n".encode("utf-16"), "bad_bytes"),
+        (b"id,days,event\nA\x00,1,1\n", "bad_bytes"),
+    ],
+)
+def test_tables_that_would_be_silently_wrong_are_refused(tmp_path, text, code):
+    with pytest.raises(RefusedError) as caught:
+        read(tmp_path, text)
+    assert caught.value.code == code
+    assert "soon" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("CT_original_shape_MeshVolume", ("intratumoural", "original", "shape", "MeshVolume")),
+        ("wavelet-LLH_glcm_JointEnergy", ("intratumoural", "wavelet-LLH", "glcm", "JointEnergy")),
+        (
+            "peritumoural_log-sigma-2-0-mm-3D_firstorder_Mean",
+            ("peritumoural", "log-sigma-2-0-mm-3D", "firstorder", "Mean"),
+        ),
+        ("lbp-3D-m1_ngtdm_Busyness", ("intratumoural", "lbp-3D-m1", "ngtdm", "Busyness")),
+    ],
+)
+def test_feature_names_fall_into_their_parts(name, parts):
+    found = feature_column(name)
+    assert (found.roi, found.image_type, found.feature_class, found.feature) == parts
+
+
+def test_columns_that_smell_of_the_outcome_are_never_proposed(tmp_path):
+    rows = "\n".join(f"{n},{40 + n},{n % 2},{n % 3},{n % 2},{n},{n % 2},{n % 2}" for n in range(12))
+    text = "id,age,sex,death_age,recurrence_stage,days_of_followup_age,smoking status,dfs_sex\n"
+    (tmp_path / "c.csv").write_text(text + rows + "\n")
+    found = propose_covariates([read_table(tmp_path / "c.csv", "table 1")], ["id"])
+    assert [c.column for c in found] == ["age", "sex"]
+
+
+@pytest.fixture(scope="module")
+def radiogenomics(shared, tmp_path_factory):
+    data, study = shared / "data/nsclc_radiogenomics", tmp_path_factory.mktemp("table") / "study"
+    tables = (data / "clinical_labels_2018-05-22.csv", data / "dfs_derived.csv")
+    new_table_study(study, data / "radmlbench_features_egfr.csv.gz", tables)
+    return study
+
+
+def test_radiogenomics_has_40_events_91_free_and_13_undetermined(radiogenomics):
+    # expected: ../shared/data/nsclc_radiogenomics/README.md
+    protocol, pseudonyms = read_protocol(radiogenomics), Pseudonyms(radiogenomics, public_ids=False)
+    features = feature_table_source(radiogenomics, protocol, pseudonyms)
+    source = clinical_source(radiogenomics, protocol, features.cases)
+    table = read_clinical(source, protocol.clinical, protocol.outcome, protocol.covariates)
+    assert Counter(o.dfs_label for o in table.outcomes) == {True: 40, False: 91, None: 13}
+    imported = read_feature_table(features, protocol.features_table).features
+    assert imported.values.shape == (144, 105)
+    assert imported.dropped == ("Target: not declared a feature",)
+
+
+def test_radiogenomics_proposals_and_check(radiogenomics):
+    protocol = read_protocol(radiogenomics)
+    assert protocol.clinical.id == ("Patient ID", "patient")
+    assert (protocol.outcome.kind, protocol.outcome.time, protocol.outcome.event) == ("time", "dfs_days", "dfs_event")
+    assert "Histology" in [c.column for c in protocol.covariates.columns]
+    result = check(radiogenomics)
+    assert len(result.accepted) == 144
+    assert [r.code for r in result.refused] == ["negative_time"]

@@ -1,0 +1,243 @@
+"""What is found in a tree, under which case id, and what is refused before reading."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from engine.acquire.check import check
+from engine.acquire.discover import discover
+from engine.acquire.pseudonyms import PSEUDONYM, Pseudonyms
+from engine.acquire.read import acquire
+from engine.protocol import Images, Protocol
+from tests.engine.acquire.made_dicom import SLICES, square, write_rtstruct, write_series
+
+GTV = ("GTV-1", [square(8.0), square(10.0)])
+
+
+def find(root, study, reference=("GTV-1", "tumour"), public_ids=True):
+    study.mkdir(exist_ok=True)
+    protocol = Protocol(images=Images(root=str(root), reference=reference))
+    return discover(study, protocol, Pseudonyms(study, public_ids=public_ids))
+
+
+def read(source, reference=("GTV-1", "tumour")):
+    protocol = Protocol(images=Images(reference=reference))
+    return acquire(source, protocol.images, protocol.acquire)
+
+
+def dicom_case(root, rois=(GTV,), **series):
+    write_series(root / "ct", **series)
+    write_rtstruct(root / "rs.dcm", rois)
+    return root
+
+
+def image_file(path, values=None):
+    array = np.full((12, 16, 16), -700, np.int16) if values is None else values
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
+    return path
+
+
+def mask_file(path, where=np.s_[4:8, 5:9, 3:7]):
+    array = np.zeros((12, 16, 16), np.uint8)
+    array[where] = 1
+    return image_file(path, array)
+
+
+def test_a_dicom_patient_is_one_case_with_its_structure_set(tmp_path):
+    found = find(dicom_case(tmp_path / "in"), tmp_path / "study")
+    (source,) = found.cases
+    assert source.case_id == "P1"
+    assert [f.role for f in source.files] == [f"CT slice {k}" for k in range(SLICES)] + ["RTSTRUCT 1"]
+    case = read(source)
+    assert [(m.structure, m.voxels) for m in case.masks] == [("tumour", 72)]
+    assert case.lesions[0].name == "GTV-1"
+    assert (case.lesions[0].centroid_x_mm, case.lesions[0].centroid_z_mm) == pytest.approx((-1.5, 9.0))
+
+
+def test_file_names_do_not_enter_roles_or_hashes(tmp_path):
+    first = find(dicom_case(tmp_path / "a"), tmp_path / "one").cases[0]
+    for number, path in enumerate(sorted((tmp_path / "a/ct").iterdir())):
+        path.rename(tmp_path / "a" / f"{99 - number}.dcm")
+    second = find(tmp_path / "a", tmp_path / "two").cases[0]
+    assert [(f.role, f.sha256) for f in first.files] == [(f.role, f.sha256) for f in second.files]
+
+
+def test_lungs_and_other_lesions_are_read_beside_the_index_lesion(tmp_path):
+    rois = (
+        ("GTV-2", [square(4.0)]),
+        GTV,
+        ("Lung-Left", [square(6.0, 2.5, 5.5)]),
+        ("lung_r", [square(6.0, -6.5, -3.5)]),
+        ("PTV", [square(6.0)]),
+        ("Spinal-Cord", [square(6.0)]),
+    )
+    case = read(find(dicom_case(tmp_path / "in", rois), tmp_path / "study").cases[0])
+    assert [(m.structure, m.lesion, m.voxels) for m in case.masks] == [
+        ("tumour", 0, 72),
+        ("tumour", 1, 36),
+        ("lung_left", 0, 9),
+        ("lung_right", 0, 9),
+    ]
+    assert [(one.name, one.role) for one in case.lesions] == [("GTV-1", "index"), ("GTV-2", "other")]
+
+
+def test_an_unknown_roi_name_is_refused_with_what_is_near(tmp_path, make_study):
+    root = dicom_case(tmp_path / "in", (("GTV1", [square(8.0)]), ("Heart", [square(8.0)])))
+    (refused,) = check(make_study(root, "GTV-1")).refused
+    assert refused.code == "no_reference_roi"
+    assert "'GTV1'" in refused.remedy
+
+
+def test_a_reference_on_another_series_is_refused(tmp_path):
+    root = tmp_path / "in"
+    write_series(root / "ct", series_uid="1.2.3.77")
+    write_rtstruct(root / "rs.dcm", (GTV,))
+    assert [r.code for r in find(root, tmp_path / "study").refusals] == ["other_series"]
+
+
+def test_text_in_place_of_a_slice_refuses_the_series(tmp_path):
+    root = dicom_case(tmp_path / "in")
+    next((root / "ct").iterdir()).write_text("not found")
+    found = find(root, tmp_path / "study")
+    assert found.cases == ()
+    assert [r.code for r in found.refusals] == ["undecodable"]
+
+
+def test_a_licence_beside_the_slices_does_no_harm(tmp_path):
+    root = dicom_case(tmp_path / "in")
+    (root / "ct" / "LICENSE").write_text("free")
+    assert len(find(root, tmp_path / "study").cases) == 1
+
+
+def test_a_patient_without_an_id_is_refused(tmp_path):
+    write_series(tmp_path / "in", patient="")
+    assert [r.code for r in find(tmp_path / "in", tmp_path / "study").refusals] == ["no_patient_id"]
+
+
+def test_a_patient_without_ct_is_refused(tmp_path):
+    def magnetic(number, ds):
+        ds.Modality, ds.SOPClassUID = "MR", "1.2.840.10008.5.1.4.1.1.4"
+
+    write_series(tmp_path / "in", magnetic)
+    assert [r.code for r in find(tmp_path / "in", tmp_path / "study").refusals] == ["no_ct"]
+
+
+def test_a_patient_in_two_places_is_refused(tmp_path):
+    root = dicom_case(tmp_path / "in")
+    image_file(root / "P1" / "image.nii.gz")
+    found = find(root, tmp_path / "study")
+    assert found.cases == ()
+    assert [r.code for r in found.refusals] == ["duplicate_case"]
+
+
+def test_the_outlined_series_is_the_index_series(tmp_path):
+    root = dicom_case(tmp_path / "in")
+    write_series(root / "other", lambda n, ds: setattr(ds, "SliceThickness", 1.0), series_uid="1.2.3.1")
+    (source,) = find(root, tmp_path / "study").cases
+    assert source.alternatives == 1
+    assert source.choice == "of 2 CT series, decided by: outlined"
+    assert read(source).acquisition[0].slice_thickness_mm == 2.0
+
+
+def test_a_scout_is_no_alternative(tmp_path):
+    def scout(number, ds):
+        ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    root = dicom_case(tmp_path / "in")
+    write_series(root / "scout", scout, series_uid="1.2.3.1", numbers=range(2))
+    assert find(root, tmp_path / "study").cases[0].alternatives == 0
+
+
+def test_folders_and_flat_files_are_cases(tmp_path):
+    root = tmp_path / "in"
+    image_file(root / "A-1" / "image.nii.gz")
+    mask_file(root / "A-1" / "tumour.nii.gz")
+    mask_file(root / "A-1" / "lung_left.nii.gz", np.s_[:, :, 8:])
+    image_file(root / "flat" / "B_CT_image.nii.gz")
+    mask_file(root / "flat" / "B_CT_Tumour.nii.gz")
+    image_file(root / "flat" / "C_image.nrrd")
+    mask_file(root / "flat" / "C_lungs.nrrd", np.s_[:, :, :])
+    cases = {source.case_id: source for source in find(root, tmp_path / "study").cases}
+    roles = {case: [f.role for f in source.files] for case, source in cases.items()}
+    assert roles == {
+        "A-1": ["CT image", "reference mask", "left lung mask"],
+        "B": ["CT image", "reference mask"],
+        "C": ["CT image", "lungs mask"],
+    }
+    assert [(m.structure, m.voxels) for m in read(cases["A-1"]).masks] == [("tumour", 64), ("lung_left", 1536)]
+    assert "no_reference" in [flag.code for flag in read(cases["C"]).flags]
+
+
+def test_a_single_lungs_mask_is_split_by_side(tmp_path):
+    root = tmp_path / "in"
+    image_file(root / "A" / "image.nii.gz")
+    mask_file(root / "A" / "lungs.nii.gz", np.s_[:, :, [1, 2, 9, 10, 11]])
+    masks = {m.structure: m.voxels for m in read(find(root, tmp_path / "study").cases[0]).references.masks}
+    # SimpleITK images are LPS: x grows to the patient's left
+    assert np.flatnonzero(masks["lung_left"].any(axis=(0, 1))).tolist() == [9, 10, 11]
+    assert np.flatnonzero(masks["lung_right"].any(axis=(0, 1))).tolist() == [1, 2]
+
+
+def test_an_image_table_names_files_and_acquisition(tmp_path):
+    root = tmp_path / "in"
+    image_file(root / "x" / "one.nii.gz")
+    mask_file(root / "x" / "seg.nii.gz")
+    (root / "images.csv").write_text(
+        "case_id,image,reference,lungs,convolution_kernel,contrast,manufacturer,slice_thickness_mm,kvp,scan_days\n"
+        "007,x/one.nii.gz,x/seg.nii.gz:1,,B60f,yes,SIEMENS,1.5,120,-12\n"
+        "008,x/two.nii.gz,,,,,,,,\n"
+    )
+    found = find(root, tmp_path / "study", reference=("tumour",))
+    assert [(r.case_id, r.code) for r in found.refusals] == [("008", "missing_file")]
+    case = read(found.cases[0])
+    assert found.cases[0].case_id == "007"
+    (acquisition,) = case.acquisition
+    assert (acquisition.kernel_group, acquisition.contrast, acquisition.scan_days) == ("sharp", "yes", -12)
+    assert (acquisition.slice_thickness_mm, acquisition.kvp) == (1.5, 120.0)
+    assert case.lesions[0].volume_ml == pytest.approx(0.064)
+
+
+def test_ids_become_pseudonyms_and_stay_in_the_private_folder(tmp_path):
+    root, study = dicom_case(tmp_path / "in", patient="Doe^Jane"), tmp_path / "study"
+    shutil.copytree(root / "ct", root / "again")
+    (root / "rs.dcm").unlink()
+    (source,) = find(root, study, reference=(), public_ids=False).cases
+    assert PSEUDONYM.fullmatch(source.case_id)
+    pseudonyms = Pseudonyms(study, public_ids=False)
+    assert pseudonyms.patient_id(source.case_id) == "Doe^Jane"
+    assert pseudonyms.case_id("Doe^Jane") == source.case_id
+    for path in (study / "private").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((study / "private").stat().st_mode) == 0o700
+
+
+def test_another_study_gives_another_pseudonym(tmp_path):
+    ids = {Pseudonyms(tmp_path / name, public_ids=False).case_id("Doe^Jane") for name in ("a", "b")}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("patient", ["../x", "a b", "Doe^Jane", "", "x" * 65, ".hidden", "Ünal"])
+def test_ids_that_are_not_plain_are_never_public(tmp_path, patient):
+    assert PSEUDONYM.fullmatch(Pseudonyms(tmp_path, public_ids=True).case_id(patient))
+
+
+def test_refusals_never_name_the_patient_or_a_path(tmp_path, make_study):
+    root = dicom_case(tmp_path / "Doe_Jane", patient="DoeJane77", edit=lambda n, ds: delattr(ds, "RescaleSlope"))
+    (refused,) = find_and_read(root, tmp_path / "study")
+    assert refused.code == "no_rescale"
+    assert "Doe" not in f"{refused.message}{refused.remedy}{refused.file}"
+
+
+def find_and_read(root, study):
+    from engine.protocol import write_protocol
+
+    study.mkdir()
+    (root / "rs.dcm").unlink()
+    write_protocol(study, Protocol(images=Images(root=str(root))))
+    return check(study).refused

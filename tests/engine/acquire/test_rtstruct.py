@@ -1,0 +1,117 @@
+"""Rasterising contours: expected counts from geometry (a pixel centre inside or not)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.acquire.dicom import Contour, OutlinedRoi
+from engine.acquire.rtstruct import find_roi, near_names, rasterise_roi
+from store.records import RefusedError
+from store.volumes import Grid
+
+GRID = Grid((20, 20, 10), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
+
+
+def rectangle(x0, x1, y0, y1, z, kind="CLOSED_PLANAR"):
+    return Contour(kind, np.array([(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)], dtype=float))
+
+
+def fill(*contours, grid=GRID):
+    return rasterise_roi(OutlinedRoi("GTV-1", contours), grid, "RTSTRUCT 1")
+
+
+def test_a_pixel_is_inside_when_its_centre_is():
+    voxels = fill(rectangle(2.5, 6.5, 3.5, 5.5, 4.0)).voxels
+    assert np.argwhere(voxels).tolist() == [[2, y, x] for y in (4, 5) for x in (3, 4, 5, 6)]
+
+
+def test_centres_on_an_edge_belong_to_the_lower_side_only():
+    voxels = fill(rectangle(2.0, 6.0, 3.0, 5.0, 4.0)).voxels
+    assert np.argwhere(voxels).tolist() == [[2, y, x] for y in (3, 4) for x in (2, 3, 4, 5)]
+
+
+def test_two_rectangles_that_share_an_edge_never_overlap_or_leave_a_gap():
+    left, right = fill(rectangle(2, 6, 3, 9, 0)).voxels, fill(rectangle(6, 12, 3, 9, 0)).voxels
+    assert not (left & right).any()
+    assert (left | right).sum() == fill(rectangle(2, 12, 3, 9, 0)).voxels.sum()
+
+
+def test_a_contour_inside_another_is_a_hole():
+    voxels = fill(rectangle(1.5, 11.5, 1.5, 11.5, 0), rectangle(4.5, 7.5, 4.5, 7.5, 0)).voxels
+    assert voxels.sum() == 100 - 9
+
+
+def test_a_disc_has_its_area_within_a_percent():
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    grid = Grid((200, 200, 2), (0.1, 0.1, 2.0), (0.0, 0.0, 0.0))
+    points = np.column_stack([10 + 7 * np.cos(angles), 10 + 7 * np.sin(angles), np.zeros(400)])
+    area = fill(Contour("CLOSED_PLANAR", points), grid=grid).voxels.sum() * 0.01
+    assert area == pytest.approx(np.pi * 49, rel=0.01)
+
+
+def test_start_point_and_direction_of_a_contour_do_not_matter():
+    rng = np.random.default_rng(4)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 30))
+    points = np.column_stack([10 + 6 * np.cos(angles), 9 + 5 * np.sin(angles), np.full(30, 4.0)])
+    plain = fill(Contour("CLOSED_PLANAR", points)).voxels
+    turned = fill(Contour("CLOSED_PLANAR", np.roll(points, 7, axis=0)[::-1])).voxels
+    assert plain.any()
+    assert (plain == turned).all()
+
+
+def test_a_contour_smaller_than_a_pixel_does_not_lose_its_slice():
+    mask = fill(rectangle(2.5, 6.5, 3.5, 5.5, 4.0), rectangle(5.1, 5.3, 7.1, 7.3, 6.0))
+    assert np.argwhere(mask.voxels[3]).tolist() == [[7, 5]]
+    assert [flag.code for flag in mask.flags] == ["subpixel_contours"]
+
+
+def test_a_repeated_contour_does_not_cancel_itself():
+    mask = fill(rectangle(2.5, 6.5, 3.5, 5.5, 4.0), rectangle(2.5, 6.5, 3.5, 5.5, 4.0))
+    assert mask.voxels.sum() == 8
+    assert [flag.code for flag in mask.flags] == ["repeated_contours"]
+
+
+def test_a_slice_left_out_between_contours_is_flagged():
+    mask = fill(rectangle(2.5, 6.5, 3.5, 5.5, 4.0), rectangle(2.5, 6.5, 3.5, 5.5, 8.0))
+    assert [flag.code for flag in mask.flags] == ["contour_gap"]
+
+
+def test_oblique_grids_are_followed():
+    turn = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)  # x of the image runs along +y of the patient
+    grid = Grid((20, 20, 10), (1.0, 1.0, 2.0), (19.0, 0.0, 0.0), turn)
+    voxels = fill(rectangle(2.5, 6.5, 3.5, 5.5, 4.0), grid=grid).voxels
+    assert sorted(np.argwhere(voxels).tolist()) == [[2, y, x] for y in (13, 14, 15, 16) for x in (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("contours", "code"),
+    [
+        ((), "no_contours"),
+        ((rectangle(2, 6, 3, 5, 4, "OPEN_PLANAR"),), "open_contour"),
+        ((rectangle(2, 6, 3, 5, 4, "POINT"),), "open_contour"),
+        ((rectangle(2, 6, 3, 5, 5.0),), "off_slice"),
+        ((rectangle(2, 6, 3, 5, 500.0),), "outside_image"),
+        ((rectangle(2, 6, 3, 5, -2.0),), "outside_image"),
+        ((rectangle(502, 506, 3, 5, 4.0),), "outside_image"),
+        ((Contour("CLOSED_PLANAR", np.array([(2, 2, 0), (6, 2, 4), (6, 6, 0)], dtype=float)),), "off_slice"),
+    ],
+)
+def test_contours_that_would_be_silently_wrong_are_refused(contours, code):
+    with pytest.raises(RefusedError) as caught:
+        fill(*contours)
+    assert caught.value.code == code
+
+
+def test_the_first_wanted_name_wins_in_any_case():
+    assert find_roi(["Lung-Left", "gtv-1", "GTV"], ["GTV-1", "GTV"], "RTSTRUCT 1") == "gtv-1"
+    assert find_roi(["Heart"], ["GTV-1"], "RTSTRUCT 1") is None
+
+
+def test_two_rois_of_one_name_are_refused():
+    with pytest.raises(RefusedError, match="duplicate_roi"):
+        find_roi(["GTV-1", "gtv-1"], ["GTV-1"], "RTSTRUCT 1")
+
+
+def test_near_names_are_suggested():
+    assert near_names(["GTV-1", "Spinal-Cord", "Heart"], ["gtv1"])[0] == "GTV-1"
