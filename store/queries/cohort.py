@@ -67,7 +67,7 @@ ORDER BY i.case_id
 
 
 def cases(snapshot: Snapshot, run_id: str) -> tuple[CaseRow, ...]:
-    """Every case of a run with acquisition, place, shape, agreement and outcome; DSC is of the worst-agreeing reader."""
+    """Every case of a run with acquisition, place, shape, outcome and its lowest DSC against a reader."""
     return ask(snapshot, CaseRow, CASES.replace("$run", "?"), (run_id,) * CASES.count("$run"))
 
 

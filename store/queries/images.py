@@ -7,6 +7,11 @@ from pathlib import Path
 from store.artifacts import Artifacts
 from store.volumes import CtSeries, MaskSet
 
+REFERENCE = "acquire.references"
+AUTOMATIC = "segment.masks"
+CHOSEN = "review.masks"
+REGIONS = "regions.masks"
+
 
 def load_ct(study: Path, run_id: str, case_id: str) -> CtSeries:
     """The index CT series of a case."""
@@ -14,5 +19,8 @@ def load_ct(study: Path, run_id: str, case_id: str) -> CtSeries:
 
 
 def load_masks(study: Path, run_id: str, case_id: str, kind: str) -> MaskSet:
-    """The masks of a case from one stage: acquire.references, segment.masks, review.masks or measure.masks."""
-    return Artifacts(study).load_masks(run_id, case_id, kind)
+    """The masks of a case of one kind (REFERENCE, AUTOMATIC, CHOSEN, REGIONS); none where the stage has no result."""
+    try:
+        return Artifacts(study).load_masks(run_id, case_id, kind)
+    except KeyError:
+        return MaskSet(())

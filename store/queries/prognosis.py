@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from store.queries.answers import ask, ask_record
 from store.records import (
+    MODELS,
     CalibrationBin,
     Comparison,
     CoxTerm,
@@ -55,8 +56,9 @@ def kept_shares(snapshot: Snapshot, run_id: str) -> tuple[KeptShare, ...]:
 
 
 def model_summaries(snapshot: Snapshot, run_id: str) -> tuple[ModelSummary, ...]:
-    """Every arm of the comparison."""
-    return ask_record(snapshot, ModelSummary, "model_summary", run_id, "model")
+    """Every arm of the comparison, in the order of MODELS."""
+    found = ask_record(snapshot, ModelSummary, "model_summary", run_id, "model")
+    return tuple(sorted(found, key=lambda row: MODELS.index(row.model) if row.model in MODELS else len(MODELS)))
 
 
 def comparisons(snapshot: Snapshot, run_id: str) -> tuple[Comparison, ...]:
@@ -81,7 +83,8 @@ def calibration_bins(snapshot: Snapshot, run_id: str) -> tuple[CalibrationBin, .
 
 def groupings(snapshot: Snapshot, run_id: str) -> tuple[str, ...]:
     """The groupings that survival was estimated for, all patients first."""
-    sql = "SELECT "grouping" FROM survival_point WHERE run_id = ? GROUP BY "grouping" ORDER BY "grouping" <> 'all', \"grouping\""
+    sql = """SELECT "grouping" FROM survival_point WHERE run_id = ? GROUP BY "grouping"
+    ORDER BY "grouping" <> 'all', "grouping\""""
     return tuple(str(row[0]) for row in snapshot.rows(sql, (run_id,)).rows)
 
 

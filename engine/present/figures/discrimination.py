@@ -1,0 +1,113 @@
+"""How well the arms tell events from non-events, how sure that is, and whether their risks can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from engine.present.colours import faded, model_colour, plain_model
+from engine.present.figures.layout import AXIS, framed, rows_height
+from store.records import CalibrationBin, ModelSummary, Performance, RocPoint
+
+DASHES = {"clinical + volume": "dash", "shuffled": "dot"}
+SQUARE_HEIGHT = 470
+
+
+def roc_figure(points: Sequence[RocPoint], summaries: Sequence[ModelSummary]) -> go.Figure:
+    """Weighted ROC curves of the mean out-of-bag predictions, one line an arm; the legend gives the AUC."""
+    figure = go.Figure()
+    aucs = {row.model: row.auc for row in summaries}
+    _diagonal(figure)
+    for place, model in enumerate(dict.fromkeys(point.model for point in points)):
+        mine = [point for point in points if point.model == model]
+        auc = f" {aucs[model]:.2f}" if model in aucs else ""
+        figure.add_trace(
+            go.Scatter(
+                x=[point.false_positive_share for point in mine],
+                y=[point.true_positive_share for point in mine],
+                mode="lines",
+                name=f"{plain_model(model)}{auc}",
+                line={"color": model_colour(model, place), "width": 2.5, "dash": DASHES.get(plain_model(model))},
+                hovertemplate=f"{plain_model(model)}<br>false positive %{{x:.2f}}<br>true positive %{{y:.2f}}"
+                "<extra></extra>",
+            )
+        )
+    framed(figure, "1 − specificity", "Sensitivity", SQUARE_HEIGHT)
+    inside = {"orientation": "v", "x": 0.98, "y": 0.03, "xanchor": "right", "yanchor": "bottom"}
+    figure.update_layout(legend=inside, margin={"t": 10})
+    return _unit_square(figure)
+
+
+def auc_forest(summaries: Sequence[ModelSummary], performances: Sequence[Performance]) -> go.Figure:
+    """AUC of each arm with its spread over resamples (bar) and every resample (faint points); not a CI."""
+    figure = go.Figure()
+    for place, row in enumerate(summaries):
+        colour, name = model_colour(row.model, place), plain_model(row.model)
+        each = [p.auc for p in performances if p.model == row.model]
+        faint = {"color": faded(colour, 0.25), "size": 6}
+        figure.add_trace(go.Scatter(x=each, y=[place] * len(each), mode="markers", marker=faint, hoverinfo="skip"))
+        figure.add_trace(
+            go.Scatter(
+                x=[row.auc],
+                y=[place],
+                mode="markers",
+                marker={"color": colour, "size": 12},
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [row.auc_hi - row.auc],
+                    "arrayminus": [row.auc - row.auc_lo],
+                    "thickness": 2.5,
+                },
+                hovertemplate=f"{name}<br>AUC {row.auc:.2f}, spread {row.auc_lo:.2f} to {row.auc_hi:.2f}"
+                "<extra></extra>",
+            )
+        )
+    framed(figure, "Out-of-bag AUC", "", rows_height(2 * len(summaries)))
+    figure.update_layout(showlegend=False, margin={"t": 10})
+    labels = [f"{plain_model(row.model)}<br>{row.auc:.2f}" for row in summaries]
+    figure.update_yaxes(tickvals=list(range(len(summaries))), ticktext=labels, autorange="reversed", showgrid=False)
+    figure.add_vline(x=0.5, line={"color": AXIS, "width": 1.5, "dash": "dash"})
+    return figure
+
+
+def calibration_figure(bins: Sequence[CalibrationBin], models: Sequence[str]) -> go.Figure:
+    """Observed against predicted risk in groups of patients, with the observed risk's 95 % interval."""
+    figure = go.Figure()
+    _diagonal(figure)
+    every = list(dict.fromkeys(row.model for row in bins))
+    for model in (m for m in every if m in models):
+        mine = [row for row in bins if row.model == model]
+        figure.add_trace(
+            go.Scatter(
+                x=[row.predicted for row in mine],
+                y=[row.observed for row in mine],
+                mode="lines+markers",
+                name=plain_model(model),
+                line={"color": model_colour(model, every.index(model)), "width": 2},
+                marker={"size": 9},
+                customdata=[row.n for row in mine],
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [row.observed_hi - row.observed for row in mine],
+                    "arrayminus": [row.observed - row.observed_lo for row in mine],
+                    "thickness": 1.5,
+                },
+                hovertemplate="predicted %{x:.2f}, observed %{y:.2f}, n = %{customdata}<extra></extra>",
+            )
+        )
+    framed(figure, "Predicted risk", "Observed risk", SQUARE_HEIGHT)
+    return _unit_square(figure)
+
+
+def _diagonal(figure: go.Figure) -> None:
+    line = {"color": AXIS, "width": 1, "dash": "dash"}
+    figure.add_trace(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False))
+
+
+def _unit_square(figure: go.Figure) -> go.Figure:
+    figure.update_xaxes(range=[-0.02, 1.02])
+    figure.update_yaxes(range=[-0.02, 1.02])
+    return figure

@@ -1,0 +1,47 @@
+"""What all figures share: margins, titles of axes, sizes that can be read from the back of a room."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+TEXT_SIZE = 14
+FONTS = "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, DejaVu Sans, sans-serif"
+LIGHT_PAGE_INK = "#1A1F24"
+DARK_PAGE_INK = "#E8ECEF"
+ROW_HEIGHT = 26
+GRID = "rgba(128, 128, 128, 0.25)"
+AXIS = "rgba(128, 128, 128, 0.7)"
+MOST_SVG_POINTS = 2000
+
+
+def framed(figure: go.Figure, x_title: str, y_title: str, height: int) -> go.Figure:
+    """The figure with its axes named, a legend above, and no decoration; changes and returns it."""
+    figure.update_layout(
+        template="none",
+        height=height,
+        font={"size": TEXT_SIZE},
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "left", "x": 0, "title": {"text": ""}},
+        dragmode=False,
+        hoverlabel={"font": {"size": TEXT_SIZE}},
+    )
+    axis = {"gridcolor": GRID, "linecolor": AXIS, "showline": True, "automargin": True, "zeroline": False}
+    axis |= {"tickfont": {"size": TEXT_SIZE - 1}}
+    figure.update_xaxes(title={"text": x_title, "font": {"size": TEXT_SIZE}}, **axis)
+    figure.update_yaxes(title={"text": y_title, "font": {"size": TEXT_SIZE}}, **axis)
+    return figure
+
+
+def inked(figure: go.Figure, dark: bool) -> go.Figure:
+    """The figure with every letter in the ink of a light or dark page; changes and returns it."""
+    ink = DARK_PAGE_INK if dark else LIGHT_PAGE_INK
+    figure.update_layout(font={"color": ink, "family": FONTS}, legend={"font": {"color": ink, "size": TEXT_SIZE}})
+    figure.update_layout(hoverlabel={"font": {"family": FONTS}})
+    return figure
+
+
+def rows_height(rows: int, least: int = 220) -> int:
+    """Height in pixels of a figure of so many text rows."""
+    return max(least, rows * ROW_HEIGHT + 110)

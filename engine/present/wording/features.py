@@ -1,0 +1,93 @@
+"""Sentences about features: which survive, which are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.present.colours import roi_label
+from engine.present.numbers import counted, interval, number, percent
+from store.queries.prognosis import KeptShare
+from store.queries.reproducibility import FeatureIcc, SurvivalShare
+from store.queries.study import RunFacts
+from store.records import SelectionFrequency, Stability
+
+
+def feature_label(image_type: str, feature_class: str, feature: str) -> str:
+    """A feature's name in one line, its parts spelled as PyRadiomics spells them."""
+    return f"{image_type} {feature_class} {feature}"
+
+
+def reproducibility_answer(shares: Sequence[SurvivalShare], run: RunFacts) -> str:
+    """How many features survive, by ROI, and which ROI was not tested."""
+    parts, untested = [], []
+    for roi in dict.fromkeys(share.roi for share in shares):
+        rows = [share for share in shares if share.roi == roi]
+        tested, surviving = sum(row.tested for row in rows), sum(row.surviving for row in rows)
+        if tested:
+            parts.append(f"**{percent(surviving / tested)}** of {roi_label(roi).lower()} ({surviving} of {tested})")
+        else:
+            untested.append(roi_label(roi).lower())
+    said = "Of the features, these survive: " + ", ".join(parts) + "." if parts else "No feature was tested."
+    rest = f" Not tested: {' and '.join(untested)}." if untested else ""
+    return f"{said} To survive, the lower 95 % bound of a feature's ICC must reach {number(run.icc_threshold)}.{rest}"
+
+
+def icc_caption(rows: Sequence[FeatureIcc], family: str, run: RunFacts) -> str:
+    """What the distribution is made of."""
+    tested = [row for row in rows if row.icc_lo is not None]
+    if not tested:
+        return "No feature was tested in this family."
+    kinds = " and ".join(dict.fromkeys(row.icc_kind for row in tested))
+    patients, masks = max(row.n for row in tested), max(row.k for row in tested)
+    return (
+        f"{kinds} over {family} perturbations; n = {counted(len(tested), 'feature')}, {counted(patients, 'patient')} "
+        f"× {masks} masks. Dashed: the threshold {number(run.icc_threshold)}."
+    )
+
+
+def selection_answer(features: Sequence[SelectionFrequency], stability: Sequence[Stability]) -> str:
+    """The commonest feature and how alike the kept sets are."""
+    if not features:
+        return "No feature was kept."
+    first = features[0]
+    name = feature_label(first.image_type, first.feature_class, first.feature)
+    often = sum(row.kept_count * 2 >= row.resamples for row in features)
+    count = f"**{counted(often, 'feature')}**" if often else "**No feature**"
+    return (
+        f"{count} {'was' if often < 2 else 'were'} kept in at least half of the {first.resamples} resamples; the "
+        f"commonest is **{name}** ({roi_label(first.roi).lower()}), kept in {first.kept_count}.{_alike(stability)}"
+    )
+
+
+def _alike(stability: Sequence[Stability]) -> str:
+    kept = next((row for row in stability if row.step != "mrmr"), stability[0] if stability else None)
+    if kept is None:
+        return ""
+    bounds = interval(kept.lo, kept.hi)
+    return f" Stability of the kept sets is **{number(kept.stability)}** (95 % CI {bounds})."
+
+
+def frequency_caption(features: Sequence[SelectionFrequency], run: RunFacts) -> str:
+    """How the bars came about."""
+    resamples = features[0].resamples if features else 0
+    return (
+        f"n = {counted(resamples, 'bootstrap')}, each with its own ICC filter, mRMR ({run.mrmr_features} features) "
+        f"and recursive elimination by forests of {run.trees} trees. A frequency is no evidence of prognostic value."
+    )
+
+
+def stability_caption(stability: Sequence[Stability]) -> str:
+    """What stability means and what it is estimated from."""
+    first = stability[0]
+    return (
+        f"Nogueira stability with 95 % CI; n = {counted(first.resamples, 'resample')}, "
+        f"{counted(first.candidates, 'candidate feature')}."
+    )
+
+
+def roi_share_caption(shares: Sequence[KeptShare]) -> str:
+    """How the kept selections fall on the ROIs."""
+    total = sum(share.kept for share in shares)
+    by_roi = {roi: sum(s.share for s in shares if s.roi == roi) for roi in dict.fromkeys(s.roi for s in shares)}
+    parts = [f"{roi_label(roi).lower()} {percent(share)}" for roi, share in by_roi.items()]
+    return f"n = {counted(total, 'kept selection')} over all resamples: {', '.join(parts)}."

@@ -1,0 +1,184 @@
+"""The frame of every page: which study and run it speaks of, its banner, its provenance, its empty state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.present.colours import plain_model, roi_label
+from engine.present.figures.layout import inked
+from engine.present.numbers import moment
+from engine.present.wording.study import packages_line
+from pages.gate import admit
+from store.queries.study import RunFacts, declined, failures, published_at, runs
+from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
+
+STUDY_VARIABLE = "COHORTSCOPE_STUDY"
+REFRESH_SECONDS = 5
+PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
+FINISHED = "finished"
+P_COLUMNS = ("p", "q", "ph_p", "delong_p")
+MODEL_COLUMNS = ("model", "base", "extended")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What a page shows: one run in one generation of one study."""
+
+    study: Path
+    snapshot: Snapshot
+    run: RunFacts
+
+
+def study_folder() -> Path | None:
+    """The study folder named by the environment, None when there is none."""
+    named = os.environ.get(STUDY_VARIABLE, "")
+    return Path(named).resolve() if named and Path(named).is_dir() else None
+
+
+def begin(question: str) -> Shown:
+    """Gate, title, banner and run of a page; stops with what to do when there is nothing to show yet."""
+    _, shown = begin_without_run(question)
+    if shown is None:
+        empty("Nothing is published for this study yet.")
+    return shown
+
+
+def begin_without_run(question: str) -> tuple[Path, Shown | None]:
+    """As `begin`, for a page that has something to show before the first run is published."""
+    admit()
+    st.title(question, anchor=False)
+    study = require_study()
+    try:
+        snapshot = open_snapshot(study)
+    except NoSnapshotError:
+        _follow(study, "")
+        return study, None
+    _follow(study, snapshot.generation)
+    found = runs(snapshot)
+    if not found:
+        return study, None
+    run = _choose_run(found)
+    st.caption(f"{run.study_name} · as of {moment(published_at(snapshot))}")
+    _banner(run)
+    return study, Shown(study, snapshot, run)
+
+
+def require_study() -> Path:
+    """The study folder; stops with what to do when none is named."""
+    study = study_folder()
+    if study is None:
+        st.info("No study is open. Build and open the demo with `make demo`, or yours with `make app STUDY=folder`.")
+        st.stop()
+    return study
+
+
+def why_missing(shown: Shown, reason: str) -> NoReturn:
+    """Say why an analysis has no result: declined or failed with the recorded reason, else not run yet; stops."""
+    run_id = shown.run.run_id
+    for item in declined(shown.snapshot, run_id):
+        st.warning(f"**Declined: {item.analysis}.** {item.reason}")
+    for lost in failures(shown.snapshot, run_id):
+        if not lost.case_id:
+            st.error(f"**Failed: {lost.stage}.** {lost.reason}")
+    empty(reason)
+
+
+def badge(text: str) -> None:
+    """A mark that an analysis must carry; nothing when the text is empty."""
+    if text:
+        st.badge(text, color="orange")
+
+
+def empty(reason: str, stage: str = "") -> NoReturn:
+    """Say that there is nothing to show and what to run; stops the page."""
+    until = f" --until {stage}" if stage else ""
+    st.info(f"{reason} Start a run on the page **Runs**, or type `python -m engine run STUDY{until}`.")
+    st.stop()
+
+
+def _choose_run(found: Sequence[RunFacts]) -> RunFacts:
+    """The run chosen in the sidebar; the latest finished one at first, else the latest."""
+    first = next((place for place, run in enumerate(found) if run.state == FINISHED), 0)
+    if len(found) == 1:
+        return found[0]
+    names = {run.run_id: f"Run {run.place} · {run.state} · {moment(run.started_at)}" for run in found}
+    chosen = st.sidebar.selectbox("Run", list(names), index=first, format_func=names.__getitem__, key="run")
+    return next(run for run in found if run.run_id == chosen)
+
+
+def _banner(run: RunFacts) -> None:
+    if run.synthetic:
+        st.markdown(f":orange-badge[**Synthetic data**] These patients do not exist. {run.notice}")
+    elif run.notice:
+        st.markdown(f":orange-badge[**Note**] {run.notice}")
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _follow(study: Path, generation: str) -> None:
+    """Show a new generation by itself as soon as it is published."""
+    try:
+        changed = open_snapshot(study).generation != generation
+    except NoSnapshotError:
+        changed = False
+    if changed:
+        st.rerun(scope="app")
+
+
+def answer(text: str) -> None:
+    """The answer to the page's question, directly under it."""
+    st.markdown(text)
+
+
+def figure(chart: go.Figure, caption: str, key: str, on_select: Callable[[], None] | None = None) -> None:
+    """A figure with its caption; on_select is called when a point is clicked."""
+    drawn = inked(chart, st.context.theme.type == "dark")
+    select = {} if on_select is None else {"on_select": on_select, "selection_mode": "points"}
+    st.plotly_chart(drawn, key=key, config=PLOT_CONFIG, theme=None, alt=caption, **select)
+    st.caption(caption)
+
+
+def table(records: Sequence[object], titles: dict[str, str], **settings: object) -> object:
+    """Records as a table of the named fields, in that order, under the given titles; settings go to st.dataframe."""
+    found = [{name: _cell(name, getattr(record, name)) for name in titles} for record in records]
+    frame = pd.DataFrame(found, columns=list(titles))
+    formats = {name: _column(name, title, frame[name]) for name, title in titles.items()}
+    return st.dataframe(frame, hide_index=True, column_config=formats, **settings)
+
+
+def _cell(name: str, value: object) -> object:
+    """A stored value as a table shows it: moments, ROIs and arms as they are written elsewhere."""
+    if name.endswith("_at"):
+        return moment(str(value)) if value else None
+    if name == "roi":
+        return roi_label(str(value))
+    return plain_model(str(value)) if name in MODEL_COLUMNS else value
+
+
+def _column(name: str, title: str, values: pd.Series) -> object:
+    if name in P_COLUMNS:
+        return st.column_config.NumberColumn(title, format="%.2g")
+    if pd.api.types.is_bool_dtype(values):
+        return st.column_config.CheckboxColumn(title)
+    if pd.api.types.is_float_dtype(values):
+        whole = bool((values.dropna() % 1 == 0).all())
+        return st.column_config.NumberColumn(title, format="%d" if whole else "%.2f")
+    return st.column_config.Column(title)
+
+
+def end(shown: Shown) -> None:
+    """The line under every page: run, generation, as-of time, and where the numbers come from."""
+    run, snapshot = shown.run, shown.snapshot
+    st.divider()
+    st.caption(
+        f"Run {run.place} ({run.run_id}, {run.state}) · {snapshot.generation.removesuffix('.duckdb')} · "
+        f"as of {moment(published_at(snapshot))} · protocol {run.protocol_sha256[:12]} · seed {run.seed} · "
+        f"code {run.code_version} · {packages_line(run.packages_json)}"
+    )

@@ -1,0 +1,22 @@
+"""The menu: sections and their pages in order. A new page is one file and one line here."""
+
+from __future__ import annotations
+
+START = "pages/study/cohort.py"
+
+SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    ("Study", (("pages/study/cohort.py", "Cohort"), ("pages/study/runs.py", "Runs"))),
+    (
+        "Segmentation",
+        (("pages/segmentation/review.py", "Review"), ("pages/segmentation/agreement.py", "Agreement")),
+    ),
+    ("Features", (("pages/features/reproducibility.py", "Reproducibility"),)),
+    (
+        "Prognosis",
+        (
+            ("pages/prognosis/selection.py", "Selection"),
+            ("pages/prognosis/discrimination.py", "Discrimination"),
+            ("pages/prognosis/survival.py", "Survival"),
+        ),
+    ),
+)

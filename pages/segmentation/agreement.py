@@ -1,0 +1,110 @@
+"""How well automatic and reference masks agree, and what makes it harder."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.present.figures.agreement import MEASURES, drawn_rows, driver_figure
+from engine.present.wording.segmentation import (
+    agreement_answer,
+    association_for,
+    association_sentence,
+    drawn_sentence,
+    headline,
+    pair_label,
+    variable_label,
+)
+from pages.frame import answer, begin, empty, end, figure, table
+from store.queries.agreement import CaseAgreement, agreement_summary, associations, case_agreements, mask_pairs
+
+GROUPS = {
+    "Shape": ("sphericity", "maximum_3d_diameter_mm"),
+    "Location": ("chest_wall_contact", "third"),
+    "Acquisition": ("kernel_group", "contrast"),
+    "More": ("volume_ml", "side", "slice_thickness_mm", "manufacturer"),
+}
+TITLES = {
+    "case_id": "Case",
+    "dsc": "DSC",
+    "surface_dsc": "Surface DSC",
+    "hd95_mm": "HD95 (mm)",
+    "missed_kind": "Found",
+    "extra_components": "Extra parts",
+    "sphericity": "Sphericity",
+    "maximum_3d_diameter_mm": "Diameter (mm)",
+    "third": "Third",
+    "chest_wall_contact": "Chest wall contact",
+    "kernel_group": "Kernel",
+    "contrast": "Contrast",
+}
+TEST_TITLES = {
+    "outcome": "Outcome",
+    "variable": "Variable",
+    "test": "Test",
+    "subset": "Cases",
+    "n": "n",
+    "effect_name": "Effect",
+    "effect": "Estimate",
+    "effect_lo": "Lower 95 %",
+    "effect_hi": "Upper 95 %",
+    "p": "p",
+    "q": "q (FDR)",
+    "verdict": "Against the margin",
+}
+
+
+def clicked(key: str) -> None:
+    """Remember the case of the clicked point; the page opens it on its next run."""
+    points = st.session_state[key].selection.points
+    if points:
+        st.session_state["open-case"] = points[0]["customdata"][0]
+
+
+def driver(rows: tuple[CaseAgreement, ...], variable: str, measure: str) -> None:
+    """One scatter with its sentence."""
+    key = f"driver-{variable}-{measure}"
+    test = association_for(tests, measure, variable)
+    caption = f"{association_sentence(test)} {drawn_sentence(rows, len(drawn_rows(rows, variable)))}"
+    figure(driver_figure(rows, variable, measure, MEASURES[measure]), caption, key, lambda: clicked(key))
+
+
+if "open-case" in st.session_state:
+    st.switch_page("pages/segmentation/review.py", query_params={"case": st.session_state.pop("open-case")})
+
+shown = begin("How well do the masks agree, and what makes it harder?")
+pairs = mask_pairs(shown.snapshot, shown.run.run_id)
+if not pairs:
+    empty("No automatic mask has been compared with a reference yet.", "measure")
+st.sidebar.subheader("Compare", anchor=False)
+pair = st.sidebar.selectbox("Masks", pairs, format_func=pair_label, key="agreement-pair")
+measure = st.sidebar.radio("Measure", list(MEASURES), format_func=MEASURES.__getitem__, key="agreement-measure")
+
+summary = agreement_summary(shown.snapshot, shown.run.run_id, pair)
+answer(agreement_answer(summary, pair))
+if pair.comparison != "agreement":
+    st.warning("The reference was made from the automatic mask: these numbers are edit distances, not agreement.")
+for place, (name, shown_value, beside) in zip(st.columns(5), headline(summary, shown.run.tolerance_mm), strict=True):
+    place.metric(name, shown_value, beside, "off", delta_arrow="off")
+
+rows = case_agreements(shown.snapshot, shown.run.run_id, pair)
+tests = associations(shown.snapshot, shown.run.run_id)
+for tab, variables in zip(st.tabs(list(GROUPS)), GROUPS.values(), strict=True):
+    with tab:
+        present = [v for v in variables if drawn_rows(rows, v)]
+        for start in range(0, len(present), 2):
+            for place, variable in zip(st.columns(2), present[start : start + 2], strict=False):
+                with place:
+                    driver(rows, variable, measure)
+        if not present:
+            st.caption("Shape and place of the reference tumours have not been measured yet.")
+
+st.subheader("Tests", anchor=False)
+if tests:
+    named = {variable: variable_label(variable) for variable in {test.variable for test in tests}}
+    st.caption("Outcome families are corrected together (Benjamini-Hochberg q). Exploratory analyses carry no p or q.")
+    table(tests, TEST_TITLES)
+else:
+    st.caption("Not tested yet: the stage *association* has no result.")
+st.subheader("Cases", anchor=False)
+table(rows, TITLES, height=360)
+end(shown)

@@ -1,0 +1,95 @@
+"""What the figures show, read off their traces."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.present.colours import ROI_COLOURS
+from engine.present.figures.agreement import drawn_rows, driver_figure
+from engine.present.figures.flow import flow_figure
+from engine.present.figures.heat import image_type_order
+from engine.present.figures.reproducibility import survival_heat_map
+from engine.present.figures.selection import frequency_bars
+from engine.present.figures.survival import at_risk, survival_figure
+from store.queries.agreement import CaseAgreement
+from store.queries.reproducibility import SurvivalShare
+from store.records import FlowStep, SelectionFrequency, SurvivalPoint
+
+
+def case(case_id: str, dsc: float, sphericity: float | None, contact: bool | None = None) -> CaseAgreement:
+    missed = dsc == 0
+    kind = "empty" if missed else "found"
+    shape = (1.0, 20.0, sphericity)
+    return CaseAgreement(case_id, dsc, dsc, None, missed, kind, 0, *shape, "left", None, contact, *(None,) * 5)
+
+
+CASES = (case("A", 0.9, 0.8, True), case("B", 0.7, None, False), case("C", 0.0, 0.5, None))
+
+
+def test_every_point_carries_its_case_and_misses_are_apart():
+    figure = driver_figure(CASES, "sphericity", "dsc", "DSC")
+    assert [[point[0] for point in trace.customdata] for trace in figure.data] == [["A"], ["C"]]
+    assert [trace.marker.symbol for trace in figure.data] == ["circle", "x"]
+
+
+def test_cases_without_the_value_are_not_drawn():
+    assert [row.case_id for row in drawn_rows(CASES, "sphericity")] == ["A", "C"]
+
+
+def test_unknown_is_a_group_of_its_own_with_its_n():
+    figure = driver_figure(CASES, "chest_wall_contact", "dsc", "DSC")
+    assert list(figure.layout.xaxis.ticktext) == ["no<br>n = 1", "unknown<br>n = 1", "yes<br>n = 1"]
+
+
+def test_original_comes_first_then_log_then_wavelets():
+    names = ["wavelet-HHH", "square", "log-sigma-2-0-mm-3D", "original"]
+    assert image_type_order(names) == ["original", "log-sigma-2-0-mm-3D", "wavelet-HHH", "square"]
+
+
+def test_untested_region_has_no_colour_and_says_so():
+    shares = [SurvivalShare("intratumoural", "original", 10, 4, 0), SurvivalShare("whole_lung", "original", 0, 0, 10)]
+    figure = survival_heat_map(shares)
+    assert [list(row) for row in figure.data[0].z] == [[0.4, None]]
+    assert [note.text for note in figure.layout.annotations] == ["4 of 10", "not tested"]
+
+
+def test_bars_keep_the_colour_of_their_region():
+    rows = [
+        SelectionFrequency("whole_lung", "original", "glcm", "Contrast", 9, 8, 10, None),
+        SelectionFrequency("intratumoural", "original", "glcm", "Contrast", 9, 5, 10, None),
+    ]
+    colours = {trace.name: (trace.marker.color, list(trace.x)) for trace in frequency_bars(rows).data}
+    assert colours == {
+        "Whole lung": (ROI_COLOURS["whole_lung"], [0.8]),
+        "Intratumoural": (ROI_COLOURS["intratumoural"], [0.5]),
+    }
+
+
+def point(level: str, days: float, risk: int) -> SurvivalPoint:
+    return SurvivalPoint("stage", level, days, 1.0, 1.0, 1.0, risk, 0, 1)
+
+
+@pytest.mark.parametrize(("days", "risk"), [(0, 3), (100, 3), (101, 2), (400, 0)])
+def test_at_risk_counts_who_is_still_followed(days, risk):
+    points = [point("2A", 0, 3), point("2A", 100, 3), point("2A", 200, 2), point("2A", 300, 1)]
+    assert at_risk(points, days) == risk
+
+
+def test_each_group_has_its_row_of_numbers_at_risk():
+    points = [point("2A", 0, 3), point("2A", 800, 1), point("3B", 0, 2), point("3B", 400, 1)]
+    figure = survival_figure(points, 730, "disease-free survival")
+    assert [list(trace.text) for trace in figure.data if trace.mode == "text"] == [["3", "1", "1"], ["2", "1", "0"]]
+
+
+def test_flow_writes_each_box_with_its_count():
+    steps = [
+        FlowStep("inclusion", 0, "found", "", 10, 4),
+        FlowStep("inclusion", 1, "refused", "found", 1, None),
+        FlowStep("inclusion", 2, "analysed", "found", 9, 1),
+    ]
+    texts = [note.text for note in flow_figure(steps).layout.annotations]
+    assert texts == ["found", "<b>10</b> (4 events)", "refused", "<b>1</b>", "analysed", "<b>9</b> (1 event)"]
+
+
+def test_empty_flow_is_an_empty_figure():
+    assert len(flow_figure([]).layout.annotations) == 0

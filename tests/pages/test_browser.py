@@ -1,0 +1,79 @@
+"""In a real browser: cold deep links, no request that leaves the host, a click on a point opens its case."""
+
+from __future__ import annotations
+
+import pytest
+
+from pages.menu import SECTIONS
+from tests.pages.conftest import PAGE_SECONDS, Server
+
+STEMS = [path.rpartition("/")[2].removesuffix(".py") for _, pages in SECTIONS for path, _ in pages]
+WAIT_MS = PAGE_SECONDS * 1000
+LOOSE = "0.0.0.0"
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    yield page
+    context.close()
+
+
+def end_of(page) -> None:
+    page.wait_for_selector("text=· seed ")
+
+
+def test_cold_deep_link_shows_that_page_and_the_menu(cold_server, page):
+    page.goto(f"{cold_server.address}/agreement")
+    end_of(page)
+    assert page.title() == "Agreement"
+    menu = page.locator("[data-testid=stSidebarNavLink]").all_inner_texts()
+    assert len(menu) == len(STEMS)
+
+
+def test_cold_deep_link_is_closed_when_the_server_listens_to_the_world(demo_study, page):
+    server = Server(demo_study, "--server.address", LOOSE)
+    try:
+        page.goto(f"{server.address}/agreement")
+        page.wait_for_selector("text=no sign-in")
+        assert "DSC" not in page.inner_text("body")
+    finally:
+        server.stop()
+
+
+def test_no_page_asks_another_host_or_breaks(cold_server, page):
+    elsewhere, broken = [], []
+    ours = (cold_server.address, cold_server.address.replace("http", "ws"), "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(ours) else elsewhere.append(request.url))
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    for stem in STEMS:
+        page.goto(f"{cold_server.address}/{stem}")
+        end_of(page)
+    assert elsewhere == []
+    assert broken == []
+
+
+def test_headers_forbid_other_hosts_and_frames(cold_server, page):
+    headers = page.goto(cold_server.address).headers
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_click_on_a_point_opens_its_case(cold_server, page):
+    page.goto(f"{cold_server.address}/agreement")
+    end_of(page)
+    layer = page.locator(".js-plotly-plot .points path.point").first
+    layer.wait_for()
+    box = layer.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    label = page.locator(".hoverlayer .hovertext").first
+    label.wait_for()
+    case_id = label.text_content().split("DSC")[0].strip()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url("**/review?case=*")
+    end_of(page)
+    assert page.url.endswith(f"case={case_id}")
+    assert case_id in page.inner_text("body")

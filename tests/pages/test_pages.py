@@ -1,0 +1,104 @@
+"""Every page on the demo study: it answers its question, says where the numbers come from, and breaks nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pages.menu import SECTIONS
+
+HOUSE = Path(__file__).parents[2]
+PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
+FIGURES = {
+    "study/cohort.py": 2,
+    "segmentation/agreement.py": 4,
+    "features/reproducibility.py": 2,
+    "prognosis/selection.py": 3,
+    "prognosis/discrimination.py": 3,
+    "prognosis/survival.py": 1,
+}
+
+
+def text_of(app) -> str:
+    return "\n".join(str(element.value) for kind in (app.title, app.markdown, app.caption) for element in kind)
+
+
+def test_every_file_of_a_section_is_in_the_menu():
+    files = {str(path.relative_to(HOUSE / "pages")) for path in (HOUSE / "pages").glob("*/*.py")}
+    assert files == set(PAGES)
+
+
+def test_addresses_are_unique():
+    stems = [Path(page).stem for page in PAGES]
+    assert len(stems) == len(set(stems))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_answers_and_says_where_from(show, demo_study, page):
+    app = show(demo_study, page)
+    assert not app.exception
+    said = text_of(app)
+    assert app.title[0].value.endswith("?")
+    for needed in ("Synthetic data", "as of", "gen-", "protocol ", "seed "):
+        assert needed in said
+    assert len(app.get("plotly_chart")) >= FIGURES.get(page, 0)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page in FIGURES])
+def test_every_figure_says_its_n(show, demo_study, page):
+    app = show(demo_study, page)
+    assert sum("n = " in caption.value for caption in app.caption) >= FIGURES[page]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_study_the_page_says_what_to_do(show, page):
+    app = show(None, page)
+    assert not app.exception
+    assert "make demo" in app.info[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_before_the_first_run_the_page_says_what_to_run(show, tmp_path, page):
+    app = show(tmp_path, page)
+    assert not app.exception
+    assert "run" in app.info[0].value.lower()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_closed_when_the_server_listens_to_the_world(show, demo_study, monkeypatch, page):
+    monkeypatch.setattr("pages.gate.LOOPBACK", ())
+    app = show(demo_study, page)
+    assert not app.title
+    assert "no sign-in" in app.error[0].value
+
+
+def test_review_opens_the_case_of_its_address(show, demo_study):
+    cases = show(demo_study, "segmentation/review.py").sidebar.selectbox[0].options
+    wanted = cases[-1].split(" ")[0]
+    app = show(demo_study, "segmentation/review.py", case=wanted)
+    assert app.sidebar.selectbox[0].value == wanted
+    assert any(wanted in caption.value for caption in app.caption)
+
+
+def test_review_says_when_the_case_of_its_address_is_unknown(show, demo_study):
+    app = show(demo_study, "segmentation/review.py", case="nobody")
+    assert not app.exception
+    assert "not in the run" in app.warning[0].value
+
+
+def test_search_keeps_features_with_all_words(show, demo_study):
+    app = show(demo_study, "features/reproducibility.py")
+    app.sidebar.text_input[0].set_value("glcm original whole_lung").run()
+    names = app.dataframe[0].value
+    assert set(names["feature_class"]) == {"glcm"}
+    assert set(names["image_type"]) == {"original"}
+
+
+def test_filter_of_the_cohort_keeps_one_side(show, demo_study):
+    app = show(demo_study, "study/cohort.py")
+    every = len(app.dataframe[0].value)
+    app.sidebar.multiselect(key="cohort-side").set_value(["left"]).run()
+    kept = app.dataframe[0].value
+    assert 0 < len(kept) < every
+    assert set(kept["side"]) == {"left"}
