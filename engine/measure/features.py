@@ -18,6 +18,7 @@ from engine.measure.radiomics import (
     intensity_features,
     shape_features,
 )
+from engine.measure.textures import texture_matrices
 from engine.metrics.recipe import FEATURES_OF_CLASS, INTENSITY_CLASSES, ORIGINAL, SHAPE, Recipe, feature_names
 from store.records import STATUSES
 from store.volumes import BoolZyx
@@ -121,8 +122,9 @@ def _measure(
     if not np.isfinite(values[roi.mask]).all():
         return
     levels = discretise(values, roi.mask, bin_width_hu)
+    textures = texture_matrices(levels.matrix)
     for group in INTENSITY_CLASSES:
-        found = intensity_features(group, values, roi.mask, levels, spacing_mm)
+        found = intensity_features(group, values, roi.mask, levels, textures, spacing_mm)
         roi.put(name, group, found, single=levels.single and group != "firstorder")
     if levels.single:
         _mark_level_features(roi, name)

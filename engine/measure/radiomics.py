@@ -2,8 +2,9 @@
 
 PyRadiomics is imported on first use, because that takes a second. Here alone is repaired what it lacks: `sph_harm`,
 which SciPy 1.17 removed (without it LBP3D vanishes silently); discretisation once per image and ROI instead of once
-per feature class; the maximal correlation coefficient by a matrix product; mesh and diameters in linear time. The
-values stay those of `RadiomicsFeatureExtractor` on the same image without pre-crop (tests/engine/measure).
+per feature class; texture counts by `textures.py`; the maximal correlation coefficient by a matrix product; mesh and
+diameters in linear time. Formulas stay PyRadiomics', and so do values: those of `RadiomicsFeatureExtractor` on the
+same image without pre-crop (tests/engine/measure).
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import numpy as np
 import scipy.special
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from engine.measure.textures import Textures, texture_matrices
 from engine.metrics.morphology import maximum_diameters_mm
 from engine.metrics.recipe import FEATURES_OF_CLASS, Recipe
 from engine.metrics.surfels import mesh_areas_mm2, mesh_volume_mm3, neighbour_codes
@@ -64,12 +66,12 @@ def discretise(values: ValuesZyx, mask: BoolZyx, bin_width: float) -> Levels:
 
 
 def intensity_features(
-    group: str, values: ValuesZyx, mask: BoolZyx, levels: Levels, spacing_mm: Triple
+    group: str, values: ValuesZyx, mask: BoolZyx, levels: Levels, textures: Textures, spacing_mm: Triple
 ) -> tuple[float, ...]:
     """The features of one intensity class of one ROI of one image in the frozen order; spacing x, y, z in mm."""
     image = sitk.GetImageFromArray(values)
     image.SetSpacing(spacing_mm)
-    calculator = _classes().by_name[group](image, image, levels=levels, ready_mask=mask)
+    calculator = _classes().by_name[group](image, image, levels=levels, textures=textures, ready_mask=mask)
     return _in_order(group, calculator.execute())
 
 
@@ -82,7 +84,8 @@ def shape_features(mask: BoolZyx, spacing_mm: Triple) -> tuple[float, ...]:
 
 def first_order(values: ValuesZyx, mask: BoolZyx, spacing_mm: Triple, bin_width: float) -> Values:
     """The 18 first-order features of one ROI by name."""
-    found = intensity_features("firstorder", values, mask, discretise(values, mask, bin_width), spacing_mm)
+    levels = discretise(values, mask, bin_width)
+    found = intensity_features("firstorder", values, mask, levels, texture_matrices(levels.matrix), spacing_mm)
     return dict(zip(FEATURES_OF_CLASS["firstorder"], found, strict=True))
 
 
@@ -131,11 +134,11 @@ def _classes() -> _Classes:
     parts: dict[str, tuple[type, ...]] = {
         "shape": (_Mesh, shape.RadiomicsShape),
         "firstorder": (_Ready, firstorder.RadiomicsFirstOrder),
-        "glcm": (_QuickCorrelation, _Ready, glcm.RadiomicsGLCM),
-        "glrlm": (_Ready, glrlm.RadiomicsGLRLM),
-        "glszm": (_Ready, glszm.RadiomicsGLSZM),
-        "gldm": (_Ready, gldm.RadiomicsGLDM),
-        "ngtdm": (_Ready, ngtdm.RadiomicsNGTDM),
+        "glcm": (_QuickCorrelation, _Counted, _Ready, glcm.RadiomicsGLCM),
+        "glrlm": (_Counted, _Ready, glrlm.RadiomicsGLRLM),
+        "glszm": (_Zones, _Ready, glszm.RadiomicsGLSZM),
+        "gldm": (_Counted, _Ready, gldm.RadiomicsGLDM),
+        "ngtdm": (_Counted, _Ready, ngtdm.RadiomicsNGTDM),
     }
     by_name = {name: type(name, bases, {"__module__": bases[-1].__module__}) for name, bases in parts.items()}
     return _Classes(by_name, imageoperations)
@@ -157,6 +160,73 @@ class _Ready:
         self.coefficients["grayLevels"] = levels.present
         self.coefficients["Ng"] = int(levels.present[-1])
         return levels.matrix
+
+
+class _Counts:
+    """Stands in PyRadiomics' `_calculateMatrix` for its C module and hands over what was counted already."""
+
+    def __init__(self, textures: Textures) -> None:
+        self.textures = textures
+        self.angles = np.zeros((textures.co_occurrence.shape[2], 3))  # PyRadiomics only logs them
+
+    def calculate_glcm(self, *_: object) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shape (1, Ng, Ng, angles)."""
+        return self.textures.co_occurrence[None], self.angles
+
+    def calculate_glrlm(self, *_: object) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shape (1, Ng, run length, angles)."""
+        return self.textures.run_length[None], self.angles
+
+    def calculate_gldm(self, *_: object) -> NDArray[np.float64]:
+        """Shape (1, Ng, dependence)."""
+        return self.textures.dependence[None]
+
+    def calculate_ngtdm(self, *_: object) -> NDArray[np.float64]:
+        """Shape (1, Ng, 3)."""
+        return self.textures.tone_difference[None]
+
+
+class _Counted:
+    """Runs PyRadiomics' own `_calculateMatrix` on counts from `textures`, which all classes of an ROI share."""
+
+    settings: dict[str, object]
+    P_glrlm: object
+
+    def _calculateMatrix(self, voxels: object = None) -> NDArray[np.float64]:  # noqa: N802
+        theirs = super()._calculateMatrix.__func__  # type: ignore[misc]
+        textures = self.settings["textures"]
+        if not isinstance(textures, Textures):
+            raise TypeError(f"textures must be Textures, got {type(textures).__name__}")
+        if hasattr(self, "P_glrlm") and textures.all_runs_single:
+            return np.asarray(theirs(self, voxels))
+        ours = FunctionType(theirs.__code__, {**theirs.__globals__, "cMatrices": _Counts(textures)})
+        return np.asarray(ours(self, voxels))
+
+
+class _Zones:
+    """The GLSZM class with columns only for zone sizes that occur (PyRadiomics makes one for every size)."""
+
+    settings: dict[str, object]
+    coefficients: dict[str, NDArray[np.float64]]
+    P_glszm: NDArray[np.float64]
+
+    def _calculateMatrix(self, _: object = None) -> NDArray[np.float64]:  # noqa: N802
+        textures, present = self.settings["textures"], self.coefficients["grayLevels"]
+        if not isinstance(textures, Textures):
+            raise TypeError(f"textures must be Textures, got {type(textures).__name__}")
+        sizes, column = np.unique(textures.zones[:, 1], return_inverse=True)
+        row = np.searchsorted(present, textures.zones[:, 0])
+        counts = np.bincount(row * len(sizes) + column, minlength=len(present) * len(sizes))
+        self.coefficients["jvector"] = sizes.astype(np.float64)
+        return counts.reshape(1, len(present), len(sizes)).astype(np.float64)
+
+    def _calculateCoefficients(self) -> None:  # noqa: N802
+        by_size = self.P_glszm.sum(axis=1)
+        self.coefficients["ps"] = by_size
+        self.coefficients["pg"] = self.P_glszm.sum(axis=2)
+        self.coefficients["ivector"] = self.coefficients["grayLevels"].astype(np.float64)
+        self.coefficients["Nz"] = self.P_glszm.sum(axis=(1, 2))
+        self.coefficients["Np"] = (by_size * self.coefficients["jvector"]).sum(axis=1)
 
 
 class _Mesh:
