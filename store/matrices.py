@@ -24,7 +24,7 @@ class ImportedTable(ArrayRecord):
 
     values is rows x features (NaN where the cell is empty or not a number); rois, image_types, feature_classes and
     features name its columns (roi `intratumoural` where the column name carries none); raters is "" for one row a
-    patient; dropped lists "column: reason" of what was left out, unmatched the number of rows without a case of the study.
+    patient; dropped lists "column: reason" of what was left out, unmatched counts rows without a case of the study.
     """
 
     case_ids: tuple[str, ...]
