@@ -12,7 +12,6 @@ from engine.present.wording.segmentation import (
     drawn_sentence,
     headline,
     pair_label,
-    variable_label,
 )
 from pages.frame import answer, begin, empty, end, figure, table
 from store.queries.agreement import CaseAgreement, agreement_summary, associations, case_agreements, mask_pairs
@@ -68,6 +67,17 @@ def driver(rows: tuple[CaseAgreement, ...], variable: str, measure: str) -> None
     figure(driver_figure(rows, variable, measure, MEASURES[measure]), caption, key, lambda: clicked(key))
 
 
+def drivers(rows: tuple[CaseAgreement, ...], variables: tuple[str, ...], measure: str) -> None:
+    """The scatters of one group, two in a row; variables that no case has are left out."""
+    present = [variable for variable in variables if drawn_rows(rows, variable)]
+    for start in range(0, len(present), 2):
+        for place, variable in zip(st.columns(2), present[start : start + 2], strict=False):
+            with place:
+                driver(rows, variable, measure)
+    if not present:
+        st.caption("Shape and place of the reference tumours have not been measured yet.")
+
+
 if "open-case" in st.session_state:
     st.switch_page("pages/segmentation/review.py", query_params={"case": st.session_state.pop("open-case")})
 
@@ -88,19 +98,13 @@ for place, (name, shown_value, beside) in zip(st.columns(5), headline(summary, s
 
 rows = case_agreements(shown.snapshot, shown.run.run_id, pair)
 tests = associations(shown.snapshot, shown.run.run_id)
-for tab, variables in zip(st.tabs(list(GROUPS)), GROUPS.values(), strict=True):
-    with tab:
-        present = [v for v in variables if drawn_rows(rows, v)]
-        for start in range(0, len(present), 2):
-            for place, variable in zip(st.columns(2), present[start : start + 2], strict=False):
-                with place:
-                    driver(rows, variable, measure)
-        if not present:
-            st.caption("Shape and place of the reference tumours have not been measured yet.")
+for tab, variables in zip(st.tabs(list(GROUPS), on_change="rerun"), GROUPS.values(), strict=True):
+    if tab.open:
+        with tab:
+            drivers(rows, variables, measure)
 
 st.subheader("Tests", anchor=False)
 if tests:
-    named = {variable: variable_label(variable) for variable in {test.variable for test in tests}}
     st.caption("Outcome families are corrected together (Benjamini-Hochberg q). Exploratory analyses carry no p or q.")
     table(tests, TEST_TITLES)
 else:
