@@ -78,7 +78,9 @@ def box_of(mask: BoolZyx, margin: tuple[int, int, int] = (0, 0, 0)) -> Box:
     ranges = []
     for axis in range(3):
         line = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        ranges.append(slice(max(0, int(line[0]) - margin[axis]), min(mask.shape[axis], int(line[-1]) + 1 + margin[axis])))
+        ranges.append(
+            slice(max(0, int(line[0]) - margin[axis]), min(mask.shape[axis], int(line[-1]) + 1 + margin[axis]))
+        )
     return (ranges[0], ranges[1], ranges[2])
 
 
@@ -97,13 +99,17 @@ def cropped_grid(grid: Grid, box: Box) -> Grid:
 def resample_intensity(array: VolumeZyx, source: Grid, target: Grid, outside_hu: float) -> NDArray[np.float32]:
     """A CT array on another grid by cubic B-spline, float32; points outside the source take `outside_hu`."""
     image = to_image(array.astype(np.float32), source)
-    result = sitk.Resample(image, to_reference(target), sitk.Transform(), sitk.sitkBSpline, float(outside_hu), sitk.sitkFloat32)
+    result = sitk.Resample(
+        image, to_reference(target), sitk.Transform(), sitk.sitkBSpline, float(outside_hu), sitk.sitkFloat32
+    )
     return np.asarray(sitk.GetArrayFromImage(result), dtype=np.float32)
 
 
 def resample_mask(mask: BoolZyx, source: Grid, target: Grid) -> BoolZyx:
     """A mask on another grid by nearest neighbour."""
-    result = sitk.Resample(to_image(mask, source), to_reference(target), sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    result = sitk.Resample(
+        to_image(mask, source), to_reference(target), sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8
+    )
     return np.asarray(sitk.GetArrayFromImage(result)).astype(np.bool_)
 
 

@@ -31,19 +31,27 @@ class Study(Section):
 
 class Images(Section):
     root: str = Field("", description="folder of DICOM / NIfTI, relative to study.toml or absolute; nothing is copied")
-    reference: tuple[str, ...] = Field((), description="ROI, segment or file stem of the reference tumour, first match per case")
+    reference: tuple[str, ...] = Field(
+        (), description="ROI, segment or file stem of the reference tumour, first match per case"
+    )
     lungs: str = Field(r"lung[-_ ]?(left|right|l|r)|lungs", description="pattern (case-insensitive) of outlined lungs")
-    reference_origin: Literal["independent", "accepted", "corrected"] = Field("independent", description="how imported references were drawn")
+    reference_origin: Literal["independent", "accepted", "corrected"] = Field(
+        "independent", description="how imported references were drawn"
+    )
 
 
 class Clinical(Section):
     files: tuple[str, ...] = Field((), description="clinical CSV files, joined on the id column of each")
     id: tuple[str, ...] = Field((), description="id column of each file, in the same order")
-    time_zero: Literal["surgery", "start of radiotherapy", "scan", "diagnosis"] = Field("surgery", description="day 0 of every day count")
+    time_zero: Literal["surgery", "start of radiotherapy", "scan", "diagnosis"] = Field(
+        "surgery", description="day 0 of every day count"
+    )
 
 
 class Outcome(Section):
-    kind: Literal["columns", "time", "binary", "none"] = Field("none", description="columns of recurrence/death/contact; or one time + event; or a 0/1 column")
+    kind: Literal["columns", "time", "binary", "none"] = Field(
+        "none", description="columns of recurrence/death/contact; or one time + event; or a 0/1 column"
+    )
     recurrence_days: str = Field("", description="column: days to recurrence, empty if none")
     death_days: str = Field("", description="column: days to death, empty if alive")
     cause: str = Field("", description="column: cause of death (cancer, other, unknown)")
@@ -51,7 +59,10 @@ class Outcome(Section):
     last_contact_days: str = Field("", description="column: days to last contact")
     time: str = Field("", description="kind = time: column of days")
     event: str = Field("", description="kind = time or binary: column of the event")
-    event_value: str = Field("1", description="value of the event column that means event; kind = binary: any other non-empty value is no event")
+    event_value: str = Field(
+        "1",
+        description="value of the event column that means event; kind = binary: any other non-empty value is no event",
+    )
     endpoint: str = Field("any-cause disease-free survival", description="name of the endpoint on every page")
     horizon_days: int = Field(730, gt=0, le=36500, description="days; two years")
 
@@ -67,31 +78,44 @@ class CovariateColumn(Section):
 
 class Covariates(Section):
     columns: tuple[CovariateColumn, ...] = Field((), description="the explicit list of clinical predictors")
-    moment_of_prediction: Literal["preoperative", "at surgery", "postoperative"] = Field("preoperative", description="columns known later are refused as predictors")
+    moment_of_prediction: Literal["preoperative", "at surgery", "postoperative"] = Field(
+        "preoperative", description="columns known later are refused as predictors"
+    )
 
 
 class ImportedFeatures(Section):
-    file: str = Field("", description="table study: CSV of extracted features, one row a patient or long with a rater column")
+    file: str = Field(
+        "", description="table study: CSV of extracted features, one row a patient or long with a rater column"
+    )
     id: str = Field("", description="its patient column")
     rater: str = Field("", description="its repeated-measures column (rater or scan), empty for one row a patient")
     columns: tuple[str, ...] = Field((), description="feature columns; what is left out is listed by new")
 
 
 class Acquire(Section):
-    max_spacing_gap_share: float = Field(0.01, gt=0, le=0.1, description="of slice spacing; larger gaps between slices refuse the series")
+    max_spacing_gap_share: float = Field(
+        0.01, gt=0, le=0.1, description="of slice spacing; larger gaps between slices refuse the series"
+    )
     min_slices: int = Field(10, ge=2, description="fewer CT slices refuse the series")
-    max_voxels: int = Field(1_000_000_000, ge=1000, description="more voxels than this refuse the image before it is read")
+    max_voxels: int = Field(
+        1_000_000_000, ge=1000, description="more voxels than this refuse the image before it is read"
+    )
 
 
 class Segment(Section):
-    model: str = Field("", description="name or sha256 of a registered tumour + lung model; empty: no automatic tumour segmentation")
+    model: str = Field(
+        "", description="name or sha256 of a registered tumour + lung model; empty: no automatic tumour segmentation"
+    )
     tile_step_share: float = Field(0.5, gt=0, le=1, description="of the patch, between sliding windows")
-    lungs_fallback: bool = Field(True, description="without outlined lungs and model: thresholding + morphology, flagged")
+    lungs_fallback: bool = Field(
+        True, description="without outlined lungs and model: thresholding + morphology, flagged"
+    )
 
 
 class Masks(Section):
     feature_mask_order: tuple[Literal["adjudicated", "reviewed", "reference", "automatic"], ...] = Field(
-        ("adjudicated", "reviewed", "reference", "automatic"), description="the first that exists stands for a structure downstream"
+        ("adjudicated", "reviewed", "reference", "automatic"),
+        description="the first that exists stands for a structure downstream",
     )
 
 
@@ -102,16 +126,22 @@ class FeatureGrid(Section):
 
 
 class Rois(Section):
-    ring_mm: float = Field(6.0, ge=1, le=30, description="width of the peritumoural ring outside the tumour, mm (Diagnostics 2022;12:1313)")
+    ring_mm: float = Field(
+        6.0, ge=1, le=30, description="width of the peritumoural ring outside the tumour, mm (Diagnostics 2022;12:1313)"
+    )
     lung_excludes_tumour: bool = Field(True, description="whole lung without tumour and ring")
-    ring_flag_share: Share = Field(0.30, description="flag when less than this share of the ring is left after clipping to lung")
+    ring_flag_share: Share = Field(
+        0.30, description="flag when less than this share of the ring is left after clipping to lung"
+    )
     smallest_voxels: int = Field(27, ge=1, description="fewer voxels on the feature grid: too_small")
 
 
 class Agreement(Section):
     tolerance_mm: float = Field(2.0, gt=0, le=10, description="surface DSC tolerance, mm (Nikolov definition)")
     contact_mm: float = Field(3.0, gt=0, le=10, description="chest-wall contact: distance to the pleura, mm")
-    equivalence_margin: float = Field(0.05, gt=0, le=0.5, description="DSC; no batch effect = 90 % CI within this margin")
+    equivalence_margin: float = Field(
+        0.05, gt=0, le=0.5, description="DSC; no batch effect = 90 % CI within this margin"
+    )
 
 
 class Features(Section):
@@ -120,12 +150,18 @@ class Features(Section):
 
 
 class Perturb(Section):
-    preset: Literal["quick", "none"] = Field("quick", description="quick: 2 each of rotation, translation, noise, contour + volume +-10 %")
+    preset: Literal["quick", "none"] = Field(
+        "quick", description="quick: 2 each of rotation, translation, noise, contour + volume +-10 %"
+    )
     cases: int = Field(10, ge=0, description="random subset of cases to perturb; 0: all")
-    rois: tuple[Literal["intratumoural", "peritumoural", "whole_lung"], ...] = Field(("intratumoural", "peritumoural"), description="ROIs to perturb")
+    rois: tuple[Literal["intratumoural", "peritumoural", "whole_lung"], ...] = Field(
+        ("intratumoural", "peritumoural"), description="ROIs to perturb"
+    )
     rotation_degrees: float = Field(5.0, gt=0, le=45, description="largest rotation about z, degrees")
     translation_voxels: float = Field(0.75, gt=0, le=2, description="largest sub-voxel shift, feature-grid voxels")
     volume_percent: float = Field(10.0, gt=0, le=50, description="growth and shrinkage, % of volume")
+    contour_sd_mm: float = Field(1.5, gt=0, le=10, description="displacement of the randomised contour, mm (sd)")
+    contour_correlation_mm: float = Field(6.0, gt=0, le=50, description="length over which it is correlated, mm")
     unchanged_dsc: Share = Field(0.99, description="a mask with a higher DSC to the base mask is not tested")
 
 
@@ -141,7 +177,9 @@ class SelectionProtocol(Section):
     resamples: int = Field(500, ge=2, le=5000, description="bootstraps, stratified by outcome")
     trees: int = Field(500, ge=10, le=5000, description="trees of each forest")
     mrmr_features: int = Field(50, ge=2, le=500, description="K of mRMR FCQ")
-    most_kept: int = Field(10, ge=1, le=50, description="RFE keeps max(1, min(this, events // 10 - clinical parameters))")
+    most_kept: int = Field(
+        10, ge=1, le=50, description="RFE keeps max(1, min(this, events // 10 - clinical parameters))"
+    )
     fewest_events: int = Field(10, ge=5, description="under this many events or non-events the analysis is declined")
     icc_filter: bool = Field(True, description="inside each bootstrap, keep reproducible features only")
     degenerate_share: Share = Field(0.10, description="drop a feature degenerate in more of the training cases")
@@ -151,7 +189,9 @@ class Plan(Section):
     locked_at: str = Field("", description="UTC time of locking, written by lock-plan; empty: exploratory")
     protocol_sha256: str = Field("", description="hash of the locked choices")
     locked_by: str = Field("", description="role that locked")
-    derived_from: str = Field("", description="a study whose figures a feature list was read off; its patients are then refused")
+    derived_from: str = Field(
+        "", description="a study whose figures a feature list was read off; its patients are then refused"
+    )
 
 
 class Protocol(Section):

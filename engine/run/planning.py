@@ -90,6 +90,8 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
         return None
     placed = ledger.placed(plan.run_id, producer.stage.name)
     done = {u: k for u, k, state in placed if state == "done"}
+    if wanted.form == "resamples" and not done:
+        raise MissingInputError(f"needs {producer.stage.name}, which gave no result")
     if wanted.form in ("cohort", "resamples"):
         return sorted(done.items())
     of_unit = unit if producer.stage.unit == "case" else COHORT_UNIT

@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[2]
-PACKAGES = tuple(
-    ["numpy", "scipy", "pandas", "SimpleITK", "pydicom", "pyradiomics", "torch", "nnunetv2", "scikit-learn", "lifelines", "statsmodels"]
-) + ("numba", "duckdb", "pyarrow", "streamlit", "plotly")
+PACKAGES = (
+    *("numpy", "scipy", "pandas", "SimpleITK", "pydicom", "pyradiomics", "torch", "nnunetv2", "scikit-learn"),
+    *("lifelines", "statsmodels", "numba", "duckdb", "pyarrow", "streamlit", "plotly"),
+)
 
 
 @functools.cache
