@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
-from engine.phantom.case import KERNELS, PhantomCase, TumourPlan
-from engine.phantom.course import Course, draw_course, stage_of
+from engine.phantom.case import KERNELS, SMALLEST_DIAMETER_MM, PhantomCase, TumourPlan
+from engine.phantom.course import Course, draw_course, linear_predictor, stage_of
 from engine.phantom.sampling import (
-    DIAMETER_LOG_SD,
-    DIAMETER_MEDIAN_MM,
-    HETEROGENEITY_LOG_MEAN,
-    HETEROGENEITY_LOG_SD,
+    LARGEST_BY_KIND_MM,
     NOISE_SD_HU,
     draw_tumour,
 )
@@ -27,6 +25,10 @@ VENDORS = {
 }
 VENDOR_SHARES = (0.45, 0.35, 0.20)
 UNKNOWN_CONTRAST_SHARE = 0.04
+DIAMETER_MEDIAN_MM, DIAMETER_LOG_SD = 33.0, 0.50
+HETEROGENEITY_MEDIAN_HU, HETEROGENEITY_LOG_SD = 34.0, 0.75
+HETEROGENEITY_LIMITS_HU = (5.0, 110.0)
+GOLDEN_RATIO_OF_THREE = 1.2207440846057596
 DIFFICULTY = {"small_diameter": 0.9, "roughness": 0.6, "costal_contact": 0.8}
 
 
@@ -82,9 +84,21 @@ def draw_cohort(cases: int = DEFAULT_CASES, seed: int = 1) -> tuple[Patient, ...
     return tuple(_draw_patient(number, seed) for number in range(1, cases + 1))
 
 
+def balanced_quantiles(number: int, seed: int) -> tuple[float, float, float]:
+    """Three quantiles in (0, 1) of a patient (texture, stage, recurrence), spread evenly over any run of patients.
+
+    A Kronecker sequence with the generalised golden ratio (root of g^4 = g + 1) and an offset from the seed: a demo of
+    60 patients then has nearly the event share and the effects that were planted, which independent draws often miss.
+    """
+    offsets = np.random.default_rng([seed, 0]).random(3)
+    place = np.mod(offsets + number / GOLDEN_RATIO_OF_THREE ** np.arange(1, 4), 1.0)
+    first, second, third = np.clip(place, 1e-6, 1 - 1e-6)
+    return float(first), float(second), float(third)
+
+
 def heterogeneity_score(tumour: TumourPlan) -> float:
     """Logarithm of the planted texture sd, standardised over the distribution it is drawn from."""
-    return (float(np.log(tumour.heterogeneity_hu)) - HETEROGENEITY_LOG_MEAN) / HETEROGENEITY_LOG_SD
+    return float(np.log(tumour.heterogeneity_hu / HETEROGENEITY_MEDIAN_HU)) / HETEROGENEITY_LOG_SD
 
 
 def size_score(tumour: TumourPlan) -> float:
@@ -105,23 +119,39 @@ def _draw_patient(number: int, seed: int) -> Patient:
     rng = np.random.default_rng([seed, number])
     kernel = str(KERNELS[0] if rng.random() < SHARP_SHARE else KERNELS[1])
     contrast = bool(rng.random() < CONTRAST_SHARE)
-    tumour = draw_tumour(rng, contrast)
+    quantiles = balanced_quantiles(number, seed)
+    tumour = _draw_cohort_tumour(rng, contrast, quantiles[0])
     phantom_seed = FIRST_COHORT_SEED + int(rng.integers(2**32))
     phantom = PhantomCase(phantom_seed, kernel, float(rng.uniform(*NOISE_SD_HU[kernel])), contrast, tumour)
-    stage = stage_of(size_score(tumour), rng)
-    heterogeneity = heterogeneity_score(tumour)
-    course, log_hazard = draw_course(stage, heterogeneity, rng)
+    stage = stage_of(size_score(tumour), quantiles[1])
+    log_hazard = linear_predictor(stage, heterogeneity_score(tumour))
     return Patient(
         patient_id=f"PH-{number:04d}",
         phantom=phantom,
         tumour=tumour,
         scanner=_draw_scanner(kernel, contrast, rng),
         baseline=_draw_baseline(stage, rng),
-        course=course,
+        course=draw_course(log_hazard, quantiles[2], rng),
         true_stage=stage,
         log_hazard=log_hazard,
         difficulty=difficulty_of(tumour),
     )
+
+
+def _draw_cohort_tumour(rng: np.random.Generator, contrast: bool, quantile: float) -> TumourPlan:
+    """A tumour as in training, but of the sizes of stage 2A to 3B and with textures spread wider."""
+    tumour = draw_tumour(rng, contrast)
+    diameter = draw_diameter_mm(rng, LARGEST_BY_KIND_MM[tumour.kind])
+    sd_hu = HETEROGENEITY_MEDIAN_HU * float(np.exp(HETEROGENEITY_LOG_SD * ndtri(quantile)))
+    sd_hu = float(np.clip(sd_hu, *HETEROGENEITY_LIMITS_HU))
+    return replace(tumour, diameter_mm=diameter, heterogeneity_hu=sd_hu)
+
+
+def draw_diameter_mm(rng: np.random.Generator, largest_mm: float) -> float:
+    """A longest diameter from the log-normal distribution cut off (not piled up) at 6 mm and at `largest_mm`."""
+    ends = np.log(np.array([SMALLEST_DIAMETER_MM, largest_mm]) / DIAMETER_MEDIAN_MM) / DIAMETER_LOG_SD
+    low, high = ndtr(ends)
+    return float(DIAMETER_MEDIAN_MM * np.exp(DIAMETER_LOG_SD * ndtri(rng.uniform(low, high))))
 
 
 def _draw_scanner(kernel: str, contrast: bool, rng: np.random.Generator) -> Scanner:

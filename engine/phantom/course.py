@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 STAGES = ("2A", "2B", "3A", "3B")
 STAGE_CUTS = (-0.75, 0.45, 1.45)  # of the latent extent (mean 0, sd about 1): shares about 22, 45, 25, 8 %
 SIZE_WEIGHT = 0.55  # of the size score in the latent extent; the rest is independent (nodes)
 LOG_HR_STAGE_STEP = 0.45
 LOG_HR_HETEROGENEITY_SD = 0.50
-RECURRENCE_PER_DAY = 0.00056  # in the patient whose linear predictor is 0
+RECURRENCE_PER_DAY = 0.00066  # in the patient whose linear predictor is 0
 OTHER_DEATH_PER_DAY = 0.00006
 DEATH_AFTER_RECURRENCE_PER_DAY = 1 / 430
 MEAN_STAGE_STEP = 1.2
@@ -31,9 +32,9 @@ class Course:
     last_contact_days: int
 
 
-def stage_of(size_score: float, rng: np.random.Generator) -> str:
-    """A stage 2A to 3B from tumour size (score of sd 1) and an independent part."""
-    latent = SIZE_WEIGHT * size_score + np.sqrt(1 - SIZE_WEIGHT**2) * rng.standard_normal()
+def stage_of(size_score: float, quantile: float) -> str:
+    """A stage 2A to 3B from tumour size (score of sd 1) and an independent part, given as a quantile in 0..1."""
+    latent = SIZE_WEIGHT * size_score + np.sqrt(1 - SIZE_WEIGHT**2) * float(ndtri(quantile))
     return STAGES[int(np.searchsorted(STAGE_CUTS, latent))]
 
 
@@ -42,15 +43,14 @@ def linear_predictor(stage: str, heterogeneity_score: float) -> float:
     return LOG_HR_STAGE_STEP * (STAGES.index(stage) - MEAN_STAGE_STEP) + LOG_HR_HETEROGENEITY_SD * heterogeneity_score
 
 
-def draw_course(stage: str, heterogeneity_score: float, rng: np.random.Generator) -> tuple[Course, float]:
-    """The recorded course of a patient and the planted log hazard it was drawn from."""
-    log_hazard = linear_predictor(stage, heterogeneity_score)
-    recurrence = 1 + rng.exponential(1 / (RECURRENCE_PER_DAY * float(np.exp(log_hazard))))
+def draw_course(log_hazard: float, quantile: float, rng: np.random.Generator) -> Course:
+    """The recorded course of a patient with a planted log hazard; `quantile` in 0..1 places the recurrence."""
+    recurrence = 1 - float(np.log1p(-quantile)) / (RECURRENCE_PER_DAY * float(np.exp(log_hazard)))
     other_death = 1 + rng.exponential(1 / OTHER_DEATH_PER_DAY)
     cancer_death = recurrence + 20 + rng.exponential(1 / DEATH_AFTER_RECURRENCE_PER_DAY)
     window = LOST_DAYS if rng.random() < LOST_SHARE else FOLLOWED_DAYS
     end = float(rng.uniform(*window))
-    return _recorded(recurrence, cancer_death, other_death, end, rng), log_hazard
+    return _recorded(recurrence, cancer_death, other_death, end, rng)
 
 
 def _recorded(
