@@ -30,8 +30,9 @@ class FractionalFit:
 def fit_fractional(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> FractionalFit:
     """Return the binomial quasi-likelihood regression of `y` (n,) in [0, 1] on `x` (n, p) with an intercept.
 
-    Standard errors are HC1: sandwich times n / (n - p - 1), as in R sandwich (statsmodels calls HC0 of a GLM HC1). DeclinedError when y is all 0 or all 1, when columns are
-    collinear, when n <= p + 1 or when there is no maximum. Source: Papke and Wooldridge 1996.
+    Standard errors are HC1: sandwich times n / (n - p - 1), as in R sandwich (statsmodels 0.15.0 leaves that factor
+    out for a GLM). DeclinedError when y is all 0 or all 1, when columns are collinear, when n <= p + 1 or when there is
+    no maximum. Source: Papke and Wooldridge 1996.
     """
     values = matrix("x", x)
     share = vector("y", y, values.shape[0])

@@ -29,9 +29,9 @@ def kaplan_meier(
 ) -> SurvivalCurve:
     """Return the product-limit estimate of survival with log-log bounds (Greenwood's variance).
 
-    `times` (n,) non-negative, `events` (n,) 0/1, `weights` (n,) frequency weights; rows of weight 0 do not count. At a tied time events come before
-    censorings. Bounds are survival itself while it is 1, and NaN where it is 0. Source: Kaplan and Meier 1958; R
-    survival::survfit(conf.type = "log-log").
+    `times` (n,) non-negative, `events` (n,) 0/1, `weights` (n,) frequency weights; rows of weight 0 do not count. At a
+    tied time events come before censorings. Bounds are survival itself while it is 1, and NaN where it is 0. Source:
+    Kaplan and Meier 1958; R survival::survfit(conf.type = "log-log").
     """
     duration = vector("times", times)
     if duration.size == 0 or (duration < 0).any():
