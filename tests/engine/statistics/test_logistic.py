@@ -112,7 +112,7 @@ def test_groups_hold_every_row_once_and_ties_together() -> None:
 
 
 def test_wilson_bounds_equal_the_published_example() -> None:
-    bounds = wilson_interval(81, 263)  # Newcombe 1998, Stat Med 17:857, table I: 0.2553 to 0.3662
+    bounds = wilson_interval(81, 263)  # Newcombe 1998, Stat Med 17:857: 0.2553 to 0.3662
     assert (round(bounds.lower, 4), round(bounds.upper, 4)) == (0.2553, 0.3662)
     none = wilson_interval(0, 20)  # ibid.: 0.0000 to 0.1611
     assert (none.lower, round(none.upper, 4)) == (0.0, 0.1611)
