@@ -42,6 +42,7 @@ IMAGE_COLUMNS = (
     "slice_thickness_mm",
     "kvp",
     "scan_days",
+    "synthetic",
 )
 VERDICT_COLUMNS = ("patient_id", "reader", "judgement", "reason", "seconds")
 TNM_EDITION = 8
@@ -101,6 +102,7 @@ def _image_row(patient: Patient) -> Sequence[Cell]:
         scan.slice_thickness_mm,
         scan.kvp,
         scan.scan_days,
+        "yes",
     )
 
 

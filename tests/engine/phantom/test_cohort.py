@@ -117,6 +117,7 @@ def test_image_table_names_files_and_scanner_but_no_lungs(cohort: tuple[Patient,
     assert tuple(rows[0]) == IMAGE_COLUMNS
     assert rows[2]["reference"] == "PH-0003/tumour.nii.gz"
     assert {r["lungs"] for r in rows} == {""}
+    assert {r["synthetic"] for r in rows} == {"yes"}
     assert {r["contrast"] for r in rows} <= {"yes", "no", ""}
 
 
