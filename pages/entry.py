@@ -20,6 +20,7 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state="auto",
 )
+st.html(ROOT / "pages" / "narrow.css")
 admit()
 
 
@@ -32,4 +33,6 @@ menu: dict[str, list[st.Page]] = {
     section: [st.Page(str(ROOT / path), title=title) for path, title in pages] for section, pages in SECTIONS
 }
 menu["Study"] = [st.Page(start, title="Start", default=True, visibility="hidden"), *menu["Study"]]
-st.navigation(menu, expanded=True).run()
+page = st.navigation(menu, expanded=True)
+st.set_page_config(page_title=f"{page.title} · Cohortscope")
+page.run()

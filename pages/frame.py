@@ -15,6 +15,7 @@ import streamlit as st
 from engine.present.colours import plain_model, roi_label
 from engine.present.figures.layout import inked
 from engine.present.numbers import moment
+from engine.present.wording.segmentation import variable_label
 from engine.present.wording.study import packages_line
 from pages.gate import admit
 from store.queries.study import RunFacts, declined, failures, published_at, runs
@@ -94,7 +95,7 @@ def why_missing(shown: Shown, reason: str) -> NoReturn:
 def badge(text: str) -> None:
     """A mark that an analysis must carry; nothing when the text is empty."""
     if text:
-        st.badge(text, color="orange")
+        st.markdown(f":orange-badge[**Exploratory**] {text}")
 
 
 def empty(reason: str, stage: str = "") -> NoReturn:
@@ -150,7 +151,7 @@ def table(records: Sequence[object], titles: dict[str, str], **settings: object)
     found = [{name: _cell(name, getattr(record, name)) for name in titles} for record in records]
     frame = pd.DataFrame(found, columns=list(titles))
     formats = {name: _column(name, title, frame[name]) for name, title in titles.items()}
-    return st.dataframe(frame, hide_index=True, column_config=formats, **settings)
+    return st.dataframe(frame, hide_index=True, placeholder="–", column_config=formats, **settings)
 
 
 def _cell(name: str, value: object) -> object:
@@ -159,6 +160,8 @@ def _cell(name: str, value: object) -> object:
         return moment(str(value)) if value else None
     if name == "roi":
         return roi_label(str(value))
+    if name == "variable":
+        return variable_label(str(value))
     return plain_model(str(value)) if name in MODEL_COLUMNS else value
 
 

@@ -37,7 +37,7 @@ def interval(lower: float | None, upper: float | None, digits: int = 2) -> str:
 
 def percent(share: float | None) -> str:
     """A share as a whole percentage."""
-    return "–" if share is None or math.isnan(share) else f"{100 * share:.0f} %"
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.0f}\u00a0%"
 
 
 def counted(n: int, singular: str, plural: str = "") -> str:

@@ -93,8 +93,9 @@ summary = agreement_summary(shown.snapshot, shown.run.run_id, pair)
 answer(agreement_answer(summary, pair))
 if pair.comparison != "agreement":
     st.warning("The reference was made from the automatic mask: these numbers are edit distances, not agreement.")
-for place, (name, shown_value, beside) in zip(st.columns(5), headline(summary, shown.run.tolerance_mm), strict=True):
-    place.metric(name, shown_value, beside, "off", delta_arrow="off")
+with st.container(horizontal=True):
+    for name, shown_value, beside in headline(summary, shown.run.tolerance_mm):
+        st.metric(name, shown_value, beside, "off", delta_arrow="off", width="content")
 
 rows = case_agreements(shown.snapshot, shown.run.run_id, pair)
 tests = associations(shown.snapshot, shown.run.run_id)

@@ -28,7 +28,7 @@ def end_of(page) -> None:
 def test_cold_deep_link_shows_that_page_and_the_menu(cold_server, page):
     page.goto(f"{cold_server.address}/agreement")
     end_of(page)
-    assert page.title() == "Agreement"
+    assert page.title() == "Agreement · Cohortscope"
     menu = page.locator("[data-testid=stSidebarNavLink]").all_inner_texts()
     assert len(menu) == len(STEMS)
 

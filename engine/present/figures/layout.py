@@ -23,11 +23,20 @@ def framed(figure: go.Figure, x_title: str, y_title: str, height: int) -> go.Fig
         margin={"l": 10, "r": 10, "t": 40, "b": 10},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "left", "x": 0, "title": {"text": ""}},
+        legend={
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.01,
+            "xanchor": "left",
+            "x": 0,
+            "title": {"text": ""},
+            "traceorder": "normal",
+        },
         dragmode=False,
         hoverlabel={"font": {"size": TEXT_SIZE}},
     )
     axis = {"gridcolor": GRID, "linecolor": AXIS, "showline": True, "automargin": True, "zeroline": False}
+    axis |= {"ticks": ""}
     axis |= {"tickfont": {"size": TEXT_SIZE - 1}}
     figure.update_xaxes(title={"text": x_title, "font": {"size": TEXT_SIZE}}, **axis)
     figure.update_yaxes(title={"text": y_title, "font": {"size": TEXT_SIZE}}, **axis)

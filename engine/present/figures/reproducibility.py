@@ -47,7 +47,7 @@ def icc_distribution(rows: Sequence[FeatureIcc], threshold: float) -> go.Figure:
                     hovertemplate="from %{x:.2f}: %{y} features<extra></extra>",
                 )
             )
-    framed(figure, "Lower 95 % bound of the ICC (below 0 drawn at 0)", "Features", 400)
+    framed(figure, "Lower 95 % bound of the ICC", "Features", 400)
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(rangemode="tozero")
     figure.add_vline(x=threshold, line={"color": AXIS, "width": 2, "dash": "dash"})

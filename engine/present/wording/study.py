@@ -12,7 +12,7 @@ from store.queries.study import RunFacts, StageCost
 from store.records import FlowStep
 
 SHOWN_PACKAGES = ("numpy", "SimpleITK", "scikit-learn", "lifelines", "torch")
-UNLOCKED = "Exploratory: the analysis plan is not locked, so read estimates and intervals, not p values."
+UNLOCKED = "The analysis plan is not locked: read estimates and intervals, not p values."
 
 
 def packages_line(packages_json: str) -> str:
