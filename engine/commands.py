@@ -21,9 +21,11 @@ from engine.phantom.demo import build_demo
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
-from engine.run.runner import CancelledRunError, run
-from engine.segment.model import import_model, list_models
+from engine.run.runner import CancelledRunError, run, run_lock
+from engine.segment.checkpoint import import_model
+from engine.segment.model import list_models
 from store.export import export_table, write_export
+from store.layout import StudyFolder
 from store.ledger import read_progress, running
 from store.publisher import rebuild
 from store.snapshot import NoSnapshotError
@@ -58,9 +60,10 @@ def demo(
     start: Annotated[bool, typer.Option("--run/--no-run", help="run the study when it is built")] = False,
 ) -> None:
     """Make the synthetic cohort with planted truths, its study.toml and clinical.csv."""
-    if not (directory / "truth.json").exists():
-        build_demo(directory, cases, seed, _report_building)
-    record_simulated_verdicts(directory)
+    with run_lock(StudyFolder(directory.resolve())):
+        if not (directory / "truth.json").exists():
+            build_demo(directory, cases, seed, _report_building)
+        record_simulated_verdicts(directory)
     if start:
         run(directory)
 

@@ -18,7 +18,7 @@ from tests.skips import NO_CHROMIUM, NO_SHARED_DATA
 pytest_plugins = ["pytester"]
 
 HOUSE = Path(__file__).parents[1]
-DEMO_CASES = 24
+DEMO_CASES = 32
 THREAD_LIMITS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
