@@ -1,0 +1,305 @@
+"""The only door to nnU-Net and torch: networks from plain manifests, weights loaded without running anything.
+
+nnU-Net itself loads every checkpoint with an unpickler that runs code and calls what its plans name. Here a file of
+weights may hold tensors and a short list of numpy scalars, and a network is built from an allow-list of layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.segment.model import Architecture, Manifest, SegmentationModel, file_sha256, read_manifest
+from store.records import RefusedError
+
+if TYPE_CHECKING:  # torch takes seconds to import: only what computes with it pays
+    import torch
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
+Tiles = NDArray[np.float32]  # n, channel, z, y, x
+EMBEDDED_STAGE = 2
+LARGEST_WEIGHTS_BYTES = 2 << 30
+NNUNET_FOLDER_VARIABLE = "nnUNet_results"
+CONFIGURATION = "3d_fullres"
+NETWORK_CLASSES = {"PlainConvUNet": "dynamic_network_architectures.architectures.unet.PlainConvUNet"}
+PLAIN_LAYERS: dict[str, object] = {
+    "conv_op": "torch.nn.modules.conv.Conv3d",
+    "conv_bias": True,
+    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+    "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+    "dropout_op": None,
+    "dropout_op_kwargs": None,
+    "nonlin": "torch.nn.LeakyReLU",
+    "nonlin_kwargs": {"inplace": True},
+}
+ALIASES = ("decoder.encoder.", ".all_modules.")
+SAFE_NUMPY: list[Any] = [
+    np.float64(0).__reduce__()[0],  # how numpy rebuilds a scalar
+    np.dtype,
+    np.dtypes.Float64DType,
+    np.dtypes.Float32DType,
+    np.dtypes.Int64DType,
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileOutput:
+    """Of one batch of tiles: logits (n, label, z, y, x) and the features of encoder stage EMBEDDED_STAGE, float32."""
+
+    logits: Tiles
+    features: Tiles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A network in memory, ready to predict, with its manifest and the device that it is on."""
+
+    manifest: Manifest
+    network: PlainConvUNet
+    device: str
+
+    def forward(self, tiles: Tiles) -> TileOutput:
+        """Logits and features of normalised tiles (n, 1, z, y, x), each axis a multiple of the total stride."""
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.ascontiguousarray(tiles, dtype=np.float32)).to(self.device)
+            skips = self.network.encoder(batch.contiguous(memory_format=torch.channels_last_3d))
+            logits = self.network.decoder(skips)
+        return TileOutput(_as_array(logits), _as_array(skips[EMBEDDED_STAGE]))
+
+
+def load_model(model: SegmentationModel, device: str | None = None) -> LoadedModel:
+    """A registered model, in evaluation mode, on a device (default: the GPU when there is one, else the CPU).
+
+    RefusedError when manifest or weights are not what they say (model_manifest, model_hash, model_unsafe,
+    model_weights).
+    """
+    import torch
+
+    manifest = read_manifest(Path(model.manifest_path))
+    weights_path = Path(model.weights_path)
+    if not weights_path.is_file():
+        raise _refused("model_weights", "there is no file of weights beside the manifest.")
+    if file_sha256(weights_path) != manifest.weights_sha256:
+        raise _refused("model_hash", "the weights are not those of the manifest (sha256 differs).")
+    network = build_network(manifest.architecture, len(manifest.labels))
+    _fill(network, tensors_of(load_safely(weights_path)))
+    chosen = device or default_device()
+    network = network.to(chosen, memory_format=torch.channels_last_3d)
+    network.eval()
+    return LoadedModel(manifest, network, chosen)
+
+
+def default_device() -> str:
+    """`cuda` when torch sees a GPU, else `cpu`."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def build_network(architecture: Architecture, labels: int, deep_supervision: bool = False) -> PlainConvUNet:
+    """nnU-Net's PlainConvUNet (one input channel, instance norm, leaky ReLU) with random weights."""
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    from torch import nn
+
+    return PlainConvUNet(
+        input_channels=1,
+        n_stages=len(architecture.features_per_stage),
+        features_per_stage=list(architecture.features_per_stage),
+        conv_op=nn.Conv3d,
+        kernel_sizes=[list(k) for k in architecture.kernel_sizes],
+        strides=[list(s) for s in architecture.strides],
+        n_conv_per_stage=list(architecture.n_conv_per_stage),
+        num_classes=labels,
+        n_conv_per_stage_decoder=list(architecture.n_conv_per_stage_decoder),
+        conv_bias=True,
+        norm_op=nn.InstanceNorm3d,
+        norm_op_kwargs={"eps": 1e-5, "affine": True},
+        nonlin=nn.LeakyReLU,
+        nonlin_kwargs={"inplace": True},
+        deep_supervision=deep_supervision,
+    )
+
+
+def load_safely(path: Path) -> Mapping[str, object]:
+    """The dictionary in a torch file: tensors, plain values and numpy scalars; anything else is refused unrun.
+
+    RefusedError(model_unsafe) when the file names another global, (model_weights) when it is no torch file.
+    """
+    import torch
+
+    if path.stat().st_size > LARGEST_WEIGHTS_BYTES:
+        raise _refused("model_weights", "the file is larger than 2 GiB.")
+    try:
+        with torch.serialization.safe_globals(SAFE_NUMPY):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _refused("model_unsafe", "it holds more than tensors and numbers; nothing in it was run.") from error
+    except (RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _refused("model_weights", "it is not a readable torch file.") from error
+    if not isinstance(content, dict):
+        raise _refused("model_weights", "it does not hold a dictionary.")
+    return content
+
+
+def tensors_of(content: Mapping[str, object]) -> dict[str, torch.Tensor]:
+    """The named tensors of a dictionary; RefusedError when it holds anything else."""
+    import torch
+
+    tensors = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    if not tensors or len(tensors) != len(content):
+        raise _refused("model_weights", "it must hold named tensors only.")
+    return tensors
+
+
+def save_slim(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write weights once each (nnU-Net names most twice) as float16; the tensors of a network or of a checkpoint."""
+    import torch
+
+    slim = {k: v.detach().cpu().half().contiguous() for k, v in tensors.items() if not _is_alias(k)}
+    torch.save(slim, path)
+
+
+def _fill(network: PlainConvUNet, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Copy weights into a network; RefusedError unless every layer gets exactly one tensor of its shape."""
+    import torch
+
+    wanted = {k: v for k, v in network.state_dict().items() if not _is_alias(k)}
+    given = {k: v for k, v in tensors.items() if not _is_alias(k)}
+    if set(wanted) != set(given):
+        raise _refused("model_weights", "its layers are not those of the manifest's network.")
+    for name, target in wanted.items():
+        if target.shape != given[name].shape:
+            raise _refused("model_weights", "its layers have other sizes than the manifest's network.")
+        if not bool(torch.isfinite(given[name]).all()):
+            raise _refused("model_weights", "it holds weights that are not finite.")
+        target.copy_(given[name].float())
+
+
+def check_fits(manifest: Manifest, tensors: Mapping[str, torch.Tensor]) -> None:
+    """RefusedError unless the tensors fill the manifest's network."""
+    _fill(build_network(manifest.architecture, len(manifest.labels)), tensors)
+
+
+def _is_alias(name: str) -> bool:
+    return any(alias in name for alias in ALIASES)
+
+
+def _as_array(tensor: torch.Tensor) -> Tiles:
+    return np.ascontiguousarray(tensor.float().cpu().numpy(), dtype=np.float32)
+
+
+def _refused(code: str, message: str) -> RefusedError:
+    return RefusedError(code, "model weights", message, "Import an nnU-Net checkpoint of a source that you trust.")
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads inside; before and after it uses what OMP_NUM_THREADS says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Trainer:
+    """nnU-Net's own trainer (its network, deep-supervision Dice + cross-entropy loss and step) fed batch by batch.
+
+    nnU-Net's class finder, file layout and data loaders stay out: the trainer is made here from a manifest.
+    """
+
+    def __init__(self, manifest: Manifest, batch: int, iterations: int, learning_rate: float, seed: int) -> None:
+        import torch
+
+        torch.manual_seed(seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            self._trainer = _nnunet_trainer(nnunet_plans(manifest, batch), manifest.labels, scratch)
+        self._strides = [
+            tuple(round(1 / share) for share in scale) for scale in self._trainer._get_deep_supervision_scales()
+        ]
+        network = self._trainer.network.to(memory_format=torch.channels_last_3d)
+        optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=self._trainer.weight_decay)
+        self._trainer.optimizer = optimizer
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: max(0.0, 1 - i / iterations) ** 0.9)
+        network.train()
+
+    def step(self, tiles: Tiles, labels: NDArray[np.int16]) -> float:
+        """One update from normalised tiles and labels, both (n, 1, z, y, x); returns the loss before it."""
+        import torch
+
+        target = torch.from_numpy(labels)
+        targets = [target[:, :, z // 2 :: z, y // 2 :: y, x // 2 :: x] for z, y, x in self._strides]
+        data = torch.from_numpy(tiles).contiguous(memory_format=torch.channels_last_3d)
+        loss = self._trainer.train_step({"data": data, "target": targets})["loss"]
+        self._schedule.step()
+        return float(loss)
+
+    def save(self, path: Path) -> None:
+        """Write the weights, slim."""
+        save_slim(self._trainer.network.state_dict(), path)
+
+
+def nnunet_plans(manifest: Manifest, batch: int) -> dict[str, object]:
+    """A manifest in the words of an nnU-Net plans file."""
+    architecture = manifest.architecture
+    layers: dict[str, object] = {
+        "n_stages": len(architecture.features_per_stage),
+        **architecture.model_dump(mode="json", exclude={"network"}),
+        **PLAIN_LAYERS,
+    }
+    configuration = {
+        "data_identifier": CONFIGURATION,
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": batch,
+        "batch_dice": True,
+        "patch_size": list(manifest.patch_zyx),
+        "spacing": list(reversed(manifest.spacing_mm)),
+        "normalization_schemes": ["CTNormalization"],
+        "use_mask_for_norm": [False],
+        "architecture": {
+            "network_class_name": NETWORK_CLASSES["PlainConvUNet"],
+            "arch_kwargs": layers,
+            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+        },
+    }
+    return {
+        "dataset_name": "Dataset001_Cohortscope",
+        "plans_name": "cohortscopePlans",
+        "configurations": {CONFIGURATION: configuration},
+        "label_manager": "LabelManager",
+        "continue_training": False,
+    }
+
+
+def _nnunet_trainer(plans: dict[str, object], labels: tuple[str, ...], scratch: str) -> Any:  # noqa: ANN401 (nnU-Net is not typed)
+    """nnU-Net's trainer with network and loss built; its messages go nowhere, its files to a scratch folder."""
+    import torch
+
+    os.environ[NNUNET_FOLDER_VARIABLE] = scratch
+    with contextlib.redirect_stdout(io.StringIO()):
+        from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+        dataset = {"channel_names": {"0": "CT"}, "labels": {name: i for i, name in enumerate(labels)}}
+        trainer = nnUNetTrainer(plans, CONFIGURATION, "all", {**dataset, "file_ending": ".nii.gz"}, torch.device("cpu"))
+        trainer.network = trainer.build_network_architecture(
+            trainer.plans_manager, trainer.configuration_manager, 1, len(labels), True
+        )
+        trainer.loss = trainer._build_loss()
+    return trainer

@@ -1,0 +1,184 @@
+"""Stage `segment`: the tumour by the study's model, the lungs by outline, model or threshold, in this order."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, replace
+
+from engine.protocol import Segment
+from engine.segment.lungs import find_lungs
+from engine.segment.model import SegmentationModel
+from engine.segment.nnunet import EMBEDDED_STAGE, LoadedModel, load_model
+from engine.segment.sliding_window import (
+    Logits,
+    embedding,
+    mean_entropy,
+    model_grid,
+    predict_logits,
+    structure_mask,
+    to_model_grid,
+    without_crumbs,
+)
+from store.records import Embedding, Flag, Segmentation
+from store.volumes import AutomaticMasks, BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
+
+LUNGS = ("lung_left", "lung_right")
+SMALLEST_TUMOUR_ML = 0.05
+SMALLEST_LUNG_ML = 100.0
+SOURCE_DIGITS = 12
+THRESHOLD_SOURCE = "threshold"
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What was segmented: masks on the native grid, how, the tumour's embedding where one was found, and flags."""
+
+    masks: AutomaticMasks
+    segmentation: tuple[Segmentation, ...]
+    embeddings: tuple[Embedding, ...]
+    flags: tuple[Flag, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prediction:
+    """One run of a model: its masks by structure on the native grid and its record, lungs not yet decided."""
+
+    masks: dict[str, BoolZyx]
+    record: Segmentation
+    embeddings: tuple[Embedding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _LungChoice:
+    """The lung masks that were made and by which method: outlined, model, threshold or none."""
+
+    masks: tuple[Mask, ...]
+    method: str
+
+
+def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: SegmentationModel | None) -> Segmented:
+    """Automatic masks of one case, on the CT's grid.
+
+    With a model there is always one mask `tumour` (origin automatic, lesion 0, source = first 12 digits of the model's
+    sha256): every voxel called tumour, pieces under 0.05 ml dropped; it is empty when none is found. Lungs: nothing is
+    made where they are outlined; else the model's; else threshold (flag lungs_threshold); else none (flag no_lungs).
+    Seconds in the record are wall-clock and enter no key. RefusedError from a model that may not be loaded.
+    """
+    prediction = None if model is None else _predict(ct, choices, model)
+    tumour = _tumour(references, prediction)
+    lungs = _lungs(ct, references, choices, prediction, tumour)
+    record = prediction.record if prediction else _without_model(lungs.method)
+    return Segmented(
+        masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
+        segmentation=(_with_lungs(record, lungs.method),),
+        embeddings=prediction.embeddings if prediction else (),
+        flags=_flags(lungs.method, prediction),
+    )
+
+
+def _predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Prediction:
+    """Resample, predict and export, timing each."""
+    clock = [time.perf_counter()]
+    loaded = load_model(model)
+    clock.append(time.perf_counter())
+    grid = model_grid(ct.grid, loaded.manifest.spacing_mm)
+    volume = loaded.manifest.normalised(to_model_grid(ct, grid))
+    clock.append(time.perf_counter())
+    logits = predict_logits(volume, grid, loaded, choices.tile_step_share)
+    clock.append(time.perf_counter())
+    masks = _masks(logits, loaded, ct.grid)
+    on_model_grid = _tumour_on_model_grid(logits, loaded)
+    pooled = embedding(logits, on_model_grid)
+    clock.append(time.perf_counter())
+    read, resample, network, export = (float(b - a) for a, b in itertools.pairwise(clock))
+    record = Segmentation(
+        model_sha256=model.sha256,
+        device=loaded.device,
+        seconds_read=read,
+        seconds_resample=resample,
+        seconds_network=network,
+        seconds_export=export,
+        tumour_found=bool(masks["tumour"].any()),
+        mean_entropy=mean_entropy(logits.values, on_model_grid),
+        lungs_method="none",
+    )
+    embeddings = () if pooled is None else (Embedding("intratumoural", EMBEDDED_STAGE, pooled),)
+    return _Prediction(masks, record, embeddings)
+
+
+def _masks(logits: Logits, loaded: LoadedModel, native: Grid) -> dict[str, BoolZyx]:
+    """The model's tumour and lungs on the native grid, crumbs dropped."""
+    smallest = {"tumour": SMALLEST_TUMOUR_ML, **dict.fromkeys(LUNGS, SMALLEST_LUNG_ML)}
+    return {
+        name: without_crumbs(
+            structure_mask(logits, loaded.manifest.labels.index(name), native), native.voxel_ml, smallest_ml
+        )
+        for name, smallest_ml in smallest.items()
+        if name in loaded.manifest.labels
+    }
+
+
+def _tumour_on_model_grid(logits: Logits, loaded: LoadedModel) -> BoolZyx:
+    found = logits.values.argmax(axis=0) == loaded.manifest.labels.index("tumour")
+    return without_crumbs(found, logits.grid.voxel_ml, SMALLEST_TUMOUR_ML)
+
+
+def _tumour(references: ReferenceMasks, prediction: _Prediction | None) -> BoolZyx | None:
+    """The tumour that thresholded lungs are closed over: the outlined one, else the predicted one."""
+    outlined = references.find("tumour")
+    if outlined is not None:
+        return outlined.voxels
+    return prediction.masks["tumour"] if prediction else None
+
+
+def _tumour_masks(prediction: _Prediction | None, grid: Grid) -> tuple[Mask, ...]:
+    if prediction is None:
+        return ()
+    source = prediction.record.model_sha256[:SOURCE_DIGITS]
+    return (Mask("tumour", "automatic", source, prediction.masks["tumour"], grid),)
+
+
+def _lungs(
+    ct: CtSeries,
+    references: ReferenceMasks,
+    choices: Segment,
+    prediction: _Prediction | None,
+    tumour: BoolZyx | None,
+) -> _LungChoice:
+    """The first of outlined, model and threshold that gives lungs."""
+    if any(references.find(name) is not None for name in LUNGS):
+        return _LungChoice((), "outlined")
+    if prediction is not None and all(name in prediction.masks and prediction.masks[name].any() for name in LUNGS):
+        source = prediction.record.model_sha256[:SOURCE_DIGITS]
+        return _LungChoice(_lung_masks([prediction.masks[name] for name in LUNGS], source, ct.grid), "model")
+    found = find_lungs(ct, tumour) if choices.lungs_fallback else None
+    if found is None:
+        return _LungChoice((), "none")
+    return _LungChoice(_lung_masks([found.left, found.right], THRESHOLD_SOURCE, ct.grid), "threshold")
+
+
+def _lung_masks(voxels: list[BoolZyx], source: str, grid: Grid) -> tuple[Mask, ...]:
+    return tuple(Mask(name, "automatic", source, v, grid) for name, v in zip(LUNGS, voxels, strict=True))
+
+
+def _without_model(lungs_method: str) -> Segmentation:
+    return Segmentation("", "cpu", 0.0, 0.0, 0.0, 0.0, False, None, lungs_method)
+
+
+def _with_lungs(record: Segmentation, lungs_method: str) -> Segmentation:
+    return replace(record, lungs_method=lungs_method)
+
+
+def _flags(lungs_method: str, prediction: _Prediction | None) -> tuple[Flag, ...]:
+    """What a reader should know of the masks."""
+    flags = []
+    if lungs_method == "threshold":
+        flags.append(
+            Flag("segment", "lungs_threshold", "Lungs come from thresholding.", "Outline them or name a model.")
+        )
+    if lungs_method == "none":
+        flags.append(Flag("segment", "no_lungs", "No lungs were found: the ring is not clipped.", "Outline the lungs."))
+    if prediction is not None and not prediction.record.tumour_found:
+        flags.append(Flag("segment", "no_tumour", "The model found no tumour.", "Look at the case in review."))
+    return tuple(flags)

@@ -1,0 +1,194 @@
+"""The recipe that trained the demo model, as data, and the run of it: real nnU-Net network, loss and step.
+
+Patches are drawn here rather than by nnU-Net's loader, which picks the class of a foreground patch uniformly: the
+tumour would be the centre of a third of them only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from engine.geometry import resample_mask
+from engine.segment.model import Architecture, Manifest, SegmentationModel, describe_model, file_sha256, write_manifest
+from engine.segment.nnunet import Trainer, threads
+from engine.segment.sliding_window import model_grid, to_model_grid
+from store.volumes import CtSeries, MaskSet
+
+Volume = NDArray[np.float32]
+Labels = NDArray[np.int16]
+LABELS = ("background", "lung_left", "lung_right", "tumour")
+STAGES = 5
+PLAIN_UNET = Architecture(
+    network="PlainConvUNet",
+    features_per_stage=(8, 16, 32, 64, 96),
+    kernel_sizes=((3, 3, 3),) * STAGES,
+    strides=((1, 1, 1),) + ((2, 2, 2),) * (STAGES - 1),
+    n_conv_per_stage=(1, 2, 2, 2, 2),
+    n_conv_per_stage_decoder=(1, 1, 1, 1),
+)
+LOG_EVERY = 50
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is trained; intensities of augmentation are in units of the normalised image."""
+
+    iterations: int = 3000
+    batch: int = 2  # torch convolves single volumes several times slower
+    learning_rate: float = 3e-3  # AdamW, falling as (1 - share done) ** 0.9
+    tumour_patch_share: float = 0.75  # patches centred near a tumour voxel; the others anywhere
+    centre_jitter_voxels: int = 12
+    mirror_share: float = 0.5  # left-right, with the lungs' labels exchanged
+    largest_noise_sd: float = 0.08
+    contrast_range: float = 0.15
+    brightness_sd: float = 0.05
+    blur_share: float = 0.2
+    largest_blur_voxels: float = 0.6
+    spacing_mm: float = 3.0
+    patch_zyx: tuple[int, int, int] = (32, 48, 64)
+    tile_zyx: tuple[int, int, int] = (96, 96, 128)  # of inference: a whole phantom, or left and right are confused
+    seed: int = 20250617
+    torch_threads: int = 2
+
+
+DEMO_RECIPE = Recipe()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingCase:
+    """One CT with the masks of its lungs and, where it has one, its tumour, on the CT's grid."""
+
+    ct: CtSeries
+    masks: MaskSet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One case on the model grid: HU, label values, and the indices (n, 3) of its tumour voxels."""
+
+    intensity_hu: Volume
+    labels: Labels
+    tumour_index: NDArray[np.int64]
+
+
+def train_demo_model(
+    cases: Iterable[TrainingCase], out: Path, name: str, trained_on: str, recipe: Recipe = DEMO_RECIPE
+) -> SegmentationModel:
+    """Train a model on cases and write `<name>.json` and `<name>.pt` into the folder `out`; returns its record.
+
+    The same cases, recipe, torch build and thread count give the same weights. ValueError without a tumour.
+    """
+    prepared = [prepare(case, recipe.spacing_mm) for case in cases]
+    if not any(len(case.tumour_index) for case in prepared):
+        raise ValueError("cases must hold at least one tumour, got none")
+    manifest = _manifest(prepared, name, trained_on, recipe)
+    weights = out / f"{name}.pt"
+    out.mkdir(parents=True, exist_ok=True)
+    with threads(recipe.torch_threads):
+        _fit(prepared, manifest, recipe).save(weights)
+    path = out / f"{name}.json"
+    write_manifest(path, manifest.model_copy(update={"weights_sha256": file_sha256(weights)}))
+    return describe_model(path)
+
+
+def prepare(case: TrainingCase, spacing_mm: float) -> Prepared:
+    """A case resampled to the model's grid as inference does it, with later labels painted over earlier ones."""
+    grid = model_grid(case.ct.grid, (spacing_mm,) * 3)
+    labels = np.zeros(grid.shape_zyx, dtype=np.int16)
+    for value, structure in enumerate(LABELS):
+        for mask in case.masks.masks:
+            if mask.structure == structure:
+                labels[resample_mask(mask.voxels, mask.grid, grid)] = value
+    tumour = np.argwhere(labels == LABELS.index("tumour"))
+    return Prepared(to_model_grid(case.ct, grid), labels, tumour)
+
+
+def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe) -> Manifest:
+    """The manifest of a model still without weights; intensities as nnU-Net's fingerprint: foreground percentiles."""
+    foreground = np.concatenate([case.intensity_hu[case.labels > 0] for case in cases])
+    low, high = np.percentile(foreground, (0.5, 99.5))
+    training = {k: v if isinstance(v, int | float) else str(v) for k, v in asdict(recipe).items()}
+    return Manifest(
+        name=name,
+        weights_sha256="0" * 64,
+        architecture=PLAIN_UNET,
+        spacing_mm=(recipe.spacing_mm,) * 3,
+        patch_zyx=recipe.tile_zyx,
+        hu_low=round(float(low), 1),
+        hu_high=round(float(high), 1),
+        hu_mean=round(float(foreground.mean()), 1),
+        hu_sd=round(float(foreground.std()), 1),
+        labels=LABELS,
+        training={**training, "cases": len(cases), "tumours": sum(len(c.tumour_index) > 0 for c in cases)},
+        trained_on=trained_on,
+    )
+
+
+def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe) -> Trainer:
+    """Run all iterations."""
+    rng = np.random.default_rng(recipe.seed)
+    trainer = Trainer(manifest, recipe.batch, recipe.iterations, recipe.learning_rate, recipe.seed)
+    volumes = [manifest.normalised(case.intensity_hu) for case in cases]
+    losses: list[float] = []
+    for iteration in range(recipe.iterations):
+        pairs = [_draw(cases, volumes, recipe, rng) for _ in range(recipe.batch)]
+        tiles = np.stack([tile for tile, _ in pairs])[:, None]
+        losses.append(trainer.step(tiles, np.stack([labels for _, labels in pairs])[:, None]))
+        if (iteration + 1) % LOG_EVERY == 0:
+            log.info("iteration %d loss %.3f", iteration + 1, np.mean(losses[-LOG_EVERY:]))
+    return trainer
+
+
+def _draw(
+    cases: list[Prepared], volumes: list[Volume], recipe: Recipe, rng: np.random.Generator
+) -> tuple[Volume, Labels]:
+    """One augmented patch and its labels."""
+    with_tumour = [i for i, case in enumerate(cases) if len(case.tumour_index)]
+    on_tumour = rng.random() < recipe.tumour_patch_share
+    chosen = int(rng.choice(with_tumour)) if on_tumour else int(rng.integers(len(cases)))
+    case, patch = cases[chosen], np.array(recipe.patch_zyx)
+    room = np.array(case.labels.shape) - patch
+    start = rng.integers(0, np.maximum(room, 0) + 1)
+    if on_tumour:
+        centre = case.tumour_index[rng.integers(len(case.tumour_index))]
+        jitter = rng.integers(-recipe.centre_jitter_voxels, recipe.centre_jitter_voxels + 1, 3)
+        start = np.clip(centre - patch // 2 + jitter, 0, np.maximum(room, 0))
+    box = tuple(slice(int(s), int(s + p)) for s, p in zip(start, patch, strict=True))
+    return _augment(_filled(volumes[chosen][box], recipe), _filled(case.labels[box], recipe), recipe, rng)
+
+
+def _filled(array: NDArray[np.generic], recipe: Recipe) -> NDArray[np.generic]:
+    """Pad a patch at its far ends where the case is smaller than the patch."""
+    missing = [(0, p - s) for p, s in zip(recipe.patch_zyx, array.shape, strict=True)]
+    return np.pad(array, missing, mode="edge") if any(after for _, after in missing) else array
+
+
+def _augment(
+    tile: NDArray[np.generic], labels: NDArray[np.generic], recipe: Recipe, rng: np.random.Generator
+) -> tuple[Volume, Labels]:
+    """Contrast, brightness, blur, noise and mirroring, drawn first and then applied."""
+    contrast = 1 + recipe.contrast_range * rng.uniform(-1, 1)
+    brightness = rng.normal(0, recipe.brightness_sd)
+    blur = rng.uniform(0.3, recipe.largest_blur_voxels) if rng.random() < recipe.blur_share else 0.0
+    noise = rng.uniform(0, recipe.largest_noise_sd)
+    mirrored = rng.random() < recipe.mirror_share
+    image = np.asarray(tile, dtype=np.float32)
+    if blur:
+        image = ndimage.gaussian_filter(image, blur, truncate=2.0)
+    image = image * np.float32(contrast) + np.float32(brightness)
+    image = image + np.float32(noise) * rng.standard_normal(image.shape, dtype=np.float32)
+    target = np.asarray(labels, dtype=np.int16)
+    if mirrored:
+        image, target = image[..., ::-1], EXCHANGED[target[..., ::-1]]
+    return np.ascontiguousarray(image), np.ascontiguousarray(target)
+
+
+EXCHANGED = np.array([0, 2, 1, 3], dtype=np.int16)
