@@ -79,6 +79,15 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCounts:
+    """What went wrong or was left out in a run."""
+
+    failed: int
+    refused: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRow:
     """One task as recorded."""
 
@@ -198,6 +207,21 @@ class Ledger:
             " pid_start, host FROM run ORDER BY place DESC LIMIT 1"
         )
         return RunRow(*found[0]) if found else None  # type: ignore[arg-type]
+
+    def protocol_json(self, run_id: str) -> str:
+        """The protocol a run was started with; KeyError for an unknown run."""
+        found = self.rows("SELECT protocol_json FROM run WHERE run_id=?", (run_id,))
+        if not found:
+            raise KeyError(f"no run {run_id}")
+        return str(found[0][0])
+
+    def run_counts(self, run_id: str) -> RunCounts:
+        """How many tasks of a run failed, inputs were refused, stages skipped."""
+        states = self.rows("SELECT t.state FROM placement p JOIN task t USING (key) WHERE p.run_id=?", (run_id,))
+        counts = [str(row[0]) for row in states]
+        gate = self.rows("SELECT count(*) FROM refusal WHERE run_id=?", (run_id,))[0][0]
+        skipped = self.rows("SELECT count(*) FROM skipped WHERE run_id=?", (run_id,))[0][0]
+        return RunCounts(counts.count("failed"), counts.count("refused") + int(str(gate)), int(str(skipped)))
 
     def record_refusals(self, run_id: str, refusals: Sequence[Refusal]) -> None:
         """Record the cases that discovery did not let in."""

@@ -109,7 +109,8 @@ def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], unt
             else:
                 publisher.kill()
                 publish(folder.root)
-        return _result(ledger, run_id)
+        counts = ledger.run_counts(run_id)
+        return RunResult(run_id, counts.failed, counts.refused, counts.skipped)
 
 
 def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, stages: tuple[Stage, ...]) -> Plan:
@@ -156,14 +157,6 @@ def _run_row(run_id: str, protocol: Protocol, until_stage: str) -> RunRow:
         pid_start=process_start(pid),
         host=socket.gethostname(),
     )
-
-
-def _result(ledger: Ledger, run_id: str) -> RunResult:
-    states = ledger.rows("SELECT t.state FROM placement p JOIN task t USING (key) WHERE p.run_id=?", (run_id,))
-    counts = [str(row[0]) for row in states]
-    gate = ledger.rows("SELECT count(*) FROM refusal WHERE run_id=?", (run_id,))[0][0]
-    skipped = ledger.rows("SELECT count(*) FROM skipped WHERE run_id=?", (run_id,))[0][0]
-    return RunResult(run_id, counts.count("failed"), counts.count("refused") + int(str(gate)), int(str(skipped)))
 
 
 def _tidy(folder: StudyFolder) -> None:

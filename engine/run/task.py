@@ -81,8 +81,7 @@ def _compute(folder: StudyFolder, ledger: Ledger, task: TaskRow) -> tuple[Stored
 
 def run_protocol(ledger: Ledger, run_id: str) -> Protocol:
     """The protocol a run was started with."""
-    found = ledger.rows("SELECT protocol_json FROM run WHERE run_id=?", (run_id,))
-    return Protocol.model_validate_json(str(found[0][0]))
+    return Protocol.model_validate_json(ledger.protocol_json(run_id))
 
 
 class Gather:
