@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.present.colours import plain_model, roi_label
-from engine.present.figures.layout import inked
+from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import variable_label
 from engine.present.wording.study import packages_line
@@ -22,6 +22,7 @@ from store.queries.study import RunFacts, declined, failures, published_at, runs
 from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 
 STUDY_VARIABLE = "COHORTSCOPE_STUDY"
+REVIEW = Path(__file__).parent / "segmentation" / "review.py"
 REFRESH_SECONDS = 5
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 FINISHED = "finished"
@@ -92,6 +93,11 @@ def why_missing(shown: Shown, reason: str) -> NoReturn:
     empty(reason)
 
 
+def open_case(case_id: str) -> NoReturn:
+    """Go to the images of a case."""
+    st.switch_page(str(REVIEW), query_params={"case": case_id})
+
+
 def badge(text: str) -> None:
     """A mark that an analysis must carry; nothing when the text is empty."""
     if text:
@@ -141,7 +147,10 @@ def answer(text: str) -> None:
 def figure(chart: go.Figure, caption: str, key: str, on_select: Callable[[], None] | None = None) -> None:
     """A figure with its caption; on_select is called when a point is clicked."""
     drawn = inked(chart, st.context.theme.type == "dark")
-    select = {} if on_select is None else {"on_select": on_select, "selection_mode": "points"}
+    select: dict[str, object] = {}
+    if on_select is not None:
+        select = {"on_select": on_select, "selection_mode": "points"}
+        clickable(drawn)
     st.plotly_chart(drawn, key=key, config=PLOT_CONFIG, theme=None, alt=caption, **select)
     st.caption(caption)
 

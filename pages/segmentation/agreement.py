@@ -13,7 +13,7 @@ from engine.present.wording.segmentation import (
     headline,
     pair_label,
 )
-from pages.frame import answer, begin, empty, end, figure, table
+from pages.frame import answer, begin, empty, end, figure, open_case, table
 from store.queries.agreement import CaseAgreement, agreement_summary, associations, case_agreements, mask_pairs
 
 GROUPS = {
@@ -79,7 +79,7 @@ def drivers(rows: tuple[CaseAgreement, ...], variables: tuple[str, ...], measure
 
 
 if "open-case" in st.session_state:
-    st.switch_page("pages/segmentation/review.py", query_params={"case": st.session_state.pop("open-case")})
+    open_case(st.session_state.pop("open-case"))
 
 shown = begin("How well do the masks agree, and what makes it harder?")
 pairs = mask_pairs(shown.snapshot, shown.run.run_id)

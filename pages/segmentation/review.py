@@ -12,6 +12,8 @@ from engine.present.figures.slices import (
     WINDOWS,
     Contour,
     ViewedSeries,
+    close_up,
+    cropped,
     middle_slice,
     render_slice,
     slice_count,
@@ -30,6 +32,7 @@ LAYERS = {
     "peritumoural": "Peritumoural ring",
     "lungs": "Lungs",
 }
+CLOSE_UP_MM = 40.0
 SHOWN_FIRST = ("reference", "automatic", "peritumoural")
 VERDICT_TITLES = {
     "signed_at": "Signed (UTC)",
@@ -87,14 +90,30 @@ def label(case: ReviewCase) -> str:
     return f"{case.case_id}{fit}"
 
 
+def close_to_tumour(
+    series: ViewedSeries, layers: dict[str, tuple[BoolZyx, ...]]
+) -> tuple[ViewedSeries, dict[str, tuple[BoolZyx, ...]]]:
+    """Images and outlines around the tumour only; unchanged when there is none."""
+    tumour = tumour_of(layers)
+    if tumour is None:
+        return series, layers
+    box = close_up(series, tumour, CLOSE_UP_MM)
+    return cropped(series, box), {name: tuple(mask[box] for mask in masks) for name, masks in layers.items()}
+
+
+def tumour_of(layers: dict[str, tuple[BoolZyx, ...]]) -> BoolZyx | None:
+    """The reference's tumour, else the automatic one."""
+    return next((layers[name][0] for name in ("reference", "automatic") if layers[name]), None)
+
+
 def planes(series: ViewedSeries, layers: dict[str, tuple[BoolZyx, ...]], on: list[str], window: str, case: str) -> None:
     """The three planes, each with its slider, opened where the tumour is largest."""
-    tumour = next((layers[name][0] for name in ("reference", "automatic") if layers[name]), None)
+    tumour = tumour_of(layers)
     for place, plane in zip(st.columns(3), PLANES, strict=True):
         with place:
             last = slice_count(series, plane) - 1
             first = middle_slice(tumour, series, plane)
-            at = st.slider(plane.capitalize(), 0, last, first, key=f"slice-{case}-{plane}")
+            at = st.slider(plane.capitalize(), 0, last, first, key=f"slice-{case}-{plane}-{last}")
             contours = [Contour(mask, CONTOUR_COLOURS[name]) for name in on for mask in layers[name]]
             picture = render_slice(series, plane, at, WINDOWS[window], contours)
             st.image(picture, width="stretch", alt=f"{plane} slice {at} of {case}")
@@ -116,6 +135,8 @@ def images(shown: Shown, case: ReviewCase) -> None:
     window = st.sidebar.radio("Window", list(WINDOWS), key="window", horizontal=True)
     key = (shown.study, shown.run.run_id, case.case_id)
     series, layers = series_of(*key), layers_of(*key, shown.snapshot.generation)
+    if st.sidebar.checkbox("Close up", key="close-up", help="40 mm around the tumour"):
+        series, layers = close_to_tumour(series, layers)
     planes(series, layers, on, window, case.case_id)
     spacing = " × ".join(f"{s:.2g}" for s in series.spacing_zyx_mm[::-1])
     centre, width = WINDOWS[window]

@@ -8,7 +8,7 @@ import streamlit as st
 from engine.present.figures.flow import flow_figure
 from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
-from pages.frame import answer, begin, empty, end, figure, table
+from pages.frame import answer, begin, empty, end, figure, open_case, table
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
 from store.queries.study import flow_steps, refusals
 
@@ -93,7 +93,7 @@ picked = table(kept, TITLES, key="cohort-table", on_select="rerun", selection_mo
 if picked.selection.rows:
     case_id = kept[picked.selection.rows[0]].case_id
     if st.button(f"Look at the images of {case_id}"):
-        st.switch_page("pages/segmentation/review.py", query_params={"case": case_id})
+        open_case(case_id)
 else:
     st.caption("Choose a row to look at the case's images. DSC: automatic against reference.")
 

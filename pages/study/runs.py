@@ -73,7 +73,7 @@ def history(shown: Shown) -> None:
     """What one published run came to."""
     costs = stage_costs(shown.snapshot, shown.run.run_id)
     lost = failures(shown.snapshot, shown.run.run_id)
-    st.subheader(f"Run {shown.run.place}", anchor=False)
+    st.subheader(f"Run {shown.run.place}, as published", anchor=False)
     st.markdown(run_answer(costs, len(lost), shown.run.state))
     table(costs, STAGE_TITLES)
     st.subheader(f"Failures ({len(lost)})", anchor=False)

@@ -51,6 +51,14 @@ def inked(figure: go.Figure, dark: bool) -> go.Figure:
     return figure
 
 
+def clickable(figure: go.Figure) -> go.Figure:
+    """The figure with points that can be clicked and axes that do not move; changes and returns it."""
+    figure.update_layout(dragmode="pan", clickmode="event+select")
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    return figure
+
+
 def rows_height(rows: int, least: int = 220) -> int:
     """Height in pixels of a figure of so many text rows."""
     return max(least, rows * ROW_HEIGHT + 110)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
-from engine.geometry import resample_mask, same_grid
+from engine.geometry import Box, box_of, resample_mask, same_grid
 from engine.present.colours import rgb
 from store.volumes import BoolZyx, CtSeries, Grid, Mask, VolumeZyx
 
@@ -72,6 +72,19 @@ def _viewing_axes(grid: Grid) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
 def _reordered(array: NDArray[np.generic], axes: tuple[int, int, int], flips: tuple[int, ...]) -> NDArray[np.generic]:
     return np.flip(np.transpose(array, axes), flips) if flips else np.transpose(array, axes)
+
+
+def close_up(series: ViewedSeries, mask: BoolZyx, margin_mm: float) -> Box:
+    """The box (z, y, x slices of the viewed array) around a mask and a margin in mm; all of it for an empty mask."""
+    if not mask.any():
+        return (slice(None), slice(None), slice(None))
+    z, y, x = (max(1, round(margin_mm / spacing)) for spacing in series.spacing_zyx_mm)
+    return box_of(mask, (z, y, x))
+
+
+def cropped(series: ViewedSeries, box: Box) -> ViewedSeries:
+    """The part of a viewed series in a box; its slices count from the box's first."""
+    return replace(series, intensity_hu=series.intensity_hu[box])
 
 
 def slice_count(series: ViewedSeries, plane: str) -> int:

@@ -31,6 +31,8 @@ def cohort_answer(cases: Sequence[CaseRow], run: RunFacts) -> str:
     known = [case for case in cases if case.label_reason is not None]
     head = f"**{counted(len(cases), 'case')}** in this run"
     if not known:
+        if run.state == "running":
+            return f"{head}; outcomes are not published yet."
         return f"{head}; no outcome is known, so prognosis is not analysed."
     events = sum(case.dfs_label is True for case in known)
     free = sum(case.dfs_label is False for case in known)
@@ -62,5 +64,5 @@ def progress_line(progress: Sequence[StageProgress]) -> str:
     failed = sum(stage.failed for stage in progress)
     lost = f", {failed} failed" if failed else ""
     left = sum(stage.remaining_seconds or 0.0 for stage in progress if stage.done + stage.failed < stage.total)
-    rest = f"; about {duration(left)} for the stages begun" if left else ""
+    rest = f"; for the stages begun it takes {duration(left)}" if left else ""
     return f"{done} of {counted(total, 'task')} done{lost}{rest}."

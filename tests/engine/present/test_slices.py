@@ -8,6 +8,8 @@ import pytest
 from engine.present.figures.slices import (
     PLANES,
     Contour,
+    close_up,
+    cropped,
     middle_slice,
     render_slice,
     slice_count,
@@ -79,6 +81,16 @@ def test_masks_on_another_grid_are_resampled():
     shown = viewed_mask(Mask("peritumoural", "independent", "ring", voxels, coarse), series)
     assert shown.sum() == 10**3
     assert shown[10:20, 10:20, 10:20].all()
+
+
+def test_close_up_keeps_the_margin_in_millimetres():
+    grid = Grid((40, 40, 20), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
+    voxels = np.zeros(grid.shape_zyx, np.bool_)
+    voxels[10, 20, 5] = True
+    series = viewed(CtSeries(np.zeros(grid.shape_zyx, np.int16), grid))
+    box = close_up(series, voxels, 8.0)
+    assert box == (slice(6, 15), slice(12, 29), slice(0, 14))  # 4 slices, 8 rows, cut off at the edge
+    assert cropped(series, box).intensity_hu.shape == (9, 17, 14)
 
 
 @pytest.mark.parametrize("plane", PLANES)
