@@ -1,0 +1,62 @@
+"""The mask that stands downstream is the first that exists of feature_mask_order."""
+
+import numpy as np
+import pytest
+
+from engine.protocol import Masks
+from engine.review.feature_masks import choose_feature_masks
+from store.records import Verdict
+from store.sources import Verdicts
+from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks
+
+GRID = Grid((4, 4, 4), (1, 1, 1), (0, 0, 0))
+
+
+def mask(structure, origin, filled=True):
+    return Mask(structure, origin, origin, np.full((4, 4, 4), filled), GRID)
+
+
+def verdict(judgement, structure="tumour"):
+    return Verdict("A", structure, "reader", judgement, "", "", 1.0, "2026-01-01T00:00:00", "")
+
+
+def choose(references=(), automatic=(), verdicts=(), order=None):
+    found = choose_feature_masks(
+        ReferenceMasks(tuple(references)), AutomaticMasks(tuple(automatic)), Verdicts(tuple(verdicts)), order or Masks()
+    )
+    return {c.structure: (c.mask_source, c.origin) for c in found.chosen}, found.masks
+
+
+BOTH = {"references": (mask("tumour", "independent"),), "automatic": (mask("tumour", "automatic"),)}
+
+
+def test_without_verdicts_the_reference_stands():
+    assert choose(**BOTH)[0]["tumour"] == ("reference", "independent")
+
+
+def test_an_approved_automatic_mask_is_reviewed_and_accepted():
+    chosen, masks = choose(**BOTH, verdicts=(verdict("none"), verdict("none")))
+    assert chosen["tumour"] == ("reviewed", "accepted")
+    assert masks.find("tumour").origin == "accepted"
+
+
+@pytest.mark.parametrize("judgement", ["minor", "major", "missed"])
+def test_one_reader_who_wants_a_change_keeps_it_from_being_accepted(judgement):
+    assert choose(**BOTH, verdicts=(verdict("none"), verdict(judgement)))[0]["tumour"][0] == "reference"
+
+
+def test_an_empty_automatic_mask_is_never_accepted():
+    empty = (mask("tumour", "automatic", filled=False),)
+    chosen, _ = choose(automatic=empty, verdicts=(verdict("none"),))
+    assert chosen["tumour"] == ("automatic", "automatic")
+
+
+def test_the_order_is_the_protocols():
+    order = Masks(feature_mask_order=("automatic", "reference"))
+    assert choose(**BOTH, order=order)[0]["tumour"] == ("automatic", "automatic")
+
+
+def test_a_structure_nobody_drew_has_no_mask():
+    chosen, masks = choose(**BOTH)
+    assert chosen["lung_left"] == ("none", "none")
+    assert masks.find("lung_left") is None
