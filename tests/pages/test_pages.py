@@ -89,7 +89,7 @@ def test_review_says_when_the_case_of_its_address_is_unknown(show, demo_study):
 
 def test_search_keeps_features_with_all_words(show, demo_study):
     app = show(demo_study, "features/reproducibility.py")
-    app.sidebar.text_input[0].set_value("glcm original whole_lung").run()
+    app.sidebar.text_input[0].set_value("glcm original intratumoural").run()
     names = app.dataframe[0].value
     assert set(names["feature_class"]) == {"glcm"}
     assert set(names["image_type"]) == {"original"}
