@@ -48,7 +48,7 @@ def corners_mm(grid: Grid) -> NDArray[np.float64]:
 def index_to_points_mm(index_xyz: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
     """Points in millimetres of continuous indices x, y, z, both shape (n, 3)."""
     matrix = np.array(grid.direction).reshape(3, 3) * np.array(grid.spacing_mm)
-    return np.asarray(index_xyz, dtype=np.float64) @ matrix.T + np.array(grid.origin_mm)
+    return np.asarray(np.asarray(index_xyz, dtype=np.float64) @ matrix.T + np.array(grid.origin_mm), dtype=np.float64)
 
 
 def points_to_index(points_mm: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,8 @@ class Section(BaseModel):
 
 
 class Study(Section):
+    """What the study is: its title, its seed, whether its patients exist."""
+
     name: str = Field("study", description="title shown on every page")
     seed: int = Field(20250617, ge=0, description="the one seed all randomness comes from")
     synthetic: bool = Field(False, description="true: every page says that the data are synthetic")
@@ -30,6 +32,8 @@ class Study(Section):
 
 
 class Images(Section):
+    """Where the images lie and what the outlined structures are called."""
+
     root: str = Field("", description="folder of DICOM / NIfTI, relative to study.toml or absolute; nothing is copied")
     reference: tuple[str, ...] = Field(
         (), description="ROI, segment or file stem of the reference tumour, first match per case"
@@ -41,6 +45,8 @@ class Images(Section):
 
 
 class Clinical(Section):
+    """The clinical tables and the day they count from."""
+
     files: tuple[str, ...] = Field((), description="clinical CSV files, joined on the id column of each")
     id: tuple[str, ...] = Field((), description="id column of each file, in the same order")
     time_zero: Literal["surgery", "start of radiotherapy", "scan", "diagnosis"] = Field(
@@ -49,6 +55,8 @@ class Clinical(Section):
 
 
 class Outcome(Section):
+    """Which columns say what happened, the endpoint and its horizon."""
+
     kind: Literal["columns", "time", "binary", "none"] = Field(
         "none", description="columns of recurrence/death/contact; or one time + event; or a 0/1 column"
     )
@@ -68,6 +76,8 @@ class Outcome(Section):
 
 
 class CovariateColumn(Section):
+    """One column of the clinical table that may predict, and when it is known."""
+
     column: str
     kind: Literal["number", "category", "stage"] = "category"
     unit: str = ""
@@ -77,6 +87,8 @@ class CovariateColumn(Section):
 
 
 class Covariates(Section):
+    """The declared clinical predictors."""
+
     columns: tuple[CovariateColumn, ...] = Field((), description="the explicit list of clinical predictors")
     moment_of_prediction: Literal["preoperative", "at surgery", "postoperative"] = Field(
         "preoperative", description="columns known later are refused as predictors"
@@ -84,6 +96,8 @@ class Covariates(Section):
 
 
 class ImportedFeatures(Section):
+    """A table of features somebody else extracted."""
+
     file: str = Field(
         "", description="table study: CSV of extracted features, one row a patient or long with a rater column"
     )
@@ -93,6 +107,8 @@ class ImportedFeatures(Section):
 
 
 class Acquire(Section):
+    """Laws of the gate."""
+
     max_spacing_gap_share: float = Field(
         0.01, gt=0, le=0.1, description="of slice spacing; larger gaps between slices refuse the series"
     )
@@ -103,6 +119,8 @@ class Acquire(Section):
 
 
 class Segment(Section):
+    """Which model segments, and how."""
+
     model: str = Field(
         "", description="name or sha256 of a registered tumour + lung model; empty: no automatic tumour segmentation"
     )
@@ -113,6 +131,8 @@ class Segment(Section):
 
 
 class Masks(Section):
+    """Which mask stands for a structure downstream."""
+
     feature_mask_order: tuple[Literal["adjudicated", "reviewed", "reference", "automatic"], ...] = Field(
         ("adjudicated", "reviewed", "reference", "automatic"),
         description="the first that exists stands for a structure downstream",
@@ -120,12 +140,16 @@ class Masks(Section):
 
 
 class FeatureGrid(Section):
+    """The grid and the clipping on which features are computed."""
+
     spacing_mm: float = Field(1.0, ge=0.5, le=5, description="isotropic feature grid, mm; B-spline CT, nearest mask")
     lowest_hu: int = Field(-1000, description="HU, clipping of the CT before features")
     highest_hu: int = Field(400, description="HU")
 
 
 class Rois(Section):
+    """The three regions."""
+
     ring_mm: float = Field(
         6.0, ge=1, le=30, description="width of the peritumoural ring outside the tumour, mm (Diagnostics 2022;12:1313)"
     )
@@ -137,6 +161,8 @@ class Rois(Section):
 
 
 class Agreement(Section):
+    """How masks are compared and what may be called equivalent."""
+
     tolerance_mm: float = Field(2.0, gt=0, le=10, description="surface DSC tolerance, mm (Nikolov definition)")
     contact_mm: float = Field(3.0, gt=0, le=10, description="chest-wall contact: distance to the pleura, mm")
     equivalence_margin: float = Field(
@@ -145,11 +171,15 @@ class Agreement(Section):
 
 
 class Features(Section):
+    """The feature recipe and its discretisation."""
+
     recipe: Literal["paper-1967"] = Field("paper-1967", description="named recipe; names and count are asserted")
     bin_width_hu: float = Field(25.0, gt=0, le=200, description="HU")
 
 
 class Perturb(Section):
+    """Which perturbations are drawn, how strong, on how many cases."""
+
     preset: Literal["quick", "none"] = Field(
         "quick", description="quick: 2 each of rotation, translation, noise, contour + volume +-10 %"
     )
@@ -166,6 +196,8 @@ class Perturb(Section):
 
 
 class Reproducibility(Section):
+    """When a feature is called reproducible."""
+
     threshold: Share = Field(0.75, description="lower 95 % bound of the ICC that a feature must reach to survive")
     poor: Share = Field(0.5, description="class bounds on the lower 95 % bound (Koo and Li)")
     good: Share = Field(0.75, description="from here good")
@@ -174,6 +206,8 @@ class Reproducibility(Section):
 
 
 class SelectionProtocol(Section):
+    """Bootstraps, mRMR and recursive elimination."""
+
     resamples: int = Field(500, ge=2, le=5000, description="bootstraps, stratified by outcome")
     trees: int = Field(500, ge=10, le=5000, description="trees of each forest")
     mrmr_features: int = Field(50, ge=2, le=500, description="K of mRMR FCQ")
@@ -186,6 +220,8 @@ class SelectionProtocol(Section):
 
 
 class Plan(Section):
+    """The locked analysis plan; empty means exploratory."""
+
     locked_at: str = Field("", description="UTC time of locking, written by lock-plan; empty: exploratory")
     protocol_sha256: str = Field("", description="hash of the locked choices")
     locked_by: str = Field("", description="role that locked")
@@ -263,7 +299,7 @@ def protocol_text(protocol: Protocol) -> str:
     return "\n".join(blocks)
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     if isinstance(value, BaseModel):
         return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value) + " }"
     if isinstance(value, tuple):

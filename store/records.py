@@ -608,9 +608,9 @@ class CoxTerm:
     """One term of the clinical Cox model with the proportional-hazards test of modern R."""
 
     term: str
-    hazard_ratio: float
-    lo: float
-    hi: float
+    hazard_ratio: float | None  # None with lo and hi: not estimable, the level holds no event or nothing but events
+    lo: float | None
+    hi: float | None
     p: float | None
     ph_p: float | None
     n: int

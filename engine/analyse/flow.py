@@ -30,7 +30,7 @@ def inclusion_flow(inclusion: Inclusion, outcomes: tuple[Outcome, ...]) -> tuple
         boxes.append(("missed by the automatic segmentation", TOP, inclusion.missed))
     for roi, cases in inclusion.rois:
         note = "" if roi in inclusion.used_rois else " (region not used: fewer than half have it)"
-        boxes.append((f"with {roi} features{note}", TOP, cases))
+        boxes.append((f"with {roi.replace('_', ' ')} features{note}", TOP, cases))
     without = tuple(case for case in inclusion.cases if case not in set(inclusion.with_features))
     undocumented = tuple(case for case in inclusion.with_features if case not in set(inclusion.analysed))
     boxes += [

@@ -15,6 +15,8 @@ from store.records import CoxTerm, DeclinedError, SurvivalPoint
 Floats = NDArray[np.float64]
 Labels = list[str]
 ALL = "all patients"
+SMALLEST_GROUP = 5
+LARGEST_STANDARD_ERROR = 10.0  # of a log hazard ratio: beyond it the likelihood has no maximum for the term
 RISKS = (("clinical", "clinical risk"), ("combined", "combined risk"))
 
 
@@ -48,12 +50,12 @@ def _stages(table: DesignTable) -> list[tuple[str, Labels]]:
 
 
 def curves(table: DesignTable, grouping: str, labels: Labels) -> list[SurvivalPoint]:
-    """Kaplan-Meier steps of every level (an empty label is left out), each beginning at day 0."""
+    """Kaplan-Meier steps of every level, each beginning at day 0; empty labels and levels under 5 are not drawn."""
     known, names = timed_rows(table), np.array(labels)
     points = []
     for level in sorted(set(labels) - {""}):
         rows = known & (names == level)
-        if rows.any():
+        if rows.sum() >= SMALLEST_GROUP or (level == ALL and rows.any()):
             points += _curve(grouping, level, table.days[rows], table.event[rows] == 1)
     return points
 
@@ -95,6 +97,8 @@ def cox_terms(table: DesignTable, locked: bool) -> tuple[CoxTerm, ...]:
 
 def _term(name: str, fit: CoxFit, place: int, tested: tuple[float, int, int], locked: bool) -> CoxTerm:
     ph, n, events = tested
+    if not fit.standard_errors[place] < LARGEST_STANDARD_ERROR:
+        return CoxTerm(name, None, None, None, None, None, n, events)
     ratio, lo, hi = (float(np.exp(v[place])) for v in (fit.coefficients, fit.lower, fit.upper))
     p = float(fit.p_values[place])
     return CoxTerm(name, ratio, lo, hi, p if locked else None, ph if np.isfinite(ph) else None, n, events)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from engine.metrics.margins import largest_components
 from engine.protocol import Masks
 from store.records import FeatureMask, Verdict
 from store.sources import Verdicts
@@ -44,7 +45,7 @@ def choose_feature_masks(
 def _choose(
     structure: str, references: ReferenceMasks, automatic: AutomaticMasks, verdicts: Verdicts, order: Masks
 ) -> tuple[str, Mask | None]:
-    found = automatic.find(structure)
+    found = _index_lesion(structure, automatic.find(structure))
     options = {
         "reviewed": _accepted(found, [v for v in verdicts.rows if v.structure == structure]),
         "reference": references.find(structure),
@@ -55,6 +56,13 @@ def _choose(
         if mask is not None:
             return source, mask
     return "none", None
+
+
+def _index_lesion(structure: str, mask: Mask | None) -> Mask | None:
+    """The largest component of an automatic tumour: satellites and false positives are never fed to features."""
+    if mask is None or structure != "tumour":
+        return mask
+    return replace(mask, voxels=largest_components(mask.voxels))
 
 
 def _accepted(mask: Mask | None, verdicts: list[Verdict]) -> Mask | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -53,9 +54,10 @@ def publish_on_demand(study: str, parent: int, pipe: Connection) -> None:
     """Body of the publisher: publish when asked; damaged artifacts are forgotten so that they are computed again."""
     die_with_parent(parent)
     while pipe.recv() != STOP:
+        started = time.monotonic()
         try:
             publish(Path(study))
         except DamagedArtifactError as error:
             with Ledger(StudyFolder(Path(study))) as ledger:
                 ledger.forget_artifacts(error.keys)
-        pipe.send("published")
+        pipe.send(time.monotonic() - started)

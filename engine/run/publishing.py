@@ -21,13 +21,13 @@ class PublisherProcess:
         self._process = SPAWN.Process(target=publish_on_demand, args=(str(study), os.getpid(), theirs))
         self._process.start()
         theirs.close()
-        self._asked_at: float | None = None
+        self._asked = False
         self._rest_until = 0.0
 
     def beat(self) -> None:
         """Ask for a publication when the last one is over and the pause has passed."""
         self._collect()
-        if self._asked_at is None and time.monotonic() >= self._rest_until:
+        if not self._asked and time.monotonic() >= self._rest_until:
             self._ask()
 
     def finish(self) -> None:
@@ -45,19 +45,18 @@ class PublisherProcess:
 
     def _ask(self) -> None:
         self._pipe.send("publish")
-        self._asked_at = time.monotonic()
+        self._asked = True
 
     def _collect(self) -> None:
-        if self._asked_at is not None and self._pipe.poll():
+        if self._asked and self._pipe.poll():
             self._wait()
 
     def _wait(self) -> None:
-        if self._asked_at is None:
+        if not self._asked:
             return
         try:
-            self._pipe.recv()
+            took = float(self._pipe.recv())
         except EOFError as error:
             raise RuntimeError("the publisher process died; results are safe, start the run again") from error
-        took = time.monotonic() - self._asked_at
         self._rest_until = time.monotonic() + max(SHORTEST_PAUSE_SECONDS, PAUSE_PER_PUBLISH * took)
-        self._asked_at = None
+        self._asked = False

@@ -16,7 +16,7 @@ TITLES = {
     "lo": "Lower 95 %",
     "hi": "Upper 95 %",
     "p": "p",
-    "ph_p": "p of proportional hazards",
+    "ph_p": "PH p",
     "n": "n",
     "events": "Events",
 }
@@ -54,5 +54,8 @@ with left:
 with right:
     st.subheader("Its terms", anchor=False)
     table(terms, {name: title for name, title in TITLES.items() if shown.run.locked_at or name != "p"})
-    st.caption("A small p of proportional hazards says that the effect changes with time.")
+    st.caption(
+        "Blank: not estimable, the level holds no event or nothing but events. PH p: test of proportional hazards; "
+        "a small value says that the effect changes with time. Curves: groups of five patients or more."
+    )
 end(shown)

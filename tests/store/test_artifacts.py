@@ -95,5 +95,5 @@ def test_perturbed_vectors_are_feature_vectors():
 
 def test_impossible_overlap_is_refused():
     fields = {f.name: 0 for f in dataclasses.fields(Overlap)} | {"structure": "tumour", "dsc": 1.2, "surface_dsc": 0.5}
-    with pytest.raises(ValueError, match="dsc must lie in 0..1"):
+    with pytest.raises(ValueError, match=r"dsc must lie in 0\.\.1"):
         Overlap(**fields)

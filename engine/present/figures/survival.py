@@ -97,24 +97,26 @@ def _axes(figure: go.Figure, levels: Sequence[str], ticks: Sequence[int], endpoi
 
 
 def cox_forest(terms: Sequence[CoxTerm]) -> go.Figure:
-    """Hazard ratios with 95 % intervals on a log axis; 1 is no effect."""
+    """Hazard ratios with 95 % intervals on a log axis; 1 is no effect; terms that cannot be estimated are left out."""
+    estimated = [(t.term, t.hazard_ratio, t.lo, t.hi) for t in terms if None not in (t.hazard_ratio, t.lo, t.hi)]
+    names, ratios, lows, highs = zip(*estimated, strict=True) if estimated else ((), (), (), ())
     figure = go.Figure(
         go.Scatter(
-            x=[term.hazard_ratio for term in terms],
-            y=[term.term for term in terms],
+            x=ratios,
+            y=names,
             mode="markers",
             marker={"size": 11, "color": "#0072B2", "symbol": "square"},
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [term.hi - term.hazard_ratio for term in terms],
-                "arrayminus": [term.hazard_ratio - term.lo for term in terms],
+                "array": [high - ratio for high, ratio in zip(highs, ratios, strict=True)],
+                "arrayminus": [ratio - low for ratio, low in zip(ratios, lows, strict=True)],
                 "thickness": 2,
             },
             hovertemplate="%{y}<br>hazard ratio %{x:.2f}<extra></extra>",
         )
     )
-    framed(figure, "Hazard ratio (log scale)", "", rows_height(len(terms) + 1))
+    framed(figure, "Hazard ratio (log scale)", "", rows_height(len(names) + 1))
     figure.update_xaxes(
         type="log", tickvals=[0.1, 0.2, 0.5, 1, 2, 5, 10], ticktext=["0.1", "0.2", "0.5", "1", "2", "5", "10"]
     )

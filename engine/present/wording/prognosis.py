@@ -85,7 +85,7 @@ def _bounds(held: SurvivalPoint) -> str:
 def _cox_sentence(terms: Sequence[CoxTerm]) -> str:
     if not terms:
         return ""
-    clear = [term for term in terms if term.lo > 1 or term.hi < 1]
+    clear = [term for term in terms if term.lo is not None and term.hi is not None and (term.lo > 1 or term.hi < 1)]
     if not clear:
         return "In the clinical Cox model no term's 95 % interval leaves 1."
     named = [f"**{t.term}** (hazard ratio {number(t.hazard_ratio)}, {interval(t.lo, t.hi)})" for t in clear]

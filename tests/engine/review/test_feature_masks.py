@@ -60,3 +60,11 @@ def test_a_structure_nobody_drew_has_no_mask():
     chosen, masks = choose(**BOTH)
     assert chosen["lung_left"] == ("none", "none")
     assert masks.find("lung_left") is None
+
+
+def test_only_the_largest_piece_of_an_automatic_tumour_is_measured():
+    voxels = np.zeros((4, 4, 4), bool)
+    voxels[0, 0, 0] = voxels[3, 2:, 2:] = True
+    _, masks = choose(automatic=(Mask("tumour", "automatic", "model", voxels, GRID),))
+    assert masks.find("tumour").voxels.sum() == 4
+    assert not masks.find("tumour").voxels[0, 0, 0]
