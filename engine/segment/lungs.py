@@ -31,6 +31,9 @@ AIRWAY_AREA_MM2 = (60.0, 900.0)
 VESSEL_CLOSING_MM = 7.0
 TUMOUR_CLOSING_MM = 12.0
 PARTING_STEPS = 6
+LONE_CORE_HU = (-870.0, -500.0)  # two voxels inside; ../shared/data: lone lung -815, air beside a leg -893 and less
+LONE_BORDER_SHARE = 0.05  # the same: 0.034 and 0.070 or more
+SOFT_TISSUE_HU = -200.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,17 +43,23 @@ class Lungs:
     left: BoolZyx
     right: BoolZyx
 
+    @property
+    def lone(self) -> bool:
+        """Whether only one lung was found."""
+        return not (self.left.any() and self.right.any())
+
 
 def find_lungs(ct: CtSeries, tumour: BoolZyx | None = None) -> Lungs | None:
     """Both lungs of a CT, or None when there is no plausible pair of them.
 
-    A pair: 300 to 6000 ml each and at most six-fold apart, mean -930 to -500 HU, side by side and level. A crop that
-    holds one lung gives None, as do legs and trunks: a ring clipped to half a chest would be wrong without a word.
-    A tumour mask (on the CT's grid) is added where it lies within or against a lung. Worked at 3 mm.
+    A pair: 300 to 6000 ml each and at most six-fold apart, mean -930 to -500 HU, side by side and level. A crop about
+    one lung gives that lung and an empty other (`lone` of the result), its side by where it lies of the soft tissue;
+    legs and trunks give None. A tumour mask (on the CT's grid) is added where it lies within or against a lung.
+    Worked at 3 mm.
     """
     grid = resampled_grid(grid_of(oriented(to_reference(ct.grid))), (WORKING_MM,) * 3)
     intensity = to_model_grid(ct, grid)
-    pair = _pair(intensity, _without_airways(intensity, _inner_air(intensity)), grid)
+    pair = _pair(intensity, _without_airways(intensity, _inner_air(intensity)), grid) or _lone(intensity, grid)
     if pair is None:
         return None
     mass = None if tumour is None else _on_grid(tumour, ct.grid, grid)
@@ -121,6 +130,27 @@ def _pair(intensity: Volume, air: BoolZyx, grid: Grid) -> tuple[BoolZyx, BoolZyx
     return None
 
 
+def _lone(intensity: Volume, grid: Grid) -> tuple[BoolZyx, BoolZyx] | None:
+    """The one lung of a crop, left first, the other empty; None when the largest such piece of air is no lung.
+
+    A lung is parenchyma to its core; air around a body is thinner there and runs along more of the border.
+    """
+    air = intensity < AIR_HU
+    border = np.zeros(air.shape, dtype=np.bool_)
+    border[:, [0, -1], :] = True
+    border[:, :, [0, -1]] = True
+    for piece in _largest_pieces(_without_airways(intensity, air), intensity):
+        core = ndimage.binary_erosion(piece, iterations=2)
+        volume_ml = float(piece.sum()) * grid.voxel_ml
+        if not SMALLEST_LUNG_ML <= volume_ml <= LARGEST_LUNG_ML or not core.any():
+            continue
+        dense = LONE_CORE_HU[0] < float(intensity[core].mean()) < LONE_CORE_HU[1]
+        if dense and (piece & border).sum() <= LONE_BORDER_SHARE * piece.sum():
+            empty = np.zeros_like(piece)
+            return (piece, empty) if _centre_x(piece) > _centre_x(intensity > SOFT_TISSUE_HU) else (empty, piece)
+    return None
+
+
 def _largest_pieces(mask: BoolZyx, intensity: Volume) -> list[BoolZyx]:
     """The two largest pieces whose mean is that of lung."""
     pieces, n = ndimage.label(mask)
@@ -174,6 +204,8 @@ def _centre_x(mask: BoolZyx) -> float:
 
 def _closed(lung: BoolZyx, tumour: BoolZyx | None) -> BoolZyx:
     """A lung with vessels filled and, given a tumour, the dent that it leaves closed and its part there added."""
+    if not lung.any():
+        return lung
     filled = _closing(lung, VESSEL_CLOSING_MM)
     if tumour is None or not (ndimage.binary_dilation(filled, iterations=2) & tumour).any():
         return filled

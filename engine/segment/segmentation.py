@@ -73,7 +73,7 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
         masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
         segmentation=(_with_lungs(record, lungs.method),),
         embeddings=prediction.embeddings if prediction else (),
-        flags=_flags(lungs.method, prediction),
+        flags=_flags(lungs, prediction),
     )
 
 
@@ -159,7 +159,7 @@ def _lungs(
 
 
 def _lung_masks(voxels: list[BoolZyx], source: str, grid: Grid) -> tuple[Mask, ...]:
-    return tuple(Mask(name, "automatic", source, v, grid) for name, v in zip(LUNGS, voxels, strict=True))
+    return tuple(Mask(name, "automatic", source, v, grid) for name, v in zip(LUNGS, voxels, strict=True) if v.any())
 
 
 def _without_model(lungs_method: str) -> Segmentation:
@@ -170,14 +170,16 @@ def _with_lungs(record: Segmentation, lungs_method: str) -> Segmentation:
     return replace(record, lungs_method=lungs_method)
 
 
-def _flags(lungs_method: str, prediction: _Prediction | None) -> tuple[Flag, ...]:
+def _flags(lungs: _LungChoice, prediction: _Prediction | None) -> tuple[Flag, ...]:
     """What a reader should know of the masks."""
     flags = []
-    if lungs_method == "threshold":
+    if lungs.method == "threshold":
+        if len(lungs.masks) == 1:
+            flags.append(Flag("segment", "one_lung", "The image holds one lung.", "Use a scan of the whole chest."))
         flags.append(
             Flag("segment", "lungs_threshold", "Lungs come from thresholding.", "Outline them or name a model.")
         )
-    if lungs_method == "none":
+    if lungs.method == "none":
         flags.append(Flag("segment", "no_lungs", "No lungs were found: the ring is not clipped.", "Outline the lungs."))
     if prediction is not None and not prediction.record.tumour_found:
         flags.append(Flag("segment", "no_tumour", "The model found no tumour.", "Look at the case in review."))
