@@ -9,7 +9,7 @@ from engine.phantom.sampling import draw_case
 from engine.phantom.thorax import make_phantom
 from store.volumes import CtSeries, Mask, MaskSet
 
-TRAINING_TUMOURS = {"free": 24, "costal": 24, "hilar": 40}  # hilar ones look like the mediastinum: most are needed
+TRAINING_TUMOURS = {"free": 48, "costal": 56, "hilar": 40}  # small costal and hilar ones are the hard ones
 TRAINING_WITHOUT_TUMOUR = 12
 FIRST_TRAINING_SEED, FIRST_UNSEEN_SEED = 0, 1_000_000  # a cohort's seeds begin at 2**32
 

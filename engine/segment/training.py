@@ -7,8 +7,8 @@ tumour would be the centre of a third of them only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,27 +39,42 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a model is trained; intensities of augmentation are in units of the normalised image."""
+    """How a model is trained; intensities of augmentation are in units of the normalised image.
 
-    iterations: int = 3000
+    Patches first, then whole tiles of inference: instance norm sees in the end what it will see in use. No mirroring:
+    left and right are labels.
+    """
+
+    iterations: int = 1000
+    whole_iterations: int = 90  # the last of them, on tiles of inference
     batch: int = 2  # torch convolves single volumes several times slower
     learning_rate: float = 3e-3  # AdamW, falling as (1 - share done) ** 0.9
-    tumour_patch_share: float = 0.75  # patches centred near a tumour voxel; the others anywhere
-    centre_jitter_voxels: int = 12
-    mirror_share: float = 0.5  # left-right, with the lungs' labels exchanged
-    largest_noise_sd: float = 0.08
+    tumour_patch_share: float = 0.67  # patches centred near a tumour voxel; the others anywhere
+    centre_jitter_voxels: int = 16
+    largest_noise_sd: float = 0.15
     contrast_range: float = 0.15
     brightness_sd: float = 0.05
     blur_share: float = 0.2
     largest_blur_voxels: float = 0.6
     spacing_mm: float = 3.0
-    patch_zyx: tuple[int, int, int] = (32, 48, 64)
-    tile_zyx: tuple[int, int, int] = (96, 96, 128)  # of inference: a whole phantom, or left and right are confused
+    hu_low: float = -1000.0
+    hu_high: float = 400.0
+    patch_zyx: tuple[int, int, int] = (48, 64, 80)
+    tile_zyx: tuple[int, int, int] = (96, 96, 128)  # of inference: a whole phantom
     seed: int = 20250617
     torch_threads: int = 2
+    save_every: int = 50
 
 
 DEMO_RECIPE = Recipe()
+
+
+def recipe_of(iterations: int, recipe: Recipe = DEMO_RECIPE) -> Recipe:
+    """A recipe over another number of iterations, the same share of them on whole tiles; ValueError under one."""
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1, got {iterations}")
+    whole = round(recipe.whole_iterations * iterations / recipe.iterations)
+    return replace(recipe, iterations=iterations, whole_iterations=whole)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,11 +107,18 @@ def train_demo_model(
     manifest = _manifest(prepared, name, trained_on, recipe)
     weights = out / f"{name}.pt"
     out.mkdir(parents=True, exist_ok=True)
-    with threads(recipe.torch_threads):
-        _fit(prepared, manifest, recipe).save(weights)
     path = out / f"{name}.json"
-    write_manifest(path, manifest.model_copy(update={"weights_sha256": file_sha256(weights)}))
+    with threads(recipe.torch_threads):
+        for trainer, done in _fit(prepared, manifest, recipe):
+            trainer.save(weights)
+            _describe_weights(path, weights, manifest, done)
     return describe_model(path)
+
+
+def _describe_weights(path: Path, weights: Path, manifest: Manifest, done: int) -> None:
+    """Write the manifest of the weights after so many iterations."""
+    training = {**manifest.training, "iterations_done": done}
+    write_manifest(path, manifest.model_copy(update={"weights_sha256": file_sha256(weights), "training": training}))
 
 
 def prepare(case: TrainingCase, spacing_mm: float) -> Prepared:
@@ -112,9 +134,12 @@ def prepare(case: TrainingCase, spacing_mm: float) -> Prepared:
 
 
 def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe) -> Manifest:
-    """The manifest of a model still without weights; intensities as nnU-Net's fingerprint: foreground percentiles."""
+    """The manifest of a model still without weights; mean and sd of the clipped foreground.
+
+    The window is fixed: percentiles of a foreground that is nearly all lung would cut soft tissue off.
+    """
     foreground = np.concatenate([case.intensity_hu[case.labels > 0] for case in cases])
-    low, high = np.percentile(foreground, (0.5, 99.5))
+    foreground = np.clip(foreground, recipe.hu_low, recipe.hu_high)
     training = {k: v if isinstance(v, int | float) else str(v) for k, v in asdict(recipe).items()}
     return Manifest(
         name=name,
@@ -122,8 +147,8 @@ def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe)
         architecture=PLAIN_UNET,
         spacing_mm=(recipe.spacing_mm,) * 3,
         patch_zyx=recipe.tile_zyx,
-        hu_low=round(float(low), 1),
-        hu_high=round(float(high), 1),
+        hu_low=recipe.hu_low,
+        hu_high=recipe.hu_high,
         hu_mean=round(float(foreground.mean()), 1),
         hu_sd=round(float(foreground.std()), 1),
         labels=LABELS,
@@ -132,29 +157,36 @@ def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe)
     )
 
 
-def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe) -> Trainer:
-    """Run all iterations."""
+def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe) -> Iterator[tuple[Trainer, int]]:
+    """Run all iterations; gives the trainer and the iterations done, every `save_every` and at the end."""
     rng = np.random.default_rng(recipe.seed)
     trainer = Trainer(manifest, recipe.batch, recipe.iterations, recipe.learning_rate, recipe.seed)
     volumes = [manifest.normalised(case.intensity_hu) for case in cases]
     losses: list[float] = []
-    for iteration in range(recipe.iterations):
-        pairs = [_draw(cases, volumes, recipe, rng) for _ in range(recipe.batch)]
+    for done in range(1, recipe.iterations + 1):
+        whole = done > recipe.iterations - recipe.whole_iterations
+        size = recipe.tile_zyx if whole else recipe.patch_zyx
+        pairs = [_draw(cases, volumes, recipe, size, rng) for _ in range(recipe.batch)]
         tiles = np.stack([tile for tile, _ in pairs])[:, None]
         losses.append(trainer.step(tiles, np.stack([labels for _, labels in pairs])[:, None]))
-        if (iteration + 1) % LOG_EVERY == 0:
-            log.info("iteration %d loss %.3f", iteration + 1, np.mean(losses[-LOG_EVERY:]))
-    return trainer
+        if done % LOG_EVERY == 0:
+            log.info("iteration %d loss %.3f", done, np.mean(losses[-LOG_EVERY:]))
+        if done % recipe.save_every == 0 or done == recipe.iterations:
+            yield trainer, done
 
 
 def _draw(
-    cases: list[Prepared], volumes: list[Volume], recipe: Recipe, rng: np.random.Generator
+    cases: list[Prepared],
+    volumes: list[Volume],
+    recipe: Recipe,
+    size: tuple[int, int, int],
+    rng: np.random.Generator,
 ) -> tuple[Volume, Labels]:
-    """One augmented patch and its labels."""
+    """One augmented patch of a size z, y, x and its labels."""
     with_tumour = [i for i, case in enumerate(cases) if len(case.tumour_index)]
     on_tumour = rng.random() < recipe.tumour_patch_share
     chosen = int(rng.choice(with_tumour)) if on_tumour else int(rng.integers(len(cases)))
-    case, patch = cases[chosen], np.array(recipe.patch_zyx)
+    case, patch = cases[chosen], np.array(size)
     room = np.array(case.labels.shape) - patch
     start = rng.integers(0, np.maximum(room, 0) + 1)
     if on_tumour:
@@ -162,33 +194,26 @@ def _draw(
         jitter = rng.integers(-recipe.centre_jitter_voxels, recipe.centre_jitter_voxels + 1, 3)
         start = np.clip(centre - patch // 2 + jitter, 0, np.maximum(room, 0))
     box = tuple(slice(int(s), int(s + p)) for s, p in zip(start, patch, strict=True))
-    return _augment(_filled(volumes[chosen][box], recipe), _filled(case.labels[box], recipe), recipe, rng)
+    return _augment(_filled(volumes[chosen][box], size), _filled(case.labels[box], size), recipe, rng)
 
 
-def _filled(array: NDArray[np.generic], recipe: Recipe) -> NDArray[np.generic]:
+def _filled(array: NDArray[np.generic], size: tuple[int, int, int]) -> NDArray[np.generic]:
     """Pad a patch at its far ends where the case is smaller than the patch."""
-    missing = [(0, p - s) for p, s in zip(recipe.patch_zyx, array.shape, strict=True)]
+    missing = [(0, p - s) for p, s in zip(size, array.shape, strict=True)]
     return np.pad(array, missing, mode="edge") if any(after for _, after in missing) else array
 
 
 def _augment(
     tile: NDArray[np.generic], labels: NDArray[np.generic], recipe: Recipe, rng: np.random.Generator
 ) -> tuple[Volume, Labels]:
-    """Contrast, brightness, blur, noise and mirroring, drawn first and then applied."""
+    """Contrast, brightness, blur and noise, drawn first and then applied."""
     contrast = 1 + recipe.contrast_range * rng.uniform(-1, 1)
     brightness = rng.normal(0, recipe.brightness_sd)
     blur = rng.uniform(0.3, recipe.largest_blur_voxels) if rng.random() < recipe.blur_share else 0.0
     noise = rng.uniform(0, recipe.largest_noise_sd)
-    mirrored = rng.random() < recipe.mirror_share
     image = np.asarray(tile, dtype=np.float32)
     if blur:
         image = ndimage.gaussian_filter(image, blur, truncate=2.0)
     image = image * np.float32(contrast) + np.float32(brightness)
     image = image + np.float32(noise) * rng.standard_normal(image.shape, dtype=np.float32)
-    target = np.asarray(labels, dtype=np.int16)
-    if mirrored:
-        image, target = image[..., ::-1], EXCHANGED[target[..., ::-1]]
-    return np.ascontiguousarray(image), np.ascontiguousarray(target)
-
-
-EXCHANGED = np.array([0, 2, 1, 3], dtype=np.int16)
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels, dtype=np.int16)

@@ -1,0 +1,95 @@
+"""The training of the demo model on two blocks that stand for lungs: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from engine.commands import app
+from engine.segment.model import read_manifest
+from engine.segment.nnunet import load_model
+from engine.segment.training import DEMO_RECIPE, LABELS, Recipe, TrainingCase, prepare, recipe_of, train_demo_model
+from store.volumes import CtSeries, Grid, Mask, MaskSet
+
+GRID = Grid((32, 32, 32), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
+TINY = Recipe(iterations=2, whole_iterations=1, patch_zyx=(32, 32, 32), tile_zyx=(32, 32, 32), torch_threads=1)
+LUNG_HU, TUMOUR_HU, BONE_HU = -1200, 600, 1500  # lung and tumour lie outside the window of the recipe
+
+
+def block(x_from: int, x_to: int):
+    voxels = np.zeros(GRID.shape_zyx, dtype=np.bool_)
+    voxels[4:28, 4:28, x_from:x_to] = True
+    return voxels
+
+
+def case(tumour: bool = True) -> TrainingCase:
+    """Two lungs of equal size and, in the left one, a tumour of a tenth of both lungs' volume."""
+    parts = {"lung_right": block(4, 14), "lung_left": block(18, 28)}
+    intensity = np.full(GRID.shape_zyx, BONE_HU, dtype=np.int16)
+    for voxels in parts.values():
+        intensity[voxels] = LUNG_HU
+    if tumour:
+        parts["tumour"] = block(20, 22)
+        intensity[parts["tumour"]] = TUMOUR_HU
+    masks = [Mask(name, "independent", "block", voxels, GRID) for name, voxels in parts.items()]
+    return TrainingCase(CtSeries(intensity, GRID), MaskSet(tuple(masks)))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return train_demo_model([case(), case(tumour=False)], tmp_path_factory.mktemp("model"), "tiny", "blocks", TINY)
+
+
+def test_the_trained_model_can_be_loaded_and_predicts(trained):
+    output = load_model(trained, "cpu").forward(np.zeros((1, 1, 32, 32, 32), dtype=np.float32))
+    assert output.logits.shape == (1, len(LABELS), 32, 32, 32)
+    assert np.isfinite(output.logits).all()
+
+
+def test_the_window_is_fixed_and_its_mean_is_that_of_the_clipped_foreground(trained):
+    manifest = read_manifest(Path(trained.manifest_path))
+    assert (manifest.hu_low, manifest.hu_high) == (-1000, 400)
+    # of 40 slabs of foreground in both cases 2 are tumour (clipped to 400), 38 lung (clipped to -1000)
+    assert manifest.hu_mean == pytest.approx((2 * 400 - 38 * 1000) / 40, abs=0.05)
+
+
+def test_the_manifest_says_how_far_the_training_came(trained):
+    training = read_manifest(Path(trained.manifest_path)).training
+    assert (training["iterations"], training["iterations_done"]) == (2, 2)
+    assert (training["cases"], training["tumours"]) == (2, 1)
+
+
+def test_the_same_training_gives_the_same_model(trained, tmp_path):
+    again = train_demo_model([case(), case(tumour=False)], tmp_path, "tiny", "blocks", TINY)
+    assert again.sha256 == trained.sha256
+    other = train_demo_model([case(), case(tumour=False)], tmp_path, "tiny", "blocks", replace(TINY, seed=1))
+    assert other.sha256 != trained.sha256
+
+
+def test_a_tumour_is_painted_over_the_lung():
+    labels = prepare(case(), 3.0).labels
+    assert set(np.unique(labels[block(20, 22)])) == {LABELS.index("tumour")}
+    assert set(np.unique(labels[block(22, 28)])) == {LABELS.index("lung_left")}
+    assert set(np.unique(labels[block(4, 14)])) == {LABELS.index("lung_right")}
+
+
+def test_without_a_tumour_there_is_no_training(tmp_path):
+    with pytest.raises(ValueError, match="at least one tumour"):
+        train_demo_model([case(tumour=False)], tmp_path, "tiny", "blocks", TINY)
+
+
+def test_another_length_keeps_the_share_of_whole_tiles():
+    assert recipe_of(DEMO_RECIPE.iterations) == DEMO_RECIPE
+    assert recipe_of(100).whole_iterations == 9
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        recipe_of(0)
+
+
+def test_the_command_refuses_a_training_of_no_iterations(tmp_path):
+    result = CliRunner().invoke(app, ["model", "train-demo", "--to", str(tmp_path), "--iterations", "0"])
+    assert result.exit_code == 2
+    assert not list(tmp_path.iterdir())
