@@ -25,8 +25,9 @@ def discrimination_answer(comparisons: Sequence[Comparison], summaries: Sequence
     if found is None:
         named = [f"{plain_model(row.model)} {number(row.auc)}" for row in summaries]
         return f"No pair of models was compared. Out-of-bag AUC: {', '.join(named)}."
+    said = found.sentence.strip().rstrip(".")
     return (
-        f"**{found.sentence.strip().rstrip('.')}.** {plain_model(found.extended).capitalize()} against "
+        f"**{said[:1].upper()}{said[1:]}.** {plain_model(found.extended).capitalize()} against "
         f"{plain_model(found.base)}: AUC difference {number(found.difference)}, spread over {found.resamples} "
         f"resamples {interval(found.spread_lo, found.spread_hi)}; n = {found.n}, {counted(found.events, 'event')}."
     )
