@@ -19,19 +19,21 @@ from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
 from engine.phantom.demo import build_demo
 from engine.phantom.training_set import training_cases
+from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
 from engine.run.runner import CancelledRunError, run, run_lock
+from engine.run.task import reason_of
 from engine.segment.checkpoint import import_model
 from engine.segment.model import list_models
 from engine.segment.training import DEMO_RECIPE, TrainingCase, recipe_of, train_demo_model
 from store.export import export_table, write_export
 from store.layout import StudyFolder
 from store.ledger import read_progress, running
-from store.publisher import rebuild
+from store.publisher import DamagedArtifactError, rebuild
 from store.snapshot import NoSnapshotError
-from store.verification import verify
+from store.verification import forget_damaged, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 model_app = typer.Typer(no_args_is_help=True, help="Registered segmentation models, named by their sha256.")
@@ -46,8 +48,11 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         app()
-    except (ValueError, RuntimeError, FileNotFoundError, NoSnapshotError) as error:
+    except (ValueError, RuntimeError, NoSnapshotError, DamagedArtifactError) as error:
         typer.echo(f"error: {error}", err=True)
+        raise SystemExit(1) from None
+    except OSError as error:
+        typer.echo(f"error: {reason_of(error)}", err=True)
         raise SystemExit(1) from None
     except CancelledRunError as error:
         typer.echo(str(error), err=True)
@@ -62,12 +67,19 @@ def demo(
     start: Annotated[bool, typer.Option("--run/--no-run", help="run the study when it is built")] = False,
 ) -> None:
     """Make the synthetic cohort with planted truths, its study.toml and clinical.csv."""
+    refuse_foreign_study(directory)
     with run_lock(StudyFolder(directory.resolve())):
         if not (directory / "truth.json").exists():
             build_demo(directory, cases, seed, _report_building)
         record_simulated_verdicts(directory)
     if start:
         run(directory)
+
+
+def refuse_foreign_study(directory: Path) -> None:
+    """Raise ValueError when a folder holds a study that is not the synthetic demo: it would be overwritten."""
+    if (directory / PROTOCOL_FILE).exists() and not read_protocol(directory).study.synthetic:
+        raise ValueError("this folder holds a study that is not the demo; name another folder")
 
 
 def _report_building(done: int, total: int) -> None:
@@ -148,9 +160,18 @@ def cancel(directory: Directory) -> None:
 
 
 @app.command("verify")
-def verify_command(directory: Directory, as_json: AsJson = False) -> None:
+def verify_command(
+    directory: Directory,
+    as_json: AsJson = False,
+    repair: Annotated[bool, typer.Option("--repair", help="forget damaged results: `run` computes them again")] = False,
+) -> None:
     """Re-hash every artifact and compare ledger and disk."""
     found = verify(directory)
+    if repair and (found.missing or found.damaged):
+        with run_lock(StudyFolder(directory.resolve())):
+            forget_damaged(directory)
+        typer.echo("forgotten; `run` computes them again")
+        return
     if as_json:
         typer.echo(json.dumps({**dataclasses.asdict(found), "clean": found.clean}))
     else:

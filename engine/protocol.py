@@ -262,6 +262,20 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def without_paths(protocol: Protocol) -> Protocol:
+    """A protocol whose file names are replaced by their roles: what is stored, shown and hashed."""
+    clinical = protocol.clinical
+    roles = tuple(f"clinical table {number}" for number in range(1, len(clinical.files) + 1))
+    table = "feature table" if protocol.features_table.file else ""
+    return protocol.model_copy(
+        update={
+            "images": protocol.images.model_copy(update={"root": "images" if protocol.images.root else ""}),
+            "clinical": clinical.model_copy(update={"files": roles}),
+            "features_table": protocol.features_table.model_copy(update={"file": table}),
+        }
+    )
+
+
 def protocol_sha256(protocol: Protocol) -> str:
     """Hash of every choice of a protocol."""
     return digest(protocol.model_dump(mode="json"))

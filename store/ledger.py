@@ -170,11 +170,12 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One immediate transaction: all of it or nothing."""
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
@@ -231,6 +232,16 @@ class Ledger:
                 [(run_id, r.case_id, r.code, r.file, r.message, r.remedy) for r in refusals],
             )
 
+    def why_missing(self, run_id: str, stage: str) -> str:
+        """Why a stage gave nothing in a run: the reason it was skipped or declined, else empty."""
+        found = self.rows(
+            """SELECT reason FROM skipped WHERE run_id=? AND stage=?
+            UNION ALL SELECT t.reason FROM placement p JOIN task t USING (key)
+            WHERE p.run_id=? AND p.stage=? AND t.state IN ('declined','failed') LIMIT 1""",
+            (run_id, stage, run_id, stage),
+        )
+        return str(found[0][0]) if found else ""
+
     def record_skipped(self, run_id: str, stage: str, reason: str) -> None:
         """Record that a stage was not done in a run, with the reason."""
         with self.transaction() as connection:
@@ -247,8 +258,8 @@ class Ledger:
             connection.executemany(
                 "INSERT INTO task (key, stage, unit, run_id, state) VALUES (?,?,?,?,'pending') ON CONFLICT(key)"
                 " DO UPDATE SET run_id=excluded.run_id, unit=excluded.unit,"
-                " attempts=CASE state WHEN 'failed' THEN 0 ELSE attempts END,"
-                " state=CASE state WHEN 'failed' THEN 'pending' ELSE state END",
+                " attempts=CASE WHEN state IN ('failed','refused') THEN 0 ELSE attempts END,"
+                " state=CASE WHEN state IN ('failed','refused') THEN 'pending' ELSE state END",
                 [(k, stage, u, run_id) for u, k in units],
             )
             found = connection.execute(
@@ -297,13 +308,10 @@ class Ledger:
                 (file.kind, key, file.record_type, file.suffix, file.sha256, file.bytes, now()),
             )
         elif known[0] != file.sha256:
-            connection.execute(
-                "INSERT INTO incident VALUES (?,?,?,?)", (now(), file.kind, key, "a second result differs; replaced")
-            )
-            connection.execute(
-                "UPDATE artifact SET sha256=?, bytes=? WHERE kind=? AND key=?",
-                (file.sha256, file.bytes, file.kind, key),
-            )
+            text = "a second result differs from the recorded one; the second is on disk"
+            connection.execute("INSERT INTO incident VALUES (?,?,?,?)", (now(), file.kind, key, text))
+            connection.execute("DELETE FROM artifact WHERE kind=? AND key=?", (file.kind, key))
+            Ledger._record_artifact(connection, key, file)
 
     def end_task(self, key: str, state: str, reason: str) -> None:
         """Record that a task ended without a result: failed, declined or refused; or pending again."""
@@ -311,6 +319,11 @@ class Ledger:
             connection.execute(
                 "UPDATE task SET state=?, reason=?, finished_at=? WHERE key=?", (state, reason, now(), key)
             )
+
+    def return_all_leases(self) -> int:
+        """Make every running task pending again; only for the holder of run.lock when no worker is alive."""
+        with self.transaction() as connection:
+            return connection.execute("UPDATE task SET state='pending' WHERE state='running'").rowcount
 
     def return_leases_of(self, pid: int) -> tuple[str, ...]:
         """Make the running tasks of a dead process of this host pending again; returns their keys."""

@@ -126,7 +126,7 @@ def publish(study: Path) -> Published:
 
 
 def rebuild(study: Path) -> Published:
-    """Make work.duckdb anew from ledger and artifacts, then publish."""
+    """Make work.duckdb anew from ledger and artifacts, then publish; DamagedArtifactError as in publish."""
     folder = StudyFolder(study)
     with publisher_lock(folder):
         _remove_work(folder)
@@ -195,10 +195,23 @@ def _ingest_batch(connection: duckdb.DuckDBPyConnection, folder: StudyFolder, ro
             by_table.setdefault(table_of(row.record_type), []).append(keyed)
     marks = pa.table({n: [getattr(r, n) for r in rows] for n in ("seq", "kind", "key", "sha256")})
     connection.execute("BEGIN").fetchall()
+    _forget_replaced(connection, marks, by_table)
     for name, tables in by_table.items():
         _insert(connection, f"r_{name}", pa.concat_tables(tables))
     _insert(connection, "ingested", marks)
     connection.execute("COMMIT").fetchall()
+
+
+def _forget_replaced(
+    connection: duckdb.DuckDBPyConnection, marks: pa.Table, by_table: dict[str, list[pa.Table]]
+) -> None:
+    """Drop the rows of results that were taken in before and recorded anew, so that no row stands twice."""
+    connection.register("incoming", marks)
+    sql = "SELECT count(*) FROM ingested JOIN incoming USING (kind, key)"
+    if connection.execute(sql).fetchall()[0][0]:
+        for name in by_table:
+            connection.execute(f"DELETE FROM r_{name} WHERE key IN (SELECT key FROM incoming)").fetchall()
+    connection.unregister("incoming")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

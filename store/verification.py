@@ -15,7 +15,7 @@ class Verification:
     """What verify found; clean when all three lists are empty and the audit chain holds."""
 
     artifacts: int
-    missing: tuple[str, ...]
+    missing: tuple[str, ...]  # kind/first digits of the key
     damaged: tuple[str, ...]
     orphans: tuple[str, ...]
     audit_whole: bool
@@ -43,3 +43,14 @@ def verify(study: Path) -> Verification:
     on_disk = (p for p in folder.artifacts.glob("*/??/*") if p.is_file())
     orphans = tuple(f"{p.parent.parent.name}/{p.name[:12]}" for p in on_disk if p not in known)
     return Verification(len(rows), tuple(missing), tuple(damaged), orphans, whole)
+
+
+def forget_damaged(study: Path) -> int:
+    """Drop the records of missing and damaged artifacts so that the next run computes them; returns how many keys."""
+    folder = StudyFolder(study)
+    with Ledger(folder) as ledger:
+        rows = ledger.artifacts_after(0)
+        files = ((row.key, folder.artifact(row.kind, row.key, row.suffix), row.sha256) for row in rows)
+        keys = sorted({key for key, path, sha256 in files if not path.exists() or sha256_of_file(path) != sha256})
+        ledger.forget_artifacts(keys)
+    return len(keys)

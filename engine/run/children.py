@@ -54,10 +54,11 @@ def publish_on_demand(study: str, parent: int, pipe: Connection) -> None:
     """Body of the publisher: publish when asked; damaged artifacts are forgotten so that they are computed again."""
     die_with_parent(parent)
     while pipe.recv() != STOP:
-        started = time.monotonic()
+        started, damaged = time.monotonic(), 0
         try:
             publish(Path(study))
         except DamagedArtifactError as error:
+            damaged = len(error.keys)
             with Ledger(StudyFolder(Path(study))) as ledger:
                 ledger.forget_artifacts(error.keys)
-        pipe.send(time.monotonic() - started)
+        pipe.send((time.monotonic() - started, damaged))

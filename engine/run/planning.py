@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from engine.protocol import Protocol, canonical_json, digest
+from engine.protocol import Protocol, canonical_json, digest, without_paths
 from engine.run.sources import Sources, case_identity, table_identity
 from engine.run.stage import ALL_CASES, Input, Stage, inputs_of, producer_of
 from store.ledger import Ledger
@@ -64,7 +64,7 @@ def task_key(plan: Plan, stage: Stage, unit: str, ledger: Ledger) -> str:
     for wanted in inputs_of(stage):
         if wanted.form == "section":
             name = section_name(plan.protocol, wanted.record_type)
-            sections[name] = getattr(plan.protocol, name).model_dump(mode="json")
+            sections[name] = getattr(without_paths(plan.protocol), name).model_dump(mode="json")
         elif wanted.form == "generator":
             seeded = True
         else:
@@ -91,7 +91,7 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
     placed = ledger.placed(plan.run_id, producer.stage.name)
     done = {u: k for u, k, state in placed if state == "done"}
     if wanted.form == "resamples" and not done:
-        raise MissingInputError(f"needs {producer.stage.name}, which gave no result")
+        raise MissingInputError(_why(plan, producer.stage.name, ledger))
     if wanted.form in ("cohort", "resamples"):
         return sorted(done.items())
     of_unit = unit if producer.stage.unit == "case" else COHORT_UNIT
@@ -99,7 +99,12 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
         return done[of_unit]
     if wanted.optional:
         return None
-    raise MissingInputError(f"needs {producer.stage.name}, which gave no result")
+    raise MissingInputError(_why(plan, producer.stage.name, ledger))
+
+
+def _why(plan: Plan, stage: str, ledger: Ledger) -> str:
+    """The first reason of a chain of stages that gave nothing."""
+    return ledger.why_missing(plan.run_id, stage) or f"needs {stage}, which gave no result"
 
 
 def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> object:

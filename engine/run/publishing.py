@@ -23,6 +23,7 @@ class PublisherProcess:
         theirs.close()
         self._asked = False
         self._rest_until = 0.0
+        self._damaged = 0
 
     def beat(self) -> None:
         """Ask for a publication when the last one is over and the pause has passed."""
@@ -30,10 +31,16 @@ class PublisherProcess:
         if not self._asked and time.monotonic() >= self._rest_until:
             self._ask()
 
-    def finish(self) -> None:
-        """Publish everything recorded so far and end the process; RuntimeError when it died."""
+    def publish_now(self) -> int:
+        """Publish everything recorded so far; returns how many damaged results were forgotten since last asked."""
         self._wait()
         self._ask()
+        self._wait()
+        damaged, self._damaged = self._damaged, 0
+        return damaged
+
+    def close(self) -> None:
+        """End the process when it is idle."""
         self._wait()
         self._pipe.send(STOP)
         self._process.join()
@@ -55,8 +62,9 @@ class PublisherProcess:
         if not self._asked:
             return
         try:
-            took = float(self._pipe.recv())
+            took, damaged = self._pipe.recv()
         except EOFError as error:
             raise RuntimeError("the publisher process died; results are safe, start the run again") from error
+        self._damaged += int(damaged)
         self._rest_until = time.monotonic() + max(SHORTEST_PAUSE_SECONDS, PAUSE_PER_PUBLISH * took)
         self._asked = False

@@ -19,9 +19,10 @@ from types import FrameType
 from typing import Protocol as Interface
 
 from engine.pipeline import pipeline_of, until
-from engine.protocol import Protocol, protocol_sha256, read_protocol
+from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
+from engine.run.disk import check_disk
 from engine.run.intake import gather_sources
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
@@ -30,9 +31,11 @@ from engine.run.stage import Stage, check_pipeline
 from engine.segment.model import find_model
 from store.layout import StudyFolder
 from store.ledger import Ledger, RunRow, is_alive, now, process_start
-from store.publisher import publish
+from store.publisher import DamagedArtifactError, publish
 
 LEASE_WAIT_SECONDS = 10.0
+MOST_REPAIRS = 3
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = logging.getLogger("cohortscope.run")
 
 
@@ -95,28 +98,48 @@ def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], unt
         state = "interrupted"
         try:
             plan = _plan(folder, ledger, run_id, protocol, stages)
-            for stage in stages:
-                _run_stage(plan, stage, ledger, worker_pool, publisher)
+            _bring_up_to_date(plan, ledger, worker_pool, publisher)
             state = "finished"
         except CancelledRunError:
             state = "cancelled"
             raise
         finally:
+            _ignore_signals()
             worker_pool.close()
             ledger.finish_run(run_id, state)
-            if state == "finished":
-                publisher.finish()
-            else:
-                publisher.kill()
-                publish(folder.root)
+            publisher.kill()
+            _publish_the_end(folder.root)
         counts = ledger.run_counts(run_id)
         return RunResult(run_id, counts.failed, counts.refused, counts.skipped)
+
+
+def _bring_up_to_date(plan: Plan, ledger: Ledger, backend: Backend, publisher: PublisherProcess) -> None:
+    """Run the stages in order; results found damaged while publishing are computed again."""
+    for _ in range(MOST_REPAIRS):
+        for stage in plan.pipeline:
+            _run_stage(plan, stage, ledger, backend, publisher)
+        damaged = publisher.publish_now()
+        if not damaged:
+            return
+        log.warning("%d recorded result(s) were damaged on disk and are computed again", damaged)
+    raise RuntimeError("results are damaged again and again; check the disk, then `verify`")
+
+
+def _publish_the_end(study: Path) -> None:
+    """Publish how the run ended; damage found only now is left to `verify` and the next run."""
+    try:
+        publish(study)
+    except DamagedArtifactError as error:
+        log.warning("%s; `verify --repair`, then `run`", error)
 
 
 def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, stages: tuple[Stage, ...]) -> Plan:
     sources, refusals = gather_sources(folder.root, protocol)
     ledger.record_refusals(run_id, refusals)
     log.info("%d case(s) found, %d refused at the gate", len(sources.cases), len(refusals))
+    if not sources.cases and sources.table is None:
+        raise ValueError("no case can be read below images.root; `check` says what was found and why it was refused")
+    check_disk(folder.root, sources)
     model = find_model(protocol.segment.model).sha256 if protocol.segment.model else ""
     return Plan(run_id, stages, protocol, sources, model)
 
@@ -135,21 +158,23 @@ def _run_stage(plan: Plan, stage: Stage, ledger: Ledger, backend: Backend, publi
     log.info("%s: %d task(s), %d to compute", stage.name, len(units), len(keys))
     started = time.monotonic()
     backend.execute(keys, publisher.beat)
+    states = [state for _, _, state in ledger.placed(plan.run_id, stage.name)]
+    if any(state in ("pending", "running") for state in states):
+        raise RuntimeError(f"{stage.name}: a task was left unfinished; start the run again")
     if keys:
-        states = [state for _, _, state in ledger.placed(plan.run_id, stage.name)]
         summary = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
         log.info("%s: %s in %.1f s", stage.name, summary, time.monotonic() - started)
 
 
 def _run_row(run_id: str, protocol: Protocol, until_stage: str) -> RunRow:
     pid = os.getpid()
-    text = protocol.model_dump_json()
+    text = without_paths(protocol).model_dump_json()
     return RunRow(
         run_id=run_id,
         started_at=now(),
         finished_at=None,
         state="running",
-        protocol_sha256=protocol_sha256(protocol),
+        protocol_sha256=protocol_sha256(without_paths(protocol)),
         protocol_json=text,
         until_stage=until_stage,
         seed=protocol.study.seed,
@@ -160,7 +185,10 @@ def _run_row(run_id: str, protocol: Protocol, until_stage: str) -> RunRow:
 
 
 def _tidy(folder: StudyFolder) -> None:
-    """Return the leases of dead processes of this host and sweep what they left half written."""
+    """Return every lease of an earlier run, whatever its host, and sweep what it left half written.
+
+    Whoever holds run.lock knows that no other runner is alive; workers die with theirs.
+    """
     host = socket.gethostname()
     deadline = time.monotonic() + LEASE_WAIT_SECONDS
     with Ledger(folder) as ledger:
@@ -168,10 +196,14 @@ def _tidy(folder: StudyFolder) -> None:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(alive)} worker(s) of an earlier run are still alive; end them first")
             time.sleep(0.1)
-        for _, where, pid, _ in ledger.leases():
-            if where == host:
-                ledger.return_leases_of(pid)
+        ledger.return_all_leases()
     shutil.rmtree(folder.unfinished, ignore_errors=True)
+
+
+def _ignore_signals() -> None:
+    """From here on the run is tidying up, which a second signal must not break."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -181,7 +213,7 @@ def _stop_on_signals() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise CancelledRunError("the run was cancelled; what is recorded stays, `run` goes on from there")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import json
 import re
 import resource
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from store.sources import CaseSource, ClinicalSource, ResampleNumber, Verdicts
 
 MOST_ATTEMPTS = 3
 KIB_PER_MIB = 1024.0
-PATHS = re.compile(r"(?:/[^\s:'\"]+)+")
+QUOTED_PATHS = re.compile(r"""(['"])[^'"]*[/\\][^'"]*\1""")
+PATHS = re.compile(r"""(?<![\w.])/[^:'"\n]*""")
 
 
 def run_task(study: Path, key: str) -> str:
@@ -62,9 +64,22 @@ def _end(ledger: Ledger, key: str, state: str, reason: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """An error in words without any path: paths may hold patient identifiers."""
-    text = (error.strerror or "") if isinstance(error, OSError) else str(error)
-    return f"{type(error).__name__}: {PATHS.sub('<path>', text)}"
+    """An error in words that hold no path and no name: both may be a patient's.
+
+    Sentences of ValueError and TypeError stay without paths; of anything else only its type, the system's own words
+    and the place in our code are said.
+    """
+    name = type(error).__name__
+    if isinstance(error, ValueError | TypeError) and not isinstance(error, UnicodeError):
+        return f"{name}: {PATHS.sub('<path>', QUOTED_PATHS.sub('<path>', str(error)))}"
+    words = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    return f"{name}{words} (in {_place_of(error)})"
+
+
+def _place_of(error: Exception) -> str:
+    """Module and line of the last frame of our own code that an error passed."""
+    ours = [f for f in traceback.extract_tb(error.__traceback__) if "/engine/" in f.filename or "/store/" in f.filename]
+    return f"{Path(ours[-1].filename).stem} line {ours[-1].lineno}" if ours else "a library"
 
 
 def _compute(folder: StudyFolder, ledger: Ledger, task: TaskRow) -> tuple[StoredFile, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -37,6 +37,7 @@ class LocalBackend:
         self._count = workers or len(os.sched_getaffinity(0))
         use_threads(max(1, len(os.sched_getaffinity(0)) // self._count))
         self._workers: list[Worker] = []
+        self._deaths: Counter[str] = Counter()
 
     def execute(self, keys: Sequence[str], beat: Callable[[], None]) -> None:
         """Compute every key; calls `beat` at least twice a second; returns when all are finished."""
@@ -94,10 +95,11 @@ class LocalBackend:
             if not worker.key:
                 return
             task = ledger.task(worker.key)
-            log.warning("worker died in %s (attempt %d)", task.stage, task.attempts)
+            self._deaths[task.key] += 1
+            log.warning("worker died in %s (%d times)", task.stage, self._deaths[task.key])
             if task.state != "pending":
                 return
-            if task.attempts >= MOST_ATTEMPTS:
-                ledger.end_task(task.key, "failed", f"the worker process died {task.attempts} times on this task")
+            if self._deaths[task.key] >= MOST_ATTEMPTS:
+                ledger.end_task(task.key, "failed", f"the worker process died {MOST_ATTEMPTS} times on this task")
             else:
                 waiting.append(task.key)
