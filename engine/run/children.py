@@ -1,4 +1,8 @@
-"""Processes that die with their parent: the pool's workers and the publisher."""
+"""Processes that die with their parent: the pool's workers and the publisher.
+
+Heavy modules are imported inside the bodies, after the kernel was asked to kill the process with its parent: while a
+child still imports, a parent killed by -9 would leave it behind for seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,6 @@ import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-
-from engine.run.task import run_task
-from store.layout import StudyFolder
-from store.ledger import Ledger
-from store.publisher import DamagedArtifactError, publish
 
 SPAWN = get_context("spawn")
 PR_SET_PDEATHSIG = 1
@@ -45,6 +44,8 @@ def die_with_parent(parent: int) -> None:
 def work(study: str, parent: int, pipe: Connection) -> None:
     """Body of a worker: compute tasks by key until told to stop."""
     die_with_parent(parent)
+    from engine.run.task import run_task
+
     while (key := pipe.recv()) != STOP:
         run_task(Path(study), key)
         pipe.send(key)
@@ -53,6 +54,10 @@ def work(study: str, parent: int, pipe: Connection) -> None:
 def publish_on_demand(study: str, parent: int, pipe: Connection) -> None:
     """Body of the publisher: publish when asked; damaged artifacts are forgotten so that they are computed again."""
     die_with_parent(parent)
+    from store.layout import StudyFolder
+    from store.ledger import Ledger
+    from store.publisher import DamagedArtifactError, publish
+
     while pipe.recv() != STOP:
         started, damaged = time.monotonic(), 0
         try:
