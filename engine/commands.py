@@ -23,6 +23,7 @@ from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
+from engine.run.plan_lock import lock_plan
 from engine.run.runner import CancelledRunError, run, run_lock
 from engine.run.task import reason_of
 from engine.segment.checkpoint import import_model
@@ -188,6 +189,13 @@ def rebuild_command(directory: Directory) -> None:
     typer.echo(f"published {rebuild(directory).generation}")
 
 
+@app.command("lock-plan")
+def lock_plan_command(directory: Directory) -> None:
+    """Freeze the analysis plan; a later change of a choice is refused until the plan is locked again."""
+    plan = lock_plan(directory, "command line")
+    typer.echo(f"locked at {plan.locked_at}: {plan.protocol_sha256}; `run` brings p values up to date")
+
+
 @app.command()
 def export(
     directory: Directory,
@@ -226,7 +234,7 @@ def model_train_demo(
     to: Annotated[Path, typer.Option(help="folder that demo.pt and demo.json are written to")],
     iterations: Annotated[int, typer.Option(min=1, help="updates of the weights")] = DEMO_RECIPE.iterations,
 ) -> None:
-    """Train the shipped demo model anew on synthetic chest CTs: about twenty minutes on two cores."""
+    """Train a demo model on synthetic chest CTs: more than twenty minutes on two cores."""
     cases = [TrainingCase(*case) for case in training_cases()]
     origin = f"{len(cases)} synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
     model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations))
