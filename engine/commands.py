@@ -23,6 +23,7 @@ from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
+from engine.run.plan_lock import lock_plan
 from engine.run.runner import CancelledRunError, run, run_lock
 from engine.run.task import reason_of
 from engine.segment.checkpoint import import_model
@@ -186,6 +187,13 @@ def verify_command(
 def rebuild_command(directory: Directory) -> None:
     """Make the DuckDB snapshot anew from ledger and artifacts."""
     typer.echo(f"published {rebuild(directory).generation}")
+
+
+@app.command("lock-plan")
+def lock_plan_command(directory: Directory) -> None:
+    """Freeze the analysis plan; a later change of a choice is refused until the plan is locked again."""
+    plan = lock_plan(directory, "command line")
+    typer.echo(f"locked at {plan.locked_at}: {plan.protocol_sha256}; `run` brings p values up to date")
 
 
 @app.command()

@@ -36,7 +36,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("perturb", 1, "case", perturb_masks, PERTURBED_SUBSET),
     Stage("perturbed_features", 1, "case", extract_perturbed, PERTURBED_SUBSET),
     Stage("reproducibility", 1, "cohort", reproduce),
-    Stage("table", 1, "cohort", tabulate),
+    Stage("table", 2, "cohort", tabulate),
     Stage("candidates", 1, "cohort", candidates),
     Stage("resample", 1, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),
@@ -46,7 +46,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
 TABLE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 1, "cohort", read_clinical),
     Stage("imported", 1, "cohort", read_feature_table),
-    Stage("table", 1, "cohort", tabulate_import),
+    Stage("table", 2, "cohort", tabulate_import),
     Stage("candidates", 1, "cohort", candidates),
     Stage("resample", 1, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),

@@ -8,9 +8,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 PROTOCOL_FILE = "study.toml"
+NOT_LOCKED: dict[
+    str, bool | set[str]
+] = {  # what a locked plan may change: how the study is called and where its files lie
+    "plan": True,
+    "study": {"name", "notice"},
+    "images": {"root"},
+    "clinical": {"files"},
+    "features_table": {"file"},
+}
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -223,7 +232,9 @@ class Plan(Section):
     """The locked analysis plan; empty means exploratory."""
 
     locked_at: str = Field("", description="UTC time of locking, written by lock-plan; empty: exploratory")
-    protocol_sha256: str = Field("", description="hash of the locked choices")
+    protocol_sha256: str = Field(
+        "", description="hash of the locked choices; after a change the study is refused until locked again"
+    )
     locked_by: str = Field("", description="role that locked")
     derived_from: str = Field(
         "", description="a study whose figures a feature list was read off; its patients are then refused"
@@ -251,6 +262,18 @@ class Protocol(Section):
     selection: SelectionProtocol = SelectionProtocol()
     plan: Plan = Plan()
 
+    @model_validator(mode="after")
+    def _is_as_locked(self) -> Protocol:
+        """Refuse a lock that was typed in or outlived the choices it was made for; stages trust locked_at alone."""
+        wanted = plan_digest(self) if self.plan.locked_at else self.plan.protocol_sha256
+        if self.plan.protocol_sha256 != wanted:
+            raise ValueError(
+                "plan.protocol_sha256 must be the hash of the study's choices while plan.locked_at is set, got"
+                f" {self.plan.protocol_sha256[:12] or 'none'} and not {wanted[:12]}: the choices changed after locking;"
+                " lock the plan again or empty [plan]"
+            )
+        return self
+
 
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no blanks: the same value gives the same text."""
@@ -276,6 +299,11 @@ def without_paths(protocol: Protocol) -> Protocol:
     )
 
 
+def plan_digest(protocol: Protocol) -> str:
+    """Hash of every choice that a locked plan fixes: all but the lock itself, title, notice and file names."""
+    return digest(protocol.model_dump(mode="json", exclude=NOT_LOCKED))
+
+
 def protocol_sha256(protocol: Protocol) -> str:
     """Hash of every choice of a protocol."""
     return digest(protocol.model_dump(mode="json"))
@@ -283,13 +311,39 @@ def protocol_sha256(protocol: Protocol) -> str:
 
 def read_protocol(directory: Path) -> Protocol:
     """The protocol of a study folder; ValueError names the field, the law and the value where study.toml breaks one."""
+    return _protocol(_sections(directory))
+
+
+def read_unlocked(directory: Path) -> Protocol:
+    """The protocol of a study folder with its plan unlocked, whatever the lock says; ValueError as read_protocol."""
+    sections = _sections(directory)
+    plan = sections.get("plan")
+    if isinstance(plan, dict):
+        sections["plan"] = {name: value for name, value in plan.items() if name == "derived_from"}
+    return _protocol(sections)
+
+
+def _sections(directory: Path) -> dict[str, object]:
     path = directory / PROTOCOL_FILE
     if not path.exists():
         raise ValueError(f"no {PROTOCOL_FILE} in this folder; make one with `python -m engine new`")
     try:
-        return Protocol.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{PROTOCOL_FILE} is not valid TOML: {error}") from error
+
+
+def _protocol(sections: dict[str, object]) -> Protocol:
+    try:
+        return Protocol.model_validate(sections)
+    except ValidationError as error:
+        laws = [
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}"
+            if e["loc"]
+            else e["msg"].removeprefix("Value error, ")
+            for e in error.errors()
+        ]
+        raise ValueError(f"{PROTOCOL_FILE}: " + "; ".join(laws)) from None
 
 
 def write_protocol(directory: Path, protocol: Protocol) -> Path:

@@ -16,16 +16,15 @@ from engine.present.colours import plain_model, roi_label
 from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import variable_label
-from engine.present.wording.study import packages_line
+from engine.present.wording.study import packages_line, run_state
 from pages.gate import admit
-from store.queries.study import RunFacts, declined, failures, published_at, runs
+from store.queries.study import RunFacts, declined, failures, published_at, runs, standing
 from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 
 STUDY_VARIABLE = "COHORTSCOPE_STUDY"
 REVIEW = Path(__file__).parent / "segmentation" / "review.py"
 REFRESH_SECONDS = 5
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
-FINISHED = "finished"
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
 MODEL_COLUMNS = ("model", "base", "extended")
 
@@ -112,11 +111,11 @@ def empty(reason: str, stage: str = "") -> NoReturn:
 
 
 def _choose_run(found: Sequence[RunFacts]) -> RunFacts:
-    """The run chosen in the sidebar; the latest finished one at first, else the latest."""
-    first = next((place for place, run in enumerate(found) if run.state == FINISHED), 0)
+    """The run chosen in the sidebar; at first the latest that finished to the end, else the latest that finished."""
+    first = min(range(len(found)), key=lambda place: standing(found[place].state, found[place].until_stage))
     if len(found) == 1:
         return found[0]
-    names = {run.run_id: f"Run {run.place} · {run.state} · {moment(run.started_at)}" for run in found}
+    names = {run.run_id: f"Run {run.place} · {run_state(run)} · {moment(run.started_at)}" for run in found}
     chosen = st.sidebar.selectbox("Run", list(names), index=first, format_func=names.__getitem__, key="run")
     return next(run for run in found if run.run_id == chosen)
 
@@ -190,7 +189,7 @@ def end(shown: Shown) -> None:
     run, snapshot = shown.run, shown.snapshot
     st.divider()
     st.caption(
-        f"Run {run.place} ({run.run_id}, {run.state}) · {snapshot.generation.removesuffix('.duckdb')} · "
+        f"Run {run.place} ({run.run_id}, {run_state(run)}) · {snapshot.generation.removesuffix('.duckdb')} · "
         f"as of {moment(published_at(snapshot))} · protocol {run.protocol_sha256[:12]} · seed {run.seed} · "
         f"code {run.code_version} · {packages_line(run.packages_json)}"
     )

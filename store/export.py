@@ -8,63 +8,90 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from store.queries.study import runs, standing
 from store.records import STATUSES
 from store.snapshot import Snapshot, open_snapshot
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
-LONG_FEATURES = """
-SELECT v.run_id, v.case_id, v.roi, v.perturbation, n.image_type, n.feature_class, n.feature,
-       v.values[n.place + 1] AS "value", s.name AS status
+CASES = """
+WITH mine AS (SELECT case_id FROM acquisition WHERE run_id = $run
+  UNION SELECT case_id FROM outcome
+  WHERE run_id = $run AND NOT EXISTS (SELECT 1 FROM acquisition WHERE run_id = $run))
+SELECT mine.case_id, a.* EXCLUDE (run_id, case_id), m.mask_source, o.time_zero, o.dfs_days, o.dfs_event, o.dfs_label,
+  o.label_reason, $run AS run_id
+FROM mine
+LEFT JOIN acquisition a ON a.run_id = $run AND a.case_id = mine.case_id
+LEFT JOIN feature_mask m ON m.run_id = $run AND m.case_id = mine.case_id AND m.structure = 'tumour'
+LEFT JOIN outcome o ON o.run_id = $run AND o.case_id = mine.case_id
+ORDER BY mine.case_id
+"""
+
+FEATURES = """
+WITH status AS (SELECT unnest($statuses) AS name, unnest(range(len($statuses))) AS code)
+SELECT v.case_id, v.roi, v.perturbation, n.image_type, n.feature_class, n.feature, v.values[n.place + 1] AS "value",
+  s.name AS status, v.run_id
 FROM feature_vector v
 JOIN feature_name n ON n.feature_set = v.feature_set AND n.run_id = v.run_id
-JOIN (SELECT unnest(?) AS name, unnest(range(len(?))) AS code) s ON s.code = v.statuses[n.place + 1]
-WHERE v.run_id = ?
+JOIN status s ON s.code = v.statuses[n.place + 1]
+WHERE v.run_id = $run
 ORDER BY v.case_id, v.roi, v.perturbation, n.place
 """
 
+ICC = """
+SELECT * EXCLUDE (run_id, case_id, icc_class), icc_class AS "class", run_id FROM icc_estimate WHERE run_id = $run
+ORDER BY ALL
+"""
+
+OVERLAP = """
+SELECT case_id, structure, from_source, to_source, dsc, surface_dsc, tolerance_mm, hd95_mm, missed,
+  * EXCLUDE (run_id, case_id, structure, from_source, to_source, dsc, surface_dsc, tolerance_mm, hd95_mm, missed),
+  run_id
+FROM overlap WHERE run_id = $run ORDER BY ALL
+"""
+
+OF_CASES = "SELECT case_id, * EXCLUDE (run_id, case_id), run_id FROM {view} WHERE run_id = $run ORDER BY ALL"
+OF_COHORT = "SELECT * EXCLUDE (run_id, case_id), run_id FROM {view} WHERE run_id = $run ORDER BY ALL"
+
 EXPORTS = {
-    "cases": "acquisition",
-    "overlap": "overlap",
-    "morphology": "morphology",
-    "location": "location",
-    "regions": "roi_mask",
-    "features": "feature_vector",
-    "icc": "icc_estimate",
-    "association": "association",
-    "selection": "selection_frequency",
-    "prediction": "prediction",
-    "comparison": "comparison",
-    "verdicts": "verdict",
-    "failures": "failure",
-    "refusals": "refusal",
-    "flow": "flow_step",
+    "cases": CASES,
+    "overlap": OVERLAP,
+    "morphology": OF_CASES.format(view="morphology"),
+    "location": OF_CASES.format(view="location"),
+    "regions": OF_CASES.format(view="roi_mask"),
+    "features": FEATURES,
+    "icc": ICC,
+    "association": OF_COHORT.format(view="association"),
+    "selection": OF_COHORT.format(view="selection_frequency"),
+    "prediction": OF_CASES.format(view="prediction"),
+    "comparison": OF_COHORT.format(view="comparison"),
+    "plan": OF_COHORT.format(view="analysis_plan"),
+    "verdicts": "SELECT * FROM verdict ORDER BY ALL",
+    "failures": OF_CASES.format(view="failure"),
+    "refusals": OF_CASES.format(view="refusal"),
+    "flow": OF_COHORT.format(view="flow_step"),
 }
 
 
 def export_table(study: Path, table: str, run_id: str = "") -> pa.Table:
-    """One table of a run (the latest when empty) as Arrow; ValueError names the tables there are."""
+    """One table of a run (`latest_run_id` when empty) as Arrow; ValueError names the tables there are.
+
+    The columns that design section 3 names come first, in its order; run_id is last. Verdicts belong to no run.
+    """
     if table not in EXPORTS:
         raise ValueError(f"table must be one of {sorted(EXPORTS)}, got {table!r}")
     snapshot = open_snapshot(study)
-    run = run_id or latest_run_id(snapshot)
-    if table == "features":
-        return _features(snapshot, run)
-    view = EXPORTS[table]
-    where = "" if table == "verdicts" else " WHERE run_id = ?"
-    return snapshot.table(f"SELECT * FROM {view}{where} ORDER BY ALL", [] if table == "verdicts" else [run])
+    sql = EXPORTS[table]
+    given: dict[str, object] = {"run": run_id or latest_run_id(snapshot), "statuses": list(STATUSES)}
+    return snapshot.table(sql, {name: value for name, value in given.items() if f"${name}" in sql})
 
 
 def latest_run_id(snapshot: Snapshot) -> str:
-    """The newest finished run, else the newest; ValueError when the study never ran."""
-    found = snapshot.rows("SELECT run_id FROM run ORDER BY state = 'finished' DESC, place DESC LIMIT 1").rows
+    """The newest run that finished to the end, else the newest finished, else the newest; ValueError without a run."""
+    found = runs(snapshot)
     if not found:
         raise ValueError("this study has no run yet; start one with `python -m engine run DIR`")
-    return str(found[0][0])
-
-
-def _features(snapshot: Snapshot, run_id: str) -> pa.Table:
-    return snapshot.table(LONG_FEATURES, [list(STATUSES), list(STATUSES), run_id])
+    return min(found, key=lambda run: standing(run.state, run.until_stage)).run_id
 
 
 def write_export(table: pa.Table, path: Path) -> None:

@@ -46,7 +46,9 @@ LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
     ),
     "task": (
         "SELECT p.run_id, p.stage, p.unit, CASE WHEN p.unit LIKE '#%' THEN '' ELSE p.unit END, t.state, t.seconds,"
-        " t.peak_mb, t.attempts, t.computed, t.reason FROM placement p JOIN task t USING (key)",
+        " t.peak_mb, t.attempts, t.computed, t.reason, t.state='done' AND t.finished_at >= r.started_at"
+        " AND t.finished_at <= coalesce(r.finished_at, t.finished_at)"
+        " FROM placement p JOIN task t USING (key) JOIN run r ON r.run_id = p.run_id ORDER BY p.rowid",
         (
             *((n, pa.string()) for n in ("run_id", "stage", "unit", "case_id", "state")),
             ("seconds", pa.float64()),
@@ -54,6 +56,7 @@ LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
             ("attempts", pa.int64()),
             ("computed", pa.int64()),
             ("reason", pa.string()),
+            ("computed_in_run", pa.bool_()),
         ),
     ),
     "failure": (

@@ -7,7 +7,7 @@ query, because two threads that share a DuckDB connection can be handed each oth
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,11 +61,11 @@ class Snapshot:
         finally:
             cursor.close()
 
-    def table(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-        """All rows of one query as an Arrow table."""
+    def table(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
+        """All rows of one query with named parameters ($name) as an Arrow table."""
         cursor = self.cursor()
         try:
-            return cursor.execute(sql, list(parameters)).to_arrow_table()
+            return cursor.execute(sql, dict(parameters)).to_arrow_table()
         finally:
             cursor.close()
 

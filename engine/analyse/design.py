@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from engine.analyse.clinical_block import ClinicalBlock
 from engine.analyse.endpoint import Endpoint
-from engine.protocol import Plan
+from engine.protocol import Outcome, Plan
 from store.matrices import DesignTable
-from store.records import RefusedError
+from store.records import AnalysisPlan, RefusedError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +76,14 @@ def design_table(patients: Patients, block: FeatureBlock, repeats: Repeats) -> D
         perturbed_families=repeats.families,
         perturbed_values=repeats.values,
     )
+
+
+def declared_plan(plan: Plan, outcome: Outcome) -> tuple[AnalysisPlan, ...]:
+    """One row when the plan is locked, none before; the protocol has checked that the lock fits the choices."""
+    if not plan.locked_at:
+        return ()
+    row = AnalysisPlan(plan.protocol_sha256, plan.locked_at, plan.locked_by, outcome.endpoint, plan.derived_from)
+    return (row,)
 
 
 def refuse_derived(plan: Plan) -> None:

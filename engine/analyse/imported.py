@@ -9,13 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.clinical_block import clinical_block
-from engine.analyse.design import FeatureBlock, Patients, Repeats, design_table, no_repeats, refuse_derived
+from engine.analyse.design import (
+    FeatureBlock,
+    Patients,
+    Repeats,
+    declared_plan,
+    design_table,
+    no_repeats,
+    refuse_derived,
+)
 from engine.analyse.endpoint import endpoint, known_outcomes
 from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
 from engine.protocol import Covariates, Outcome, Plan
 from store import records
 from store.matrices import DesignTable, ImportedTable
-from store.records import STATUSES, Covariate, DeclinedError, Flag, FlowStep
+from store.records import STATUSES, AnalysisPlan, Covariate, DeclinedError, Flag, FlowStep
 
 VOLUME_NAMES = ("MeshVolume", "VoxelVolume", "Volume")
 CUBIC_MM_PER_ML = 1000.0
@@ -28,6 +36,7 @@ class TabulatedImport:
 
     table: DesignTable
     flow: tuple[FlowStep, ...]
+    plan: tuple[AnalysisPlan, ...]
     flags: tuple[Flag, ...]
 
 
@@ -74,7 +83,7 @@ def tabulate_import(
     inclusion = Inclusion(measured.case_ids, (), with_features, rows, (), ())
     flow = inclusion_flow(inclusion, outcomes) + outcome_flow(rows, known, outcome.horizon_days)
     table = design_table(patients, block, repeats)
-    return TabulatedImport(table, flow, _flags(features, measured.raters, table))
+    return TabulatedImport(table, flow, declared_plan(plan, outcome), _flags(features, measured.raters, table))
 
 
 def by_rater(features: ImportedTable) -> Measured:

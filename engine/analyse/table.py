@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.clinical_block import clinical_block
-from engine.analyse.design import FeatureBlock, Patients, Repeats, design_table, no_repeats, refuse_derived
+from engine.analyse.design import (
+    FeatureBlock,
+    Patients,
+    Repeats,
+    declared_plan,
+    design_table,
+    no_repeats,
+    refuse_derived,
+)
 from engine.analyse.endpoint import endpoint, known_outcomes
 from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
 from engine.analyse.stack import FAMILIES, OK, Stack, stacks_by_roi
@@ -19,6 +27,7 @@ from store.records import (
     BASE_MASK,
     ROIS,
     STATUSES,
+    AnalysisPlan,
     Cohort,
     Covariate,
     DeclinedError,
@@ -43,6 +52,7 @@ class Tabulated:
 
     table: DesignTable
     flow: tuple[FlowStep, ...]
+    plan: tuple[AnalysisPlan, ...]
 
 
 def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one parameter per artifact it reads
@@ -86,7 +96,8 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     block = _feature_block(rows, inclusion.used_rois, ordered, bases)
     stacks = stacks_by_roi(_only(vectors, rows), perturbed, masks)
     table = design_table(patients, block, _repeats(rows, inclusion.used_rois, stacks, len(ordered)))
-    return Tabulated(table, inclusion_flow(inclusion, outcomes) + outcome_flow(rows, known, outcome.horizon_days))
+    flow = inclusion_flow(inclusion, outcomes) + outcome_flow(rows, known, outcome.horizon_days)
+    return Tabulated(table, flow, declared_plan(plan, outcome))
 
 
 def _inclusion(

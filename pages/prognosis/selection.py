@@ -5,10 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.present.figures.selection import frequency_bars, roi_share_heat_map, stability_figure
-from engine.present.wording.features import frequency_caption, roi_share_caption, selection_answer, stability_caption
+from engine.present.wording.features import (
+    frequency_caption,
+    roi_share_caption,
+    selection_answer,
+    selection_limits,
+    stability_caption,
+)
 from engine.present.wording.study import exploratory_badge
 from pages.frame import answer, badge, begin, end, figure, table, why_missing
-from store.queries.prognosis import kept_shares, stability, top_features
+from store.queries.prognosis import kept_shares, selection_size, stability, top_features
+from store.queries.reproducibility import survival_shares
 
 TITLES = {
     "roi": "ROI",
@@ -28,7 +35,9 @@ features = top_features(shown.snapshot, shown.run.run_id, limit)
 if not features:
     why_missing(shown, "No features have been selected yet.")
 alike = stability(shown.snapshot, shown.run.run_id)
-answer(selection_answer(features, alike))
+size = selection_size(shown.snapshot, shown.run.run_id)
+limits = selection_limits(size, survival_shares(shown.snapshot, shown.run.run_id)) if size else ""
+answer(f"{selection_answer(features, alike)} {limits}")
 badge(exploratory_badge(shown.run))
 
 st.subheader(f"The {len(features)} most often kept", anchor=False)

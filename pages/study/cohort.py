@@ -11,6 +11,7 @@ from engine.present.wording.study import cohort_answer, flow_caption
 from pages.frame import answer, begin, empty, end, figure, open_case, table
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
 from store.queries.study import flow_steps, refusals
+from store.records import Refusal
 
 CHOICES = {
     "side": "Side",
@@ -71,9 +72,18 @@ def summary_line(row: CovariateSummary) -> dict[str, str]:
     return {"Covariate": row.name, "Value": row.category, "n": str(row.known), "Summary": share}
 
 
+def refusal_table(refused: tuple[Refusal, ...]) -> None:
+    """Who was kept out at the gate, and what to do about it."""
+    st.markdown(f"**Refused: {len(refused)}**")
+    if refused:
+        table(refused, {"case_id": "Case", "file": "File", "message": "Why", "remedy": "What to do"})
+
+
 shown = begin("Who is in this study?")
 found = cases(shown.snapshot, shown.run.run_id)
+refused = refusals(shown.snapshot, shown.run.run_id)
 if not found:
+    refusal_table(refused)
     empty("No case has been read yet.")
 answer(cohort_answer(found, shown.run))
 
@@ -105,11 +115,8 @@ with clinical:
     st.caption("Numbers: median (quartiles); categories: count (share of the known).")
 with gate:
     st.subheader("What the gate said", anchor=False)
-    refused = refusals(shown.snapshot, shown.run.run_id)
     said = flags(shown.snapshot, shown.run.run_id)
-    st.markdown(f"**Refused: {len(refused)}**")
-    if refused:
-        table(refused, {"case_id": "Case", "file": "File", "message": "Why", "remedy": "What to do"})
+    refusal_table(refused)
     st.markdown(f"**Accepted, but flagged: {len(said)}**")
     if said:
         table(said, {"case_id": "Case", "message": "Flag", "remedy": "What to do"})

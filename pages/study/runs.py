@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.present.numbers import duration, moment
-from engine.present.wording.study import progress_line, run_answer
+from engine.present.wording.study import progress_line, run_answer, run_state
 from engine.run.launch import cancel, launch
 from pages.frame import Shown, begin_without_run, end, table
 from store.ledger import StageProgress, read_progress, running
@@ -92,7 +92,7 @@ def history(shown: Shown) -> None:
     rows = [
         {
             "Run": run.place,
-            "State": run.state,
+            "State": run_state(run),
             "Started": moment(run.started_at),
             "Ended": moment(run.finished_at),
             "Protocol": run.protocol_sha256[:12],

@@ -14,6 +14,7 @@ from store.records import (
     Performance,
     RocPoint,
     SelectionFrequency,
+    SelectionSize,
     Stability,
     SurvivalPoint,
 )
@@ -26,6 +27,12 @@ def top_features(snapshot: Snapshot, run_id: str, limit: int) -> tuple[Selection
     FROM selection_frequency WHERE run_id = ?
     ORDER BY kept_count DESC, mrmr_count DESC, roi, image_type, feature_class, feature LIMIT ?"""
     return ask(snapshot, SelectionFrequency, sql, (run_id, limit))
+
+
+def selection_size(snapshot: Snapshot, run_id: str) -> SelectionSize | None:
+    """What the selection started from and how many features it may keep; None before it began."""
+    found = ask_record(snapshot, SelectionSize, "selection_size", run_id, "patients")
+    return found[0] if found else None
 
 
 def stability(snapshot: Snapshot, run_id: str) -> tuple[Stability, ...]:

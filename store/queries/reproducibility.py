@@ -65,8 +65,10 @@ class FeatureIcc:
 
 FEATURE_ICCS = """
 SELECT roi, image_type, feature_class, feature, family, n, k,
-  CASE WHEN icc11 IS NULL AND icc21 IS NOT NULL THEN 'ICC(2,1)' ELSE 'ICC(1,1)' END AS icc_kind,
-  coalesce(icc11, icc21) AS icc, coalesce(icc11_lo, icc21_lo) AS icc_lo, coalesce(icc11_hi, icc21_hi) AS icc_hi,
+  CASE family WHEN 'random' THEN 'ICC(1,1)' ELSE 'ICC(2,1)' END AS icc_kind,
+  CASE family WHEN 'random' THEN icc11 ELSE icc21 END AS icc,
+  CASE family WHEN 'random' THEN icc11_lo ELSE icc21_lo END AS icc_lo,
+  CASE family WHEN 'random' THEN icc11_hi ELSE icc21_hi END AS icc_hi,
   icc_rank, icc_trimmed, disagreement, icc_class, survives
 FROM icc_estimate WHERE run_id = ? AND family = ?
 ORDER BY icc_lo DESC NULLS LAST, roi, image_type, feature_class, feature
@@ -82,6 +84,7 @@ def families(snapshot: Snapshot, run_id: str) -> tuple[str, ...]:
 def feature_iccs(snapshot: Snapshot, run_id: str, family: str) -> tuple[FeatureIcc, ...]:
     """Every feature of one family, the most reproducible first.
 
-    ICC(1,1) stands for random perturbations; ICC(2,1) for fixed settings, where the former is not computed.
+    ICC(1,1) stands for random perturbations, ICC(2,1) for fixed settings: the form that decided class and survival,
+    whatever else is recorded beside it.
     """
     return ask(snapshot, FeatureIcc, FEATURE_ICCS, (run_id, family))

@@ -8,6 +8,8 @@ from store.queries.answers import ask, ask_record
 from store.records import Declined, Failure, FlowStep, Refusal
 from store.snapshot import Snapshot
 
+FINISHED = "finished"
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -18,6 +20,7 @@ class RunFacts:
     started_at: str
     finished_at: str | None
     state: str
+    until_stage: str
     protocol_sha256: str
     seed: int
     code_version: str
@@ -39,7 +42,7 @@ class RunFacts:
 
 
 RUNS = """
-SELECT run_id, place, started_at, finished_at, state, protocol_sha256, seed, code_version, packages_json,
+SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha256, seed, code_version, packages_json,
   json_extract_string(protocol_json, '$.study.name') AS study_name,
   coalesce(CAST(json_extract_string(protocol_json, '$.study.synthetic') AS BOOLEAN), false) AS synthetic,
   coalesce(json_extract_string(protocol_json, '$.study.notice'), '') AS notice,
@@ -61,6 +64,13 @@ FROM run ORDER BY place DESC
 def runs(snapshot: Snapshot) -> tuple[RunFacts, ...]:
     """Every run of the study, newest first."""
     return ask(snapshot, RunFacts, RUNS)
+
+
+def standing(state: str, until_stage: str) -> int:
+    """How far a run stands back when one is chosen: 0 finished to the end, 1 finished up to a stage, 2 any other."""
+    if state != FINISHED:
+        return 2
+    return 1 if until_stage else 0
 
 
 def published_at(snapshot: Snapshot) -> str:
@@ -85,7 +95,7 @@ class StageCost:
 
 STAGE_COSTS = """
 SELECT stage, count(*) AS tasks, count(*) FILTER (state IN ('done', 'declined')) AS done,
-  count(*) FILTER (state IN ('failed', 'refused')) AS failed, count(*) FILTER (computed > 0) AS computed,
+  count(*) FILTER (state IN ('failed', 'refused')) AS failed, count(*) FILTER (computed_in_run) AS computed,
   coalesce(sum(seconds), 0) AS seconds, coalesce(max(seconds), 0) AS longest_seconds, max(peak_mb) AS peak_mb
 FROM task WHERE run_id = ? GROUP BY stage ORDER BY min(rowid)
 """

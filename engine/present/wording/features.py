@@ -9,7 +9,7 @@ from engine.present.numbers import counted, interval, number, percent
 from store.queries.prognosis import KeptShare
 from store.queries.reproducibility import FeatureIcc, SurvivalShare
 from store.queries.study import RunFacts
-from store.records import SelectionFrequency, Stability
+from store.records import SelectionFrequency, SelectionSize, Stability
 
 
 def feature_label(image_type: str, feature_class: str, feature: str) -> str:
@@ -57,6 +57,29 @@ def selection_answer(features: Sequence[SelectionFrequency], stability: Sequence
         f"{count} {'was' if often < 2 else 'were'} kept in at least half of the {first.resamples} resamples; the "
         f"commonest is **{name}** ({roi_label(first.roi).lower()}), kept in {first.kept_count}.{_alike(stability)}"
     )
+
+
+def selection_limits(size: SelectionSize, shares: Sequence[SurvivalShare]) -> str:
+    """How many features may be kept and why, and the regions that the reproducibility filter bars altogether."""
+    kept, events = counted(size.kept, "feature"), counted(size.events, "event")
+    parameters = counted(size.clinical_parameters, "clinical parameter")
+    cap = f"Each resample keeps at most {kept}: {events} carry no more beside {parameters}."
+    if size.icc_filter:
+        return f"{cap} Features were not filtered by reproducibility ({size.icc_filter.removeprefix('off: ')})."
+    return " ".join([cap, *_barred(shares)])
+
+
+def _barred(shares: Sequence[SurvivalShare]) -> list[str]:
+    """A sentence for each region of which no feature was tested: untested is not reproducible."""
+    sentences = []
+    for roi in dict.fromkeys(share.roi for share in shares):
+        rows = [share for share in shares if share.roi == roi]
+        if not any(row.tested for row in rows):
+            of_them = counted(sum(row.not_tested for row in rows), "feature")
+            sentences.append(
+                f"**{roi_label(roi)}** was not tested under perturbed masks: none of its {of_them} may be chosen."
+            )
+    return sentences
 
 
 def _alike(stability: Sequence[Stability]) -> str:

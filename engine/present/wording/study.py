@@ -26,6 +26,11 @@ def exploratory_badge(run: RunFacts) -> str:
     return "" if run.locked_at else UNLOCKED
 
 
+def run_state(run: RunFacts) -> str:
+    """How a run ended, and up to which stage when it was not asked for all."""
+    return f"{run.state}, until {run.until_stage}" if run.until_stage else run.state
+
+
 def cohort_answer(cases: Sequence[CaseRow], run: RunFacts) -> str:
     """Who is in the study and what happened to them by the horizon."""
     known = [case for case in cases if case.label_reason is not None]

@@ -7,7 +7,7 @@ from engine.analyse.table import tabulate
 from engine.protocol import CovariateColumn, Covariates, Outcome, Plan
 from store.artifacts import read_value, write_value
 from store.matrices import DesignTable
-from store.records import Cohort, DeclinedError, RefusedError
+from store.records import AnalysisPlan, Cohort, DeclinedError, RefusedError
 from tests.engine.analyse import measured
 from tests.engine.analyse.cohorts import make_table
 
@@ -150,3 +150,11 @@ def test_a_table_is_stored_and_read_back_whole(tmp_path):
                 np.allclose(getattr(back, field.name), getattr(table, field.name), equal_nan=True)
             )
             assert type(getattr(back, field.name)) is type(getattr(table, field.name))
+
+
+def test_a_locked_plan_is_one_row_and_an_open_one_none():
+    given = cohort([True, False])
+    locked = Plan(locked_at="2026-01-01T00:00:00.000+00:00", protocol_sha256="ab", locked_by="command line")
+    expected = AnalysisPlan("ab", locked.locked_at, "command line", Outcome().endpoint, "")
+    assert run(*given, plan=locked).plan == (expected,)
+    assert run(*given).plan == ()

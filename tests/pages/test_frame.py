@@ -1,0 +1,76 @@
+"""Which run a page shows, and what it says when a run found nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pages.menu import SECTIONS
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.publisher import publish
+from store.records import Flag, Refusal, SelectionFrequency, SelectionSize
+from tests.store.recorded import finish_run, icc_row, record, start_run
+
+PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
+SIZE = SelectionSize(59, 22, 30, 7, 3, 2, 1, 50, 1, "")
+KEPT = SelectionFrequency("intratumoural", "original", "glcm", "Entropy", 40, 30, 50, 0.1)
+
+
+def text_of(app) -> str:
+    return "\n".join(str(element.value) for kind in (app.markdown, app.caption, app.info) for element in kind)
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path) -> Path:
+    start_run(tmp_path, "run-full")
+    record(tmp_path, "run-full", "acquire", "CASE-A", [Flag("acquire", "code", "text", "remedy")])
+    rows = [icc_row("intratumoural", "random"), icc_row("whole_lung", "random", icc_class="not_tested")]
+    record(tmp_path, "run-full", "reproducibility", "", rows)
+    record(tmp_path, "run-full", "candidates", "", [SIZE])
+    record(tmp_path, "run-full", "selection", "", [KEPT])
+    finish_run(tmp_path, "run-full")
+    start_run(tmp_path, "run-part", until="measure")
+    finish_run(tmp_path, "run-part")
+    publish(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_case(tmp_path: Path) -> Path:
+    """A run that ended because the gate let nothing in."""
+    start_run(tmp_path, "run-1")
+    refused = Refusal("CASE-A", "no_ct", "images", "no CT series", "export the CT")
+    with Ledger(StudyFolder(tmp_path)) as ledger:
+        ledger.record_refusals("run-1", [refused])
+    finish_run(tmp_path, "run-1", "interrupted")
+    publish(tmp_path)
+    return tmp_path
+
+
+def test_the_complete_run_is_shown_before_a_newer_partial_one(show, two_runs):
+    app = show(two_runs, "prognosis/selection.py")
+    assert not app.exception
+    chosen = app.sidebar.selectbox(key="run")
+    assert chosen.value == "run-full"
+    assert any("until measure" in option for option in chosen.options)
+    assert "run-full" in text_of(app)
+
+
+def test_selection_says_its_cap_and_the_region_that_is_barred(show, two_runs):
+    said = text_of(show(two_runs, "prognosis/selection.py"))
+    assert "at most 1 feature: 22 events" in said
+    assert "**Whole lung** was not tested under perturbed masks: none of its 1 feature may be chosen." in said
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_run_that_found_no_case_breaks_no_page(show, no_case, page):
+    app = show(no_case, page)
+    assert not app.exception
+    assert app.info or app.dataframe
+
+
+def test_a_run_that_found_no_case_says_whom_it_refused_and_why(show, no_case):
+    app = show(no_case, "study/cohort.py")
+    assert list(app.dataframe[0].value["message"]) == ["no CT series"]

@@ -1,0 +1,123 @@
+"""Exported tables have the columns that design section 3 promises, and come from the run that is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from store.export import EXPORTS, export_table
+from store.publisher import publish
+from store.records import (
+    Acquisition,
+    FeatureMask,
+    FeatureName,
+    FeatureVector,
+    Outcome,
+    Overlap,
+    PerturbedFeatureVector,
+)
+from store.snapshot import close_snapshots
+from tests.store.recorded import finish_run, icc_row, record, start_run
+
+# the project's design.md, section 3, "Columns others rely on"
+PROMISED = {
+    "morphology": "case_id roi mask_source volume_ml surface_mm2 sphericity maximum_3d_diameter_mm"
+    " surface_to_volume_per_mm elongation",
+    "overlap": "case_id structure from_source to_source dsc surface_dsc tolerance_mm hd95_mm missed",
+    "icc": "roi image_type feature_class feature family n k icc11 icc11_lo icc11_hi icc21 icc21_lo icc21_hi icc31"
+    " icc31_lo icc31_hi",
+    "features": "case_id roi perturbation image_type feature_class feature value status",
+    "cases": "case_id source_format manufacturer",
+}
+ACQUISITION = Acquisition(
+    *("nifti", "unknown", "unknown", "unknown", "unknown", "unknown", "", None, None, 1.0, 1.0, 1.0, 9, 9, 9, None),
+    *("only series", 0),
+)
+OVERLAP = Overlap(
+    *("tumour", "reader", "model", "agreement", 0.8, 0.9, 2.0, 0.7, 0.95, 3.0, 1.0, 0.5, 1.0, False, "found", 0),
+)
+CASE_ENDS = {"CASE-A": True, "CASE-B": None}
+
+
+def outcome(case: str, label: bool | None) -> Outcome:
+    return Outcome(case, "surgery", 300, None, "none", 300, 300, 300, bool(label), False, label, "event or censored")
+
+
+@pytest.fixture
+def study(tmp_path: Path):
+    start_run(tmp_path, "run-1")
+    record(tmp_path, "run-1", "clinical", "", [outcome(case, label) for case, label in CASE_ENDS.items()])
+    for case in ("CASE-A", "CASE-B", "CASE-C"):
+        record(tmp_path, "run-1", "acquire", case, [ACQUISITION])
+        chosen = [FeatureMask(s, "reference", "independent", "reader") for s in ("tumour", "lung_left")]
+        record(tmp_path, "run-1", "review", case, chosen)
+    record(tmp_path, "run-1", "agreement", "CASE-A", [OVERLAP])
+    record(tmp_path, "run-1", "names", "", [FeatureName("set", 0, "original", "glcm", "Entropy")])
+    values, statuses = np.array([1.5]), np.array([0], np.uint8)
+    record(tmp_path, "run-1", "features", "CASE-A", [FeatureVector("intratumoural", "none", "set", values, statuses)])
+    turned = PerturbedFeatureVector("intratumoural", "rotation-1", "set", values, statuses)
+    record(tmp_path, "run-1", "perturbed_features", "CASE-A", [turned])
+    record(tmp_path, "run-1", "reproducibility", "", [icc_row("intratumoural", "random")])
+    finish_run(tmp_path, "run-1")
+    publish(tmp_path)
+    yield tmp_path
+    close_snapshots()
+
+
+@pytest.mark.parametrize("table", PROMISED)
+def test_promised_columns_come_first_and_in_order(study, table):
+    promised = PROMISED[table].split()
+    assert export_table(study, table).column_names[: len(promised)] == promised
+
+
+@pytest.mark.parametrize("table", sorted(set(EXPORTS) - {"verdicts"}))
+def test_every_row_of_a_result_ends_with_its_run(study, table):
+    names = export_table(study, table).column_names
+    assert names[-1] == "run_id"
+    assert names.count("run_id") == 1
+
+
+def test_the_icc_class_is_called_class(study):
+    found = export_table(study, "icc").to_pylist()
+    assert [row["class"] for row in found] == ["good"]
+    assert "icc_class" not in found[0]
+
+
+def test_cases_have_one_row_a_case_with_mask_and_outcome(study):
+    found = export_table(study, "cases").to_pylist()
+    assert [(row["case_id"], row["mask_source"], row["dfs_label"], row["dfs_days"]) for row in found] == [
+        ("CASE-A", "reference", True, 300),
+        ("CASE-B", "reference", None, 300),
+        ("CASE-C", "reference", None, None),
+    ]
+
+
+def test_features_hold_base_and_perturbed_values(study):
+    found = export_table(study, "features").to_pylist()
+    assert [(row["perturbation"], row["value"], row["status"]) for row in found] == [
+        ("none", 1.5, "ok"),
+        ("rotation-1", 1.5, "ok"),
+    ]
+
+
+def test_a_table_study_lists_the_patients_with_an_outcome(tmp_path):
+    start_run(tmp_path, "run-1")
+    record(tmp_path, "run-1", "clinical", "", [outcome("P-1", False)])
+    publish(tmp_path)
+    found = export_table(tmp_path, "cases").to_pylist()
+    assert [(row["case_id"], row["dfs_label"], row["manufacturer"]) for row in found] == [("P-1", False, None)]
+
+
+def test_a_partial_run_does_not_hide_the_complete_one_before_it(study):
+    start_run(study, "run-2", until="measure")
+    finish_run(study, "run-2")
+    publish(study)
+    assert {row["run_id"] for row in export_table(study, "cases").to_pylist()} == {"run-1"}
+    assert export_table(study, "cases", "run-2").num_rows == 0
+
+
+def test_an_unknown_table_is_refused_with_those_there_are(study):
+    with pytest.raises(ValueError, match=r"one of .*'cases'.*got 'nothing'"):
+        export_table(study, "nothing")
