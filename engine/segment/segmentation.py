@@ -6,6 +6,7 @@ import itertools
 import time
 from dataclasses import dataclass, replace
 
+from engine.metrics.margins import largest_components
 from engine.protocol import Segment
 from engine.segment.lungs import find_lungs
 from engine.segment.model import SegmentationModel
@@ -108,15 +109,15 @@ def _predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Predi
 
 
 def _masks(logits: Logits, loaded: LoadedModel, native: Grid) -> dict[str, BoolZyx]:
-    """The model's tumour and lungs on the native grid, crumbs dropped."""
-    smallest = {"tumour": SMALLEST_TUMOUR_ML, **dict.fromkeys(LUNGS, SMALLEST_LUNG_ML)}
-    return {
-        name: without_crumbs(
-            structure_mask(logits, loaded.manifest.labels.index(name), native), native.voxel_ml, smallest_ml
-        )
-        for name, smallest_ml in smallest.items()
+    """The model's tumour and lungs on the native grid: of the tumour crumbs are dropped, a lung is one piece."""
+    found = {
+        name: structure_mask(logits, loaded.manifest.labels.index(name), native)
+        for name in ("tumour", *LUNGS)
         if name in loaded.manifest.labels
     }
+    smallest = {"tumour": SMALLEST_TUMOUR_ML, **dict.fromkeys(LUNGS, SMALLEST_LUNG_ML)}
+    whole = {name: mask if name == "tumour" else largest_components(mask) for name, mask in found.items()}
+    return {name: without_crumbs(mask, native.voxel_ml, smallest[name]) for name, mask in whole.items()}
 
 
 def _tumour_on_model_grid(logits: Logits, loaded: LoadedModel) -> BoolZyx:

@@ -132,10 +132,6 @@ def test_the_demo_model_finds_it(phantom, segmented):
     assert 0 <= segmented.segmentation[0].mean_entropy <= math.log(4)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the shipped weights reach 0.92 (left): mirrored patches and a window that ends at -23 HU; retrain",
-)
 def test_the_demo_model_gives_both_lungs(phantom, segmented):
     assert segmented.segmentation[0].lungs_method == "model"
     assert dsc(segmented.masks.find("lung_left").voxels, phantom.lung_left_without_tumour) > 0.95
