@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from engine.protocol import read_protocol
 from engine.run.provenance import HOUSE
 from store.layout import StudyFolder
 from store.ledger import Ledger, is_alive
@@ -17,8 +18,12 @@ CANCEL_SECONDS = 20.0
 
 
 def launch(study: Path) -> None:
-    """Start `run` detached; its log goes to run.log of the study. RuntimeError when a run is alive already."""
+    """Start `run` detached; its log goes to run.log of the study.
+
+    RuntimeError when a run is alive already; ValueError for a wrong protocol, such as one changed after locking.
+    """
     folder = StudyFolder(study.resolve())
+    read_protocol(folder.root)
     if running_pid(folder) is not None:
         raise RuntimeError("a run of this study is going on; wait for it or cancel it first")
     with folder.log.open("ab") as output:

@@ -61,7 +61,7 @@ def controls(study: Path) -> None:
         try:
             launch(study)
             st.toast("The run has started; it goes on when you close this page.")
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             st.sidebar.warning(str(error))
     if st.sidebar.button("Cancel the run", disabled=not busy, width="stretch"):
         cancel(study)

@@ -60,10 +60,10 @@ def selection_answer(features: Sequence[SelectionFrequency], stability: Sequence
 
 
 def selection_limits(size: SelectionSize, shares: Sequence[SurvivalShare]) -> str:
-    """How many features may be kept and why, and the regions that the reproducibility filter bars altogether."""
+    """How many features may be kept, from what, and the regions that the reproducibility filter bars altogether."""
     kept, events = counted(size.kept, "feature"), counted(size.events, "event")
     parameters = counted(size.clinical_parameters, "clinical parameter")
-    cap = f"Each resample keeps at most {kept}: {events} carry no more beside {parameters}."
+    cap = f"Each resample keeps at most {kept}: {events}, {parameters}."
     if size.icc_filter:
         return f"{cap} Features were not filtered by reproducibility ({size.icc_filter.removeprefix('off: ')})."
     return " ".join([cap, *_barred(shares)])

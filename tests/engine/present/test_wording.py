@@ -28,7 +28,7 @@ SHARES = (
 
 def test_the_cap_is_said_with_the_events_it_comes_from():
     said = selection_limits(SIZE, ())
-    assert said == "Each resample keeps at most 1 feature: 22 events carry no more beside 3 clinical parameters."
+    assert said == "Each resample keeps at most 1 feature: 22 events, 3 clinical parameters."
 
 
 def test_a_region_of_which_nothing_was_tested_is_named_with_its_features():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from engine.commands import app
 from engine.protocol import PROTOCOL_FILE, Protocol, Rois, plan_digest, read_protocol, write_protocol
+from engine.run.launch import launch
 from engine.run.runner import run_lock
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -51,6 +53,15 @@ def test_what_the_plan_is_derived_from_outlives_a_lock(tmp_path):
     write_protocol(tmp_path, protocol.model_copy(update={"plan": plan}))
     lock(tmp_path)
     assert read_protocol(tmp_path).plan.derived_from == "another study"
+
+
+def test_a_run_is_not_started_when_the_choices_changed_after_locking(tmp_path):
+    write_protocol(tmp_path, Protocol())
+    lock(tmp_path)
+    write_protocol(tmp_path, read_protocol(tmp_path).model_copy(update={"rois": Rois(ring_mm=9.0)}))
+    with pytest.raises(ValueError, match="lock the plan again"):
+        launch(tmp_path)
+    assert not StudyFolder(tmp_path).log.exists()
 
 
 def test_no_plan_is_locked_while_a_run_is_going_on(tmp_path):
