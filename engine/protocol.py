@@ -263,6 +263,19 @@ class Protocol(Section):
     plan: Plan = Plan()
 
     @model_validator(mode="after")
+    def _predicts_from_what_is_known(self) -> Protocol:
+        """Refuse a predictor that is known only after the moment of prediction."""
+        order = ("preoperative", "at surgery", "postoperative")
+        moment = self.covariates.moment_of_prediction
+        late = [c.column for c in self.covariates.columns if order.index(c.when_known) > order.index(moment)]
+        if late:
+            raise ValueError(
+                f"covariates.columns must be known at the moment of prediction ({moment}), got {', '.join(late)}: take"
+                " them out or move covariates.moment_of_prediction"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _is_as_locked(self) -> Protocol:
         """Refuse a lock that was typed in or outlived the choices it was made for; stages trust locked_at alone."""
         wanted = plan_digest(self) if self.plan.locked_at else self.plan.protocol_sha256

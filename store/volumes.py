@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -99,6 +100,13 @@ class Mask:
         return float(self.voxels.sum()) * self.grid.voxel_ml
 
 
+def mask_key(mask: Mask) -> str:
+    """sha256 (hex) of what a reader judges: the voxels, where they lie and who drew them."""
+    state = hashlib.sha256(repr((mask.structure, mask.source, mask.lesion, mask.grid)).encode())
+    state.update(np.packbits(mask.voxels).tobytes())
+    return state.hexdigest()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskSet:
     """The masks of one case from one stage, in any number; at most one per (structure, source, lesion)."""
@@ -127,7 +135,7 @@ class AutomaticMasks(MaskSet):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMasks(MaskSet):
-    """The masks that stand downstream: at most the index tumour and two lungs, native grid."""
+    """The masks that stand downstream, native grid: index tumour, two lungs, and other lesions to be kept out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -127,7 +127,7 @@ def _listed_case(
             name, label = split_label(cells["reference"])
             path = _existing(folder, name, REFERENCE_ROLE)
             files.append(index.source(REFERENCE_ROLE, path))
-            reference = split_label(images.reference[0])[0] if len(images.reference) == 1 else stem_of(path)
+            reference = split_label(images.reference[0])[0] if len(images.reference) == 1 else "reference"
             columns += [(REFERENCE_NAME, reference)] + ([(REFERENCE_LABEL, str(label))] if label is not None else [])
         files += _listed_lungs(folder, cells, index)
         return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns))

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.geometry import resample_mask
 from engine.measure.feature_image import FeatureImage, feature_image
-from engine.metrics.margins import Ring, peritumoural_ring
+from engine.metrics.margins import Ring, other_lesions, peritumoural_ring
 from engine.protocol import FeatureGrid, Rois
 from store.records import FeatureMask, Flag, RoiMask, Segmentation
 from store.volumes import BoolZyx, CtSeries, FeatureMasks, Grid, Mask, RoiMasks
@@ -43,15 +43,17 @@ def delineate_regions(
 ) -> Regions:
     """The tumour, the ring around it clipped to lung, and both lungs without either, by nearest neighbour.
 
+    Other lesions belong to no region.
     Without lungs the ring is left whole (flag ring_unclipped) and whole_lung is empty with status no_lungs; without
     tumour voxels intratumoural and peritumoural are `empty`; under `smallest_voxels` an ROI is `too_small`.
     """
     image = feature_image(ct, grid)
     tumour = on_grid(masks, ("tumour",), image.grid)
-    lungs = on_grid(masks, LUNGS, image.grid)
+    others = other_lesions(masks, image.grid) & ~tumour
+    lungs = on_grid(masks, LUNGS, image.grid) & ~others
     has_lungs = bool(lungs.any())
     ring = peritumoural_ring(tumour, lungs if has_lungs else None, image.grid.spacing_zyx_mm, rois.ring_mm)
-    ring = Ring(ring.voxels & ~tumour, ring.share_left, ring.clipped)
+    ring = Ring(ring.voxels & ~(tumour | others), ring.share_left, ring.clipped)
     rest = lungs & ~(tumour | ring.voxels) if rois.lung_excludes_tumour else lungs
     found = (
         _Region("intratumoural", tumour, ("tumour",)),

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from engine.geometry import Box, box_of
-from store.volumes import BoolZyx, Triple
+from engine.geometry import Box, box_of, resample_mask
+from store.volumes import BoolZyx, Grid, MaskSet, Triple
 
 TOUCHING_26 = np.ones((3, 3, 3), dtype=bool)
 
@@ -86,6 +86,15 @@ def signed_distance_mm(mask: BoolZyx, spacing_zyx_mm: Triple) -> NDArray[np.floa
 def component_count(mask: BoolZyx) -> int:
     """Number of 26-connected components."""
     return int(ndimage.label(mask, structure=TOUCHING_26)[1])
+
+
+def other_lesions(masks: MaskSet, target: Grid) -> BoolZyx:
+    """The union of all lesions but the index lesion on a grid: they belong to no region."""
+    union = np.zeros(target.shape_zyx, dtype=np.bool_)
+    for mask in masks.masks:
+        if mask.structure == "tumour" and mask.lesion > 0:
+            union |= resample_mask(mask.voxels, mask.grid, target)
+    return union
 
 
 def largest_components(mask: BoolZyx, count: int = 1) -> BoolZyx:

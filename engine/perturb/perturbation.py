@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.geometry import box_of, resample_mask
-from engine.metrics.margins import Ring, peritumoural_ring
+from engine.metrics.margins import Ring, other_lesions, peritumoural_ring
 from engine.metrics.overlap import volumetric_dsc
 from engine.perturb.noise import Noise
 from engine.perturb.plan import Context, Perturbation, Planned
@@ -36,6 +36,7 @@ class _Base:
 
     tumour: BoolZyx
     lungs: BoolZyx
+    others: BoolZyx
     grid: Grid
     width_mm: float
 
@@ -58,7 +59,9 @@ def perturb_masks(
     tumour, native = rois.find("intratumoural"), masks.find("tumour")
     if tumour is None or native is None or not tumour.voxels.any() or not native.voxels.any():
         return Perturbed(PerturbedMasks(()), ())
-    base = _Base(tumour.voxels, _lungs(masks, tumour.grid), tumour.grid, regions_choices.ring_mm)
+    others = other_lesions(masks, tumour.grid) & ~tumour.voxels
+    lungs = _lungs(masks, tumour.grid) & ~others
+    base = _Base(tumour.voxels, lungs, others, tumour.grid, regions_choices.ring_mm)
     context = Context(ct, native.voxels, choices)
     drawn = [(plan, plan.draw(rng, context)) for plan in planned(choices)]
     wanted = [m for m in rois.masks if m.structure in choices.rois and m.voxels.any()]
@@ -75,9 +78,9 @@ def perturbed_region(roi: str, perturbation: Perturbation, base: _Base) -> BoolZ
     """One region after a perturbation of the structure that it stands on."""
     if roi == "whole_lung":
         ring = _ring(base.tumour, base).voxels
-        return _apply(perturbation, base.lungs, base.grid) & ~(base.tumour | ring)
+        return _apply(perturbation, base.lungs, base.grid) & ~(base.tumour | ring | base.others)
     tumour = _apply(perturbation, base.tumour, base.grid)
-    return tumour if roi == "intratumoural" else _ring(tumour, base).voxels & ~tumour
+    return tumour if roi == "intratumoural" else _ring(tumour, base).voxels & ~(tumour | base.others)
 
 
 def _apply(perturbation: Perturbation, mask: BoolZyx, grid: Grid) -> BoolZyx:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.metrics.margins import largest_components
+from engine.metrics.margins import component_count, largest_components
 from engine.protocol import Masks
-from store.records import FeatureMask, Verdict
+from store.records import FeatureMask, Flag, Verdict
 from store.sources import Verdicts
-from store.volumes import AutomaticMasks, FeatureMasks, Mask, ReferenceMasks
+from store.volumes import AutomaticMasks, FeatureMasks, Mask, ReferenceMasks, mask_key
 
 STRUCTURES = ("tumour", "lung_left", "lung_right")
 ACCEPTING = ("none",)
@@ -16,10 +16,11 @@ ACCEPTING = ("none",)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reviewed:
-    """The chosen masks and where each came from."""
+    """The chosen masks (other outlined lesions beside them, to be kept out of regions), their origins, and flags."""
 
     masks: FeatureMasks
     chosen: tuple[FeatureMask, ...]
+    flags: tuple[Flag, ...]
 
 
 def choose_feature_masks(
@@ -27,9 +28,10 @@ def choose_feature_masks(
 ) -> Reviewed:
     """Choose one mask for the index tumour and for each lung.
 
-    "reviewed" is the automatic mask once every reader who judged it found no change necessary (origin accepted), and
-    it is not empty; "automatic" is the same mask unjudged; "reference" is what the study brought. A structure without
-    any mask gets source "none". An automatic mask in which nothing was found is a miss, and still the automatic choice.
+    "reviewed" is the automatic mask once every reader's last verdict on this very mask (by its key) is that no change
+    is necessary (origin accepted), and it is not empty; "automatic" is the same mask unjudged; "reference" is what the
+    study brought. A structure without any mask gets source "none". An automatic mask in which nothing was found is a
+    miss, and still the automatic choice.
     """
     masks, chosen = [], []
     for structure in STRUCTURES:
@@ -39,15 +41,17 @@ def choose_feature_masks(
             continue
         masks.append(mask)
         chosen.append(FeatureMask(structure, source, mask.origin, mask.source))
-    return Reviewed(FeatureMasks(tuple(masks)), tuple(chosen))
+    others = [mask for mask in references.masks if mask.structure == "tumour" and mask.lesion > 0]
+    return Reviewed(FeatureMasks((*masks, *others)), tuple(chosen), _flags(automatic))
 
 
 def _choose(
     structure: str, references: ReferenceMasks, automatic: AutomaticMasks, verdicts: Verdicts, order: Masks
 ) -> tuple[str, Mask | None]:
-    found = _index_lesion(structure, automatic.find(structure))
+    drawn = automatic.find(structure)
+    found, seen = _index_lesion(structure, drawn), "" if drawn is None else mask_key(drawn)
     options = {
-        "reviewed": _accepted(found, [v for v in verdicts.rows if v.structure == structure]),
+        "reviewed": _accepted(found, seen, [v for v in verdicts.rows if v.structure == structure]),
         "reference": references.find(structure),
         "automatic": found,
     }
@@ -58,6 +62,15 @@ def _choose(
     return "none", None
 
 
+def _flags(automatic: AutomaticMasks) -> tuple[Flag, ...]:
+    tumour = automatic.find("tumour")
+    pieces = 0 if tumour is None else component_count(tumour.voxels)
+    if pieces < 2:
+        return ()
+    text = f"The automatic tumour has {pieces} pieces; features of it are of the largest alone."
+    return (Flag("review", "several_components", text, "Look at the case in review."),)
+
+
 def _index_lesion(structure: str, mask: Mask | None) -> Mask | None:
     """The largest component of an automatic tumour: satellites and false positives are never fed to features."""
     if mask is None or structure != "tumour":
@@ -65,7 +78,11 @@ def _index_lesion(structure: str, mask: Mask | None) -> Mask | None:
     return replace(mask, voxels=largest_components(mask.voxels))
 
 
-def _accepted(mask: Mask | None, verdicts: list[Verdict]) -> Mask | None:
-    if mask is None or not mask.voxels.any() or not verdicts or any(v.judgement not in ACCEPTING for v in verdicts):
+def _accepted(mask: Mask | None, seen: str, verdicts: list[Verdict]) -> Mask | None:
+    """The automatic mask where the last word of every reader who judged this very mask is that it needs no change."""
+    last = {v.reader: v for v in verdicts}.values()
+    if mask is None or not mask.voxels.any() or not last:
+        return None
+    if any(v.mask_key != seen or v.judgement not in ACCEPTING for v in last):
         return None
     return replace(mask, origin="accepted")

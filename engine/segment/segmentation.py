@@ -74,7 +74,7 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
         masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
         segmentation=(_with_lungs(record, lungs.method),),
         embeddings=prediction.embeddings if prediction else (),
-        flags=_flags(lungs, prediction),
+        flags=_flags(lungs, prediction, sum(references.find(name) is not None for name in LUNGS) == 1),
     )
 
 
@@ -148,7 +148,8 @@ def _lungs(
     tumour: BoolZyx | None,
 ) -> _LungChoice:
     """The first of outlined, model and threshold that gives lungs."""
-    if any(references.find(name) is not None for name in LUNGS):
+    outlined = [name for name in LUNGS if references.find(name) is not None]
+    if len(outlined) == len(LUNGS):
         return _LungChoice((), "outlined")
     if prediction is not None and all(name in prediction.masks and prediction.masks[name].any() for name in LUNGS):
         source = prediction.record.model_sha256[:SOURCE_DIGITS]
@@ -171,9 +172,12 @@ def _with_lungs(record: Segmentation, lungs_method: str) -> Segmentation:
     return replace(record, lungs_method=lungs_method)
 
 
-def _flags(lungs: _LungChoice, prediction: _Prediction | None) -> tuple[Flag, ...]:
+def _flags(lungs: _LungChoice, prediction: _Prediction | None, one_outlined: bool) -> tuple[Flag, ...]:
     """What a reader should know of the masks."""
     flags = []
+    if one_outlined:
+        text = "One lung is outlined; the other comes from another source, if from any."
+        flags.append(Flag("segment", "one_lung_outlined", text, "Outline both lungs."))
     if lungs.method == "threshold":
         if len(lungs.masks) == 1:
             flags.append(Flag("segment", "one_lung", "The image holds one lung.", "Use a scan of the whole chest."))

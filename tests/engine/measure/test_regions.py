@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.geometry import resample_mask
 from engine.measure.regions import delineate_regions
 from engine.protocol import FeatureGrid, Rois
 from store.records import FeatureMask, Segmentation
@@ -103,3 +104,13 @@ def test_lung_with_tumour_is_one_setting_away():
 def test_share_of_clipped_intensities_is_recorded():
     regions = delineate(mask("tumour", TUMOUR), mask("lung_left", LUNG), hu=900).regions
     assert [r.clipped_hu_share for r in regions] == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("lungs", [(), (mask("lung_left", LUNG),)])
+def test_a_satellite_belongs_to_no_region(lungs):
+    voxels = box((18, 22), (20, 28), (30, 34))
+    satellite = Mask("tumour", "independent", "reference", voxels, GRID, 1, "satellite")
+    found = delineate(mask("tumour", TUMOUR), satellite, *lungs, spacing_mm=1.0)
+    kept_out = resample_mask(voxels, GRID, found.masks.masks[0].grid)
+    assert kept_out.any()
+    assert not any((m.voxels & kept_out).any() for m in found.masks.masks)

@@ -7,7 +7,7 @@ from engine.protocol import Masks
 from engine.review.feature_masks import choose_feature_masks
 from store.records import Verdict
 from store.sources import Verdicts
-from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks
+from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks, mask_key
 
 GRID = Grid((4, 4, 4), (1, 1, 1), (0, 0, 0))
 
@@ -16,8 +16,9 @@ def mask(structure, origin, filled=True):
     return Mask(structure, origin, origin, np.full((4, 4, 4), filled), GRID)
 
 
-def verdict(judgement, structure="tumour"):
-    return Verdict("A", structure, "reader", judgement, "", "", 1.0, "2026-01-01T00:00:00", "")
+def verdict(judgement, reader="reader A", seen=None):
+    key = mask_key(mask("tumour", "automatic")) if seen is None else seen
+    return Verdict("A", "tumour", reader, judgement, "", "", 1.0, "2026-01-01T00:00:00", key)
 
 
 def choose(references=(), automatic=(), verdicts=(), order=None):
@@ -35,19 +36,19 @@ def test_without_verdicts_the_reference_stands():
 
 
 def test_an_approved_automatic_mask_is_reviewed_and_accepted():
-    chosen, masks = choose(**BOTH, verdicts=(verdict("none"), verdict("none")))
+    chosen, masks = choose(**BOTH, verdicts=(verdict("none"), verdict("none", "reader B")))
     assert chosen["tumour"] == ("reviewed", "accepted")
     assert masks.find("tumour").origin == "accepted"
 
 
 @pytest.mark.parametrize("judgement", ["minor", "major", "missed"])
 def test_one_reader_who_wants_a_change_keeps_it_from_being_accepted(judgement):
-    assert choose(**BOTH, verdicts=(verdict("none"), verdict(judgement)))[0]["tumour"][0] == "reference"
+    assert choose(**BOTH, verdicts=(verdict("none"), verdict(judgement, "reader B")))[0]["tumour"][0] == "reference"
 
 
 def test_an_empty_automatic_mask_is_never_accepted():
     empty = (mask("tumour", "automatic", filled=False),)
-    chosen, _ = choose(automatic=empty, verdicts=(verdict("none"),))
+    chosen, _ = choose(automatic=empty, verdicts=(verdict("none", seen=mask_key(empty[0])),))
     assert chosen["tumour"] == ("automatic", "automatic")
 
 
@@ -68,3 +69,19 @@ def test_only_the_largest_piece_of_an_automatic_tumour_is_measured():
     _, masks = choose(automatic=(Mask("tumour", "automatic", "model", voxels, GRID),))
     assert masks.find("tumour").voxels.sum() == 4
     assert not masks.find("tumour").voxels[0, 0, 0]
+
+
+@pytest.mark.parametrize("seen", ["", "0" * 64])
+def test_a_verdict_on_another_mask_accepts_nothing(seen):
+    assert choose(**BOTH, verdicts=(verdict("none", seen=seen),))[0]["tumour"][0] == "reference"
+
+
+def test_a_readers_last_word_counts():
+    assert choose(**BOTH, verdicts=(verdict("minor"), verdict("none")))[0]["tumour"][0] == "reviewed"
+    assert choose(**BOTH, verdicts=(verdict("none"), verdict("minor")))[0]["tumour"][0] == "reference"
+
+
+def test_other_lesions_come_along_to_be_kept_out():
+    satellite = Mask("tumour", "independent", "reference", np.ones((4, 4, 4), bool), GRID, 1, "node")
+    _, masks = choose(references=(mask("tumour", "independent"), satellite))
+    assert [m.lesion for m in masks.masks] == [0, 1]
