@@ -1,7 +1,8 @@
-"""The five texture matrices of one ROI in two passes over its voxels: the counts of PyRadiomics' C code, faster.
+"""The five texture matrices of one mask of one image in three passes over its voxels: PyRadiomics' counts, faster.
 
-PyRadiomics walks the whole box once per matrix and direction; here the list of ROI voxels is walked once for all
-directions and once more for zones. Counts are whole numbers and equal PyRadiomics' own (tests/engine/measure).
+PyRadiomics walks the whole box once per matrix and direction; here the list of mask voxels is walked once for all
+directions (co-occurrence, dependence, tone difference), once for runs and once for zones. Counts are whole numbers
+and equal PyRadiomics' own (tests/engine/measure).
 """
 
 from __future__ import annotations
@@ -12,104 +13,220 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-HALF_NEIGHBOURS = tuple((z, y, x) for z in (0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if (z, y, x) > (0, 0, 0))
-Counts = NDArray[np.float64]
+from engine.measure.neighbourhood import (
+    AHEAD,
+    ALL_NEIGHBOURS,
+    ANGLES,
+    BITS_SET,
+    DIRECTIONS,
+    LOWEST_BIT,
+    Bits,
+    ImageNeighbours,
+    MaskVoxels,
+)
+
+Counts = NDArray[np.int32]
+Tones = NDArray[np.float64]
+# A zone's voxel is joined to as few visited neighbours as needed: one at a face stands for those that touch it.
+FACES_FIRST = np.array(sorted(range(ANGLES), key=lambda a: (sum(map(abs, DIRECTIONS[a])), -DIRECTIONS[a][0])))
+STANDS_FOR = np.array(
+    [
+        sum(
+            1 << b
+            for b in range(ANGLES)
+            if max(abs(p - q) for p, q in zip(DIRECTIONS[a], DIRECTIONS[b], strict=True)) <= 1
+        )
+        for a in range(ANGLES)
+    ],
+    dtype=np.int64,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffers:
+    """Scratch of the size of the padded, flattened box, used by one mask after the other."""
+
+    shared: Bits
+    parent: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, size: int) -> Buffers:
+        """Scratch for a box of so many voxels."""
+        return cls(np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Textures:
-    """Raw matrices over all grey levels 1..Ng, without symmetry or normalisation; angles are last.
+    """Raw matrices over all grey levels 1..Ng (place level - 1), without symmetry or normalisation.
 
-    co_occurrence (Ng, Ng, a): neighbours in one direction; run_length (Ng, longest, a): runs of length place + 1;
-    dependence (Ng, 2a + 1): voxels with place equal neighbours; tone_difference (Ng, 3): voxels, summed difference from
-    the neighbours' mean, level; zones: (n, 2) level and size of each 26-connected zone.
+    co_occurrence (13, Ng, Ng): neighbours in one direction; run_length (13, Ng, longest): runs of length place + 1;
+    dependence (Ng, 27): voxels with place equal neighbours; tone_difference (Ng, 2): voxels and summed difference from
+    the neighbours' mean; zones (n, 2): level and size of each 26-connected zone.
     """
 
     co_occurrence: Counts
     run_length: Counts
     dependence: Counts
-    tone_difference: Counts
-    zones: NDArray[np.int64]
-
-    @property
-    def all_runs_single(self) -> bool:
-        """Whether some direction has no run of two: PyRadiomics treats such directions by a rule of its own."""
-        return bool((self.run_length[:, 1:].sum(axis=(0, 1)) == 0).any())
+    tone_difference: Tones
+    zones: NDArray[np.int32]
 
 
-def texture_matrices(levels: NDArray[np.int32]) -> Textures:
-    """All texture matrices of a non-empty ROI given as grey levels z, y, x from 1, 0 outside.
+def texture_matrices(
+    mask: MaskVoxels, image: ImageNeighbours, jumps: NDArray[np.int64], low: int, count: int, buffers: Buffers
+) -> Textures:
+    """All texture matrices of a mask; grey level = bin - low + 1 in 1..count.
 
-    Directions that leave a one-voxel-thick array are left out, as in PyRadiomics.
+    A direction in which no line holds two mask voxels has no runs, as in PyRadiomics.
     """
-    padded = np.pad(levels, 1)
-    steps = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
-    offsets = [o for o in HALF_NEIGHBOURS if all(n > 1 or step == 0 for n, step in zip(levels.shape, o, strict=True))]
-    flat = padded.ravel()
-    jumps = np.array(offsets, dtype=np.int64).reshape(-1, 3) @ steps
-    voxels = np.flatnonzero(flat)
-    count = int(levels.max())
-    joint, runs, dependence, tones = _neighbours(flat, voxels, jumps, count, max(levels.shape))
-    return Textures(joint, runs, dependence, tones, _zones(flat, voxels, np.concatenate([jumps, -jumps])))
+    joint, dependence, tones = _co_occurrence(
+        mask.voxels, mask.inside, image.bins, image.equal, image.sums, jumps, low, count, buffers.shared
+    )
+    runs = _runs(mask.voxels, buffers.shared, image.bins, jumps, low, count, max(mask.extents))
+    _add_single_runs(runs, joint, tones)
+    for angle in np.flatnonzero(~(runs[:, :, 1:].any(axis=(1, 2)))):
+        if not _lines_hold_two(mask, int(angle)):
+            runs[angle] = 0
+    zones = _zones(mask.voxels, buffers.shared, buffers.parent, image.bins, jumps, low)
+    return Textures(joint, runs, dependence, tones, zones)
+
+
+def _lines_hold_two(mask: MaskVoxels, angle: int) -> bool:
+    """Whether a line in this direction holds two mask voxels, neighbours or not."""
+    points = mask.points()
+    direction = np.array(DIRECTIONS[angle])
+    axis = int(np.flatnonzero(direction)[0])
+    feet = points - (points[:, axis] * direction[axis])[:, None] * direction
+    return len(np.unique(feet, axis=0)) < len(feet)
+
+
+def _add_single_runs(runs: Counts, joint: Counts, tones: Tones) -> None:
+    """Runs of one voxel: a level's voxels less its equal pairs are its runs; less its longer runs, its single ones."""
+    pairs = np.diagonal(joint, axis1=1, axis2=2)
+    runs[:, :, 0] = tones[:, 0].astype(np.int32)[None, :] - pairs - runs[:, :, 1:].sum(axis=2, dtype=np.int32)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _neighbours(
-    flat: NDArray[np.int32], voxels: NDArray[np.int64], jumps: NDArray[np.int64], count: int, longest: int
-) -> tuple[Counts, Counts, Counts, Counts]:
-    angles = len(jumps)
-    joint = np.zeros((count, count, angles))
-    runs = np.zeros((count, longest, angles))
-    dependence = np.zeros((count, 2 * angles + 1))
-    tones = np.zeros((count, 3))
-    for level in range(count):
-        tones[level, 2] = level + 1
-    for voxel in voxels:
-        level = flat[voxel]
-        total, neighbours, equal = 0, 0, 0
-        for angle in range(angles):
-            jump = jumps[angle]
-            ahead, behind = flat[voxel + jump], flat[voxel - jump]
-            total += ahead + behind
-            neighbours += (ahead > 0) + (behind > 0)
-            equal += (ahead == level) + (behind == level)
-            if ahead > 0:
-                joint[level - 1, ahead - 1, angle] += 1.0
-            if behind != level:
-                length, place = 1, voxel + jump
-                while flat[place] == level:
-                    length += 1
-                    place += jump
-                runs[level - 1, length - 1, angle] += 1.0
-        dependence[level - 1, equal] += 1.0
-        tones[level - 1, 0] += 1.0
+def _co_occurrence(
+    voxels: NDArray[np.int32],
+    inside: Bits,
+    bins: NDArray[np.int32],
+    equal: Bits,
+    sums: NDArray[np.int32],
+    jumps: NDArray[np.int64],
+    low: int,
+    count: int,
+    shared: Bits,
+) -> tuple[Counts, Counts, Tones]:
+    joint = np.zeros((ANGLES, count, count), dtype=np.int32)
+    dependence = np.zeros((count, 2 * ANGLES + 1), dtype=np.int32)
+    tones = np.zeros((count, 2))
+    for place in range(len(voxels)):
+        voxel = voxels[place]
+        level = bins[voxel] - low
+        within = inside[place]
+        same = equal[voxel] & within
+        shared[voxel] = same
+        if within == ALL_NEIGHBOURS:
+            neighbours, total = 2 * ANGLES, sums[voxel] - 2 * ANGLES * low
+            for angle in range(ANGLES):
+                joint[angle, level, bins[voxel + jumps[angle]] - low] += 1
+        else:
+            neighbours = BITS_SET[within & AHEAD] + BITS_SET[within >> ANGLES]
+            total = _border_neighbours(voxel, level, within, bins, jumps, low, joint)
+        dependence[level, BITS_SET[same & AHEAD] + BITS_SET[same >> ANGLES]] += 1
+        tones[level, 0] += 1.0
         if neighbours > 0:
-            tones[level - 1, 1] += abs(level - total / neighbours)
-    return joint, runs, dependence, tones
+            tones[level, 1] += abs(level - total / neighbours)
+    return joint, dependence, tones
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _zones(flat: NDArray[np.int32], voxels: NDArray[np.int64], jumps: NDArray[np.int64]) -> NDArray[np.int64]:
-    left = flat.copy()
-    waiting = np.empty(len(voxels), dtype=np.int64)
-    zones = np.empty((len(voxels), 2), dtype=np.int64)
-    found = 0
+def _border_neighbours(
+    voxel: int, level: int, within: int, bins: NDArray[np.int32], jumps: NDArray[np.int64], low: int, joint: Counts
+) -> int:
+    """Count the pairs of a voxel that has neighbours outside the mask; the sum of those inside."""
+    total = 0
+    rest = within & AHEAD
+    while rest != 0:
+        angle = LOWEST_BIT[rest]
+        rest &= rest - 1
+        other = bins[voxel + jumps[angle]] - low
+        joint[angle, level, other] += 1
+        total += other
+    rest = within >> ANGLES
+    while rest != 0:
+        total += bins[voxel - jumps[LOWEST_BIT[rest]]] - low
+        rest &= rest - 1
+    return total
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _runs(
+    voxels: NDArray[np.int32],
+    shared: Bits,
+    bins: NDArray[np.int32],
+    jumps: NDArray[np.int64],
+    low: int,
+    count: int,
+    longest: int,
+) -> Counts:
+    """Runs of two voxels and more; they begin where the voxel ahead is equal and the one behind is not."""
+    runs = np.zeros((ANGLES, count, longest), dtype=np.int32)
     for voxel in voxels:
-        level = left[voxel]
-        if level == 0:
-            continue
-        left[voxel] = 0
-        waiting[0] = voxel
-        size, done = 1, 0
-        while done < size:
-            here = waiting[done]
-            done += 1
-            for jump in jumps:
-                if left[here + jump] == level:
-                    left[here + jump] = 0
-                    waiting[size] = here + jump
-                    size += 1
-        zones[found, 0] = level
-        zones[found, 1] = size
-        found += 1
+        same = shared[voxel]
+        starts = same & ~(same >> ANGLES) & AHEAD
+        while starts != 0:
+            angle = LOWEST_BIT[starts]
+            starts &= starts - 1
+            jump, bit = jumps[angle], 1 << angle
+            place, length = voxel + jump, 2
+            while shared[place] & bit:
+                place += jump
+                length += 1
+            runs[angle, bins[voxel] - low, length - 1] += 1
+    return runs
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _root(parent: NDArray[np.int32], voxel: int) -> int:
+    while parent[voxel] != voxel:
+        parent[voxel] = parent[parent[voxel]]
+        voxel = parent[voxel]
+    return voxel
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _zones(
+    voxels: NDArray[np.int32],
+    shared: Bits,
+    parent: NDArray[np.int32],
+    bins: NDArray[np.int32],
+    jumps: NDArray[np.int64],
+    low: int,
+) -> NDArray[np.int32]:
+    """Union-find over voxels in order; a root is the first voxel of its zone."""
+    for voxel in voxels:
+        parent[voxel] = voxel
+        rest = shared[voxel] >> ANGLES
+        for angle in FACES_FIRST:
+            if rest == 0:
+                break
+            if rest & (1 << angle):
+                rest &= ~STANDS_FOR[angle]
+                one, other = _root(parent, voxel), _root(parent, voxel - jumps[angle])
+                if one < other:
+                    parent[other] = one
+                else:
+                    parent[one] = other
+    found = 0
+    zones = np.zeros((len(voxels), 2), dtype=np.int32)
+    for voxel in voxels:
+        if parent[voxel] == voxel:
+            zones[found, 0] = bins[voxel] - low + 1
+            zones[found, 1] = 1
+            parent[voxel] = -found - 1
+            found += 1
+        else:
+            parent[voxel] = parent[parent[voxel]]
+            zones[-parent[voxel] - 1, 1] += 1
     return zones[:found].copy()
