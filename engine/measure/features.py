@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.geometry import box_of
 from engine.measure.feature_image import FeatureImage
 from engine.measure.filters.registry import filtered_images
 from engine.measure.filters.source import FilterSource
 from engine.measure.formulas.co_occurrence import co_occurrence_features
-from engine.measure.formulas.first_order import first_order_features
+from engine.measure.formulas.first_order import SortedValues, first_order_features
 from engine.measure.formulas.sizes import dependence_features, run_features, zone_features
 from engine.measure.formulas.tones import tone_features
-from engine.measure.levels import Binning, ValuesZyx, padded_bins
-from engine.measure.neighbourhood import Frame, ImageNeighbours, MaskVoxels, frame_of, image_neighbours, mask_voxels
+from engine.measure.levels import Binning, ValuesZyx, check_levels, padded_bins
+from engine.measure.neighbourhood import Frame, ImageNeighbours, MaskVoxels, frame_of, image_neighbours, mask_groups
 from engine.measure.shape import shape_features
-from engine.measure.textures import Buffers, Textures, texture_matrices
+from engine.measure.textures import Buffers, CoreTextures, Textures, core_textures, texture_matrices
 from engine.metrics.recipe import FEATURES_OF_CLASS, ORIGINAL, SHAPE, Recipe, feature_names
 from store.records import STATUSES
 from store.volumes import BoolZyx
@@ -55,16 +56,17 @@ def measure_rois(
     """
     frame = frame_of(masks)
     places = _places(recipe)
-    rois = [_Roi(mask_voxels(mask, frame), places, recipe.count) for mask in masks]
+    rois = [_Roi(places, recipe.count) for _ in masks]
     for roi, mask in zip(rois, masks, strict=True):
-        roi.put(ORIGINAL, SHAPE, shape_features(mask[roi.voxels.bounds], image.grid.spacing_mm))
+        roi.put(ORIGINAL, SHAPE, shape_features(mask[box_of(mask)], image.grid.spacing_mm))
+    groups = mask_groups(masks, frame)
     source = FilterSource(image.intensity_hu, image.grid.spacing_mm, frame.box, frame.union, recipe)
     buffers = Buffers.of(int(np.prod(frame.padded_shape)))
     for name, values in filtered_images(source):
         of_image = binning if name == ORIGINAL else Binning(binning.width)
-        filtered = _Filtered.of(name, values, frame, of_image)
-        for roi in rois:
-            _measure(roi, filtered, buffers, image.grid.voxel_ml * 1000.0)
+        filtered = _Filtered.of(name, values, frame, of_image, image.grid.voxel_ml * 1000.0)
+        for members, voxels in groups:
+            _measure_group([rois[place] for place in members], voxels, filtered, buffers)
     return tuple(roi.finished() for roi in rois)
 
 
@@ -83,19 +85,52 @@ class _Filtered:
     neighbours: ImageNeighbours
     jumps: NDArray[np.int64]
     binning: Binning
+    voxel_mm3: float
 
     @classmethod
-    def of(cls, name: str, values: ValuesZyx, frame: Frame, binning: Binning) -> _Filtered:
+    def of(cls, name: str, values: ValuesZyx, frame: Frame, binning: Binning, voxel_mm3: float) -> _Filtered:
         """Bin an image once for all ROIs."""
         neighbours = image_neighbours(padded_bins(values, frame, binning), frame)
-        return cls(name, values.ravel(), neighbours, frame.jumps, binning)
+        return cls(name, values.ravel(), neighbours, frame.jumps, binning, voxel_mm3)
+
+    def of_places(self, places: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Values at flat places of the box."""
+        return self.values[places].astype(np.float64)
+
+
+class _Group:
+    """The masks of a group in one image: rims' values and bins, and what their core counts for all of them."""
+
+    def __init__(self, masks: Sequence[MaskVoxels], image: _Filtered, buffers: Buffers) -> None:
+        self.masks, self.image, self.buffers = masks, image, buffers
+        core = masks[0].core
+        values, bins = image.of_places(core.places), image.neighbours.bins[core.voxels]
+        self.rims = [(image.of_places(mask.places), image.neighbours.bins[mask.voxels]) for mask in masks]
+        found = [of_any for of_any in (bins, *(of_rim for _, of_rim in self.rims)) if len(of_any)]
+        self.low = min(int(of_any.min()) for of_any in found)
+        self.count = max(int(of_any.max()) for of_any in found) - self.low + 1
+        check_levels(self.count, image.binning.width)
+        self.level_counts = np.bincount(bins - self.low, minlength=self.count)
+        self.finite = bool(np.isfinite(values).all())
+        self.pivot = float((values if len(values) else self.rims[0][0]).mean())
+        self.sorted = SortedValues.of(values, self.pivot)
+        self._textures: CoreTextures | None = None
+
+    def textures(self) -> CoreTextures:
+        """The core's own counts, made when the first mask asks for them; the buffers are then this group's."""
+        if self._textures is None:
+            longest = max(max(mask.extents) for mask in self.masks)
+            of, levels = self.image, (self.low, self.count)
+            core = self.masks[0].core
+            self._textures = core_textures(core, of.neighbours, of.jumps, levels, longest, self.buffers)
+        return self._textures
 
 
 class _Roi:
-    """A mask's voxels and the vector that is being filled."""
+    """The vector of one mask, being filled."""
 
-    def __init__(self, voxels: MaskVoxels, places: dict[tuple[str, str], slice], count: int) -> None:
-        self.voxels, self.places = voxels, places
+    def __init__(self, places: dict[tuple[str, str], slice], count: int) -> None:
+        self.places = places
         self.values = np.full(count, np.nan)
         self.statuses = np.full(count, NOT_FINITE, dtype=np.uint8)
         self.of_single_level: dict[str, tuple[float, ...]] = {}
@@ -124,23 +159,29 @@ def _places(recipe: Recipe) -> dict[tuple[str, str], slice]:
     return places
 
 
-def _measure(roi: _Roi, image: _Filtered, buffers: Buffers, voxel_mm3: float) -> None:
-    values = image.values[roi.voxels.places].astype(np.float64)
-    if not np.isfinite(values).all():
-        return
-    bins = image.neighbours.bins[roi.voxels.voxels]
-    low, count = image.binning.levels_of(bins)
-    level_counts = np.bincount(bins - low, minlength=count)
-    single = bool((level_counts > 0).sum() == 1)
-    roi.put(image.name, "firstorder", first_order_features(values, level_counts, voxel_mm3))
+def _measure_group(rois: Sequence[_Roi], masks: Sequence[MaskVoxels], image: _Filtered, buffers: Buffers) -> None:
+    """Measure the masks of a group; one with a value that is not finite keeps its NaN."""
+    group = _Group(masks, image, buffers)
+    for place, roi in enumerate(rois):
+        if group.finite and np.isfinite(group.rims[place][0]).all():
+            _measure(roi, group, place)
+
+
+def _measure(roi: _Roi, group: _Group, place: int) -> None:
+    image, (values, bins) = group.image, group.rims[place]
+    counts = group.level_counts + np.bincount(bins - group.low, minlength=group.count)
+    present = np.flatnonzero(counts) + group.low
+    first, single = image.binning.first_level(present), len(present) == 1
+    rim = SortedValues.of(values, group.pivot)
+    roi.put(image.name, "firstorder", first_order_features(group.sorted, rim, group.pivot, counts, image.voxel_mm3))
     if single:
         _mark_level_features(roi, image.name)
-    found = roi.of_single_level if single and count == 1 else {}
+    found = roi.of_single_level if single and first == present[0] else {}
     if not found:
-        textures = texture_matrices(roi.voxels, image.neighbours, image.jumps, low, count, buffers)
-        found |= _texture_features(textures)
-    for group, features in found.items():
-        roi.put(image.name, group, features, single)
+        levels = (first, int(present[-1]) - first + 1)
+        found |= _texture_features(texture_matrices(group.masks[place], group.textures(), levels, group.buffers))
+    for feature_class, features in found.items():
+        roi.put(image.name, feature_class, features, single)
 
 
 def _texture_features(textures: Textures) -> dict[str, tuple[float, ...]]:

@@ -31,15 +31,19 @@ class Binning:
         if not self.width > 0:
             raise ValueError(f"bin width must be above 0, got {self.width}")
 
-    def levels_of(self, bins: NDArray[np.int32]) -> tuple[int, int]:
-        """Lowest bin that counts as level 1 and number of levels, for the bins of one mask."""
-        low = int(bins.min()) if self.origin is None else 0
-        count = int(bins.max()) - low + 1
-        if low > bins.min() or count > MOST_LEVELS:
-            raise ValueError(
-                f"bins of {self.width} must give levels 1 to {MOST_LEVELS}, got {bins.min() - low + 1} to {count}"
-            )
-        return low, count
+    def first_level(self, present: NDArray[np.int64]) -> int:
+        """The bin that is level 1 of a mask with these bins, ascending; ValueError for a bin below the origin."""
+        if self.origin is None:
+            return int(present[0])
+        if present[0] < 0:
+            raise ValueError(f"values must not lie below the bins' origin {self.origin}, got a bin {present[0]}")
+        return 0
+
+
+def check_levels(count: int, width: float) -> None:
+    """ValueError where bins of a width give more grey levels than co-occurrence tables can hold."""
+    if count > MOST_LEVELS:
+        raise ValueError(f"bin width {width} must give at most {MOST_LEVELS} grey levels, got {count}")
 
 
 def binning_of(features: Features, grid: FeatureGrid) -> Binning:

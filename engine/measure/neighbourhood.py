@@ -24,6 +24,9 @@ ALL_NEIGHBOURS = 2 ** (2 * ANGLES) - 1
 BITS_SET = np.array([number.bit_count() for number in range(AHEAD + 1)], dtype=np.int8)
 LOWEST_BIT = np.array([max((number & -number).bit_length() - 1, 0) for number in range(AHEAD + 1)], dtype=np.int8)
 
+# Masks share a core when this much of their union is common to both.
+SHARED_ENOUGH = 0.5
+
 Bits = NDArray[np.int32]
 
 
@@ -45,35 +48,45 @@ class Frame:
     @property
     def jumps(self) -> NDArray[np.int64]:
         """Distance in the padded, flattened box of each direction."""
-        return np.array(DIRECTIONS, dtype=np.int64) @ self._steps(self.padded_shape)
-
-    @staticmethod
-    def _steps(shape: tuple[int, int, int]) -> NDArray[np.int64]:
-        return np.array([shape[1] * shape[2], shape[2], 1], dtype=np.int64)
-
-    def voxels(self, places: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Where flat places of the box lie in the padded box."""
-        z, y, x = np.unravel_index(places, self.union.shape)
-        return np.ravel_multi_index((z + 1, y + 1, x + 1), self.padded_shape).astype(np.int32)
+        _, rows, columns = self.padded_shape
+        return np.array(DIRECTIONS, dtype=np.int64) @ np.array([rows * columns, columns, 1], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MaskVoxels:
-    """One mask as a list: flat `places` in the box, `voxels` in the padded box, bits of the neighbours it contains.
+class Core:
+    """Voxels that all masks of a group contain with all their neighbours: what they count is the same for every mask.
 
-    extents: size of the mask's own box z, y, x; `bounds`: that box in the whole image.
+    Flat `places` in the box, `voxels` in the padded box; `within`: bits of neighbours that are core; `member`: whether
+    a voxel of the padded box is core.
     """
 
     places: NDArray[np.int32]
     voxels: NDArray[np.int32]
+    within: Bits
+    member: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskVoxels:
+    """One mask as the core of its group and the list of its other voxels, its rim.
+
+    `inside`, `core_ahead`: bits of a rim voxel's neighbours that lie in the mask, and of those ahead that are core.
+    extents: size of the mask's own box z, y, x; `bounds`: that box in the whole image.
+    """
+
+    core: Core
+    places: NDArray[np.int32]
+    voxels: NDArray[np.int32]
     inside: Bits
+    core_ahead: Bits
     extents: tuple[int, int, int]
     bounds: Box
     frame_shape: tuple[int, int, int]
 
     def points(self) -> NDArray[np.int64]:
-        """Indices z, y, x of the voxels in the frame's box, shape (n, 3)."""
-        return np.stack(np.unravel_index(self.places, self.frame_shape), axis=1)
+        """Indices z, y, x of all voxels in the frame's box, shape (n, 3)."""
+        places = np.concatenate([self.core.places, self.places])
+        return np.stack(np.unravel_index(places, self.frame_shape), axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,16 +111,54 @@ def frame_of(masks: Sequence[BoolZyx]) -> Frame:
     return Frame((z, y, x), union, first, last)
 
 
-def mask_voxels(mask: BoolZyx, frame: Frame) -> MaskVoxels:
-    """A mask's voxels in a frame, in the order z, y, x."""
-    places = np.flatnonzero(mask[frame.box]).astype(np.int32)
-    voxels = frame.voxels(places)
-    member = np.zeros(int(np.prod(frame.padded_shape)), dtype=np.bool_)
-    member[voxels] = True
+def mask_groups(masks: Sequence[BoolZyx], frame: Frame) -> tuple[tuple[tuple[int, ...], tuple[MaskVoxels, ...]], ...]:
+    """Masks that overlap enough to share a core, as places in the sequence and voxel lists; each mask is in one group.
+
+    A mask joins the first group with whose first mask it shares SHARED_ENOUGH of their union.
+    """
+    cut = [mask[frame.box] for mask in masks]
+    sizes = [int(np.count_nonzero(mask)) for mask in cut]
+    groups: list[list[int]] = []
+    for place, mask in enumerate(cut):
+        for group in groups:
+            shared = int(np.count_nonzero(mask & cut[group[0]]))
+            if shared >= SHARED_ENOUGH * (sizes[place] + sizes[group[0]] - shared):
+                group.append(place)
+                break
+        else:
+            groups.append([place])
+    return tuple((tuple(group), _group_voxels([masks[place] for place in group], frame)) for group in groups)
+
+
+def _group_voxels(masks: Sequence[BoolZyx], frame: Frame) -> tuple[MaskVoxels, ...]:
+    common = masks[0][frame.box].copy()
+    for mask in masks[1:]:
+        common &= mask[frame.box]
+    core = _core(common, frame)
+    return tuple(_mask_voxels(mask, core, frame) for mask in masks)
+
+
+def _core(common: BoolZyx, frame: Frame) -> Core:
+    member = np.pad(common, 1).ravel()
+    voxels = np.flatnonzero(member).astype(np.int32)
+    voxels = voxels[_inside(member, voxels, frame.jumps) == ALL_NEIGHBOURS]
+    core = np.zeros_like(member)
+    core[voxels] = True
+    places = np.flatnonzero(core.reshape(frame.padded_shape)[1:-1, 1:-1, 1:-1]).astype(np.int32)
+    return Core(places, voxels, _inside(core, voxels, frame.jumps), core)
+
+
+def _mask_voxels(mask: BoolZyx, core: Core, frame: Frame) -> MaskVoxels:
+    cut = mask[frame.box]
+    member = np.pad(cut, 1).ravel()
+    rim = member & ~core.member
+    voxels = np.flatnonzero(rim).astype(np.int32)
+    places = np.flatnonzero(rim.reshape(frame.padded_shape)[1:-1, 1:-1, 1:-1]).astype(np.int32)
     bounds = box_of(mask)
     z, y, x = (side.stop - side.start for side in bounds)
-    frame_shape = (frame.union.shape[0], frame.union.shape[1], frame.union.shape[2])
-    return MaskVoxels(places, voxels, _inside(member, voxels, frame.jumps), (z, y, x), bounds, frame_shape)
+    core_ahead = _inside(core.member, voxels, frame.jumps) & AHEAD
+    inside = _inside(member, voxels, frame.jumps)
+    return MaskVoxels(core, places, voxels, inside, core_ahead, (z, y, x), bounds, cut.shape)
 
 
 def image_neighbours(bins: NDArray[np.int32], frame: Frame) -> ImageNeighbours:

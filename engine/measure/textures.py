@@ -21,6 +21,7 @@ from engine.measure.neighbourhood import (
     DIRECTIONS,
     LOWEST_BIT,
     Bits,
+    Core,
     ImageNeighbours,
     MaskVoxels,
 )
@@ -44,10 +45,10 @@ STANDS_FOR = np.array(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffers:
-    """Scratch of the size of the padded, flattened box, used by one mask after the other."""
+    """Scratch of the size of the padded, flattened box: each voxel's equal neighbours in the mask, and its zone."""
 
     shared: Bits
-    parent: NDArray[np.int32]
+    node: NDArray[np.int32]
 
     @classmethod
     def of(cls, size: int) -> Buffers:
@@ -57,7 +58,7 @@ class Buffers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Textures:
-    """Raw matrices over all grey levels 1..Ng (place level - 1), without symmetry or normalisation.
+    """Raw matrices over grey levels 1..Ng (place level - 1), without symmetry or normalisation.
 
     co_occurrence (13, Ng, Ng): neighbours in one direction; run_length (13, Ng, longest): runs of length place + 1;
     dependence (Ng, 27): voxels with place equal neighbours; tone_difference (Ng, 2): voxels and summed difference from
@@ -71,23 +72,86 @@ class Textures:
     zones: NDArray[np.int32]
 
 
-def texture_matrices(
-    mask: MaskVoxels, image: ImageNeighbours, jumps: NDArray[np.int64], low: int, count: int, buffers: Buffers
-) -> Textures:
-    """All texture matrices of a mask; grey level = bin - low + 1 in 1..count.
+@dataclass(frozen=True, slots=True, eq=False)
+class CoreTextures:
+    """What the core of a group counts in one image, over all levels of the image, and what it leaves to each mask.
+
+    open_runs (n, 4): voxel outside the core, direction, length so far, level of runs that leave the core; core_zones
+    (n, 2): level and size of the core's zones, whose numbers stand in the buffers.
+    """
+
+    image: ImageNeighbours
+    jumps: NDArray[np.int64]
+    low: int
+    co_occurrence: Counts
+    run_length: Counts
+    dependence: Counts
+    tone_difference: Tones
+    open_runs: NDArray[np.int32]
+    core_zones: NDArray[np.int32]
+
+
+def core_textures(
+    core: Core,
+    image: ImageNeighbours,
+    jumps: NDArray[np.int64],
+    levels: tuple[int, int],
+    longest: int,
+    buffers: Buffers,
+) -> CoreTextures:
+    """Count a core once for all masks of its group; levels: lowest bin of the image, and number of bins."""
+    low, count = levels
+    joint = np.zeros((ANGLES, count, count), dtype=np.int32)
+    dependence = np.zeros((count, 2 * ANGLES + 1), dtype=np.int32)
+    tones = np.zeros((count, 2))
+    every = np.full(len(core.voxels), ALL_NEIGHBOURS, dtype=np.int32)
+    _add_neighbours(
+        core.voxels, every, image.bins, image.equal, image.sums, jumps, low, joint, dependence, tones, buffers.shared
+    )
+    runs = np.zeros((ANGLES, count, longest), dtype=np.int32)
+    leaving = int(BITS_SET[~core.within & AHEAD].sum())
+    open_runs = _core_runs(core.voxels, core.member, buffers.shared, image.bins, jumps, low, runs, leaving)
+    zones = _core_zones(core.voxels, core.within, buffers.shared, buffers.node, image.bins, jumps, low)
+    return CoreTextures(image, jumps, low, joint, runs, dependence, tones, open_runs, zones)
+
+
+def texture_matrices(mask: MaskVoxels, core: CoreTextures, levels: tuple[int, int], buffers: Buffers) -> Textures:
+    """All texture matrices of a mask, those of its core given; levels: bin that is level 1, and number of levels.
 
     A direction in which no line holds two mask voxels has no runs, as in PyRadiomics.
     """
-    joint, dependence, tones = _co_occurrence(
-        mask.voxels, mask.inside, image.bins, image.equal, image.sums, jumps, low, count, buffers.shared
+    image, jumps, low = core.image, core.jumps, core.low
+    joint, dependence = core.co_occurrence.copy(), core.dependence.copy()
+    tones, runs = core.tone_difference.copy(), core.run_length.copy()
+    _add_neighbours(
+        mask.voxels,
+        mask.inside,
+        image.bins,
+        image.equal,
+        image.sums,
+        jumps,
+        low,
+        joint,
+        dependence,
+        tones,
+        buffers.shared,
     )
-    runs = _runs(mask.voxels, buffers.shared, image.bins, jumps, low, count, max(mask.extents))
+    _add_runs(mask.voxels, buffers.shared, image.bins, jumps, low, runs)
+    _add_open_runs(core.open_runs, buffers.shared, jumps, runs)
     _add_single_runs(runs, joint, tones)
     for angle in np.flatnonzero(~(runs[:, :, 1:].any(axis=(1, 2)))):
         if not _lines_hold_two(mask, int(angle)):
             runs[angle] = 0
-    zones = _zones(mask.voxels, buffers.shared, buffers.parent, image.bins, jumps, low)
-    return Textures(joint, runs, dependence, tones, zones)
+    zones = _zones(mask.voxels, mask.core_ahead, buffers.shared, buffers.node, image.bins, jumps, low, core.core_zones)
+    first, count = levels[0] - low, levels[1]
+    zones[:, 0] -= first
+    kept, before = slice(max(first, 0), first + count), max(-first, 0)
+    if before:  # level 1 lies below all bins of the image: the levels between stay empty
+        joint = np.pad(joint, ((0, 0), (before, 0), (before, 0)))
+        runs = np.pad(runs, ((0, 0), (before, 0), (0, 0)))
+        dependence, tones = np.pad(dependence, ((before, 0), (0, 0))), np.pad(tones, ((before, 0), (0, 0)))
+        kept = slice(0, count)
+    return Textures(joint[:, kept, kept].copy(), runs[:, kept].copy(), dependence[kept], tones[kept], zones)
 
 
 def _lines_hold_two(mask: MaskVoxels, angle: int) -> bool:
@@ -106,7 +170,7 @@ def _add_single_runs(runs: Counts, joint: Counts, tones: Tones) -> None:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _co_occurrence(
+def _add_neighbours(  # noqa: PLR0913
     voxels: NDArray[np.int32],
     inside: Bits,
     bins: NDArray[np.int32],
@@ -114,12 +178,11 @@ def _co_occurrence(
     sums: NDArray[np.int32],
     jumps: NDArray[np.int64],
     low: int,
-    count: int,
+    joint: Counts,
+    dependence: Counts,
+    tones: Tones,
     shared: Bits,
-) -> tuple[Counts, Counts, Tones]:
-    joint = np.zeros((ANGLES, count, count), dtype=np.int32)
-    dependence = np.zeros((count, 2 * ANGLES + 1), dtype=np.int32)
-    tones = np.zeros((count, 2))
+) -> None:
     for place in range(len(voxels)):
         voxel = voxels[place]
         level = bins[voxel] - low
@@ -137,7 +200,6 @@ def _co_occurrence(
         tones[level, 0] += 1.0
         if neighbours > 0:
             tones[level, 1] += abs(level - total / neighbours)
-    return joint, dependence, tones
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -161,17 +223,10 @@ def _border_neighbours(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _runs(
-    voxels: NDArray[np.int32],
-    shared: Bits,
-    bins: NDArray[np.int32],
-    jumps: NDArray[np.int64],
-    low: int,
-    count: int,
-    longest: int,
-) -> Counts:
+def _add_runs(
+    voxels: NDArray[np.int32], shared: Bits, bins: NDArray[np.int32], jumps: NDArray[np.int64], low: int, runs: Counts
+) -> None:
     """Runs of two voxels and more; they begin where the voxel ahead is equal and the one behind is not."""
-    runs = np.zeros((ANGLES, count, longest), dtype=np.int32)
     for voxel in voxels:
         same = shared[voxel]
         starts = same & ~(same >> ANGLES) & AHEAD
@@ -184,49 +239,136 @@ def _runs(
                 place += jump
                 length += 1
             runs[angle, bins[voxel] - low, length - 1] += 1
-    return runs
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _root(parent: NDArray[np.int32], voxel: int) -> int:
-    while parent[voxel] != voxel:
-        parent[voxel] = parent[parent[voxel]]
-        voxel = parent[voxel]
-    return voxel
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _zones(
+def _core_runs(  # noqa: PLR0913
     voxels: NDArray[np.int32],
+    member: NDArray[np.bool_],
     shared: Bits,
-    parent: NDArray[np.int32],
+    bins: NDArray[np.int32],
+    jumps: NDArray[np.int64],
+    low: int,
+    runs: Counts,
+    leaving: int,
+) -> NDArray[np.int32]:
+    """Count the runs that begin and end in the core; those that leave it are handed over."""
+    open_runs = np.empty((leaving, 4), dtype=np.int32)
+    found = 0
+    for voxel in voxels:
+        same = shared[voxel]
+        starts = same & ~(same >> ANGLES) & AHEAD
+        while starts != 0:
+            angle = LOWEST_BIT[starts]
+            starts &= starts - 1
+            jump, bit = jumps[angle], 1 << angle
+            place, length = voxel + jump, 2
+            while member[place] and shared[place] & bit:
+                place += jump
+                length += 1
+            if member[place]:
+                runs[angle, bins[voxel] - low, length - 1] += 1
+            else:
+                open_runs[found, 0], open_runs[found, 1] = place, angle
+                open_runs[found, 2], open_runs[found, 3] = length, bins[voxel] - low
+                found += 1
+    return open_runs[:found].copy()
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_open_runs(open_runs: NDArray[np.int32], shared: Bits, jumps: NDArray[np.int64], runs: Counts) -> None:
+    for run in range(len(open_runs)):
+        place, angle, length, level = open_runs[run]
+        jump, bit = jumps[angle], 1 << angle
+        here = np.int64(place)
+        while shared[here] & bit:
+            here += jump
+            length += 1
+        runs[angle, level, length - 1] += 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _root(parent: NDArray[np.int32], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _join(
+    parent: NDArray[np.int32], node: NDArray[np.int32], voxel: int, rest: int, jumps: NDArray[np.int64], sign: int
+) -> None:
+    """Join a voxel's zone with those of the neighbours in `rest`, all ahead (sign 1) or all behind (sign -1)."""
+    for angle in FACES_FIRST:
+        if rest == 0:
+            break
+        if rest & (1 << angle):
+            rest &= ~STANDS_FOR[angle]
+            one, other = _root(parent, node[voxel]), _root(parent, node[voxel + sign * jumps[angle]])
+            if one < other:
+                parent[other] = one
+            else:
+                parent[one] = other
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _core_zones(
+    voxels: NDArray[np.int32],
+    within: Bits,
+    shared: Bits,
+    node: NDArray[np.int32],
     bins: NDArray[np.int32],
     jumps: NDArray[np.int64],
     low: int,
 ) -> NDArray[np.int32]:
-    """Union-find over voxels in order; a root is the first voxel of its zone."""
-    for voxel in voxels:
-        parent[voxel] = voxel
-        rest = shared[voxel] >> ANGLES
-        for angle in FACES_FIRST:
-            if rest == 0:
-                break
-            if rest & (1 << angle):
-                rest &= ~STANDS_FOR[angle]
-                one, other = _root(parent, voxel), _root(parent, voxel - jumps[angle])
-                if one < other:
-                    parent[other] = one
-                else:
-                    parent[one] = other
+    """Zones of the core alone: level and size of each, its number in `node`; a root is the first voxel of its zone."""
+    parent = np.arange(len(voxels), dtype=np.int32)
+    for place in range(len(voxels)):
+        node[voxels[place]] = place
+        _join(parent, node, voxels[place], (shared[voxels[place]] & within[place]) >> ANGLES, jumps, -1)
     found = 0
     zones = np.zeros((len(voxels), 2), dtype=np.int32)
-    for voxel in voxels:
-        if parent[voxel] == voxel:
-            zones[found, 0] = bins[voxel] - low + 1
-            zones[found, 1] = 1
-            parent[voxel] = -found - 1
+    for place in range(len(voxels)):
+        if parent[place] == place:
+            zones[found, 0] = bins[voxels[place]] - low + 1
+            parent[place] = found
             found += 1
         else:
-            parent[voxel] = parent[parent[voxel]]
-            zones[-parent[voxel] - 1, 1] += 1
+            parent[place] = parent[parent[place]]
+        zones[parent[place], 1] += 1
+        node[voxels[place]] = parent[place]
+    return zones[:found].copy()
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _zones(  # noqa: PLR0913
+    voxels: NDArray[np.int32],
+    core_ahead: Bits,
+    shared: Bits,
+    node: NDArray[np.int32],
+    bins: NDArray[np.int32],
+    jumps: NDArray[np.int64],
+    low: int,
+    core_zones: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """Zones of a mask: those of its core, joined and added to by its rim."""
+    known = len(core_zones)
+    parent = np.arange(known + len(voxels), dtype=np.int32)
+    for place in range(len(voxels)):
+        node[voxels[place]] = known + place
+    for place in range(len(voxels)):
+        voxel = voxels[place]
+        _join(parent, node, voxel, shared[voxel] >> ANGLES, jumps, -1)
+        _join(parent, node, voxel, shared[voxel] & core_ahead[place], jumps, 1)
+    found = 0
+    zones = np.zeros((len(parent), 2), dtype=np.int32)
+    for place in range(len(parent)):
+        if parent[place] == place:
+            zones[found, 0] = core_zones[place, 0] if place < known else bins[voxels[place - known]] - low + 1
+            parent[place] = found
+            found += 1
+        else:
+            parent[place] = parent[parent[place]]
+        zones[parent[place], 1] += core_zones[place, 1] if place < known else 1
     return zones[:found].copy()

@@ -49,8 +49,9 @@ def run_features(textures: Textures) -> tuple[float, ...]:
 def zone_features(textures: Textures) -> tuple[float, ...]:
     """The 16 GLSZM features in the frozen order."""
     sizes, column = np.unique(textures.zones[:, 1], return_inverse=True)
-    table = np.zeros((int(textures.zones[:, 0].max()), len(sizes)), dtype=np.int32)
-    np.add.at(table, (textures.zones[:, 0] - 1, column), 1)
+    levels = int(textures.zones[:, 0].max())
+    cells = np.bincount((textures.zones[:, 0] - 1) * len(sizes) + column, minlength=levels * len(sizes))
+    table = cells.reshape(levels, len(sizes)).astype(np.int32)
     row = _size_features(table, sizes.astype(np.float64))
     return tuple(float(row[place]) for place in ZONE_ORDER)
 

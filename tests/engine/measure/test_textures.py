@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from engine.measure.levels import Binning, padded_bins
-from engine.measure.neighbourhood import frame_of, image_neighbours, mask_voxels
-from engine.measure.textures import Buffers, texture_matrices
+from engine.measure.neighbourhood import frame_of, image_neighbours, mask_groups
+from engine.measure.textures import Buffers, core_textures, texture_matrices
 
 ROIS = [
     ((12, 14, 15), 0.8, 8),
@@ -14,17 +14,22 @@ ROIS = [
     ((1, 20, 20), 0.7, 4),
     ((20, 1, 1), 0.9, 3),
     ((14, 14, 14), 1.0, 1),
+    ((14, 14, 14), 1.0, 3),
 ]
 
 
-def textures_of(roi):
-    """Matrices of an array of grey levels from 1, 0 outside the mask."""
+def textures_of(roi, others=()):
+    """Matrices of an array of grey levels from 1, 0 outside the mask; other masks make its group."""
     mask = roi > 0
-    frame = frame_of([mask])
+    masks = [mask, *others]
+    frame = frame_of(masks)
     bins = padded_bins(roi[frame.box].astype(np.int16), frame, Binning(1.0, 1.0))
     buffers = Buffers.of(bins.size)
     image = image_neighbours(bins, frame)
-    return texture_matrices(mask_voxels(mask, frame), image, frame.jumps, 0, int(roi.max()), buffers)
+    voxels = mask_groups(masks, frame)[0][1][0]
+    count = int(roi.max())
+    core = core_textures(voxels.core, image, frame.jumps, (0, count), max(roi.shape), buffers)
+    return texture_matrices(voxels, core, (0, count), buffers)
 
 
 def by_direction(counts):
@@ -59,3 +64,15 @@ def test_counts_equal_pyradiomics(shape, filling, levels):
     assert not found.dependence[:, width:].any()
     tones = cMatrices.calculate_ngtdm(roi, mask, near, count, False, 0)[0]
     assert np.allclose(tones[:, :2], found.tone_difference, rtol=1e-12)
+
+
+def test_a_core_shared_with_other_masks_changes_no_count():
+    rng = np.random.default_rng(1)
+    roi = np.zeros((16, 16, 16), dtype=np.int64)
+    roi[2:14, 2:14, 2:14] = rng.integers(1, 4, (12, 12, 12))
+    shifted, eaten = np.roll(roi > 0, 1, axis=1), (roi > 0) & (rng.random(roi.shape) < 0.97)
+    alone, shared = textures_of(roi), textures_of(roi, (shifted & (roi > 0), eaten))
+    for matrix in ("co_occurrence", "run_length", "dependence"):
+        assert np.array_equal(getattr(alone, matrix), getattr(shared, matrix)), matrix
+    assert np.allclose(alone.tone_difference, shared.tone_difference, rtol=1e-12)
+    assert sorted(map(tuple, alone.zones)) == sorted(map(tuple, shared.zones))
