@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +95,6 @@ def bench_extraction(shared: Path, quick: bool) -> ExtractionBench:
         note=f"PyRadiomics timed on {PEER_MASKS} of {count} masks a ROI, cropped to each mask + 5 voxels, and scaled; "
         "values compared on its run over the whole image, first mask of each ROI",
     )
-
-
-def as_json(found: ExtractionBench) -> dict[str, object]:
-    """The bench as plain data."""
-    return asdict(found)
 
 
 def _worker(side: str, image: FeatureImage, masks: list[BoolZyx], folder: Path) -> _Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.measure.feature_image import FeatureImage, feature_image, noisy_feature_image
@@ -19,7 +20,7 @@ from store.records import (
     PerturbedMask,
     RoiMask,
 )
-from store.volumes import CtSeries, Mask, PerturbedMasks, RoiMasks
+from store.volumes import BoolZyx, CtSeries, Mask, PerturbedMasks, RoiMasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def extract_features(
     recipe = recipe_named(features.recipe)
     found = {region.roi: missing_features(recipe, region.status) for region in regions if region.status != "ok"}
     usable = [mask for mask in masks.masks if mask.structure not in found]
-    measured = _measure(feature_image(ct, grid), usable, features, grid) if usable else ()
+    measured = measure(feature_image(ct, grid), [m.voxels for m in usable], features, grid) if usable else ()
     found |= {mask.structure: roi for mask, roi in zip(usable, measured, strict=True)}
     feature_set = feature_set_of(recipe)
     rows = ((region.roi, found[region.roi]) for region in regions)
@@ -85,16 +86,19 @@ def extract_perturbed(
             vectors.append(_perturbed_vector(mask, missing_features(recipe_named(features.recipe), status), features))
     for (noise_sd_hu, seed), group in images.items():
         image = noisy_feature_image(ct, grid, noise_sd_hu, seed) if noise_sd_hu > 0 else feature_image(ct, grid)
-        measured = _measure(image, group, features, grid)
+        measured = measure(image, [mask.voxels for mask in group], features, grid)
         vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(group, measured, strict=True)]
     return ExtractedPerturbed(tuple(vectors))
 
 
-def _measure(image: FeatureImage, masks: list[Mask], features: Features, grid: FeatureGrid) -> tuple[RoiFeatures, ...]:
-    arrays, recipe = [mask.voxels for mask in masks], recipe_named(features.recipe)
+def measure(
+    image: FeatureImage, masks: Sequence[BoolZyx], features: Features, grid: FeatureGrid
+) -> tuple[RoiFeatures, ...]:
+    """The features of non-empty masks (z, y, x) on the feature grid, by a protocol's backend and bins."""
+    recipe = recipe_named(features.recipe)
     if features.backend == "legacy":
-        return legacy_rois(image, arrays, recipe, features.bin_width_hu)
-    return measure_rois(image, arrays, recipe, binning_of(features, grid))
+        return legacy_rois(image, masks, recipe, features.bin_width_hu)
+    return measure_rois(image, masks, recipe, binning_of(features, grid))
 
 
 def _perturbed_vector(mask: Mask, found: RoiFeatures, features: Features) -> PerturbedFeatureVector:
