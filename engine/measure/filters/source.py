@@ -60,5 +60,5 @@ class FilterSource:
 
 
 def array_of(image: sitk.Image, inner: Box) -> ValuesZyx:
-    """A box of an ITK image as an array of its own."""
-    return np.ascontiguousarray(sitk.GetArrayViewFromImage(image)[inner])
+    """A box of an ITK image as an array of its own; a view would outlive its image."""
+    return np.array(sitk.GetArrayViewFromImage(image)[inner], order="C")
