@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import Box, box_of, grid_of, resample_mask
 from engine.measure.feature_image import FeatureImage, feature_image
-from engine.metrics.margins import largest_components, ring_mm, signed_distance_mm
+from engine.metrics.margins import ring_mm, signed_distance_mm
 from engine.protocol import FeatureGrid
 from store.volumes import BoolZyx, CtSeries
 
@@ -56,8 +55,7 @@ def roi_mask(name: str, image: FeatureImage, tumour: BoolZyx) -> BoolZyx:
         inside = (image.intensity_hu > RING_HU[0]) & (image.intensity_hu < RING_HU[1])
         return ring_mm(tumour, image.grid.spacing_zyx_mm, RING_MM) & inside
     if name == "lung":
-        air = ndimage.binary_opening(image.intensity_hu < LUNG_HU, iterations=2)
-        return largest_components(air & _inside_body(image.intensity_hu)) | tumour
+        return _lung_around(image, tumour) | tumour
     raise ValueError(f"name must be one of {(*FULL_ROIS, *QUICK_ROIS)}, got {name!r}")
 
 
@@ -73,7 +71,9 @@ def randomised(mask: BoolZyx, spacing_zyx_mm: tuple[float, float, float], count:
         yield moved
 
 
-def _inside_body(intensity_hu: NDArray[np.int16]) -> BoolZyx:
-    """Every slice's body with its air, without the air around it."""
-    body = intensity_hu > LUNG_HU
-    return np.stack([ndimage.binary_fill_holes(ndimage.binary_opening(plane, iterations=2)) for plane in body])
+def _lung_around(image: FeatureImage, tumour: BoolZyx) -> BoolZyx:
+    """The connected air that touches most of the tumour's surroundings."""
+    air = ndimage.binary_opening(image.intensity_hu < LUNG_HU, iterations=2)
+    labels, _ = ndimage.label(air)
+    near = labels[ring_mm(tumour, image.grid.spacing_zyx_mm, RING_MM)]
+    return np.asarray(labels == np.bincount(near[near > 0]).argmax())

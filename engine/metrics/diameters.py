@@ -6,6 +6,8 @@ first reduced to its hull, and the whole to the corners that every plane through
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -49,10 +51,8 @@ def maximum_diameters_mm(mask: BoolZyx, spacing_zyx_mm: Triple) -> tuple[float, 
 
 def _largest_distance(points: Points) -> float:
     if len(points) > HULL_FROM:
-        try:
+        with contextlib.suppress(QhullError):  # flat: the hulls of its planes are enough
             points = points[ConvexHull(points).vertices]
-        except QhullError:  # flat: their planes' hulls were enough
-            pass
     return float(pdist(points).max())
 
 
@@ -109,4 +109,4 @@ def _hull(steps: NDArray[np.int64], start: int, stop: int, hull: NDArray[np.int6
 def _turn(steps: NDArray[np.int64], a: int, b: int, c: int) -> int:
     first = (steps[b, 1] - steps[a, 1]) * (steps[c, 2] - steps[a, 2])
     second = (steps[b, 2] - steps[a, 2]) * (steps[c, 1] - steps[a, 1])
-    return first - second
+    return int(first - second)
