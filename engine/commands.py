@@ -17,12 +17,17 @@ import typer
 from engine.acquire.check import check as check_study
 from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
+from engine.bench.conformance import conform as conform_ibsi
+from engine.bench.conformance import conformity_counts
+from engine.bench.extraction import bench_extraction
+from engine.bench.phantom_rois import shared_folder
 from engine.phantom.demo import build_demo
 from engine.phantom.training_set import training_cases
-from engine.protocol import PROTOCOL_FILE, read_protocol
+from engine.protocol import PROTOCOL_FILE, Features, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
+from engine.run.one_mask import as_csv, extract_one
 from engine.run.plan_lock import lock_plan
 from engine.run.runner import CancelledRunError, run, run_lock
 from engine.run.task import reason_of
@@ -39,6 +44,8 @@ from store.verification import forget_damaged, verify
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 model_app = typer.Typer(no_args_is_help=True, help="Registered segmentation models, named by their sha256.")
 app.add_typer(model_app, name="model")
+bench_app = typer.Typer(no_args_is_help=True, help="Measured against other software on this machine, in one run.")
+app.add_typer(bench_app, name="bench")
 
 Directory = Annotated[Path, typer.Argument(help="the study folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
@@ -239,3 +246,50 @@ def model_train_demo(
     origin = f"{len(cases)} synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
     model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations))
     typer.echo(f"{model.sha256}  {model.name}")
+
+
+@app.command()
+def extract(
+    image: Annotated[Path, typer.Argument(help="NIfTI or NRRD file, or a folder with one DICOM CT series")],
+    mask: Annotated[Path, typer.Argument(help="NIfTI or NRRD file on the image's grid")],
+    label: Annotated[int, typer.Option(help="value of the mask's voxels")] = 1,
+    recipe: Annotated[str, typer.Option(help="a recipe of engine/metrics/recipes")] = "paper-1967",
+    to: Annotated[Path | None, typer.Option(help=".csv file; default stdout")] = None,
+) -> None:
+    """Features of one mask, no study: columns image_type, feature_class, feature, value, status."""
+    text = as_csv(extract_one(image, mask, label, Features.model_validate({"recipe": recipe})))
+    if to is None:
+        typer.echo(text, nl=False)
+    else:
+        to.write_text(text, encoding="utf-8")
+        typer.echo(f"{text.count(chr(10)) - 1} features to {to.name}")
+
+
+@app.command()
+def conform(as_json: AsJson = False) -> None:
+    """Our features against IBSI-1's reference values, computed live (shared data needed)."""
+    rows = conform_ibsi(shared_folder())
+    if as_json:
+        typer.echo(json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "summary": conformity_counts(rows)}))
+        return
+    for row in rows:
+        if row.verdict == "not met":
+            typer.echo(
+                f"{row.configuration:8s} {row.tag:28s} {row.value:12.6g} {row.reference:12.6g} ± {row.tolerance:g}"
+            )
+    for name, counts in conformity_counts(rows).items():
+        typer.echo(f"{name:8s} " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+
+
+@bench_app.command("extraction")
+def bench_extraction_command(
+    quick: Annotated[bool, typer.Option("--quick", help="one ROI of 33 ml and 5 masks")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The engine against PyRadiomics 3.0.1: CPU time, peak memory, values (shared data needed)."""
+    found = bench_extraction(shared_folder(), quick)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found)))
+        return
+    typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
+    typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")

@@ -182,8 +182,20 @@ class Agreement(Section):
 class Features(Section):
     """The feature recipe and its discretisation."""
 
-    recipe: Literal["paper-1967"] = Field("paper-1967", description="named recipe; names and count are asserted")
+    recipe: Literal["paper-1967", "paper-1967-log5", "paper-1967-log7", "original-107"] = Field(
+        "paper-1967", description="named recipe of engine/metrics/recipes; names and count are asserted"
+    )
     bin_width_hu: float = Field(25.0, gt=0, le=200, description="HU")
+    bin_origin: Literal["pyradiomics", "ibsi"] = Field(
+        "pyradiomics",
+        description="pyradiomics: bins anchored at 0, level 1 the lowest in the ROI; ibsi: level 1 begins at "
+        "grid.lowest_hu (original image only; filtered images keep pyradiomics)",
+    )
+    backend: Literal["engine", "legacy"] = Field(
+        "engine",
+        description="engine: filters see the whole image; legacy: PyRadiomics 3.0.1 as is, with its crop around each "
+        "mask (25 times slower, for comparison)",
+    )
 
 
 class Perturb(Section):

@@ -17,7 +17,8 @@ HOUSE = Path(__file__).parents[1]
 
 def test_the_readme_names_only_commands_that_exist():
     commands = known_commands()
-    named = set(re.findall(r"-m engine ([a-z][a-z-]*(?: (?:list|import))?)", (HOUSE / "README.md").read_text()))
+    text = (HOUSE / "README.md").read_text()
+    named = set(re.findall(r"-m engine ([a-z][a-z-]*(?: (?:list|import|extraction))?)", text))
     assert named
     assert named <= commands
 

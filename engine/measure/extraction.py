@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.measure.feature_image import FeatureImage, feature_image, noisy_feature_image
 from engine.measure.features import RoiFeatures, measure_rois, missing_features
+from engine.measure.legacy import legacy_rois
+from engine.measure.levels import binning_of
 from engine.measure.regions import status_of
 from engine.metrics.recipe import feature_names, feature_set_of, recipe_named
 from engine.protocol import FeatureGrid, Features, Rois
@@ -17,7 +20,7 @@ from store.records import (
     PerturbedMask,
     RoiMask,
 )
-from store.volumes import CtSeries, Mask, PerturbedMasks, RoiMasks
+from store.volumes import BoolZyx, CtSeries, Mask, PerturbedMasks, RoiMasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def extract_features(
     recipe = recipe_named(features.recipe)
     found = {region.roi: missing_features(recipe, region.status) for region in regions if region.status != "ok"}
     usable = [mask for mask in masks.masks if mask.structure not in found]
-    measured = _measure(feature_image(ct, grid), usable, features) if usable else ()
+    measured = measure(feature_image(ct, grid), [m.voxels for m in usable], features, grid) if usable else ()
     found |= {mask.structure: roi for mask, roi in zip(usable, measured, strict=True)}
     feature_set = feature_set_of(recipe)
     rows = ((region.roi, found[region.roi]) for region in regions)
@@ -83,13 +86,19 @@ def extract_perturbed(
             vectors.append(_perturbed_vector(mask, missing_features(recipe_named(features.recipe), status), features))
     for (noise_sd_hu, seed), group in images.items():
         image = noisy_feature_image(ct, grid, noise_sd_hu, seed) if noise_sd_hu > 0 else feature_image(ct, grid)
-        measured = _measure(image, group, features)
+        measured = measure(image, [mask.voxels for mask in group], features, grid)
         vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(group, measured, strict=True)]
     return ExtractedPerturbed(tuple(vectors))
 
 
-def _measure(image: FeatureImage, masks: list[Mask], features: Features) -> tuple[RoiFeatures, ...]:
-    return measure_rois(image, [m.voxels for m in masks], recipe_named(features.recipe), features.bin_width_hu)
+def measure(
+    image: FeatureImage, masks: Sequence[BoolZyx], features: Features, grid: FeatureGrid
+) -> tuple[RoiFeatures, ...]:
+    """The features of non-empty masks (z, y, x) on the feature grid, by a protocol's backend and bins."""
+    recipe = recipe_named(features.recipe)
+    if features.backend == "legacy":
+        return legacy_rois(image, masks, recipe, features.bin_width_hu)
+    return measure_rois(image, masks, recipe, binning_of(features, grid))
 
 
 def _perturbed_vector(mask: Mask, found: RoiFeatures, features: Features) -> PerturbedFeatureVector:

@@ -1,31 +1,39 @@
-"""All features of several ROIs of one image: every filtered image is made once and read by every ROI."""
+"""All features of several ROIs of one image: every filtered image is made once, read by every ROI, then forgotten."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry import Box, box_of
+from engine.geometry import box_of
 from engine.measure.feature_image import FeatureImage
-from engine.measure.lbp import local_patterns
-from engine.measure.radiomics import (
-    ValuesZyx,
-    discretise,
-    filtered_images,
-    intensity_features,
-    shape_features,
-)
-from engine.measure.textures import texture_matrices
-from engine.metrics.recipe import FEATURES_OF_CLASS, INTENSITY_CLASSES, ORIGINAL, SHAPE, Recipe, feature_names
+from engine.measure.filters.registry import filtered_images
+from engine.measure.filters.source import FilterSource
+from engine.measure.formulas.co_occurrence import co_occurrence_features
+from engine.measure.formulas.first_order import SortedValues, first_order_features
+from engine.measure.formulas.sizes import dependence_features, run_features, zone_features
+from engine.measure.formulas.tones import tone_features
+from engine.measure.levels import Binning, ValuesZyx, check_levels, padded_bins
+from engine.measure.neighbourhood import Frame, ImageNeighbours, MaskVoxels, frame_of, image_neighbours, mask_groups
+from engine.measure.shape import shape_features
+from engine.measure.textures import Buffers, CoreTextures, Textures, core_textures, texture_matrices
+from engine.metrics.recipe import FEATURES_OF_CLASS, ORIGINAL, SHAPE, Recipe, feature_names
 from store.records import STATUSES
 from store.volumes import BoolZyx
 
 OK, DEGENERATE, NOT_FINITE = (STATUSES.index(s) for s in ("ok", "degenerate", "not_finite"))
 LEVEL_FIRST_ORDER = ("Entropy", "Uniformity")
 FIRST_ORDER = FEATURES_OF_CLASS["firstorder"]
+TEXTURES = (
+    ("glcm", co_occurrence_features),
+    ("glrlm", run_features),
+    ("glszm", zone_features),
+    ("gldm", dependence_features),
+    ("ngtdm", tone_features),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,21 +45,28 @@ class RoiFeatures:
 
 
 def measure_rois(
-    image: FeatureImage, masks: Sequence[BoolZyx], recipe: Recipe, bin_width_hu: float
+    image: FeatureImage, masks: Sequence[BoolZyx], recipe: Recipe, binning: Binning
 ) -> tuple[RoiFeatures, ...]:
     """The features of each non-empty mask (z, y, x) on the feature grid; ValueError for an empty one.
 
     Filters see the whole image and ROIs are cut out afterwards: what PyRadiomics gives for a pre-resampled image
     with preCrop=False, so a value depends on the image and its own mask only. A feature that rests on grey levels is
-    `degenerate` where the ROI holds a single one; its value stays as PyRadiomics gives it.
+    `degenerate` where the ROI holds a single one; its value stays as PyRadiomics gives it. An origin of the bins
+    holds for the original image; filtered images have their bins anchored at 0.
     """
-    rois = [_Roi.of(mask, recipe) for mask in masks]
-    for roi in rois:
-        roi.put(ORIGINAL, SHAPE, shape_features(roi.mask, image.grid.spacing_mm), single=False)
-    for name, filtered in _images(image, rois, recipe):
-        if name in recipe.image_types:
-            for roi in rois:
-                _measure(roi, name, filtered, image.grid.spacing_mm, bin_width_hu)
+    frame = frame_of(masks)
+    places = _places(recipe)
+    rois = [_Roi(places, recipe.count) for _ in masks]
+    for roi, mask in zip(rois, masks, strict=True):
+        roi.put(ORIGINAL, SHAPE, shape_features(mask[box_of(mask)], image.grid.spacing_mm))
+    groups = mask_groups(masks, frame)
+    source = FilterSource(image.intensity_hu, image.grid.spacing_mm, frame.box, frame.union, recipe)
+    buffers = Buffers.of(int(np.prod(frame.padded_shape)))
+    for name, values in filtered_images(source):
+        of_image = binning if name == ORIGINAL else Binning(binning.width)
+        filtered = _Filtered.of(name, values, frame, of_image, image.grid.voxel_ml * 1000.0)
+        for members, voxels in groups:
+            _measure_group([rois[place] for place in members], voxels, filtered, buffers)
     return tuple(roi.finished() for roi in rois)
 
 
@@ -61,24 +76,70 @@ def missing_features(recipe: Recipe, status: str) -> RoiFeatures:
     return RoiFeatures(np.full(count, np.nan), np.full(count, STATUSES.index(status), dtype=np.uint8))
 
 
-class _Roi:
-    """A mask cut to its box and the vector that is being filled."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Filtered:
+    """One image in the frame: its values, flattened, and what its bins say of every voxel's neighbours."""
 
-    def __init__(self, mask: BoolZyx, box: Box, places: dict[tuple[str, str], slice], count: int) -> None:
-        self.box, self.mask, self.places = box, mask[box], places
-        self.values = np.full(count, np.nan)
-        self.statuses = np.full(count, NOT_FINITE, dtype=np.uint8)
+    name: str
+    values: ValuesZyx
+    neighbours: ImageNeighbours
+    jumps: NDArray[np.int64]
+    binning: Binning
+    voxel_mm3: float
 
     @classmethod
-    def of(cls, mask: BoolZyx, recipe: Recipe) -> _Roi:
-        """A fresh vector for a mask."""
-        return cls(mask, box_of(mask), _places(recipe), recipe.count)
+    def of(cls, name: str, values: ValuesZyx, frame: Frame, binning: Binning, voxel_mm3: float) -> _Filtered:
+        """Bin an image once for all ROIs."""
+        neighbours = image_neighbours(padded_bins(values, frame, binning), frame)
+        return cls(name, values.ravel(), neighbours, frame.jumps, binning, voxel_mm3)
 
-    def put(self, image_type: str, group: str, found: tuple[float, ...], single: bool) -> None:
+    def of_places(self, places: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Values at flat places of the box."""
+        return self.values[places].astype(np.float64)
+
+
+class _Group:
+    """The masks of a group in one image: rims' values and bins, and what their core counts for all of them."""
+
+    def __init__(self, masks: Sequence[MaskVoxels], image: _Filtered, buffers: Buffers) -> None:
+        self.masks, self.image, self.buffers = masks, image, buffers
+        core = masks[0].core
+        values, bins = image.of_places(core.places), image.neighbours.bins[core.voxels]
+        self.rims = [(image.of_places(mask.places), image.neighbours.bins[mask.voxels]) for mask in masks]
+        found = [of_any for of_any in (bins, *(of_rim for _, of_rim in self.rims)) if len(of_any)]
+        self.low = min(int(of_any.min()) for of_any in found)
+        self.count = max(int(of_any.max()) for of_any in found) - self.low + 1
+        check_levels(self.count, image.binning.width)
+        self.level_counts = np.bincount(bins - self.low, minlength=self.count)
+        self.finite = bool(np.isfinite(values).all())
+        self.pivot = float((values if len(values) else self.rims[0][0]).mean())
+        self.sorted = SortedValues.of(values, self.pivot)
+        self._textures: CoreTextures | None = None
+
+    def textures(self) -> CoreTextures:
+        """The core's own counts, made when the first mask asks for them; the buffers are then this group's."""
+        if self._textures is None:
+            longest = max(max(mask.extents) for mask in self.masks)
+            of, levels = self.image, (self.low, self.count)
+            core = self.masks[0].core
+            self._textures = core_textures(core, of.neighbours, of.jumps, levels, longest, self.buffers)
+        return self._textures
+
+
+class _Roi:
+    """The vector of one mask, being filled."""
+
+    def __init__(self, places: dict[tuple[str, str], slice], count: int) -> None:
+        self.places = places
+        self.values = np.full(count, np.nan)
+        self.statuses = np.full(count, NOT_FINITE, dtype=np.uint8)
+        self.of_single_level: dict[str, tuple[float, ...]] = {}
+
+    def put(self, image_type: str, group: str, found: tuple[float, ...], degenerate: bool = False) -> None:
         """Store the values of one class of one image."""
         place = self.places[image_type, group]
         self.values[place] = found
-        self.statuses[place] = DEGENERATE if single else OK
+        self.statuses[place] = DEGENERATE if degenerate else OK
 
     def finished(self) -> RoiFeatures:
         """The vector, with what is not finite marked and made NaN."""
@@ -98,36 +159,33 @@ def _places(recipe: Recipe) -> dict[tuple[str, str], slice]:
     return places
 
 
-def _images(image: FeatureImage, rois: Sequence[_Roi], recipe: Recipe) -> Iterator[tuple[str, ValuesZyx]]:
-    yield ORIGINAL, image.intensity_hu
-    yield from filtered_images(image.intensity_hu, image.grid.spacing_mm, recipe)
-    yield from _pattern_images(image, rois)
+def _measure_group(rois: Sequence[_Roi], masks: Sequence[MaskVoxels], image: _Filtered, buffers: Buffers) -> None:
+    """Measure the masks of a group; one with a value that is not finite keeps its NaN."""
+    group = _Group(masks, image, buffers)
+    for place, roi in enumerate(rois):
+        if group.finite and np.isfinite(group.rims[place][0]).all():
+            _measure(roi, group, place)
 
 
-def _pattern_images(image: FeatureImage, rois: Sequence[_Roi]) -> Iterator[tuple[str, ValuesZyx]]:
-    union = np.zeros(image.intensity_hu.shape, dtype=np.bool_)
-    for roi in rois:
-        union[roi.box] |= roi.mask
-    patterns = local_patterns(image.intensity_hu, union)
-    filled = np.zeros(union.shape)
-    for name, values in (("lbp-3D-m1", patterns.m1), ("lbp-3D-m2", patterns.m2), ("lbp-3D-k", patterns.k)):
-        filled[union] = values
-        yield name, filled
+def _measure(roi: _Roi, group: _Group, place: int) -> None:
+    image, (values, bins) = group.image, group.rims[place]
+    counts = group.level_counts + np.bincount(bins - group.low, minlength=group.count)
+    present = np.flatnonzero(counts) + group.low
+    first, single = image.binning.first_level(present), len(present) == 1
+    rim = SortedValues.of(values, group.pivot)
+    roi.put(image.name, "firstorder", first_order_features(group.sorted, rim, group.pivot, counts, image.voxel_mm3))
+    if single:
+        _mark_level_features(roi, image.name)
+    found = roi.of_single_level if single and first == present[0] else {}
+    if not found:
+        levels = (first, int(present[-1]) - first + 1)
+        found |= _texture_features(texture_matrices(group.masks[place], group.textures(), levels, group.buffers))
+    for feature_class, features in found.items():
+        roi.put(image.name, feature_class, features, single)
 
 
-def _measure(
-    roi: _Roi, name: str, filtered: ValuesZyx, spacing_mm: tuple[float, float, float], bin_width_hu: float
-) -> None:
-    values: ValuesZyx = filtered[roi.box].copy()
-    if not np.isfinite(values[roi.mask]).all():
-        return
-    levels = discretise(values, roi.mask, bin_width_hu)
-    textures = texture_matrices(levels.matrix)
-    for group in INTENSITY_CLASSES:
-        found = intensity_features(group, values, roi.mask, levels, textures, spacing_mm)
-        roi.put(name, group, found, single=levels.single and group != "firstorder")
-    if levels.single:
-        _mark_level_features(roi, name)
+def _texture_features(textures: Textures) -> dict[str, tuple[float, ...]]:
+    return {group: features(textures) for group, features in TEXTURES}
 
 
 def _mark_level_features(roi: _Roi, name: str) -> None:

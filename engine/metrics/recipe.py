@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from engine.protocol import digest
 from store.records import FeatureName
@@ -83,36 +85,25 @@ def names_of(recipe: Recipe) -> list[tuple[str, str, str]]:
     ]
 
 
-PAPER_1967 = Recipe(
-    name="paper-1967",
-    count=1967,
-    image_types=(
-        ORIGINAL,
-        "log-sigma-2-0-mm-3D",
-        "log-sigma-3-0-mm-3D",
-        "log-sigma-4-0-mm-3D",
-        "log-sigma-5-0-mm-3D",
-        "wavelet-LLH",
-        "wavelet-LHL",
-        "wavelet-LHH",
-        "wavelet-HLL",
-        "wavelet-HLH",
-        "wavelet-HHL",
-        "wavelet-HHH",
-        "wavelet-LLL",
-        "square",
-        "squareroot",
-        "logarithm",
-        "exponential",
-        "gradient",
-        "lbp-3D-m1",
-        "lbp-3D-m2",
-        "lbp-3D-k",
-    ),
-    log_sigma_mm=(2.0, 3.0, 4.0, 5.0),
-    wavelet="coif1",
-)
-RECIPES = (PAPER_1967,)
+def log_name(sigma_mm: float) -> str:
+    """The image type of a LoG width as PyRadiomics spells it."""
+    return f"log-sigma-{str(float(sigma_mm)).replace('.', '-')}-mm-3D"
+
+
+def _read(name: str) -> Recipe:
+    """A recipe from its file; KeyError for a missing entry, ValueError where names do not add up."""
+    entries = tomllib.loads((Path(__file__).parent / "recipes" / f"{name}.toml").read_text(encoding="utf-8"))
+    return Recipe(
+        name=entries["name"],
+        count=entries["count"],
+        image_types=tuple(entries["image_types"]),
+        log_sigma_mm=tuple(entries["log_sigma_mm"]),
+        wavelet=entries["wavelet"],
+    )
+
+
+PAPER_1967 = _read("paper-1967")
+RECIPES = (PAPER_1967, _read("paper-1967-log5"), _read("paper-1967-log7"), _read("original-107"))
 
 
 def recipe_named(name: str) -> Recipe:

@@ -11,14 +11,16 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from engine.geometry import box_of
-from engine.measure import radiomics as door
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
-from engine.metrics.recipe import PAPER_1967, feature_names, full_name
+from engine.measure.formulas.first_order import SortedValues, first_order_features
+from engine.measure.levels import Binning
+from engine.measure.radiomics import pyradiomics_features
+from engine.metrics.recipe import FEATURES_OF_CLASS, PAPER_1967, feature_names, full_name
 from store.records import STATUSES
 from store.volumes import Grid
 
+BINNING = Binning(25.0)
 SHAPE = (20, 25, 28)
 GRID = Grid(SHAPE[::-1], (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
 NAMES = [full_name(name) for name in feature_names(PAPER_1967)]
@@ -37,38 +39,14 @@ def phantom():
 def measured():
     image, ball, around = phantom()
     whole = FeatureImage(image, np.zeros(SHAPE, dtype=bool), GRID)
-    return measure_rois(whole, (ball, around), PAPER_1967, 25.0)
-
-
-def reference_values(image, mask):
-    """PyRadiomics' own extractor; only its removed SciPy function is bridged."""
-    door.bridge_spherical_harmonics()
-    import radiomics
-    from radiomics import featureextractor
-
-    radiomics.logger.setLevel("CRITICAL")
-    settings = {"binWidth": 25, "resampledPixelSpacing": None, "preCrop": False}
-    extractor = featureextractor.RadiomicsFeatureExtractor(**settings)
-    extractor.disableAllImageTypes()
-    for name in ("Original", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LBP3D"):
-        extractor.enableImageTypeByName(name)
-    extractor.enableImageTypeByName("LoG", customArgs={"sigma": [2.0, 3.0, 4.0, 5.0]})
-    extractor.enableImageTypeByName("Wavelet", customArgs={"wavelet": "coif1", "level": 1})
-    extractor.enableAllFeatures()
-    images = [sitk.GetImageFromArray(a) for a in (image, mask.astype(np.uint8))]
-    for one in images:
-        one.SetSpacing(GRID.spacing_mm)
-    found = extractor.execute(*images)
-    return {name: float(np.real(value)) for name, value in found.items() if not name.startswith("diagnostics")}
+    return measure_rois(whole, (ball, around), PAPER_1967, BINNING)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("place", [0, 1])
 def test_all_features_equal_pyradiomics_on_the_whole_image(measured, place):
     image, *masks = phantom()
-    expected = reference_values(image, masks[place])
-    assert set(expected) == set(NAMES)
-    theirs = np.array([expected[name] for name in NAMES])
+    theirs = pyradiomics_features(image, masks[place], GRID.spacing_mm, PAPER_1967, 25.0, crop=False)
     wrong = ~np.isclose(measured[place].values, theirs, rtol=1e-9, atol=1e-12)
     assert [NAMES[i] for i in np.flatnonzero(wrong)] == []
 
@@ -76,8 +54,9 @@ def test_all_features_equal_pyradiomics_on_the_whole_image(measured, place):
 def test_values_do_not_depend_on_the_other_rois(measured):
     image, ball, _ = phantom()
     whole = FeatureImage(image, np.zeros(SHAPE, dtype=bool), GRID)
-    alone = measure_rois(whole, (ball,), PAPER_1967, 25.0)[0]
-    assert np.array_equal(alone.values, measured[0].values)
+    alone = measure_rois(whole, (ball,), PAPER_1967, BINNING)[0]
+    assert np.allclose(alone.values, measured[0].values, rtol=1e-11, atol=1e-13)
+    assert np.array_equal(alone.statuses, measured[0].statuses)
 
 
 def test_single_grey_level_marks_what_rests_on_levels_and_nothing_else(measured):
@@ -93,7 +72,7 @@ def test_single_grey_level_marks_what_rests_on_levels_and_nothing_else(measured)
 
 def test_constant_roi_keeps_the_values_of_pyradiomics_and_says_degenerate():
     flat = FeatureImage(np.full(SHAPE, 40, dtype=np.int16), np.zeros(SHAPE, dtype=bool), GRID)
-    found = measure_rois(flat, (phantom()[1],), PAPER_1967, 25.0)[0]
+    found = measure_rois(flat, (phantom()[1],), PAPER_1967, BINNING)[0]
     by_name = dict(zip(NAMES, zip(found.values, found.statuses, strict=True), strict=True))
     assert by_name["original_firstorder_Mean"] == (40.0, STATUSES.index("ok"))
     assert by_name["original_glcm_Correlation"] == (1.0, STATUSES.index("degenerate"))
@@ -105,7 +84,7 @@ def test_image_too_small_for_a_filter_has_no_value_there():
     image = np.random.default_rng(1).integers(-900, 300, thin).astype(np.int16)
     grid = Grid((12, 12, 5), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
     found = measure_rois(
-        FeatureImage(image, np.zeros(thin, dtype=bool), grid), (np.ones(thin, dtype=bool),), PAPER_1967, 25.0
+        FeatureImage(image, np.zeros(thin, dtype=bool), grid), (np.ones(thin, dtype=bool),), PAPER_1967, BINNING
     )[0]
     lost = np.array([name.startswith("log-sigma-5") for name in NAMES])
     assert np.isnan(found.values[lost]).all()
@@ -113,8 +92,11 @@ def test_image_too_small_for_a_filter_has_no_value_there():
     assert np.isfinite(found.values[~lost & np.array([not n.startswith("log-") for n in NAMES])]).all()
 
 
-def test_pyradiomics_is_imported_on_first_use_only():
-    code = "import sys, engine.measure.extraction, engine.metrics.recipe; print('radiomics' in sys.modules)"
+def test_the_engine_never_imports_pyradiomics():
+    code = (
+        "import sys, numpy as np; from tests.engine.measure.test_features import *; image, ball, _ = phantom();"
+        "measure_rois(FeatureImage(image, ball, GRID), (ball,), PAPER_1967, BINNING); print('radiomics' in sys.modules)"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
 
@@ -135,8 +117,11 @@ def test_published_first_order_values_of_a_real_tumour(shared, lung1):
     """Row LUNG1-001 of a published table, whose convention was HU + 1024 and unit spacing."""
     intensity, tumour = lung1
     assert tumour.sum() == 54639
-    box = box_of(tumour)
-    found = door.first_order(intensity[box].astype(np.float64) + 1024, tumour[box], (1.0, 1.0, 1.0), 25.0)
+    values = intensity[tumour].astype(np.float64) + 1024
+    level_counts = np.bincount((values // 25).astype(int))
+    parts = (SortedValues.of(part, 1000.0) for part in (values[:1000], values[1000:]))
+    first = first_order_features(*parts, 1000.0, level_counts, 1.0)
+    found = dict(zip(FEATURES_OF_CLASS["firstorder"], first, strict=True))
     with gzip.open(shared / "data/lung1_tables/lung1_unitspacing_firstorder.csv.gz", "rt") as table:
         row = next(r for r in csv.DictReader(table) if "LUNG1-001" in r.values())
     published = {name: float(value) for name, value in row.items() if (name or "").split("_")[-1] in found}

@@ -1,0 +1,71 @@
+"""Every filter against PyRadiomics' own image, in a box of the image."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from radiomics import imageoperations
+
+from engine.measure.filters.registry import FILTERS, filtered_images
+from engine.measure.filters.source import FilterSource
+from engine.metrics.recipe import PAPER_1967, RECIPES
+
+SHAPE, SPACING = (33, 30, 37), (0.9, 1.1, 1.3)
+BOX = (slice(4, 20), slice(0, 30), slice(20, 37))
+POINTWISE = ("Square", "SquareRoot", "Logarithm", "Exponential", "Gradient")
+
+
+def image():
+    return np.random.default_rng(3).integers(-1000, 400, SHAPE).astype(np.int16)
+
+
+def source(recipe=PAPER_1967):
+    union = np.zeros(tuple(side.stop - side.start for side in BOX), dtype=bool)
+    union[2:6, 2:6, 2:6] = True
+    return FilterSource(image(), SPACING, BOX, union, recipe)
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    whole = sitk.GetImageFromArray(image())
+    whole.SetSpacing(SPACING)
+    found = {}
+    steps = [(getattr(imageoperations, f"get{name}Image"), {}) for name in POINTWISE]
+    steps.append((imageoperations.getLoGImage, {"sigma": list(PAPER_1967.log_sigma_mm)}))
+    steps.append((imageoperations.getWaveletImage, {"wavelet": "coif1"}))
+    for step, settings in steps:
+        found |= {name: sitk.GetArrayFromImage(made)[BOX] for made, name, _ in step(whole, None, **settings)}
+    return found
+
+
+def test_filtered_images_are_those_of_pyradiomics(theirs):
+    ours = dict(filtered_images(source()))
+    assert set(theirs) | {"original", "lbp-3D-m1", "lbp-3D-m2", "lbp-3D-k"} == set(ours)
+    for name, expected in theirs.items():
+        assert np.allclose(ours[name], expected, rtol=1e-7, atol=1e-4 if "log-" in name else 1e-10), name
+
+
+def test_pointwise_gradient_and_wavelet_are_equal_to_the_last_digits(theirs):
+    for name, values in filtered_images(source()):
+        if name in theirs and not name.startswith("log-"):
+            assert np.allclose(values, theirs[name], rtol=1e-14, atol=1e-12), name
+
+
+def test_recursive_laplacian_is_that_of_itk_where_nothing_is_cut(theirs):
+    whole = (slice(0, SHAPE[0]), slice(0, SHAPE[1]), slice(0, SHAPE[2]))
+    everything = FilterSource(image(), SPACING, whole, np.ones(SHAPE, dtype=bool), PAPER_1967)
+    ours = {n: v[BOX] for n, v in filtered_images(everything) if n.startswith("log-")}
+    for name, values in ours.items():
+        assert np.allclose(values, theirs[name], rtol=0, atol=2e-4), name
+        assert (values == theirs[name]).mean() > 0.99, name
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_every_recipe_gets_each_of_its_images_once_and_in_the_shape_of_the_box(recipe):
+    found = [(name, values.shape) for name, values in filtered_images(source(recipe))]
+    assert sorted(name for name, _ in found) == sorted(recipe.image_types)
+    assert {shape for _, shape in found} == {(16, 30, 17)}
+
+
+def test_every_filter_belongs_to_the_paper_recipe():
+    for begins, _ in FILTERS:
+        assert any(name.startswith(begins) for name in PAPER_1967.image_types), begins
