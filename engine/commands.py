@@ -70,7 +70,7 @@ def main() -> None:
 @app.command()
 def demo(
     directory: Directory,
-    cases: Annotated[int, typer.Option(help="number of synthetic patients")] = 60,
+    cases: Annotated[int, typer.Option(help="number of synthetic patients")] = 100,
     seed: Annotated[int, typer.Option(help="the cohort is a function of this seed")] = 20250617,
     start: Annotated[bool, typer.Option("--run/--no-run", help="run the study when it is built")] = False,
 ) -> None:
