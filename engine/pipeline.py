@@ -23,10 +23,10 @@ from engine.run.stage import PERTURBED_SUBSET, Stage
 from engine.segment.segmentation import segment
 
 IMAGE_STUDY: tuple[Stage, ...] = (
-    Stage("acquire", 1, "case", acquire),
+    Stage("acquire", 2, "case", acquire),
     Stage("clinical", 1, "cohort", read_clinical),
     Stage("segment", 2, "case", segment),
-    Stage("review", 2, "case", choose_feature_masks),
+    Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
     Stage("description", 2, "case", describe_tumour),
     Stage("association", 1, "cohort", associate),
@@ -36,7 +36,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("perturb", 2, "case", perturb_masks, PERTURBED_SUBSET),
     Stage("perturbed_features", 2, "case", extract_perturbed, PERTURBED_SUBSET),
     Stage("reproducibility", 1, "cohort", reproduce),
-    Stage("table", 2, "cohort", tabulate),
+    Stage("table", 3, "cohort", tabulate),
     Stage("candidates", 1, "cohort", candidates),
     Stage("resample", 1, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),

@@ -200,7 +200,7 @@ def _ingest_batch(connection: duckdb.DuckDBPyConnection, folder: StudyFolder, ro
     connection.execute("BEGIN").fetchall()
     _forget_replaced(connection, marks, by_table)
     for name, tables in by_table.items():
-        _insert(connection, f"r_{name}", pa.concat_tables(tables))
+        _insert(connection, f"r_{name}", pa.concat_tables(tables, promote_options="default"))
     _insert(connection, "ingested", marks)
     connection.execute("COMMIT").fetchall()
 

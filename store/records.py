@@ -210,7 +210,7 @@ class Segmentation:
     seconds_export: float
     tumour_found: bool
     mean_entropy: float | None  # nats, over the predicted tumour
-    lungs_method: str  # outlined | model | threshold | none
+    lungs_method: str  # outlined | model | threshold | none; where one lung is outlined, of the other if it was made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,6 +230,7 @@ class FeatureMask:
     mask_source: str  # adjudicated | reviewed | reference | automatic | none
     origin: str
     source: str
+    overlaps_reference: bool | None = None  # tumour: shares a voxel with the outlined index lesion; None: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,10 @@ class Mask:
 
 
 def mask_key(mask: Mask) -> str:
-    """sha256 (hex) of what a reader judges: the voxels, where they lie and who drew them."""
-    state = hashlib.sha256(repr((mask.structure, mask.source, mask.lesion, mask.grid)).encode())
+    """sha256 (hex) of what a reader judges: the voxels, where they lie and who drew them; as stored and as read."""
+    grid = mask.grid
+    places = [float(v) for v in (*grid.size_xyz, *grid.spacing_mm, *grid.origin_mm, *grid.direction)]
+    state = hashlib.sha256(repr((mask.structure, mask.source, mask.lesion, places)).encode())
     state.update(np.packbits(mask.voxels).tobytes())
     return state.hexdigest()
 

@@ -127,12 +127,19 @@ def _listed_case(
             name, label = split_label(cells["reference"])
             path = _existing(folder, name, REFERENCE_ROLE)
             files.append(index.source(REFERENCE_ROLE, path))
-            reference = split_label(images.reference[0])[0] if len(images.reference) == 1 else "reference"
-            columns += [(REFERENCE_NAME, reference)] + ([(REFERENCE_LABEL, str(label))] if label is not None else [])
+            columns.append((REFERENCE_NAME, _reference_name(images, path)))
+            columns += [(REFERENCE_LABEL, str(label))] if label is not None else []
         files += _listed_lungs(folder, cells, index)
         return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns))
     except RefusedError as error:
         return PatientFiles(patient, "files", (), problem=error)
+
+
+def _reference_name(images: Images, path: Path) -> str:
+    """A name that the study wants, never one that was read off a file: that may name a patient."""
+    wanted = [split_label(name)[0] for name in images.reference]
+    named = [name for name in wanted if name.lower() == stem_of(path).lower()]
+    return (named or wanted)[0] if named or len(wanted) == 1 else "reference"
 
 
 def _listed_lungs(folder: Path, cells: dict[str, str], index: ContentIndex) -> list[SourceFile]:

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from store.records import FlowStep, Outcome
 
 TOP = "cases of the study"
+ELSEWHERE = "measured component does not touch the reference"
 WITH_FEATURES = "with features in every region used"
 ANALYSED = "with an outcome (analysed)"
 
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """Case ids of every box of the inclusion flow; missed are misses of the automatic tumour segmentation."""
+    """Case ids of every box of the inclusion flow.
+
+    missed: the automatic tumour segmentation has no component on the reference; elsewhere: the component that features
+    are of does not touch the reference, though another may.
+    """
 
     cases: tuple[str, ...]
     missed: tuple[str, ...]
@@ -21,6 +26,7 @@ class Inclusion:
     analysed: tuple[str, ...]
     rois: tuple[tuple[str, tuple[str, ...]], ...]  # ROI, cases that have it
     used_rois: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
 
 
 def inclusion_flow(inclusion: Inclusion, outcomes: tuple[Outcome, ...]) -> tuple[FlowStep, ...]:
@@ -28,6 +34,8 @@ def inclusion_flow(inclusion: Inclusion, outcomes: tuple[Outcome, ...]) -> tuple
     boxes = [(TOP, "", inclusion.cases)]
     if inclusion.missed:
         boxes.append(("missed by the automatic segmentation", TOP, inclusion.missed))
+    if inclusion.elsewhere:
+        boxes.append((ELSEWHERE, TOP, inclusion.elsewhere))
     for roi, cases in inclusion.rois:
         note = "" if roi in inclusion.used_rois else " (region not used: fewer than half have it)"
         boxes.append((f"with {roi.replace('_', ' ')} features{note}", TOP, cases))

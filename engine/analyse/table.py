@@ -72,7 +72,8 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     """One row per patient who has features in every region used and an outcome, and the flow of those who have not.
 
     A region counts as used when at least half of the cases with any feature have it. Misses are cases whose automatic
-    tumour mask has no component on the index lesion of an independent reference. DeclinedError without an outcome or
+    tumour mask has no component on the index lesion of an independent reference; a measured component that does not
+    touch the reference is counted too. DeclinedError without an outcome or
     without features; RefusedError when the plan's feature list was read off a study's figures.
     """
     refuse_derived(plan)
@@ -109,8 +110,9 @@ def _inclusion(
     used = tuple(roi for roi, own in having if own and len(own) >= SMALLEST_ROI_SHARE * most)
     with_features = tuple(case for case in cases if used and all(has_roi(bases, case, roi) for roi in used))
     missed = tuple(sorted({case for case, overlap in overlaps if is_miss(overlap)}))
+    elsewhere = tuple(sorted({case for case, mask in chosen if is_elsewhere(mask)}))
     analysed = tuple(case for case in with_features if case in known)
-    return Inclusion(cases, missed, with_features, analysed, having, used)
+    return Inclusion(cases, missed, with_features, analysed, having, used, elsewhere)
 
 
 def has_roi(bases: Vectors, case: str, roi: str) -> bool:
@@ -122,6 +124,11 @@ def has_roi(bases: Vectors, case: str, roi: str) -> bool:
 def is_miss(overlap: Overlap) -> bool:
     """Whether an overlap says that the automatic tumour mask missed the index lesion."""
     return overlap.structure == "tumour" and overlap.comparison == "agreement" and overlap.missed
+
+
+def is_elsewhere(mask: FeatureMask) -> bool:
+    """Whether the tumour mask that features are of does not touch the reference's index lesion."""
+    return mask.structure == "tumour" and mask.overlaps_reference is False
 
 
 def tumour_volumes(

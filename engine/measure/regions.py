@@ -43,17 +43,16 @@ def delineate_regions(
 ) -> Regions:
     """The tumour, the ring around it clipped to lung, and both lungs without either, by nearest neighbour.
 
-    Other lesions belong to no region.
-    Without lungs the ring is left whole (flag ring_unclipped) and whole_lung is empty with status no_lungs; without
-    tumour voxels intratumoural and peritumoural are `empty`; under `smallest_voxels` an ROI is `too_small`.
+    Other lesions belong to no region, and share_left of the ring counts what they take. Without lungs the ring is left
+    whole (flag ring_unclipped) and whole_lung is empty with status no_lungs; without tumour voxels intratumoural and
+    peritumoural are `empty`; under `smallest_voxels` an ROI is `too_small`.
     """
     image = feature_image(ct, grid)
-    tumour = on_grid(masks, ("tumour",), image.grid)
-    others = other_lesions(masks, image.grid) & ~tumour
+    others = other_lesions(masks, image.grid)
+    tumour = on_grid(masks, ("tumour",), image.grid) & ~others
     lungs = on_grid(masks, LUNGS, image.grid) & ~others
     has_lungs = bool(lungs.any())
-    ring = peritumoural_ring(tumour, lungs if has_lungs else None, image.grid.spacing_zyx_mm, rois.ring_mm)
-    ring = Ring(ring.voxels & ~(tumour | others), ring.share_left, ring.clipped)
+    ring = peritumoural_ring(tumour, lungs if has_lungs else None, image.grid.spacing_zyx_mm, rois.ring_mm, others)
     rest = lungs & ~(tumour | ring.voxels) if rois.lung_excludes_tumour else lungs
     found = (
         _Region("intratumoural", tumour, ("tumour",)),
@@ -125,6 +124,6 @@ def _flags(tumour: BoolZyx, ring: Ring, rois: Rois) -> tuple[Flag, ...]:
         text = "No lungs are known, so the ring may hold chest wall or mediastinum."
         return (Flag("regions", "ring_unclipped", text, "Outline the lungs or register a lung model."),)
     if ring.share_left is not None and ring.share_left < rois.ring_flag_share:
-        text = f"Only {ring.share_left:.0%} of the ring lies in lung."
+        text = f"Only {ring.share_left:.0%} of the ring lies in lung and clear of other lesions."
         return (Flag("regions", "ring_small", text, "Read this patient's peritumoural features with care."),)
     return ()

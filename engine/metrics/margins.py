@@ -32,21 +32,23 @@ def ring_mm(mask: BoolZyx, spacing_zyx_mm: Triple, width_mm: float) -> BoolZyx:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ring:
-    """A peritumoural ring: its voxels, the share left after clipping to the lungs (None without tumour), if clipped."""
+    """A peritumoural ring: its voxels, the share left of the whole (None without tumour), if clipped to lung."""
 
     voxels: BoolZyx
     share_left: float | None
     clipped: bool
 
 
-def peritumoural_ring(tumour: BoolZyx, lungs: BoolZyx | None, spacing_zyx_mm: Triple, width_mm: float) -> Ring:
-    """The ring outside a tumour, clipped to the lungs where there are any, else whole and not `clipped`."""
+def peritumoural_ring(
+    tumour: BoolZyx, lungs: BoolZyx | None, spacing_zyx_mm: Triple, width_mm: float, others: BoolZyx | None = None
+) -> Ring:
+    """The ring outside a tumour without other lesions, clipped to the lungs where there are any, else not `clipped`."""
     whole = ring_mm(tumour, spacing_zyx_mm, width_mm)
+    left = whole if lungs is None else whole & lungs
+    left = left if others is None else left & ~others
     voxels = int(np.count_nonzero(whole))
-    if lungs is None:
-        return Ring(whole, 1.0 if voxels else None, clipped=False)
-    left = whole & lungs
-    return Ring(left, int(np.count_nonzero(left)) / voxels if voxels else None, clipped=True)
+    share_left = int(np.count_nonzero(left)) / voxels if voxels else None
+    return Ring(left, share_left, clipped=lungs is not None)
 
 
 def close_mm(mask: BoolZyx, spacing_zyx_mm: Triple, radius_mm: float) -> BoolZyx:

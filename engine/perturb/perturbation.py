@@ -53,13 +53,13 @@ def perturb_masks(
     """Perturb the tumour (and the lungs, where chosen) and rebuild each region from it.
 
     The ring is regenerated from each perturbed tumour; whole_lung has its own boundary perturbed, and stays clear of
-    the unperturbed tumour and ring. Regions without voxels are left out. A region whose mask hardly changed (DSC above
-    `unchanged_dsc`) and whose image did not is recorded as not tested.
+    the unperturbed tumour and ring. None grows into another lesion. Regions without voxels are left out. A region whose
+    mask hardly changed (DSC above `unchanged_dsc`) and whose image did not is recorded as not tested.
     """
     tumour, native = rois.find("intratumoural"), masks.find("tumour")
     if tumour is None or native is None or not tumour.voxels.any() or not native.voxels.any():
         return Perturbed(PerturbedMasks(()), ())
-    others = other_lesions(masks, tumour.grid) & ~tumour.voxels
+    others = other_lesions(masks, tumour.grid)
     lungs = _lungs(masks, tumour.grid) & ~others
     base = _Base(tumour.voxels, lungs, others, tumour.grid, regions_choices.ring_mm)
     context = Context(ct, native.voxels, choices)
@@ -79,8 +79,8 @@ def perturbed_region(roi: str, perturbation: Perturbation, base: _Base) -> BoolZ
     if roi == "whole_lung":
         ring = _ring(base.tumour, base).voxels
         return _apply(perturbation, base.lungs, base.grid) & ~(base.tumour | ring | base.others)
-    tumour = _apply(perturbation, base.tumour, base.grid)
-    return tumour if roi == "intratumoural" else _ring(tumour, base).voxels & ~(tumour | base.others)
+    tumour = _apply(perturbation, base.tumour, base.grid) & ~base.others
+    return tumour if roi == "intratumoural" else _ring(tumour, base).voxels
 
 
 def _apply(perturbation: Perturbation, mask: BoolZyx, grid: Grid) -> BoolZyx:
@@ -94,7 +94,7 @@ def _apply(perturbation: Perturbation, mask: BoolZyx, grid: Grid) -> BoolZyx:
 
 def _ring(tumour: BoolZyx, base: _Base) -> Ring:
     lungs = base.lungs if base.lungs.any() else None
-    return peritumoural_ring(tumour, lungs, base.grid.spacing_zyx_mm, base.width_mm)
+    return peritumoural_ring(tumour, lungs, base.grid.spacing_zyx_mm, base.width_mm, base.others)
 
 
 def _lungs(masks: FeatureMasks, target: Grid) -> BoolZyx:

@@ -1,4 +1,8 @@
-"""Two simulated readers judging automatic masks by the planted difficulty: a rule with noise, no image is looked at."""
+"""Two simulated readers judging automatic masks by the planted difficulty: a rule with noise, no image is looked at.
+
+Their verdicts are signed before any mask is segmented, so they name no mask (an empty mask_key): pages show them, and
+they never make an automatic mask count as `reviewed`.
+"""
 
 from __future__ import annotations
 

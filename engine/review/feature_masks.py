@@ -29,27 +29,33 @@ def choose_feature_masks(
     """Choose one mask for the index tumour and for each lung.
 
     "reviewed" is the automatic mask once every reader's last verdict on this very mask (by its key) is that no change
-    is necessary (origin accepted), and it is not empty; "automatic" is the same mask unjudged; "reference" is what the
-    study brought. A structure without any mask gets source "none". An automatic mask in which nothing was found is a
-    miss, and still the automatic choice.
+    is necessary (origin accepted), and it is not empty; "automatic" is the same mask unjudged, of a tumour its largest
+    component outside other outlined lesions; "reference" is what the study brought. A structure without any mask gets
+    source "none". An automatic mask in which nothing was found is a miss, and still the automatic choice.
     """
+    others = _other_lesions(references)
     masks, chosen = [], []
     for structure in STRUCTURES:
-        source, mask = _choose(structure, references, automatic, verdicts, order)
+        found = _index_lesion(automatic.find(structure), others)
+        source, mask = _choose(structure, references, automatic, found, verdicts, order)
         if mask is None:
             chosen.append(FeatureMask(structure, "none", "none", ""))
             continue
         masks.append(mask)
-        chosen.append(FeatureMask(structure, source, mask.origin, mask.source))
-    others = [mask for mask in references.masks if mask.structure == "tumour" and mask.lesion > 0]
+        chosen.append(FeatureMask(structure, source, mask.origin, mask.source, _touches(mask, references)))
     return Reviewed(FeatureMasks((*masks, *others)), tuple(chosen), _flags(automatic))
 
 
 def _choose(
-    structure: str, references: ReferenceMasks, automatic: AutomaticMasks, verdicts: Verdicts, order: Masks
+    structure: str,
+    references: ReferenceMasks,
+    automatic: AutomaticMasks,
+    found: Mask | None,
+    verdicts: Verdicts,
+    order: Masks,
 ) -> tuple[str, Mask | None]:
     drawn = automatic.find(structure)
-    found, seen = _index_lesion(structure, drawn), "" if drawn is None else mask_key(drawn)
+    seen = "" if drawn is None else mask_key(drawn)
     options = {
         "reviewed": _accepted(found, seen, [v for v in verdicts.rows if v.structure == structure]),
         "reference": references.find(structure),
@@ -71,11 +77,29 @@ def _flags(automatic: AutomaticMasks) -> tuple[Flag, ...]:
     return (Flag("review", "several_components", text, "Look at the case in review."),)
 
 
-def _index_lesion(structure: str, mask: Mask | None) -> Mask | None:
+def _index_lesion(mask: Mask | None, others: list[Mask]) -> Mask | None:
     """The largest component of an automatic tumour: satellites and false positives are never fed to features."""
-    if mask is None or structure != "tumour":
+    if mask is None or mask.structure != "tumour":
         return mask
-    return replace(mask, voxels=largest_components(mask.voxels))
+    voxels = mask.voxels
+    for other in others:
+        voxels = voxels & ~other.voxels
+    return replace(mask, voxels=largest_components(voxels))
+
+
+def _other_lesions(references: ReferenceMasks) -> list[Mask]:
+    """Outlined lesions but the index lesion; what two outlines share belongs to the index lesion."""
+    index = references.find("tumour")
+    others = [mask for mask in references.masks if mask.structure == "tumour" and mask.lesion > 0]
+    return others if index is None else [replace(m, voxels=m.voxels & ~index.voxels) for m in others]
+
+
+def _touches(mask: Mask, references: ReferenceMasks) -> bool | None:
+    """Whether a tumour shares a voxel with the outlined index lesion; None where either is not there."""
+    index = references.find("tumour")
+    if mask.structure != "tumour" or index is None or not index.voxels.any() or not mask.voxels.any():
+        return None
+    return bool((mask.voxels & index.voxels).any())
 
 
 def _accepted(mask: Mask | None, seen: str, verdicts: list[Verdict]) -> Mask | None:

@@ -52,10 +52,11 @@ class _Prediction:
 
 @dataclass(frozen=True, slots=True)
 class _LungChoice:
-    """The lung masks that were made and by which method: outlined, model, threshold or none."""
+    """The lung masks that were made and by which method; the one side that was outlined, where it was but one."""
 
     masks: tuple[Mask, ...]
-    method: str
+    method: str  # outlined | model | threshold | none
+    outlined: str = ""  # lung_left | lung_right
 
 
 def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: SegmentationModel | None) -> Segmented:
@@ -63,8 +64,9 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
 
     With a model there is always one mask `tumour` (origin automatic, lesion 0, source = first 12 digits of the model's
     sha256): every voxel called tumour, pieces under 0.05 ml dropped; it is empty when none is found. Lungs: nothing is
-    made where they are outlined; else the model's; else threshold (flag lungs_threshold); else none (flag no_lungs).
-    Seconds in the record are wall-clock and enter no key. RefusedError from a model that may not be loaded.
+    made where both are outlined, and the other alone where one is (flag one_lung_outlined); else the model's; else
+    threshold (flag lungs_threshold); else none (flag no_lungs). Seconds in the record are wall-clock and enter no key.
+    RefusedError from a model that may not be loaded.
     """
     prediction = None if model is None else _predict(ct, choices, model)
     tumour = _tumour(references, prediction)
@@ -74,7 +76,7 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
         masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
         segmentation=(_with_lungs(record, lungs.method),),
         embeddings=prediction.embeddings if prediction else (),
-        flags=_flags(lungs, prediction, sum(references.find(name) is not None for name in LUNGS) == 1),
+        flags=_flags(lungs, prediction),
     )
 
 
@@ -147,10 +149,21 @@ def _lungs(
     prediction: _Prediction | None,
     tumour: BoolZyx | None,
 ) -> _LungChoice:
-    """The first of outlined, model and threshold that gives lungs."""
-    outlined = [name for name in LUNGS if references.find(name) is not None]
-    if len(outlined) == len(LUNGS):
+    """The first of outlined, model and threshold that gives lungs; beside one outlined lung they give the other."""
+    missing = [name for name in LUNGS if references.find(name) is None]
+    if not missing:
         return _LungChoice((), "outlined")
+    found = _found_lungs(ct, choices, prediction, tumour)
+    if len(missing) == len(LUNGS):
+        return found
+    (outlined,) = (mask for mask in map(references.find, LUNGS) if mask is not None)
+    filled = [replace(m, voxels=m.voxels & ~outlined.voxels) for m in found.masks if m.structure in missing]
+    kept = tuple(m for m in filled if m.voxels.any())
+    return _LungChoice(kept, found.method if kept else "outlined", outlined.structure)
+
+
+def _found_lungs(ct: CtSeries, choices: Segment, prediction: _Prediction | None, tumour: BoolZyx | None) -> _LungChoice:
+    """Both lungs by the model, else by thresholding, else none."""
     if prediction is not None and all(name in prediction.masks and prediction.masks[name].any() for name in LUNGS):
         source = prediction.record.model_sha256[:SOURCE_DIGITS]
         return _LungChoice(_lung_masks([prediction.masks[name] for name in LUNGS], source, ct.grid), "model")
@@ -172,14 +185,15 @@ def _with_lungs(record: Segmentation, lungs_method: str) -> Segmentation:
     return replace(record, lungs_method=lungs_method)
 
 
-def _flags(lungs: _LungChoice, prediction: _Prediction | None, one_outlined: bool) -> tuple[Flag, ...]:
+def _flags(lungs: _LungChoice, prediction: _Prediction | None) -> tuple[Flag, ...]:
     """What a reader should know of the masks."""
     flags = []
-    if one_outlined:
-        text = "One lung is outlined; the other comes from another source, if from any."
+    if lungs.outlined:
+        other = f"comes from the {lungs.method}" if lungs.masks else "was not found"
+        text = f"Only the {lungs.outlined.removeprefix('lung_')} lung is outlined; the other {other}."
         flags.append(Flag("segment", "one_lung_outlined", text, "Outline both lungs."))
     if lungs.method == "threshold":
-        if len(lungs.masks) == 1:
+        if len(lungs.masks) == 1 and not lungs.outlined:
             flags.append(Flag("segment", "one_lung", "The image holds one lung.", "Use a scan of the whole chest."))
         flags.append(
             Flag("segment", "lungs_threshold", "Lungs come from thresholding.", "Outline them or name a model.")

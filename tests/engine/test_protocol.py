@@ -3,6 +3,8 @@
 import pytest
 
 from engine.protocol import (
+    CovariateColumn,
+    Covariates,
     FeatureGrid,
     Images,
     Outcome,
@@ -48,6 +50,21 @@ def test_a_choice_changed_after_locking_is_refused(tmp_path, changed):
     with pytest.raises(ValueError, match="changed after locking"):
         read_protocol(tmp_path)
     assert read_unlocked(tmp_path).plan == Plan()
+
+
+LATE = [CovariateColumn(column="age", kind="number"), CovariateColumn(column="pT", when_known="at surgery")]
+
+
+def test_a_predictor_known_too_late_is_refused_when_the_protocol_is_read(tmp_path):
+    late = Protocol().model_copy(update={"covariates": Covariates(columns=tuple(LATE))})
+    write_protocol(tmp_path, late)
+    with pytest.raises(ValueError, match=r"\(preoperative\), got pT: take them out or move covariates.moment"):
+        read_protocol(tmp_path)
+
+
+def test_a_predictor_known_at_the_moment_of_prediction_may_predict():
+    at_surgery = Covariates(columns=tuple(LATE), moment_of_prediction="at surgery")
+    assert Protocol(covariates=at_surgery).covariates == at_surgery
 
 
 def test_title_notice_and_paths_may_change_under_a_lock(tmp_path):

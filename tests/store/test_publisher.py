@@ -1,5 +1,8 @@
 """The publisher takes each artifact once, under the identity of the run, and notices damage."""
 
+import hashlib
+
+import pyarrow.parquet as pq
 import pytest
 
 from store.artifacts import store_value
@@ -40,6 +43,23 @@ def test_publishing_twice_takes_nothing_twice(tmp_path):
     assert second.ingested == 0
     assert open_snapshot(tmp_path).generation == second.generation
     assert open_snapshot(tmp_path).rows("SELECT count(*) FROM flag").rows == ((2,),)
+
+
+def test_results_from_before_a_record_gained_a_field_are_taken_in_beside_new_ones(tmp_path):
+    folder = StudyFolder(tmp_path)
+    record(tmp_path, "00", "CASE-A")
+    record(tmp_path, "01", "CASE-B", flags=FLAGS[:1])
+    path = folder.artifact("acquire.flags", "00", ".parquet")
+    pq.write_table(pq.read_table(path).drop_columns(["remedy"]), path)
+    with Ledger(folder) as ledger:
+        ledger.rows("UPDATE artifact SET sha256=? WHERE key='00'", (hashlib.sha256(path.read_bytes()).hexdigest(),))
+    publish(tmp_path)
+    found = open_snapshot(tmp_path).rows("SELECT case_id, code, remedy FROM flag ORDER BY ALL").rows
+    assert [(case, remedy is None) for case, _, remedy in found] == [
+        ("CASE-A", True),
+        ("CASE-A", True),
+        ("CASE-B", False),
+    ]
 
 
 def test_one_artifact_serves_two_runs_without_being_stored_twice(tmp_path):

@@ -203,6 +203,24 @@ def test_an_image_table_names_files_and_acquisition(tmp_path):
     assert case.lesions[0].volume_ml == pytest.approx(0.064)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ((), "reference"),
+        (("tumour",), "tumour"),
+        (("GTV-1", "tumour"), "reference"),
+        (("GTV-1", "doe_jane"), "doe_jane"),
+    ],
+)
+def test_a_listed_lesion_is_never_called_by_its_file(tmp_path, wanted, name):
+    root = tmp_path / "in"
+    image_file(root / "x" / "one.nii.gz")
+    mask_file(root / "x" / "Doe_Jane.nii.gz")
+    (root / "images.csv").write_text("case_id,image,reference\n007,x/one.nii.gz,x/Doe_Jane.nii.gz\n")
+    (source,) = find(root, tmp_path / "study", reference=wanted).cases
+    assert [lesion.name for lesion in read(source).lesions] == [name]
+
+
 def test_ids_become_pseudonyms_and_stay_in_the_private_folder(tmp_path):
     root, study = dicom_case(tmp_path / "in", patient="Doe^Jane"), tmp_path / "study"
     shutil.copytree(root / "ct", root / "again")

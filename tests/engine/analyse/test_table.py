@@ -80,6 +80,16 @@ def test_misses_are_a_branch_with_their_events():
     assert boxes(found, "inclusion")["missed by the automatic segmentation"] == (1, 1)
 
 
+def test_a_measured_component_off_the_reference_is_a_branch_with_its_events():
+    vectors, outcomes = cohort([True, False, True, True])
+    touching = (False, False, None, True)
+    chosen = [(f"c{i:03d}", dataclasses.replace(measured.feature_mask(), overlaps_reference=t)) for i, t in
+              enumerate(touching)]  # fmt: skip
+    found = run(vectors, outcomes, chosen=Cohort(tuple(chosen)))
+    assert boxes(found, "inclusion")["measured component does not touch the reference"] == (2, 1)
+    assert "measured component does not touch the reference" not in boxes(run(vectors, outcomes), "inclusion")
+
+
 def test_a_case_without_outcome_is_not_a_patient_without_event():
     vectors, outcomes = cohort([True, False, False])
     found = run(vectors, outcomes[:2])

@@ -114,3 +114,13 @@ def test_a_satellite_belongs_to_no_region(lungs):
     kept_out = resample_mask(voxels, GRID, found.masks.masks[0].grid)
     assert kept_out.any()
     assert not any((m.voxels & kept_out).any() for m in found.masks.masks)
+    whole = delineate(mask("tumour", TUMOUR), *lungs, spacing_mm=1.0).regions[1]
+    ring = found.regions[1]
+    assert ring.voxels < whole.voxels
+    assert (whole.share_left, ring.share_left) == (1.0, pytest.approx(ring.voxels / whole.voxels))
+
+
+def test_what_a_satellite_shares_with_the_tumour_mask_is_not_tumour():
+    satellite = Mask("tumour", "independent", "reference", box((18, 22), (20, 28), (24, 34)), GRID, 1, "satellite")
+    found = delineate(mask("tumour", TUMOUR), satellite, mask("lung_left", LUNG))
+    assert found.regions[0].volume_ml == pytest.approx(0.256)

@@ -95,3 +95,18 @@ def test_without_tumour_there_is_nothing_to_perturb():
     )
     assert found.perturbed == ()
     assert found.masks.masks == ()
+
+
+def test_no_perturbed_region_enters_another_lesion():
+    z, y, x = np.indices(GRID.shape_zyx)
+    tumour = (z - 20) ** 2 + (y - 20) ** 2 + (x - 20) ** 2 <= 49
+    node = (abs(z - 20) < 4) & (abs(y - 20) < 4) & (x > 27) & (x < 31)
+    other = Mask("tumour", "independent", "reader", node, GRID, 1, "node")
+    native = FeatureMasks((mask("tumour", tumour), mask("lung_left", x > 4), other))
+    ring = peritumoural_ring(tumour, None, GRID.spacing_zyx_mm, 6.0, node).voxels
+    rois = RoiMasks((mask("intratumoural", tumour), mask("peritumoural", ring), mask("whole_lung", (x > 4) & ~tumour)))
+    ct = CtSeries(np.zeros(GRID.shape_zyx, dtype=np.int16), GRID)
+    choices = Perturb(rois=("intratumoural", "peritumoural", "whole_lung"), volume_percent=40.0)
+    found = perturb_masks(ct, native, rois, choices, Rois(), FeatureGrid(spacing_mm=2.0), np.random.default_rng(1))
+    assert len(found.masks.masks) == 30
+    assert not any((m.voxels & node).any() for m in found.masks.masks)

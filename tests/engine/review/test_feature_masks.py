@@ -1,10 +1,13 @@
 """The mask that stands downstream is the first that exists of feature_mask_order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engine.protocol import Masks
 from engine.review.feature_masks import choose_feature_masks
+from store.artifacts import read_value, write_value
 from store.records import Verdict
 from store.sources import Verdicts
 from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks, mask_key
@@ -85,3 +88,54 @@ def test_other_lesions_come_along_to_be_kept_out():
     satellite = Mask("tumour", "independent", "reference", np.ones((4, 4, 4), bool), GRID, 1, "node")
     _, masks = choose(references=(mask("tumour", "independent"), satellite))
     assert [m.lesion for m in masks.masks] == [0, 1]
+
+
+def row(*columns):
+    """A tumour mask of whole columns x of the grid."""
+    voxels = np.zeros((4, 4, 4), bool)
+    voxels[:, :, list(columns)] = True
+    return voxels
+
+
+def reviewed(outlined, found, other=None):
+    references = [Mask("tumour", "independent", "reference", outlined, GRID)] if outlined is not None else []
+    references += [] if other is None else [Mask("tumour", "independent", "reference", other, GRID, 1, "node")]
+    automatic = AutomaticMasks((Mask("tumour", "automatic", "model", found, GRID),))
+    order = Masks(feature_mask_order=("automatic",))
+    return choose_feature_masks(ReferenceMasks(tuple(references)), automatic, Verdicts(()), order)
+
+
+@pytest.mark.parametrize(
+    ("outlined", "found", "touches"),
+    [(row(0), row(0, 2, 3), False), (row(3), row(0, 2, 3), True), (None, row(0), None), (row(0), row(), None)],
+)
+def test_whether_the_measured_component_touches_the_reference_is_recorded(outlined, found, touches):
+    assert reviewed(outlined, found).chosen[0].overlaps_reference is touches
+
+
+def test_several_components_are_flagged_with_their_number():
+    (flag,) = reviewed(None, row(0, 2, 3)).flags
+    assert (flag.stage, flag.code) == ("review", "several_components")
+    assert "2 pieces" in flag.message
+    assert reviewed(None, row(2, 3)).flags == ()
+
+
+def test_a_satellite_is_not_measured_though_it_is_the_largest_piece():
+    found = reviewed(row(0), row(0, 2, 3), other=row(2, 3))
+    assert np.array_equal(found.masks.find("tumour").voxels, row(0))
+
+
+def test_what_two_outlines_share_belongs_to_the_index_lesion():
+    found = reviewed(row(0, 1), row(0, 1), other=row(1, 2))
+    assert np.array_equal(found.masks.find("tumour").voxels, row(0, 1))
+    assert np.array_equal(found.masks.find("tumour", 1).voxels, row(2))
+
+
+def test_a_mask_has_the_same_key_as_stored_and_as_read(tmp_path):
+    made = AutomaticMasks((mask("tumour", "automatic"),))
+    write_value(tmp_path / "masks.npz", AutomaticMasks, made)
+    back = read_value(tmp_path / "masks.npz", AutomaticMasks).masks[0]
+    assert mask_key(back) == mask_key(made.masks[0])
+    assert mask_key(replace(back, voxels=row(0))) != mask_key(back)
+    shifted = Grid((4, 4, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
+    assert len({mask_key(back), mask_key(replace(back, grid=shifted)), mask_key(replace(back, source="other"))}) == 3

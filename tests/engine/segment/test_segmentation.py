@@ -178,3 +178,26 @@ def test_outlined_lungs_are_left_alone(phantom):
     assert result.masks.masks == ()
     assert result.segmentation[0].lungs_method == "outlined"
     assert result.flags == ()
+
+
+def test_beside_one_outlined_lung_the_other_is_made_and_said(phantom):
+    ct, masks = as_case(phantom)
+    outlined = ReferenceMasks(tuple(m for m in masks.masks if m.structure == "lung_left"))
+    result = segment(ct, outlined, Segment(), None)
+    (made,) = result.masks.masks
+    assert made.structure == "lung_right"
+    assert dsc(made.voxels, phantom.lung_right) > 0.95
+    assert not (made.voxels & outlined.masks[0].voxels).any()
+    assert result.segmentation[0].lungs_method == "threshold"
+    said = {flag.code: flag.message for flag in result.flags}
+    assert set(said) == {"one_lung_outlined", "lungs_threshold"}
+    assert said["one_lung_outlined"] == "Only the left lung is outlined; the other comes from the threshold."
+
+
+def test_one_outlined_lung_is_used_though_the_other_is_not_found(phantom):
+    ct, masks = as_case(phantom)
+    outlined = ReferenceMasks(tuple(m for m in masks.masks if m.structure == "lung_right"))
+    result = segment(ct, outlined, Segment(lungs_fallback=False), None)
+    assert result.masks.masks == ()
+    assert result.segmentation[0].lungs_method == "outlined"
+    assert [flag.message for flag in result.flags] == ["Only the right lung is outlined; the other was not found."]
