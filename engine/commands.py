@@ -230,9 +230,12 @@ def model_list() -> None:
 
 
 @model_app.command("import")
-def model_import(file: Annotated[Path, typer.Argument(help="a checkpoint")]) -> None:
-    """Load a checkpoint safely, keep its weights only, register it by sha256."""
-    model = import_model(file)
+def model_import(
+    path: Annotated[Path, typer.Argument(help="an nnU-Net checkpoint (.pth), results folder, or zip of one")],
+    fold: Annotated[str | None, typer.Option(help="0 to 4 or all, of a results folder; default the first")] = None,
+) -> None:
+    """Load a model safely, keep its weights only, register it by sha256."""
+    model = import_model(path, fold)
     typer.echo(f"{model.sha256}  {model.name}")
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ from engine.segment.sliding_window import model_grid, to_model_grid
 from store.volumes import CtSeries, MaskSet
 
 Volume = NDArray[np.float32]
-Labels = NDArray[np.int16]
+Rounded = NDArray[np.int16]
+Labels = NDArray[np.uint8]
+Whole = TypeVar("Whole", np.int16, np.uint8)
 LABELS = ("background", "lung_left", "lung_right", "tumour")
 STAGES = 5
 PLAIN_UNET = Architecture(
@@ -42,39 +45,46 @@ class Recipe:
     """How a model is trained; intensities of augmentation are in units of the normalised image.
 
     Patches first, then whole tiles of inference: instance norm sees in the end what it will see in use. No mirroring:
-    left and right are labels.
+    left and right are labels. The learning rate is constant and then falls to nothing in a straight line, so that a
+    training can be drawn out before its fall.
     """
 
-    iterations: int = 1000
-    whole_iterations: int = 90  # the last of them, on tiles of inference
+    iterations: int = 3300
+    falling_iterations: int = 900  # the last of them, with a falling learning rate
+    whole_iterations: int = 100  # the last of them, on tiles of inference
     batch: int = 2  # torch convolves single volumes several times slower
-    learning_rate: float = 3e-3  # AdamW, falling as (1 - share done) ** 0.9
+    learning_rate: float = 3e-3  # AdamW
     tumour_patch_share: float = 0.67  # patches centred near a tumour voxel; the others anywhere
-    centre_jitter_voxels: int = 16
-    largest_noise_sd: float = 0.15
-    contrast_range: float = 0.15
-    brightness_sd: float = 0.05
-    blur_share: float = 0.2
-    largest_blur_voxels: float = 0.6
+    centre_jitter_voxels: int = 12
+    largest_noise_sd: float = 0.1
+    contrast_range: float = 0.06
+    brightness_sd: float = 0.04
+    blur_share: float = 0.15
+    largest_blur_voxels: float = 0.5
     spacing_mm: float = 3.0
     hu_low: float = -1000.0
     hu_high: float = 400.0
-    patch_zyx: tuple[int, int, int] = (48, 64, 80)
-    tile_zyx: tuple[int, int, int] = (96, 96, 128)  # of inference: a whole phantom
+    patch_zyx: tuple[int, int, int] = (32, 48, 64)
+    tile_zyx: tuple[int, int, int] = (96, 96, 112)  # of inference: nearly a whole phantom
     seed: int = 20250617
-    torch_threads: int = 2
-    save_every: int = 50
+    torch_threads: int = 1
+    save_every: int = 100
+
+    def rate(self, update: int) -> float:
+        """The learning rate of an update, from 0 on."""
+        return self.learning_rate * min(1.0, max(0.0, (self.iterations - update) / self.falling_iterations))
 
 
 DEMO_RECIPE = Recipe()
 
 
 def recipe_of(iterations: int, recipe: Recipe = DEMO_RECIPE) -> Recipe:
-    """A recipe over another number of iterations, the same share of them on whole tiles; ValueError under one."""
+    """A recipe over another number of iterations, its parts the same shares of them; ValueError under one."""
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
     whole = round(recipe.whole_iterations * iterations / recipe.iterations)
-    return replace(recipe, iterations=iterations, whole_iterations=whole)
+    falling = max(1, round(recipe.falling_iterations * iterations / recipe.iterations))
+    return replace(recipe, iterations=iterations, falling_iterations=falling, whole_iterations=whole)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +99,7 @@ class TrainingCase:
 class Prepared:
     """One case on the model grid: HU, label values, and the indices (n, 3) of its tumour voxels."""
 
-    intensity_hu: Volume
+    intensity_hu: Rounded
     labels: Labels
     tumour_index: NDArray[np.int64]
 
@@ -124,13 +134,13 @@ def _describe_weights(path: Path, weights: Path, manifest: Manifest, done: int) 
 def prepare(case: TrainingCase, spacing_mm: float) -> Prepared:
     """A case resampled to the model's grid as inference does it, with later labels painted over earlier ones."""
     grid = model_grid(case.ct.grid, (spacing_mm,) * 3)
-    labels = np.zeros(grid.shape_zyx, dtype=np.int16)
+    labels = np.zeros(grid.shape_zyx, dtype=np.uint8)
     for value, structure in enumerate(LABELS):
         for mask in case.masks.masks:
             if mask.structure == structure:
                 labels[resample_mask(mask.voxels, mask.grid, grid)] = value
     tumour = np.argwhere(labels == LABELS.index("tumour"))
-    return Prepared(to_model_grid(case.ct, grid), labels, tumour)
+    return Prepared(np.rint(to_model_grid(case.ct, grid)).astype(np.int16), labels, tumour)
 
 
 def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe) -> Manifest:
@@ -160,29 +170,34 @@ def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe)
 def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe) -> Iterator[tuple[Trainer, int]]:
     """Run all iterations; gives the trainer and the iterations done, every `save_every` and at the end."""
     rng = np.random.default_rng(recipe.seed)
-    trainer = Trainer(manifest, recipe.batch, recipe.iterations, recipe.learning_rate, recipe.seed)
-    volumes = [manifest.normalised(case.intensity_hu) for case in cases]
+    trainer = Trainer(manifest, recipe.batch, recipe.rate, recipe.seed)
     losses: list[float] = []
     for done in range(1, recipe.iterations + 1):
-        whole = done > recipe.iterations - recipe.whole_iterations
-        size = recipe.tile_zyx if whole else recipe.patch_zyx
-        pairs = [_draw(cases, volumes, recipe, size, rng) for _ in range(recipe.batch)]
-        tiles = np.stack([tile for tile, _ in pairs])[:, None]
-        losses.append(trainer.step(tiles, np.stack([labels for _, labels in pairs])[:, None]))
+        losses.append(trainer.step(*draw_batch(cases, manifest, recipe, done, rng)))
         if done % LOG_EVERY == 0:
             log.info("iteration %d loss %.3f", done, np.mean(losses[-LOG_EVERY:]))
         if done % recipe.save_every == 0 or done == recipe.iterations:
             yield trainer, done
 
 
+def draw_batch(
+    cases: list[Prepared], manifest: Manifest, recipe: Recipe, update: int, rng: np.random.Generator
+) -> tuple[Volume, Rounded]:
+    """Augmented, normalised tiles and their labels, both (n, 1, z, y, x), of an update from 1 on."""
+    whole = update > recipe.iterations - recipe.whole_iterations
+    size = recipe.tile_zyx if whole else recipe.patch_zyx
+    tiles, labels = [], []
+    for _ in range(recipe.batch):
+        intensity, values = _draw(cases, recipe, size, rng)
+        tiles.append(_augment(manifest.normalised(intensity), recipe, rng))
+        labels.append(values)
+    return np.stack(tiles)[:, None], np.stack(labels)[:, None].astype(np.int16)
+
+
 def _draw(
-    cases: list[Prepared],
-    volumes: list[Volume],
-    recipe: Recipe,
-    size: tuple[int, int, int],
-    rng: np.random.Generator,
+    cases: list[Prepared], recipe: Recipe, size: tuple[int, int, int], rng: np.random.Generator
 ) -> tuple[Volume, Labels]:
-    """One augmented patch of a size z, y, x and its labels."""
+    """One patch in HU of a size z, y, x and its labels."""
     with_tumour = [i for i, case in enumerate(cases) if len(case.tumour_index)]
     on_tumour = rng.random() < recipe.tumour_patch_share
     chosen = int(rng.choice(with_tumour)) if on_tumour else int(rng.integers(len(cases)))
@@ -194,26 +209,21 @@ def _draw(
         jitter = rng.integers(-recipe.centre_jitter_voxels, recipe.centre_jitter_voxels + 1, 3)
         start = np.clip(centre - patch // 2 + jitter, 0, np.maximum(room, 0))
     box = tuple(slice(int(s), int(s + p)) for s, p in zip(start, patch, strict=True))
-    return _augment(_filled(volumes[chosen][box], size), _filled(case.labels[box], size), recipe, rng)
+    return _filled(case.intensity_hu[box], size).astype(np.float32), _filled(case.labels[box], size)
 
 
-def _filled(array: NDArray[np.generic], size: tuple[int, int, int]) -> NDArray[np.generic]:
+def _filled(array: NDArray[Whole], size: tuple[int, int, int]) -> NDArray[Whole]:
     """Pad a patch at its far ends where the case is smaller than the patch."""
     missing = [(0, p - s) for p, s in zip(size, array.shape, strict=True)]
     return np.pad(array, missing, mode="edge") if any(after for _, after in missing) else array
 
 
-def _augment(
-    tile: NDArray[np.generic], labels: NDArray[np.generic], recipe: Recipe, rng: np.random.Generator
-) -> tuple[Volume, Labels]:
+def _augment(tile: Volume, recipe: Recipe, rng: np.random.Generator) -> Volume:
     """Contrast, brightness, blur and noise, drawn first and then applied."""
     contrast = 1 + recipe.contrast_range * rng.uniform(-1, 1)
     brightness = rng.normal(0, recipe.brightness_sd)
     blur = rng.uniform(0.3, recipe.largest_blur_voxels) if rng.random() < recipe.blur_share else 0.0
     noise = rng.uniform(0, recipe.largest_noise_sd)
-    image = np.asarray(tile, dtype=np.float32)
-    if blur:
-        image = ndimage.gaussian_filter(image, blur, truncate=2.0)
+    image = ndimage.gaussian_filter(tile, blur, truncate=2.0) if blur else tile
     image = image * np.float32(contrast) + np.float32(brightness)
-    image = image + np.float32(noise) * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.ascontiguousarray(image), np.ascontiguousarray(labels, dtype=np.int16)
+    return image + np.float32(noise) * rng.standard_normal(image.shape, dtype=np.float32)
