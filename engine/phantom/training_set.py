@@ -15,23 +15,23 @@ from store.volumes import CtSeries, Mask, MaskSet
 
 TRAINING_TUMOURS = {"free": 90, "costal": 100, "hilar": 150}  # hilar ones are the hard ones
 TRAINING_WITHOUT_TUMOUR = 20
+TRAINING_SMALL = 80  # further tumours of any kind, of the size of a vessel or little more
+SMALL_DIAMETER_MM = (7.0, 20.0)
 TUMOUR_STREAM = 5
 FIRST_TRAINING_SEED, FIRST_UNSEEN_SEED = 0, 1_000_000  # a cohort's seeds begin at 2**32
 
 
-def training_cases(
-    tumours: dict[str, int] | None = None, without: int = TRAINING_WITHOUT_TUMOUR
-) -> Iterator[tuple[CtSeries, MaskSet]]:
-    """CT and masks (lungs without the tumour, tumour) of the training phantoms, so many of each kind."""
-    wanted = TRAINING_TUMOURS if tumours is None else tumours
-    for case in training_plan(wanted, without):
+def training_cases() -> Iterator[tuple[CtSeries, MaskSet]]:
+    """CT and masks (lungs without the tumour, tumour) of the training phantoms."""
+    for case in training_plan(TRAINING_TUMOURS, TRAINING_WITHOUT_TUMOUR, TRAINING_SMALL):
         yield as_case(make_phantom(case))
 
 
-def training_plan(tumours: dict[str, int], without: int) -> tuple[PhantomCase, ...]:
-    """The training cases: seeds are tried from FIRST_TRAINING_SEED until each kind is full, then tumour-free ones.
+def training_plan(tumours: dict[str, int], without: int, small: int) -> tuple[PhantomCase, ...]:
+    """The training cases: so many tumours of each kind, so many cases without one, so many small tumours.
 
-    Every second tumour has the size and texture of a cohort's patients: larger and more varied.
+    Seeds are tried from FIRST_TRAINING_SEED until each kind is full; the other cases follow. Every second tumour has
+    the size and texture of a cohort's patients: larger and more varied.
     """
     left = {kind: tumours.get(kind, 0) for kind in KINDS}
     chosen: list[PhantomCase] = []
@@ -43,7 +43,17 @@ def training_plan(tumours: dict[str, int], without: int) -> tuple[PhantomCase, .
             left[kind] -= 1
             chosen.append(case)
         seed += 1
-    return (*chosen, *(draw_case(seed + i, False) for i in range(without)))
+    chosen.extend(draw_case(seed + i, False) for i in range(without))
+    return (*chosen, *(_with_small_tumour(seed + without + i) for i in range(small)))
+
+
+def _with_small_tumour(seed: int) -> PhantomCase:
+    """The case of a seed with its tumour made small; it then abuts the wall at most."""
+    case = draw_case(seed, True)
+    if case.tumour is None:
+        raise ValueError(f"the case of seed {seed} must have a tumour")
+    diameter = float(np.random.default_rng([seed, TUMOUR_STREAM]).uniform(*SMALL_DIAMETER_MM))
+    return replace(case, tumour=replace(case.tumour, diameter_mm=diameter, wall_invasion_mm=0.0))
 
 
 def _with_tumour(seed: int) -> PhantomCase:

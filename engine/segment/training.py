@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import resample_mask
-from engine.segment.model import Architecture, Manifest, SegmentationModel, describe_model, file_sha256, write_manifest
+from engine.segment.model import (
+    SHIPPED_FOLDER,
+    Architecture,
+    Manifest,
+    SegmentationModel,
+    describe_model,
+    file_sha256,
+    read_manifest,
+    write_manifest,
+)
 from engine.segment.nnunet import Trainer, threads
 from engine.segment.sliding_window import model_grid, to_model_grid
 from store.volumes import CtSeries, MaskSet
@@ -44,17 +53,16 @@ log = logging.getLogger(__name__)
 class Recipe:
     """How a model is trained; intensities of augmentation are in units of the normalised image.
 
-    Patches first, then whole tiles of inference: instance norm sees in the end what it will see in use. No mirroring:
-    left and right are labels. The learning rate is constant and then falls to nothing in a straight line, so that a
-    training can be drawn out before its fall.
+    No mirroring: left and right are labels. The learning rate is constant and then falls to nothing in a straight
+    line, so that a training can be drawn out before its fall.
     """
 
-    iterations: int = 3300
-    falling_iterations: int = 900  # the last of them, with a falling learning rate
-    whole_iterations: int = 100  # the last of them, on tiles of inference
+    iterations: int = 900
+    falling_iterations: int = 500  # the last of them, with a falling learning rate
     batch: int = 2  # torch convolves single volumes several times slower
-    learning_rate: float = 3e-3  # AdamW
+    learning_rate: float = 2e-3  # AdamW
     tumour_patch_share: float = 0.67  # patches centred near a tumour voxel; the others anywhere
+    small_tumour_power: float = 0.2  # tumours are drawn by their volume to the minus so much
     centre_jitter_voxels: int = 12
     largest_noise_sd: float = 0.1
     contrast_range: float = 0.06
@@ -76,15 +84,15 @@ class Recipe:
 
 
 DEMO_RECIPE = Recipe()
+DEMO_START = SHIPPED_FOLDER / "start" / "demo.json"  # not a model to be named: what DEMO_RECIPE goes on from
 
 
 def recipe_of(iterations: int, recipe: Recipe = DEMO_RECIPE) -> Recipe:
-    """A recipe over another number of iterations, its parts the same shares of them; ValueError under one."""
+    """A recipe over another number of iterations, the same share of them falling; ValueError under one."""
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
-    whole = round(recipe.whole_iterations * iterations / recipe.iterations)
     falling = max(1, round(recipe.falling_iterations * iterations / recipe.iterations))
-    return replace(recipe, iterations=iterations, falling_iterations=falling, whole_iterations=whole)
+    return replace(recipe, iterations=iterations, falling_iterations=falling)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,24 +113,42 @@ class Prepared:
 
 
 def train_demo_model(
-    cases: Iterable[TrainingCase], out: Path, name: str, trained_on: str, recipe: Recipe = DEMO_RECIPE
+    cases: Iterable[TrainingCase],
+    out: Path,
+    name: str,
+    trained_on: str,
+    recipe: Recipe = DEMO_RECIPE,
+    start: Path | None = None,
 ) -> SegmentationModel:
     """Train a model on cases and write `<name>.json` and `<name>.pt` into the folder `out`; returns its record.
 
-    The same cases, recipe, torch build and thread count give the same weights. ValueError without a tumour.
+    start: the manifest of a model of the same network and labels whose weights and mean and sd of HU are taken over;
+    without it the weights are drawn. The same cases, recipe, start, torch build and thread count give the same
+    weights. ValueError without a tumour.
     """
     prepared = [prepare(case, recipe.spacing_mm) for case in cases]
     if not any(len(case.tumour_index) for case in prepared):
         raise ValueError("cases must hold at least one tumour, got none")
     manifest = _manifest(prepared, name, trained_on, recipe)
+    if start is not None:
+        manifest = started_from(manifest, read_manifest(start))
     weights = out / f"{name}.pt"
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.json"
     with threads(recipe.torch_threads):
-        for trainer, done in _fit(prepared, manifest, recipe):
+        trainer = Trainer(manifest, recipe.batch, recipe.rate, recipe.seed)
+        if start is not None:
+            trainer.start_from(start.with_suffix(".pt"))
+        for done in _fit(prepared, manifest, recipe, trainer):
             trainer.save(weights)
             _describe_weights(path, weights, manifest, done)
     return describe_model(path)
+
+
+def started_from(manifest: Manifest, start: Manifest) -> Manifest:
+    """A manifest with the mean and sd of HU of the model that its training starts from, and the hash of its weights."""
+    training = {**manifest.training, "start_weights_sha256": start.weights_sha256}
+    return manifest.model_copy(update={"hu_mean": start.hu_mean, "hu_sd": start.hu_sd, "training": training})
 
 
 def _describe_weights(path: Path, weights: Path, manifest: Manifest, done: int) -> None:
@@ -167,41 +193,41 @@ def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe)
     )
 
 
-def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe) -> Iterator[tuple[Trainer, int]]:
-    """Run all iterations; gives the trainer and the iterations done, every `save_every` and at the end."""
+def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe, trainer: Trainer) -> Iterator[int]:
+    """Run all iterations; gives the iterations done, every `save_every` and at the end."""
     rng = np.random.default_rng(recipe.seed)
-    trainer = Trainer(manifest, recipe.batch, recipe.rate, recipe.seed)
     losses: list[float] = []
     for done in range(1, recipe.iterations + 1):
-        losses.append(trainer.step(*draw_batch(cases, manifest, recipe, done, rng)))
+        losses.append(trainer.step(*draw_batch(cases, manifest, recipe, rng)))
         if done % LOG_EVERY == 0:
             log.info("iteration %d loss %.3f", done, np.mean(losses[-LOG_EVERY:]))
         if done % recipe.save_every == 0 or done == recipe.iterations:
-            yield trainer, done
+            yield done
 
 
 def draw_batch(
-    cases: list[Prepared], manifest: Manifest, recipe: Recipe, update: int, rng: np.random.Generator
+    cases: list[Prepared], manifest: Manifest, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[Volume, Rounded]:
-    """Augmented, normalised tiles and their labels, both (n, 1, z, y, x), of an update from 1 on."""
-    whole = update > recipe.iterations - recipe.whole_iterations
-    size = recipe.tile_zyx if whole else recipe.patch_zyx
+    """Augmented, normalised patches and their labels, both (n, 1, z, y, x)."""
     tiles, labels = [], []
     for _ in range(recipe.batch):
-        intensity, values = _draw(cases, recipe, size, rng)
+        intensity, values = _draw(cases, recipe, rng)
         tiles.append(_augment(manifest.normalised(intensity), recipe, rng))
         labels.append(values)
     return np.stack(tiles)[:, None], np.stack(labels)[:, None].astype(np.int16)
 
 
-def _draw(
-    cases: list[Prepared], recipe: Recipe, size: tuple[int, int, int], rng: np.random.Generator
-) -> tuple[Volume, Labels]:
-    """One patch in HU of a size z, y, x and its labels."""
+def _draw(cases: list[Prepared], recipe: Recipe, rng: np.random.Generator) -> tuple[Volume, Labels]:
+    """One patch in HU and its labels."""
     with_tumour = [i for i, case in enumerate(cases) if len(case.tumour_index)]
     on_tumour = rng.random() < recipe.tumour_patch_share
-    chosen = int(rng.choice(with_tumour)) if on_tumour else int(rng.integers(len(cases)))
-    case, patch = cases[chosen], np.array(size)
+    if on_tumour:
+        weights = np.array([len(cases[i].tumour_index) for i in with_tumour]) ** -recipe.small_tumour_power
+        chosen = int(rng.choice(with_tumour, p=weights / weights.sum()))
+    else:
+        chosen = int(rng.integers(len(cases)))
+    case, size = cases[chosen], recipe.patch_zyx
+    patch = np.array(size)
     room = np.array(case.labels.shape) - patch
     start = rng.integers(0, np.maximum(room, 0) + 1)
     if on_tumour:

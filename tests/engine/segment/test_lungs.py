@@ -14,8 +14,11 @@ from engine.phantom.branches import occupancy
 from engine.phantom.case import Phantom
 from engine.phantom.mediastinum import central_airways
 from engine.phantom.training_set import unseen_phantom
+from engine.protocol import Segment
+from engine.segment.lung_quality import quality_of
 from engine.segment.lungs import find_lungs
-from store.volumes import BoolZyx, CtSeries, Grid
+from engine.segment.segmentation import segment
+from store.volumes import BoolZyx, CtSeries, Grid, ReferenceMasks
 
 FREE, COSTAL = 2, 45  # numbers of unseen phantoms
 FLUID_HU, LUNG_HU = 12, -840
@@ -173,6 +176,23 @@ def test_a_scan_that_ends_within_the_lungs_is_doubtful(phantom):
     grid = phantom.grid
     origin = (*grid.origin_mm[:2], grid.origin_mm[2] + cut * grid.spacing_mm[2])
     upper = Grid((*grid.size_xyz[:2], grid.size_xyz[2] - cut), grid.spacing_mm, origin)
-    lungs = find_lungs(CtSeries(np.ascontiguousarray(phantom.intensity_hu[cut:]), upper))
-    assert lungs.quality.cut_share > 0.8
-    assert lungs.quality.doubtful
+    ct = CtSeries(np.ascontiguousarray(phantom.intensity_hu[cut:]), upper)
+    quality = find_lungs(ct).quality
+    assert quality.cut_share > 0.8
+    assert quality.doubtful
+    said = {flag.code: flag.message for flag in segment(ct, ReferenceMasks(()), Segment(), None).flags}
+    assert set(said) == {"lungs_threshold", "lungs_doubtful"}
+    assert f"cut at {100 * quality.cut_share:.0f} % of their area" in said["lungs_threshold"]
+
+
+def test_the_figures_of_two_blocks_are_those_of_their_voxels():
+    """Lungs of 4 x 6 x 2 and 4 x 6 x 3 voxels, up to the last slice and to the first row."""
+    left, right, air = (np.zeros((6, 8, 10), dtype=np.bool_) for _ in range(3))
+    right[2:, 0:6, 1:3] = True
+    left[2:, 0:6, 6:9] = True
+    air[:, :, :5] = True
+    quality = quality_of(left, right, air)
+    assert quality.volume_ratio == pytest.approx(2 / 3)
+    assert quality.closed_share == pytest.approx(3 / 5)  # all of the left one
+    assert quality.border_share == pytest.approx(1 / 6)
+    assert quality.cut_share == 1
