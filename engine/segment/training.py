@@ -57,8 +57,8 @@ class Recipe:
     line, so that a training can be drawn out before its fall.
     """
 
-    iterations: int = 900
-    falling_iterations: int = 500  # the last of them, with a falling learning rate
+    iterations: int = 1200
+    falling_iterations: int = 600  # the last of them, with a falling learning rate
     batch: int = 2  # torch convolves single volumes several times slower
     learning_rate: float = 2e-3  # AdamW
     tumour_patch_share: float = 0.67  # patches centred near a tumour voxel; the others anywhere

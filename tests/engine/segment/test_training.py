@@ -96,7 +96,7 @@ def test_without_a_tumour_there_is_no_training(tmp_path):
 def test_a_training_goes_on_from_the_weights_of_another(trained, tmp_path):
     start = Path(trained.manifest_path)
     still = replace(TINY, learning_rate=1e-12)
-    model = train_demo_model([case(), case(tumour=False)], tmp_path, "more", "blocks", still, start)
+    model = train_demo_model([case(), case(tumour=False)], tmp_path, "tiny", "blocks", still, start)
     manifest, before = read_manifest(Path(model.manifest_path)), read_manifest(start)
     assert manifest.training["start_weights_sha256"] == before.weights_sha256
     assert (manifest.hu_mean, manifest.hu_sd) == (before.hu_mean, before.hu_sd)
@@ -136,7 +136,7 @@ def test_the_learning_rate_is_constant_and_then_falls_to_nothing():
 
 def test_another_length_keeps_the_share_of_falling_rates():
     assert recipe_of(DEMO_RECIPE.iterations) == DEMO_RECIPE
-    assert recipe_of(9).falling_iterations == 5
+    assert recipe_of(10).falling_iterations == 5
     with pytest.raises(ValueError, match="at least 1, got 0"):
         recipe_of(0)
 
