@@ -13,14 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from engine.bench.ibsi_names import HISTOGRAM, OF_LEVELS, PLAIN
 from engine.geometry import box_of, grid_of, to_reference
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
+from engine.measure.legacy import legacy_rois
 from engine.measure.levels import Binning
 from engine.measure.shape import shape_features
 from engine.metrics.recipe import FEATURES_OF_CLASS, SHAPE, feature_names, recipe_named
+from store.records import Conformity
 from store.volumes import BoolZyx, Grid
 
 RECIPE = "original-107"
@@ -42,20 +45,7 @@ class Configuration:
     outlier_sd: float
     binning: Binning
     without_levels: str
-
-
-@dataclass(frozen=True, slots=True)
-class Conformity:
-    """One row: our value, the reference, its tolerance, the verdict (met, not met, not offered) and the reason."""
-
-    configuration: str
-    tag: str
-    feature: str
-    value: float | None
-    reference: float
-    tolerance: float
-    verdict: str
-    reason: str
+    backend: str = "engine"
 
 
 CT, TABLES = "ibsi1_ct_phantom", "ibsi_1_chest_config_"
@@ -89,7 +79,7 @@ def conform(shared: Path) -> tuple[Conformity, ...]:
     """Every shared feature of every configuration; FileNotFoundError without the shared data."""
     if not (shared / "data" / "ibsi1_reference_values").is_dir():
         raise FileNotFoundError("conform needs data/ibsi1_* in $COHORTSCOPE_SHARED or ../shared")
-    return tuple(row for one in CONFIGURATIONS for row in _rows(one, shared / "data"))
+    return tuple(row for one in CONFIGURATIONS for row in configuration_rows(one, shared / "data"))
 
 
 def conformity_counts(rows: Sequence[Conformity]) -> dict[str, dict[str, int]]:
@@ -101,7 +91,8 @@ def conformity_counts(rows: Sequence[Conformity]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _rows(one: Configuration, data: Path) -> list[Conformity]:
+def configuration_rows(one: Configuration, data: Path) -> list[Conformity]:
+    """Every shared feature of one configuration, from the folder of data sets."""
     ours = _values(one, data / one.folder)
     rows = []
     for tag, (reference, tolerance) in _references(data / "ibsi1_reference_values" / f"{one.table}.csv").items():
@@ -110,13 +101,13 @@ def _rows(one: Configuration, data: Path) -> list[Conformity]:
             continue
         offered = not one.without_levels or tag in PLAIN or (one.without_levels == SLICEWISE and tag in HISTOGRAM)
         value = ours[name] if offered else None
-        verdict = _verdict(value, reference, tolerance)
+        verdict = verdict_of(value, reference, tolerance)
         reason = "" if offered else one.without_levels
         rows.append(Conformity(one.name, tag, "_".join(name), value, reference, tolerance, verdict, reason))
     return rows
 
 
-def _verdict(value: float | None, reference: float, tolerance: float) -> str:
+def verdict_of(value: float | None, reference: float, tolerance: float) -> str:
     """Within the tolerance, beyond which the reference's own rounding to three digits is allowed."""
     if value is None:
         return "not offered"
@@ -136,10 +127,9 @@ def _values(one: Configuration, folder: Path) -> dict[tuple[str, str], float]:
 
     Two conversions: IBSI's kurtosis is less 3, and its axis lengths divide the scatter by n - 1 where ours divide by n.
     """
-    image, whole = _prepared(one, folder)
+    image, whole = prepared(one, folder)
     recipe = recipe_named(RECIPE)
-    inside = _resegmented(image, whole, one)
-    values = measure_rois(image, [inside], recipe, one.binning)[0].values
+    values = _measured(image, resegmented(image, whole, one), one)
     found = {(name.feature_class, name.feature): float(values[name.place]) for name in feature_names(recipe)}
     shape = shape_features(whole[box_of(whole)], image.grid.spacing_mm)
     found |= {(SHAPE, name): value for name, value in zip(FEATURES_OF_CLASS[SHAPE], shape, strict=True)}
@@ -150,7 +140,15 @@ def _values(one: Configuration, folder: Path) -> dict[tuple[str, str], float]:
     return found
 
 
-def _prepared(one: Configuration, folder: Path) -> tuple[FeatureImage, BoolZyx]:
+def _measured(image: FeatureImage, inside: BoolZyx, one: Configuration) -> NDArray[np.float64]:
+    recipe = recipe_named(RECIPE)
+    if one.backend == "legacy":
+        return legacy_rois(image, [inside], recipe, one.binning.width)[0].values
+    return measure_rois(image, [inside], recipe, one.binning)[0].values
+
+
+def prepared(one: Configuration, folder: Path) -> tuple[FeatureImage, BoolZyx]:
+    """A configuration's image in whole HU and its mask, both on its grid."""
     image, mask = (sitk.ReadImage(str(folder / f"{role}.nii.gz")) for role in ("image", "mask"))
     if any(one.spacing_mm):
         target = to_reference(_centred_grid(grid_of(image), one.spacing_mm))
@@ -171,7 +169,8 @@ def _centred_grid(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
     return Grid((x, y, z), tuple(new.tolist()), tuple(origin.tolist()), grid.direction)
 
 
-def _resegmented(image: FeatureImage, mask: BoolZyx, one: Configuration) -> BoolZyx:
+def resegmented(image: FeatureImage, mask: BoolZyx, one: Configuration) -> BoolZyx:
+    """The voxels of a mask that a configuration keeps: within its range, then within its outlier limit."""
     kept = mask.copy()
     if one.range_hu is not None:
         kept &= (image.intensity_hu >= one.range_hu[0]) & (image.intensity_hu <= one.range_hu[1])

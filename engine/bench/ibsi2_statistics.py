@@ -1,0 +1,160 @@
+"""IBSI-2, phase 2: intensity statistics of the filtered CT phantom against the consensus values.
+
+Filters see the whole image; the mask is cut out of the response, resegmented to [-1000, 400] HU of the unfiltered
+image. A configurations lie on the image's own grid and filter within slices, B on a 1 mm grid by cubic spline.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from engine.bench.conformance import CT, KURTOSIS_OF_NORMAL, Configuration, prepared, resegmented, verdict_of
+from engine.bench.ibsi2_filters import (
+    LOG_UNITS,
+    ROTATIONS,
+    SECOND_LEVEL,
+    SLICEWISE,
+    Response,
+    log_response,
+    pooled_wavelet,
+    sampled_log,
+)
+from engine.bench.ibsi_names import INTENSITY
+from engine.geometry import Box, box_of
+from engine.measure.feature_image import FeatureImage
+from engine.measure.formulas.first_order import SortedValues, first_order_features
+from engine.measure.levels import Binning
+from engine.metrics.recipe import FEATURES_OF_CLASS
+from store.records import Conformity
+from store.volumes import BoolZyx
+
+VALUES = "ibsi2/reference_values_ct_phantom.csv"
+NO_FEATURE = "not among PyRadiomics' first-order features"
+SAMPLED = "ours is ITK's recursive approximation of the Gaussian; a sampled kernel cut at 4 sigma gives {:.6g}: {}"
+Filter = Callable[[FeatureImage, Box], Response]
+Reference = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterTest:
+    """One filter of the table: what it is, ours with a note, and the sampled kernel where ours approximates it."""
+
+    what: str
+    ours: Filter | None
+    note: str = ""
+    sampled: Filter | None = None
+
+
+def _plain(image: FeatureImage, box: Box) -> Response:
+    return image.intensity_hu[box].astype(np.float64)
+
+
+ON_GRID = {
+    "A": Configuration("A", CT, "", (0, 0, 0), sitk.sitkLinear, (-1000, 400), 0.0, Binning(25.0), ""),
+    "B": Configuration("B", CT, "", (1, 1, 1), sitk.sitkBSpline, (-1000, 400), 0.0, Binning(25.0), ""),
+}
+FILTERS = {
+    "1.A": FilterTest("no filter", _plain),
+    "1.B": FilterTest("no filter", _plain),
+    "3.B": FilterTest(
+        "LoG, 1.5 mm",
+        lambda image, box: log_response(image.intensity_hu, image.grid.spacing_mm, box, 1.5),
+        LOG_UNITS,
+        lambda image, box: sampled_log(image.intensity_hu, image.grid.spacing_mm, box, 1.5),
+    ),
+    "6.B": FilterTest(
+        "wavelet db3 LLH, rotation invariant",
+        lambda image, box: pooled_wavelet(image.intensity_hu, image.grid.spacing_mm, box, "db3", "LLH"),
+        ROTATIONS,
+    ),
+    "7.B": FilterTest("wavelet db3 HHH, level 2, rotation invariant", None, SECOND_LEVEL),
+    **{
+        f"{number}.A": FilterTest(what, None, SLICEWISE)
+        for number, what in ((3, "LoG"), (6, "wavelet"), (7, "wavelet"))
+    },
+    **{
+        f"{number}.{letter}": FilterTest(what, None, f"{what} is not offered")
+        for number, what in (
+            (2, "a mean filter"),
+            (4, "Laws' kernel"),
+            (5, "a Gabor filter"),
+            (8, "Simoncelli's wavelet"),
+        )
+        for letter in "AB"
+    },
+    **{
+        f"9.{letter}": FilterTest("Simoncelli's wavelet", None, "Simoncelli's wavelet is not offered")
+        for letter in "AB"
+    },
+}
+
+
+def statistic_rows(data: Path) -> list[Conformity]:
+    """One row a filter and statistic of IBSI-2's table; rows without a consensus value are left out."""
+    references = _references(data / VALUES)
+    images = {letter: _image(one, data) for letter, one in ON_GRID.items()}
+    return [row for name, of_filter in references.items() for row in _rows(name, of_filter, images[name[-1]])]
+
+
+def _references(path: Path) -> dict[str, dict[str, Reference]]:
+    """Consensus value and tolerance by filter and tag."""
+    found: dict[str, dict[str, Reference]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter=";"):
+            if row["consensus_value"]:
+                pair = (float(row["consensus_value"]), float(row["tolerance"]))
+                found.setdefault(row["filter_id"], {})[row["feature_tag"]] = pair
+    return found
+
+
+def _image(one: Configuration, data: Path) -> tuple[FeatureImage, BoolZyx]:
+    image, mask = prepared(one, data / one.folder)
+    return image, resegmented(image, mask, one)
+
+
+def _rows(name: str, references: dict[str, Reference], of: tuple[FeatureImage, BoolZyx]) -> list[Conformity]:
+    test = FILTERS[name]
+    ours = _statistics(test.ours, of) if test.ours is not None else {}
+    rows = [_row(name, test, tag, reference, ours.get(tag)) for tag, reference in references.items()]
+    missed = [row for row in rows if row.verdict == "not met"]
+    if not missed or test.sampled is None:
+        return rows
+    sampled = _statistics(test.sampled, of)
+    return [
+        _row(name, test, row.tag, references[row.tag], row.value, sampled[row.tag]) if row in missed else row
+        for row in rows
+    ]
+
+
+def _row(
+    name: str, test: FilterTest, tag: str, reference: Reference, value: float | None, sampled: float | None = None
+) -> Conformity:
+    feature = f"{test.what}: {INTENSITY.get(tag, tag.removeprefix('stat_'))}"
+    verdict = verdict_of(value, *reference)
+    reasons = [NO_FEATURE if test.ours is not None and value is None else test.note]
+    if sampled is not None:
+        reasons.append(SAMPLED.format(sampled, verdict_of(sampled, *reference)))
+    return Conformity(f"ibsi2 {name}", tag, feature, value, *reference, verdict, "; ".join(filter(None, reasons)))
+
+
+def _statistics(response: Filter, of: tuple[FeatureImage, BoolZyx]) -> dict[str, float]:
+    """Our first-order features of a response in the mask, by IBSI's tag; kurtosis less 3."""
+    image, mask = of
+    box = box_of(mask)
+    values = response(image, box)[mask[box]]
+    found = dict(zip(FEATURES_OF_CLASS["firstorder"], _first_order(values), strict=True))
+    found["Kurtosis"] -= KURTOSIS_OF_NORMAL
+    return {tag: found[name] for tag, name in INTENSITY.items()}
+
+
+def _first_order(values: NDArray[np.float64]) -> tuple[float, ...]:
+    pivot = float(values.mean())
+    rest = SortedValues.of(np.zeros(0), pivot)
+    return first_order_features(SortedValues.of(values, pivot), rest, pivot, np.array([len(values)]), 1.0)
