@@ -60,6 +60,14 @@ ON_GRID = {
     "A": Configuration("A", CT, "", (0, 0, 0), sitk.sitkLinear, (-1000, 400), 0.0, Binning(25.0), ""),
     "B": Configuration("B", CT, "", (1, 1, 1), sitk.sitkBSpline, (-1000, 400), 0.0, Binning(25.0), ""),
 }
+SIMONCELLI = "Simoncelli's wavelet"
+WITHIN_SLICES = (("3.A", "LoG"), ("6.A", "wavelet"), ("7.A", "wavelet, level 2"))
+ABSENT = (
+    *((f"2.{letter}", "a mean filter") for letter in "AB"),
+    *((f"4.{letter}", "Laws' kernel") for letter in "AB"),
+    *((f"5.{letter}", "a Gabor filter") for letter in "AB"),
+    *((f"{level}.{letter}", SIMONCELLI) for level in "89" for letter in "AB"),
+)
 FILTERS = {
     "1.A": FilterTest("no filter", _plain),
     "1.B": FilterTest("no filter", _plain),
@@ -75,22 +83,10 @@ FILTERS = {
         ROTATIONS,
     ),
     "7.B": FilterTest("wavelet db3 HHH, level 2, rotation invariant", None, SECOND_LEVEL),
+    **{name: FilterTest(what, None, SLICEWISE) for name, what in WITHIN_SLICES},
     **{
-        f"{number}.A": FilterTest(what, None, SLICEWISE)
-        for number, what in ((3, "LoG"), (6, "wavelet"), (7, "wavelet"))
-    },
-    **{
-        f"{number}.{letter}": FilterTest(what, None, f"{what} is not offered")
-        for number, what in (
-            (2, "a mean filter"),
-            (4, "Laws' kernel"),
-            (5, "a Gabor filter"),
-            (8, "Simoncelli's wavelet"),
-        )
-        for letter in "AB"
-    },
-    **{
-        f"9.{letter}": FilterTest("Simoncelli's wavelet", None, "Simoncelli's wavelet is not offered")
+        f"{place}{letter}": FilterTest(what, None, f"{what} is not offered")
+        for place, what in ABSENT
         for letter in "AB"
     },
 }
@@ -127,10 +123,8 @@ def _rows(name: str, references: dict[str, Reference], of: tuple[FeatureImage, B
     if not missed or test.sampled is None:
         return rows
     sampled = _statistics(test.sampled, of)
-    return [
-        _row(name, test, row.tag, references[row.tag], row.value, sampled[row.tag]) if row in missed else row
-        for row in rows
-    ]
+    again = {row.tag: _row(name, test, row.tag, references[row.tag], row.value, sampled[row.tag]) for row in missed}
+    return [again.get(row.tag, row) for row in rows]
 
 
 def _row(

@@ -1,4 +1,4 @@
-"""Stage `conform`: IBSI's references with a study's settings, everything that IBSI does not dictate as the study has it.
+"""Stage `conform`: IBSI's references against our values, with a study's settings where IBSI dictates none.
 
 IBSI dictates grid, interpolation, resegmentation, bin width and filter settings. A study decides where bins begin and
 which backend measures; where that keeps a reference from being met, the row says so and what IBSI's own choice gives.
@@ -48,10 +48,8 @@ def conform_all(shared: Path, features: Features) -> tuple[Conformity, ...]:
     first = [row for one in CONFIGURATIONS for row in _study_rows(one, data, features)]
     second = [*map_rows(data), *statistic_rows(data)] if (data / "ibsi2").is_dir() else []
     if features.backend == "legacy":
-        second = [_with_reason(row, UNCROPPED) if row.value is not None else row for row in second]
-    return tuple(
-        _with_reason(row, CONVERSIONS.get(row.tag, "")) if row.value is not None else row for row in (*first, *second)
-    )
+        second = [_with_note(row, UNCROPPED) for row in second]
+    return tuple(_with_note(row, CONVERSIONS.get(row.tag, "")) for row in (*first, *second))
 
 
 def _study_rows(one: Configuration, data: Path, features: Features) -> list[Conformity]:
@@ -78,8 +76,9 @@ def _explained(row: Conformity, by_ibsi: Conformity, studied: Configuration) -> 
         f"level 1 is the lowest bin in the mask (bin_origin = pyradiomics{backend}) where IBSI counts from the lower"
         f" bound of its range; with bin_origin = ibsi ours is {by_ibsi.value:.6g}: {by_ibsi.verdict}"
     )
-    return _with_reason(row, text)
+    return _with_note(row, text)
 
 
-def _with_reason(row: Conformity, text: str) -> Conformity:
-    return replace(row, reason="; ".join(filter(None, (row.reason, text))))
+def _with_note(row: Conformity, note: str) -> Conformity:
+    """A row whose reason also says something of its value; a row without a value stays as it is."""
+    return replace(row, reason="; ".join(filter(None, (row.reason, note)))) if row.value is not None else row
