@@ -75,11 +75,11 @@ CONFIGURATIONS = (
 )
 
 
-def conform(shared: Path) -> tuple[Conformity, ...]:
+def conform(shared: Path, configurations: Sequence[Configuration] = CONFIGURATIONS) -> tuple[Conformity, ...]:
     """Every shared feature of every configuration; FileNotFoundError without the shared data."""
     if not (shared / "data" / "ibsi1_reference_values").is_dir():
         raise FileNotFoundError("conform needs data/ibsi1_* in $COHORTSCOPE_SHARED or ../shared")
-    return tuple(row for one in CONFIGURATIONS for row in configuration_rows(one, shared / "data"))
+    return tuple(row for one in configurations for row in _rows(one, shared / "data"))
 
 
 def conformity_counts(rows: Sequence[Conformity]) -> dict[str, dict[str, int]]:
@@ -91,8 +91,7 @@ def conformity_counts(rows: Sequence[Conformity]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def configuration_rows(one: Configuration, data: Path) -> list[Conformity]:
-    """Every shared feature of one configuration, from the folder of data sets."""
+def _rows(one: Configuration, data: Path) -> list[Conformity]:
     ours = _values(one, data / one.folder)
     rows = []
     for tag, (reference, tolerance) in _references(data / "ibsi1_reference_values" / f"{one.table}.csv").items():
@@ -129,7 +128,8 @@ def _values(one: Configuration, folder: Path) -> dict[tuple[str, str], float]:
     """
     image, whole = prepared(one, folder)
     recipe = recipe_named(RECIPE)
-    values = _measured(image, resegmented(image, whole, one), one)
+    inside = _resegmented(image, whole, one)
+    values = _measured(image, inside, one)
     found = {(name.feature_class, name.feature): float(values[name.place]) for name in feature_names(recipe)}
     shape = shape_features(whole[box_of(whole)], image.grid.spacing_mm)
     found |= {(SHAPE, name): value for name, value in zip(FEATURES_OF_CLASS[SHAPE], shape, strict=True)}
@@ -169,8 +169,7 @@ def _centred_grid(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
     return Grid((x, y, z), tuple(new.tolist()), tuple(origin.tolist()), grid.direction)
 
 
-def resegmented(image: FeatureImage, mask: BoolZyx, one: Configuration) -> BoolZyx:
-    """The voxels of a mask that a configuration keeps: within its range, then within its outlier limit."""
+def _resegmented(image: FeatureImage, mask: BoolZyx, one: Configuration) -> BoolZyx:
     kept = mask.copy()
     if one.range_hu is not None:
         kept &= (image.intensity_hu >= one.range_hu[0]) & (image.intensity_hu <= one.range_hu[1])

