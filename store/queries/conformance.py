@@ -38,8 +38,8 @@ FROM grouped GROUP BY chapter, "group" ORDER BY chapter, "group" NOT IN ('digita
 """
 
 ORDER = (
-    "starts_with(configuration, 'ibsi2'), tag <> 'response_map', configuration <> 'digital', configuration,"
-    " verdict = 'not offered', verdict = 'met', tag"
+    "verdict <> 'not met', starts_with(configuration, 'ibsi2'), tag <> 'response_map', configuration <> 'digital',"
+    " configuration, verdict = 'not offered', tag"
 )
 
 
@@ -49,7 +49,7 @@ def conformity_counts(snapshot: Snapshot, run_id: str) -> tuple[ConformityCount,
 
 
 def conformity_rows(snapshot: Snapshot, run_id: str) -> tuple[Conformity, ...]:
-    """Every comparison; within a configuration those that are not met come first, those not offered last."""
+    """Every comparison; those not met come first, then by configuration, in each those not offered last."""
     return ask_record(snapshot, Conformity, "conformity", run_id, ORDER)
 
 

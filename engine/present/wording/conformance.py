@@ -41,7 +41,7 @@ def conformance_answer(counts: Sequence[ConformityCount]) -> str:
     parts = [_part(count.group, [count]) for count in counts if count.chapter == 1 and _compared([count])]
     parts += [_part("IBSI-2 response maps", maps)] if _compared(maps) else []
     parts += [_part("statistics of the filtered CT", filtered)] if _compared(filtered) else []
-    said = f"**{percent(met / compared)}** of the reference values of what we offer are met"
+    said = f"**{percent(met / compared)}** of the reference values that we can be compared with are met"
     absent = f"Not offered: {counted(missing, 'value')}."
     return f"{said} ({met} of {compared}): {', '.join(parts)}. {absent} {_missed(compared - met)}".strip()
 
