@@ -30,6 +30,7 @@ from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
 from engine.run.plan_lock import lock_plan
 from engine.run.runner import CancelledRunError, run, run_lock
+from engine.run.spread import spread
 from engine.run.task import reason_of
 from engine.segment.checkpoint import import_model
 from engine.segment.model import list_models
@@ -70,7 +71,7 @@ def main() -> None:
 @app.command()
 def demo(
     directory: Directory,
-    cases: Annotated[int, typer.Option(help="number of synthetic patients")] = 100,
+    cases: Annotated[int, typer.Option(help="number of synthetic patients")] = 153,
     seed: Annotated[int, typer.Option(help="the cohort is a function of this seed")] = 20250617,
     start: Annotated[bool, typer.Option("--run/--no-run", help="run the study when it is built")] = False,
 ) -> None:
@@ -78,7 +79,7 @@ def demo(
     refuse_foreign_study(directory)
     with run_lock(StudyFolder(directory.resolve())):
         if not (directory / "truth.json").exists():
-            build_demo(directory, cases, seed, _report_building)
+            build_demo(directory, cases, seed, _report_building, spread)
         record_simulated_verdicts(directory)
     if start:
         run(directory)
