@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,21 @@ from numpy.typing import NDArray
 from engine.bench.conformance import CT, KURTOSIS_OF_NORMAL, Configuration, prepared, verdict_of
 from engine.bench.ibsi2_filters import (
     LOG_UNITS,
+    RECURSION,
     ROTATIONS,
-    SECOND_LEVEL,
+    SAME_TAPS,
     SLICEWISE,
     Response,
+    filter_source,
     log_response,
     pooled_wavelet,
     sampled_log,
+    stretched_wavelet,
 )
 from engine.bench.ibsi_names import INTENSITY
 from engine.geometry import Box, box_of
 from engine.measure.feature_image import FeatureImage
+from engine.measure.filters.source import FilterSource
 from engine.measure.formulas.first_order import SortedValues, first_order_features
 from engine.measure.levels import Binning
 from engine.metrics.recipe import FEATURES_OF_CLASS
@@ -39,28 +44,36 @@ VALUES = "ibsi2/reference_values_ct_phantom.csv"
 RANGE_HU = (-1000, 400)
 EXCESS = "ours less 3: IBSI gives the excess over a normal distribution, PyRadiomics does not"
 NO_FEATURE = "not among PyRadiomics' first-order features"
-SAMPLED = "ours is ITK's recursive approximation of the Gaussian; a sampled kernel cut at 4 sigma gives {:.6g}: {}"
 Filter = Callable[[FeatureImage, Box], Response]
 Reference = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class FilterTest:
-    """One filter of the table: what it is, ours with a note, and the sampled kernel where ours approximates it."""
+    """One filter of the table: what it is, ours with a note, and IBSI's own where ours differs, with the cause."""
 
     what: str
     ours: Filter | None
     note: str = ""
-    sampled: Filter | None = None
+    cause: str = ""
+    as_ibsi: Filter | None = None
 
 
 def _plain(image: FeatureImage, box: Box) -> Response:
     return image.intensity_hu[box].astype(np.float64)
 
 
+def _filtered(response: Callable[[FilterSource], Response], source: Callable[..., FilterSource]) -> Filter:
+    return lambda image, box: response(source(image.intensity_hu, image.grid.spacing_mm, box))
+
+
+LOG = partial(filter_source, sigma_mm=1.5)
+SECOND_LEVEL = partial(filter_source, family="db3", level=2)
+
+
 ON_GRID = {
-    "A": Configuration("A", CT, "", (0, 0, 0), sitk.sitkLinear, None, 0.0, Binning(25.0), ""),
-    "B": Configuration("B", CT, "", (1, 1, 1), sitk.sitkBSpline, None, 0.0, Binning(25.0), ""),
+    "A": Configuration("A", CT, "", (0, 0, 0), sitk.sitkLinear, (), 0.0, Binning(25.0)),
+    "B": Configuration("B", CT, "", (1, 1, 1), sitk.sitkBSpline, (), 0.0, Binning(25.0)),
 }
 SIMONCELLI = "Simoncelli's wavelet"
 WITHIN_SLICES = (("3.A", "LoG"), ("6.A", "wavelet"), ("7.A", "wavelet, level 2"))
@@ -73,18 +86,19 @@ ABSENT = (
 FILTERS = {
     "1.A": FilterTest("no filter", _plain),
     "1.B": FilterTest("no filter", _plain),
-    "3.B": FilterTest(
-        "LoG, 1.5 mm",
-        lambda image, box: log_response(image.intensity_hu, image.grid.spacing_mm, box, 1.5),
-        LOG_UNITS,
-        lambda image, box: sampled_log(image.intensity_hu, image.grid.spacing_mm, box, 1.5),
-    ),
+    "3.B": FilterTest("LoG, 1.5 mm", _filtered(log_response, LOG), LOG_UNITS, RECURSION, _filtered(sampled_log, LOG)),
     "6.B": FilterTest(
         "wavelet db3 LLH, rotation invariant",
-        lambda image, box: pooled_wavelet(image.intensity_hu, image.grid.spacing_mm, box, "db3", "LLH"),
+        _filtered(partial(pooled_wavelet, band="LLH"), partial(filter_source, family="db3")),
         ROTATIONS,
     ),
-    "7.B": FilterTest("wavelet db3 HHH, level 2, rotation invariant", None, SECOND_LEVEL),
+    "7.B": FilterTest(
+        "wavelet db3 HHH, level 2, rotation invariant",
+        _filtered(partial(pooled_wavelet, band="HHH"), SECOND_LEVEL),
+        ROTATIONS,
+        SAME_TAPS,
+        _filtered(partial(stretched_wavelet, band="HHH"), SECOND_LEVEL),
+    ),
     **{name: FilterTest(what, None, SLICEWISE) for name, what in WITHIN_SLICES},
     **{name: FilterTest(what, None, f"{what} is not offered") for name, what in ABSENT},
 }
@@ -119,23 +133,23 @@ def _rows(name: str, references: dict[str, Reference], of: tuple[FeatureImage, B
     ours = _statistics(test.ours, of) if test.ours is not None else {}
     rows = [_row(name, test, tag, reference, ours.get(tag)) for tag, reference in references.items()]
     missed = [row for row in rows if row.verdict == "not met"]
-    if not missed or test.sampled is None:
+    if not missed or test.as_ibsi is None:
         return rows
-    sampled = _statistics(test.sampled, of)
-    again = {row.tag: _row(name, test, row.tag, references[row.tag], row.value, sampled[row.tag]) for row in missed}
+    own = _statistics(test.as_ibsi, of)
+    again = {row.tag: _row(name, test, row.tag, references[row.tag], row.value, own[row.tag]) for row in missed}
     return [again.get(row.tag, row) for row in rows]
 
 
 def _row(
-    name: str, test: FilterTest, tag: str, reference: Reference, value: float | None, sampled: float | None = None
+    name: str, test: FilterTest, tag: str, reference: Reference, value: float | None, own: float | None = None
 ) -> Conformity:
     feature = f"{test.what}: {INTENSITY.get(tag, tag.removeprefix('stat_'))}"
     verdict = verdict_of(value, *reference)
     reasons = [NO_FEATURE if test.ours is not None and value is None else test.note]
     if tag == "stat_kurt" and value is not None:
         reasons.append(EXCESS)
-    if sampled is not None:
-        reasons.append(SAMPLED.format(sampled, verdict_of(sampled, *reference)))
+    if own is not None:
+        reasons.append(f"{test.cause}: {own:.6g}, {verdict_of(own, *reference)}")
     return Conformity(f"ibsi2 {name}", tag, feature, value, *reference, verdict, "; ".join(filter(None, reasons)))
 
 
