@@ -41,10 +41,10 @@ def conform_study(references: ReferenceFiles, features: Features) -> Conformed:
 
 
 def conform_all(shared: Path, features: Features) -> tuple[Conformity, ...]:
-    """Every row of IBSI-1 and, where its files are there, of IBSI-2; FileNotFoundError without IBSI-1's files."""
+    """Every row of IBSI-1 and, where its files are there, of IBSI-2; ValueError without IBSI-1's files."""
     data = shared / "data"
     if not all((data / name).is_dir() for name in NEEDED):
-        raise FileNotFoundError(f"conform {REFERENCES_ABSENT}")
+        raise ValueError(f"conform {REFERENCES_ABSENT}")
     first = [row for one in CONFIGURATIONS for row in _study_rows(one, shared, features)]
     second = [*map_rows(data), *statistic_rows(data)] if (data / "ibsi2").is_dir() else []
     if features.backend == "legacy":

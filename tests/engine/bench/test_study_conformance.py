@@ -8,7 +8,7 @@ import pytest
 
 from engine.bench.conformance import conformity_counts
 from engine.bench.reference_files import reference_files
-from engine.bench.study_conformance import conform_study
+from engine.bench.study_conformance import conform_all, conform_study
 from engine.pipeline import IMAGE_STUDY
 from engine.protocol import Features, Protocol
 from engine.run.planning import MissingInputError, Plan, task_key
@@ -97,6 +97,8 @@ def test_absent_references_decline_the_analysis_and_say_what_to_download(ledger,
     assert reference_files(tmp_path) is None
     with pytest.raises(MissingInputError, match=r"github.com/theibsi.*COHORTSCOPE_SHARED"):
         key(ledger, None)
+    with pytest.raises(ValueError, match=r"conform needs IBSI's phantoms.*github.com/theibsi"):
+        conform_all(tmp_path, Features())
 
 
 def test_the_key_follows_the_files_and_the_settings_and_not_the_place(shared, ledger, tmp_path):
