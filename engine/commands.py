@@ -17,10 +17,10 @@ import typer
 from engine.acquire.check import check as check_study
 from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
-from engine.bench.conformance import conform as conform_ibsi
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
-from engine.bench.phantom_rois import shared_folder
+from engine.bench.reference_files import shared_folder
+from engine.bench.study_conformance import IBSI_FEATURES, conform_all
 from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.training_set import training_cases
@@ -274,19 +274,23 @@ def compile_command() -> None:
 
 
 @app.command()
-def conform(as_json: AsJson = False) -> None:
-    """Our features against IBSI-1's reference values, computed live (shared data needed)."""
-    rows = conform_ibsi(shared_folder())
+def conform(
+    directory: Annotated[Path | None, typer.Argument(help="a study folder: its settings; default IBSI's own")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Our features and filters against IBSI's reference values, computed live (IBSI's data needed)."""
+    features = read_protocol(directory).features if directory is not None else IBSI_FEATURES
+    rows = conform_all(shared_folder(), features)
     if as_json:
         typer.echo(json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "summary": conformity_counts(rows)}))
         return
     for row in rows:
         if row.verdict == "not met":
             typer.echo(
-                f"{row.configuration:8s} {row.tag:28s} {row.value:12.6g} {row.reference:12.6g} ± {row.tolerance:g}"
+                f"{row.configuration:12s} {row.tag:28s} {row.value:12.6g} {row.reference:12.6g} ± {row.tolerance:g}"
             )
     for name, counts in conformity_counts(rows).items():
-        typer.echo(f"{name:8s} " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+        typer.echo(f"{name:12s} " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 
 
 @bench_app.command("extraction")

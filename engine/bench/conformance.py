@@ -13,15 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from engine.bench.ibsi_names import AGGREGATIONS, PLAIN, TEXTURES
-from engine.geometry import grid_of, to_reference
+from engine.geometry import box_of, grid_of, to_reference
 from engine.measure.directions import TextureChoices
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
 from engine.measure.levels import Binning
+from engine.measure.radiomics import pyradiomics_features, pyradiomics_settings
 from engine.measure.resegmentation import resegmented
+from engine.measure.shape import shape_features
 from engine.metrics.recipe import SHAPE, feature_names, recipe_named
+from engine.protocol import Features
+from store.records import Conformity
 from store.volumes import BoolZyx, Grid
 
 RECIPE = "original-107"
@@ -42,23 +47,7 @@ class Configuration:
     range_hu: tuple[float, ...]
     outlier_sd: float
     binning: Binning
-
-
-@dataclass(frozen=True, slots=True)
-class Conformity:
-    """One row: our value, the reference, its tolerance, the verdict (met, not met, not offered) and the reason.
-
-    The reason is never empty where the reference is not met or not offered; a met row has one where it was converted.
-    """
-
-    configuration: str
-    tag: str
-    feature: str
-    value: float | None
-    reference: float
-    tolerance: float
-    verdict: str
-    reason: str
+    backend: str = "engine"
 
 
 CT, TABLES = "ibsi1_ct_phantom", "ibsi_1_chest_config_"
@@ -84,11 +73,11 @@ CONVERTED = {
 }
 
 
-def conform(shared: Path) -> tuple[Conformity, ...]:
+def conform(shared: Path, configurations: Sequence[Configuration] = CONFIGURATIONS) -> tuple[Conformity, ...]:
     """Every shared feature of every configuration; FileNotFoundError without the shared data."""
     if not (shared / "data" / "ibsi1_reference_values").is_dir():
         raise FileNotFoundError("conform needs data/ibsi1_* in $COHORTSCOPE_SHARED or ../shared")
-    return tuple(row for one in CONFIGURATIONS for row in _rows(one, shared / "data"))
+    return tuple(row for one in configurations for row in _rows(one, shared / "data"))
 
 
 def conformity_counts(rows: Sequence[Conformity]) -> dict[str, dict[str, int]]:
@@ -124,12 +113,12 @@ def _place(tag: str) -> tuple[tuple[str, str], TextureChoices | None] | None:
 def _row(
     name: str, tag: str, feature: tuple[str, str], value: float | None, reference: tuple[float, float]
 ) -> Conformity:
-    verdict = _verdict(value, *reference)
+    verdict = verdict_of(value, *reference)
     reason = {"met": "", "not met": BEYOND, "not offered": SLICEWISE}[verdict]
     return Conformity(name, tag, "_".join(feature), value, *reference, verdict, CONVERTED.get(feature, reason))
 
 
-def _verdict(value: float | None, reference: float, tolerance: float) -> str:
+def verdict_of(value: float | None, reference: float, tolerance: float) -> str:
     """Within the tolerance, beyond which the reference's own rounding to three digits is allowed."""
     if value is None:
         return "not offered"
@@ -151,11 +140,11 @@ def _values(
 
     Shape is that of the whole mask, intensities are those of the resegmented one.
     """
-    image, whole = _prepared(one, folder)
+    image, whole = prepared(one, folder)
     inside = resegmented(image.intensity_hu, whole, one.range_hu, one.outlier_sd)
     recipe, count, found = recipe_named(RECIPE), int(whole.sum()), {}
     for choices in wanted:
-        values = measure_rois(image, [inside], recipe, one.binning, choices, [whole])[0].values
+        values = _measured(image, inside, whole, one, choices)
         named = {(name.feature_class, name.feature): float(values[name.place]) for name in feature_names(recipe)}
         named["firstorder", "Kurtosis"] -= KURTOSIS_OF_NORMAL
         for axis in ("MajorAxisLength", "MinorAxisLength", "LeastAxisLength"):
@@ -164,7 +153,31 @@ def _values(
     return found
 
 
-def _prepared(one: Configuration, folder: Path) -> tuple[FeatureImage, BoolZyx]:
+def _measured(
+    image: FeatureImage, inside: BoolZyx, whole: BoolZyx, one: Configuration, choices: TextureChoices
+) -> NDArray[np.float64]:
+    """A recipe's vector by the configuration's backend; shape, the same in both, is always ours."""
+    recipe = recipe_named(RECIPE)
+    if one.backend != "legacy":
+        return measure_rois(image, [inside], recipe, one.binning, choices, [whole])[0].values
+    values = _by_pyradiomics(image, inside, one, choices)
+    shape = [name.place for name in feature_names(recipe) if name.feature_class == SHAPE]
+    values[shape] = shape_features(whole[box_of(whole)], image.grid.spacing_mm)
+    return values
+
+
+def _by_pyradiomics(
+    image: FeatureImage, inside: BoolZyx, one: Configuration, choices: TextureChoices
+) -> NDArray[np.float64]:
+    chosen = {"weighting": choices.weighting, "distances": choices.distances, "bin_count": one.binning.count}
+    features = Features.model_validate({"recipe": RECIPE, "bin_width_hu": one.binning.width, **chosen})
+    settings = {**pyradiomics_settings(features), "force2D": choices.in_plane}
+    spacing_mm, recipe = image.grid.spacing_mm, recipe_named(RECIPE)
+    return pyradiomics_features(image.intensity_hu, inside, spacing_mm, recipe, one.binning.width, True, settings)
+
+
+def prepared(one: Configuration, folder: Path) -> tuple[FeatureImage, BoolZyx]:
+    """A configuration's image in whole HU and its mask, both on its grid."""
     image, mask = (sitk.ReadImage(str(folder / f"{role}.nii.gz")) for role in ("image", "mask"))
     if any(one.spacing_mm):
         target = to_reference(_centred_grid(grid_of(image), one.spacing_mm))
