@@ -12,13 +12,13 @@ from store.records import CONFORMITIES, Conformity
 
 TITLES = {
     "configuration": "Configuration",
+    "tag": "IBSI tag",
     "feature": "Feature",
     "value": "Ours",
     "reference": "Reference",
     "tolerance": "Tolerance",
     "verdict": "Verdict",
     "reason": "Reason",
-    "tag": "IBSI tag",
 }
 NOT_RUN = (
     "This run has not compared our features with the references: start a run on the page **Runs**, or type"
