@@ -21,6 +21,7 @@ from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
 from engine.bench.reference_files import shared_folder
 from engine.bench.study_conformance import IBSI_FEATURES, conform_all
+from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.training_set import training_cases
 from engine.protocol import PROTOCOL_FILE, Features, read_protocol
@@ -264,6 +265,12 @@ def extract(
     else:
         to.write_text(text, encoding="utf-8")
         typer.echo(f"{text.count(chr(10)) - 1} features to {to.name}")
+
+
+@app.command("compile")
+def compile_command() -> None:
+    """Compile the numba kernels now, not in the first run; `make setup` does it."""
+    compile_kernels()
 
 
 @app.command()

@@ -221,6 +221,11 @@ class Features(Section):
         description="voxels (largest of x, y, z), 1 to 5, ascending: neighbours of co-occurrence, dependence and tone "
         "difference, as PyRadiomics' distances",
     )
+    directions: Literal["3D", "2.5D"] = Field(
+        "3D",
+        description="2.5D: textures see neighbours of the same slice only (IBSI's 2.5D, PyRadiomics' force2D); filters "
+        "and shape stay 3D",
+    )
     weighting: Literal["none", "merged", "euclidean", "manhattan", "infinity"] = Field(
         "none",
         description="directions of co-occurrence and runs. none: features averaged over directions; merged: one table "
@@ -247,6 +252,10 @@ class Features(Section):
             )
         if self.backend == "legacy" and self.bin_origin == "ibsi":
             raise ValueError("features.bin_origin must be pyradiomics with backend legacy, which knows no other")
+        if self.backend == "legacy" and self.directions == "2.5D" and self.recipe != "original-107":
+            raise ValueError(
+                "features.directions must be 3D with backend legacy and wavelets, which it would flatten too"
+            )
         if self.backend == "legacy" and self.resegment_hu and self.resegment_sd:
             raise ValueError(
                 "features.resegment_sd must be 0 with backend legacy and a resegment_hu: it takes one of them"

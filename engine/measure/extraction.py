@@ -111,7 +111,7 @@ def measure(
     if features.backend == "legacy":
         measured = legacy_rois(image, whole, features)
     elif usable:
-        choices = TextureChoices(features.distances, features.weighting)
+        choices = TextureChoices(features.distances, features.weighting, features.directions == "2.5D")
         kept = [inside[place] for place in usable]
         measured = measure_rois(image, kept, recipe, binning_of(features, grid), choices, whole)
     else:

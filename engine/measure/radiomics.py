@@ -39,6 +39,8 @@ Settings = Mapping[str, object]
 def pyradiomics_settings(features: Features) -> Settings:
     """What PyRadiomics calls the discretisation, resegmentation and directions of a protocol."""
     settings: dict[str, object] = {"binWidth": features.bin_width_hu, "distances": list(features.distances)}
+    if features.directions == "2.5D":
+        settings |= {"force2D": True, "force2Ddimension": 0}
     if features.bin_count:
         settings["binCount"] = features.bin_count
     if features.resegment_hu:

@@ -13,11 +13,11 @@ from store.records import CONFORMITIES, Conformity
 TITLES = {
     "configuration": "Configuration",
     "tag": "IBSI tag",
-    "feature": "Feature",
     "value": "Ours",
     "reference": "Reference",
     "tolerance": "Tolerance",
     "verdict": "Verdict",
+    "feature": "Feature",
     "reason": "Reason",
 }
 NOT_RUN = (

@@ -5,7 +5,6 @@ import pytest
 from pydantic import ValidationError
 from scipy import ndimage
 
-from engine.measure.directions import TextureChoices
 from engine.measure.extraction import measure
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
@@ -29,6 +28,9 @@ SETTINGS = {
     "merged": {"weighting": "merged"},
     "euclidean": {"weighting": "euclidean"},
     "manhattan": {"weighting": "manhattan", "bin_count": 16},
+    "same slice": {"directions": "2.5D"},
+    "same slice, far": {"directions": "2.5D", "distances": (1, 2), "bin_count": 8},
+    "same slice, merged": {"directions": "2.5D", "weighting": "merged"},
     "infinity": {"weighting": "infinity", "distances": (1, 2), "resegment_hu": (-800.0, 300.0)},
 }
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -64,17 +66,6 @@ def test_each_setting_gives_the_values_of_pyradiomics(setting):
     names = [full_name(name) for name in feature_names(recipe)]
     for mask, found in zip(masks(), measured(features), strict=True):
         settings = pyradiomics_settings(features)
-        theirs = pyradiomics_features(image().intensity_hu, mask, GRID.spacing_mm, recipe, 25.0, False, settings)
-        assert off(found, theirs, names) == []
-
-
-@pytest.mark.parametrize("weighting", ["none", "merged"])
-def test_neighbours_of_the_same_slice_give_the_values_of_pyradiomics_force2d(weighting):
-    recipe = recipe_named("original-107")
-    names = [full_name(name) for name in feature_names(recipe)]
-    choices = TextureChoices(weighting=weighting, in_plane=True)
-    settings = {"force2D": True} | ({"weightingNorm": "no_weighting"} if weighting == "merged" else {})
-    for mask, found in zip(masks(), measure_rois(image(), masks(), recipe, Binning(25.0), choices), strict=True):
         theirs = pyradiomics_features(image().intensity_hu, mask, GRID.spacing_mm, recipe, 25.0, False, settings)
         assert off(found, theirs, names) == []
 
@@ -166,6 +157,7 @@ def test_a_constant_mask_is_degenerate_with_a_number_of_bins_too():
         ({"weighting": "chessboard"}, "weighting"),
         ({"backend": "legacy", "resegment_sd": 2, "resegment_hu": [-10, 10]}, "resegment_sd"),
         ({"backend": "legacy", "bin_origin": "ibsi"}, "bin_origin"),
+        ({"backend": "legacy", "directions": "2.5D"}, "directions"),
     ],
 )
 def test_settings_out_of_their_interval_are_refused(wrong, law):
