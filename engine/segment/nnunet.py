@@ -266,9 +266,11 @@ class Trainer:
         self._schedule.step()
         return float(loss)
 
-    def save(self, path: Path) -> None:
-        """Write the weights, slim."""
-        save_slim(self._trainer.network.state_dict(), path)
+    def save(self, path: Path, label: int, bias: float) -> None:
+        """Write the weights, slim, with `bias` taken from a label's logit."""
+        weights = {name: tensor.detach().clone() for name, tensor in self._trainer.network.state_dict().items()}
+        weights[f"decoder.seg_layers.{len(self._strides) - 1}.bias"][label] -= bias
+        save_slim(weights, path)
 
 
 def nnunet_plans(manifest: Manifest, batch: int) -> dict[str, object]:

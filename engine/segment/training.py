@@ -63,6 +63,7 @@ class Recipe:
     learning_rate: float = 2e-3  # AdamW
     tumour_patch_share: float = 0.67  # patches centred near a tumour voxel; the others anywhere
     small_tumour_power: float = 0.2  # tumours are drawn by their volume to the minus so much
+    tumour_bias: float = 3.0  # taken from its logit in the end: patches hold much more tumour than images do
     centre_jitter_voxels: int = 12
     largest_noise_sd: float = 0.1
     contrast_range: float = 0.06
@@ -140,7 +141,7 @@ def train_demo_model(
         if start is not None:
             trainer.start_from(start.with_suffix(".pt"))
         for done in _fit(prepared, manifest, recipe, trainer):
-            trainer.save(weights)
+            trainer.save(weights, LABELS.index("tumour"), recipe.tumour_bias)
             _describe_weights(path, weights, manifest, done)
     return describe_model(path)
 

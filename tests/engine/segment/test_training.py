@@ -95,13 +95,22 @@ def test_without_a_tumour_there_is_no_training(tmp_path):
 
 def test_a_training_goes_on_from_the_weights_of_another(trained, tmp_path):
     start = Path(trained.manifest_path)
-    still = replace(TINY, learning_rate=1e-12)
+    still = replace(TINY, learning_rate=1e-12, tumour_bias=0.0)
     model = train_demo_model([case(), case(tumour=False)], tmp_path, "tiny", "blocks", still, start)
     manifest, before = read_manifest(Path(model.manifest_path)), read_manifest(start)
     assert manifest.training["start_weights_sha256"] == before.weights_sha256
     assert (manifest.hu_mean, manifest.hu_sd) == (before.hu_mean, before.hu_sd)
     taken, given = (load_model(m, "cpu").network.state_dict() for m in (model, trained))
     assert all(np.allclose(taken[name], given[name], atol=1e-6) for name in given)  # steps of nothing
+
+
+def test_the_bias_is_taken_from_the_tumours_logit_alone(trained, tmp_path):
+    plain = replace(TINY, tumour_bias=0.0)
+    without = train_demo_model([case(), case(tumour=False)], tmp_path, "tiny", "blocks", plain)
+    tile = np.random.default_rng(0).standard_normal((1, 1, 32, 32, 32), dtype=np.float32)
+    shifted, given = (load_model(model, "cpu").forward(tile).logits[0] for model in (trained, without))
+    assert np.allclose(shifted[LABELS.index("tumour")], given[LABELS.index("tumour")] - TINY.tumour_bias, atol=0.01)
+    assert np.array_equal(shifted[:3], given[:3])
 
 
 def test_the_demo_model_was_made_by_the_recipe_from_the_shipped_start():
