@@ -17,10 +17,13 @@ import typer
 from engine.acquire.check import check as check_study
 from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
+from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conform as conform_ibsi
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
 from engine.bench.phantom_rois import shared_folder
+from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
+from engine.bench.scaling_figure import draw_scaling
 from engine.phantom.demo import build_demo
 from engine.phantom.training_set import training_cases
 from engine.protocol import PROTOCOL_FILE, Features, read_protocol
@@ -293,3 +296,31 @@ def bench_extraction_command(
         return
     typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
     typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")
+
+
+@bench_app.command("agreement")
+def bench_agreement_command(
+    case: Annotated[list[str] | None, typer.Option(help="LUNG1-001, IBSI-CT, STS_001, ...; default all 14")] = None,
+    to: Annotated[Path | None, typer.Option(help=".csv file of every value outside the tolerance")] = None,
+    keep: Annotated[Path | None, typer.Option(help="folder where PyRadiomics' vectors stay for the next run")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every value against PyRadiomics 3.0.1 on real patients, with causes (shared data, half an hour of CPU)."""
+    found = bench_agreement(shared_folder(), tuple(case or ()), keep)
+    if to is not None:
+        write_deviations(found, to)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(agreement_lines(found)))
+
+
+@bench_app.command("scaling")
+def bench_scaling_command(
+    part: Annotated[list[str] | None, typer.Option(help=f"of {', '.join(PARTS)}; default all")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="few small points")] = False,
+    figure: Annotated[Path | None, typer.Option(help=".png file of CPU seconds against voxels and masks")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """CPU time and memory against masks, cases, voxels and processes (shared data needed, a quarter hour of CPU)."""
+    found = bench_scaling(shared_folder(), tuple(part or PARTS), quick)
+    if figure is not None:
+        draw_scaling(found.points, figure)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(scaling_lines(found)))
