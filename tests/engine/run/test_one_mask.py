@@ -148,3 +148,16 @@ def test_an_image_with_a_voxel_that_is_no_number_is_refused(files, tmp_path, suf
 def test_a_soft_mask_is_refused(files, tmp_path):
     soft = written(np.full((16, 18, 20), 0.5, np.float32), tmp_path / "soft.nrrd", (1.0, 2.0, 3.0))
     assert refusal(files[0], soft, 1)[:2] == ("soft_mask", "mask")
+
+
+def test_the_label_of_a_mask_and_other_labels_beside_it_change_nothing(files, tmp_path):
+    image, mask = files
+    first = extract_one(image, mask, 2, SHORT)
+    labels = sitk.ReadImage(str(mask))
+    array = sitk.GetArrayFromImage(labels)
+    array[array == 2] = 200
+    array[14:, 14:, 14:] = 2
+    relabelled = sitk.GetImageFromArray(array)
+    relabelled.CopyInformation(labels)
+    sitk.WriteImage(relabelled, str(tmp_path / "other.nrrd"))
+    assert extract_one(image, tmp_path / "other.nrrd", 200, SHORT) == first
