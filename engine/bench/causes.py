@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,18 @@ from numpy.typing import NDArray
 from engine.bench.oracle import oracle_image
 from engine.geometry import box_of
 from engine.measure.feature_image import FeatureImage
+from engine.measure.filters.lbp3d import KURTOSIS_OF_CONSTANT
 from engine.measure.filters.registry import filtered_images
 from engine.measure.filters.source import FilterSource
+from engine.measure.radiomics import pyradiomics_classes
 from engine.metrics.recipe import PAPER_1967, feature_names
+from engine.protocol import Features
 from store.records import FeatureName
 from store.volumes import BoolZyx
 
 UNEXPLAINED = "unexplained"
+CONSTANT_NEIGHBOURHOOD = "kurtosis of equal samples"
+PATTERN_KURTOSIS = "lbp-3D-k"
 ROBUST_DEVIATION = "RobustMeanAbsoluteDeviation"
 # Rounding of a sum is about 1e-16 of its summands' size, of a long one less than this.
 ROUNDING_OF_SUMMANDS = 1e-10
@@ -52,7 +58,7 @@ class _Kept:
     def of(cls, values: Values) -> _Kept:
         low, high = np.percentile(values, [LOW_PERCENT, HIGH_PERCENT])
         inside = values[(values >= low) & (values <= high)]
-        return cls(len(inside), float(np.abs(inside - inside.mean()).mean()))
+        return cls(len(inside), float(np.abs(inside - inside.mean()).mean()) if len(inside) else float("nan"))
 
 
 # A lower bound of the size of what is summed, from features of the same image and class.
@@ -68,6 +74,8 @@ SUMMANDS: dict[tuple[str, str], Callable[[Lookup], float]] = {
 
 def cause_of(name: FeatureName, evidence: Evidence) -> str:
     """The cause of one value's deviation with the numbers that show it, or `unexplained`."""
+    if name.image_type == PATTERN_KURTOSIS and _equal_samples(evidence):
+        return _kurtosis_of_equal_samples(name, evidence)
     if name.feature == ROBUST_DEVIATION:
         return _ties_at_percentile(name, evidence)
     if (name.feature_class, name.feature) in SUMMANDS:
@@ -78,6 +86,46 @@ def cause_of(name: FeatureName, evidence: Evidence) -> str:
 def family_of(cause: str) -> str:
     """The cause without its numbers, to be counted."""
     return cause.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _EqualSamples:
+    """Voxels whose 42 samples are equal, and PyRadiomics' features of its own image with -3 in their place."""
+
+    voxels: int
+    features: dict[tuple[str, str], float]
+
+
+@lru_cache(maxsize=1)
+def _equal_samples(evidence: Evidence) -> _EqualSamples | None:
+    """Where PyRadiomics' own image is NaN and the engine's -3, all else equal; None where the images are not so."""
+    mine = _own_image(PATTERN_KURTOSIS, evidence)
+    theirs = oracle_image(evidence.image, evidence.mask, PAPER_1967, PATTERN_KURTOSIS, evidence.kept)
+    undefined = np.isnan(theirs)
+    rest = np.abs(mine - theirs)[~undefined]
+    scale = np.abs(theirs[~undefined]).max(initial=0.0)
+    if not undefined.any() or (mine[undefined] != KURTOSIS_OF_CONSTANT).any() or rest.max() > SAME_IMAGE * scale:
+        return None
+    image = np.zeros(evidence.mask.shape)
+    image[evidence.mask] = np.where(undefined, KURTOSIS_OF_CONSTANT, theirs)
+    box = box_of(evidence.mask, (1, 1, 1))
+    spacing, width = evidence.image.grid.spacing_mm, Features().bin_width_hu
+    found = pyradiomics_classes(image[box].copy(), evidence.mask[box].copy(), spacing, width)
+    return _EqualSamples(int(undefined.sum()), found)
+
+
+def _kurtosis_of_equal_samples(name: FeatureName, evidence: Evidence) -> str:
+    """PyRadiomics' own classes give the engine's value once its NaN are the -3 of SciPy at its time."""
+    equal = _equal_samples(evidence)
+    if equal is None:
+        return UNEXPLAINED
+    value = equal.features[name.feature_class, name.feature]
+    if not _same(float(evidence.mine[name.place]), value):
+        return UNEXPLAINED
+    return (
+        f"{CONSTANT_NEIGHBOURHOOD}: {equal.voxels} voxels of PyRadiomics' image are NaN with this SciPy, -3 with SciPy "
+        f"of its time; with -3 its own feature classes give {value:.9g}"
+    )
 
 
 def _ties_at_percentile(name: FeatureName, evidence: Evidence) -> str:

@@ -106,7 +106,7 @@ def _cases(count: int) -> None:
     region = RoiMask(ROI, "ok", "reference", None, int(ball.sum()), 0.0, None, False, "none", 0.0, 0)
     for seed in range(count):
         noise = np.random.default_rng(seed).normal(-200.0, NOISE_SD_HU, CASE_SHAPE)
-        extract_features(CtSeries(noise.astype(np.int16), grid), masks, (region,), FeatureGrid(), Features())
+        extract_features(CtSeries(noise.astype(np.int16), grid), masks, (region,), FeatureGrid(), Features(), Rois())
 
 
 if __name__ == "__main__":

@@ -81,9 +81,9 @@ def pyradiomics_by_name(
 ) -> dict[str, float]:
     """Everything that PyRadiomics' extractor gives for a recipe's image types, under its names and in its order."""
     bridge_spherical_harmonics()
-    from radiomics import featureextractor, setVerbosity
+    from radiomics import featureextractor
 
-    setVerbosity(logging.CRITICAL)
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
     extractor = featureextractor.RadiomicsFeatureExtractor(
         resampledPixelSpacing=None, preCrop=crop, padDistance=CROP_MARGIN_VOXELS, additionalInfo=False, **settings
     )
@@ -95,6 +95,25 @@ def pyradiomics_by_name(
     extractor.enableFeatureClassByName("shape2D", False)  # with force2D it stops at a mask of several slices
     found = extractor.execute(_image(intensity_hu, spacing_mm), _image(mask.astype(np.uint8), spacing_mm))
     return {name: float(np.real(value)) for name, value in found.items()}
+
+
+def pyradiomics_classes(
+    values: NDArray[np.float64], mask: BoolZyx, spacing_mm: Triple, bin_width: float
+) -> dict[tuple[str, str], float]:
+    """What PyRadiomics' feature classes but shape make of one image (z, y, x), by class and feature."""
+    bridge_spherical_harmonics()
+    from radiomics import featureextractor
+
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
+    extractor = featureextractor.RadiomicsFeatureExtractor(
+        resampledPixelSpacing=None, additionalInfo=False, binWidth=bin_width
+    )
+    extractor.enableAllFeatures()
+    for group in ("shape", "shape2D"):
+        extractor.enableFeatureClassByName(group, False)
+    found = extractor.execute(_image(values, spacing_mm), _image(mask.astype(np.uint8), spacing_mm))
+    named = {tuple(name.split("_")[1:]): float(np.real(value)) for name, value in found.items()}
+    return {(group, feature): value for (group, feature), value in named.items()}
 
 
 def bridge_spherical_harmonics() -> None:
@@ -166,7 +185,7 @@ def _arguments(name: str, recipe: Recipe) -> dict[str, object]:
     return {"wavelet": recipe.wavelet, **levels} if name == "Wavelet" else {}
 
 
-def _image(array: NDArray[np.int16] | NDArray[np.uint8], spacing_mm: Triple) -> sitk.Image:
+def _image(array: NDArray[np.int16] | NDArray[np.uint8] | NDArray[np.float64], spacing_mm: Triple) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(spacing_mm)
     return image
