@@ -38,12 +38,17 @@ def main(shared: Path, what: str, side: str, count: int) -> None:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     warm_up("engine" if side == "engine" else "peer-crop")
     job, voxels = _job(shared, what, side, count)
-    print("ready", flush=True)  # noqa: T201
+    _say("ready")
     sys.stdin.readline()
     clock, cpu = time.perf_counter(), time.process_time()
     job()
     found = {"seconds": time.perf_counter() - clock, "cpu_seconds": time.process_time() - cpu, "peak_mb": peak_mb()}
-    print(json.dumps(found | ({"voxels": voxels} if voxels else {})), flush=True)  # noqa: T201
+    _say(json.dumps(found | ({"voxels": voxels} if voxels else {})))
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
 
 
 def _job(shared: Path, what: str, side: str, count: int) -> tuple[Job, int]:
