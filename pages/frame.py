@@ -27,6 +27,7 @@ REFRESH_SECONDS = 5
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
 SIGNIFICANT_COLUMNS = ("value", "reference", "tolerance")
+SIGNIFICANT_PIXELS = 95
 MODEL_COLUMNS = ("model", "base", "extended")
 
 
@@ -178,7 +179,7 @@ def _column(name: str, title: str, values: pd.Series) -> object:
     if name in P_COLUMNS:
         return st.column_config.NumberColumn(title, format="%.2g")
     if name in SIGNIFICANT_COLUMNS:
-        return st.column_config.NumberColumn(title, format="%.4g")
+        return st.column_config.NumberColumn(title, format="%.4g", width=SIGNIFICANT_PIXELS)
     if pd.api.types.is_bool_dtype(values):
         return st.column_config.CheckboxColumn(title)
     if pd.api.types.is_float_dtype(values):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.bench.conformance import CONFIGURATIONS, Configuration, conform
+from engine.bench.conformance import BEYOND, CONFIGURATIONS, Configuration, conform
 from engine.bench.ibsi2_maps import map_rows
 from engine.bench.ibsi2_statistics import EXCESS, statistic_rows
 from engine.bench.reference_files import NEEDED, REFERENCES_ABSENT
@@ -76,7 +76,7 @@ def _explained(row: Conformity, by_ibsi: Conformity, studied: Configuration) -> 
         f"level 1 is the lowest bin in the mask (bin_origin = pyradiomics{backend}) where IBSI counts from the lower"
         f" bound of its range; with bin_origin = ibsi ours is {by_ibsi.value:.6g}: {by_ibsi.verdict}"
     )
-    return _with_note(row, text)
+    return replace(row, reason=text) if row.reason == BEYOND else _with_note(row, text)
 
 
 def _with_note(row: Conformity, note: str) -> Conformity:

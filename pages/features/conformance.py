@@ -12,13 +12,13 @@ from store.records import CONFORMITIES, Conformity
 
 TITLES = {
     "configuration": "Configuration",
-    "feature": "Feature",
+    "tag": "IBSI tag",
     "value": "Ours",
     "reference": "Reference",
     "tolerance": "Tolerance",
     "verdict": "Verdict",
+    "feature": "Feature",
     "reason": "Reason",
-    "tag": "IBSI tag",
 }
 NOT_RUN = (
     "This run has not compared our features with the references: start a run on the page **Runs**, or type"
