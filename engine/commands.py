@@ -38,7 +38,7 @@ from engine.run.spread import spread
 from engine.run.task import reason_of
 from engine.segment.checkpoint import import_model
 from engine.segment.model import list_models
-from engine.segment.training import DEMO_RECIPE, TrainingCase, recipe_of, train_demo_model
+from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
 from store.export import export_table, write_export
 from store.layout import StudyFolder
 from store.ledger import read_progress, running
@@ -235,9 +235,12 @@ def model_list() -> None:
 
 
 @model_app.command("import")
-def model_import(file: Annotated[Path, typer.Argument(help="a checkpoint")]) -> None:
-    """Load a checkpoint safely, keep its weights only, register it by sha256."""
-    model = import_model(file)
+def model_import(
+    path: Annotated[Path, typer.Argument(help="an nnU-Net checkpoint (.pth), results folder, or zip of one")],
+    fold: Annotated[str | None, typer.Option(help="0 to 4 or all, of a results folder; default the first")] = None,
+) -> None:
+    """Load a model safely, keep its weights only, register it by sha256."""
+    model = import_model(path, fold)
     typer.echo(f"{model.sha256}  {model.name}")
 
 
@@ -245,11 +248,13 @@ def model_import(file: Annotated[Path, typer.Argument(help="a checkpoint")]) -> 
 def model_train_demo(
     to: Annotated[Path, typer.Option(help="folder that demo.pt and demo.json are written to")],
     iterations: Annotated[int, typer.Option(min=1, help="updates of the weights")] = DEMO_RECIPE.iterations,
+    from_scratch: Annotated[bool, typer.Option(help="draw the first weights, not the shipped start")] = False,
 ) -> None:
-    """Train a demo model on synthetic chest CTs: more than twenty minutes on two cores."""
+    """Train a demo model on synthetic chest CTs: about twenty minutes of one core."""
     cases = [TrainingCase(*case) for case in training_cases()]
     origin = f"{len(cases)} synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
-    model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations))
+    start = None if from_scratch else DEMO_START
+    model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations), start)
     typer.echo(f"{model.sha256}  {model.name}")
 
 
