@@ -22,17 +22,21 @@ from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
 from engine.bench.phantom_rois import shared_folder
 from engine.phantom.demo import build_demo
+from engine.phantom.strategy_demo import build_strategy_demo
 from engine.phantom.training_set import training_cases
-from engine.protocol import PROTOCOL_FILE, Features, read_protocol
+from engine.protocol import PROTOCOL_FILE, Features, Strategies, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
 from engine.run.plan_lock import lock_plan
-from engine.run.runner import CancelledRunError, run, run_lock
+from engine.run.runner import CancelledRunError, run, run_lock, train
 from engine.run.task import reason_of
+from engine.run.trained_models import register_trained
 from engine.segment.checkpoint import import_model
 from engine.segment.model import list_models
+from engine.segment.strategies.presets import PRESETS
+from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, TrainingCase, recipe_of, train_demo_model
 from store.export import export_table, write_export
 from store.layout import StudyFolder
@@ -234,6 +238,47 @@ def model_import(file: Annotated[Path, typer.Argument(help="a checkpoint")]) -> 
     """Load a checkpoint safely, keep its weights only, register it by sha256."""
     model = import_model(file)
     typer.echo(f"{model.sha256}  {model.name}")
+
+
+@app.command("train")
+def train_command(
+    directory: Directory,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="a strategy, repeatable; all; default study.toml's")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="sizes: toy or 3d_fullres; default study.toml's")] = "",
+    seeds: Annotated[str, typer.Option(help="seeds as 1,2,3; default study.toml's")] = "",
+    demo: Annotated[bool, typer.Option("--demo", help="make the synthetic study first, if it is not there")] = False,
+    backend: Annotated[str, typer.Option(help="local: a process per core; inline: this process")] = "local",
+) -> None:
+    """Train nnU-Net by one or more strategies and compare them on cases that no training saw."""
+    if preset and preset not in PRESETS:
+        raise typer.BadParameter(f"--preset takes one of {', '.join(PRESETS)}, got {preset!r}")
+    if demo and not (directory / PROTOCOL_FILE).exists():
+        build_strategy_demo(directory, PRESETS[preset or "toy"], _report_building)
+    chosen = chosen_strategies(read_protocol(directory).strategies, tuple(strategy or ()), seeds)
+    result = train(directory, chosen, PRESETS[preset] if preset and not demo else None, backend)
+    typer.echo(f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {result.skipped} declined")
+
+
+def chosen_strategies(declared: Strategies, names: tuple[str, ...], seeds: str) -> Strategies:
+    """The study's own choice with what the command line names instead; ValueError for an unknown strategy."""
+    wanted = names or declared.names or ("all",)
+    every = tuple(one.name for one in STRATEGIES)
+    picked = every if "all" in wanted else tuple(strategy_of(name).name for name in wanted)
+    numbers = [int(part) for part in seeds.split(",")] if seeds else declared.seeds
+    return Strategies.model_validate({"names": picked, "seeds": numbers, "parallel": declared.parallel})
+
+
+@model_app.command("register")
+def model_register(
+    directory: Directory,
+    strategy: Annotated[str, typer.Option(help="whose models of the latest training")] = "anatomy-pretraining",
+    seed: Annotated[int, typer.Option(help="which training")] = 1,
+) -> None:
+    """Register the models that a study trained, every fold with the list of images that it saw."""
+    for model in register_trained(directory, strategy, seed):
+        typer.echo(f"{model.sha256}  {model.name}")
 
 
 @model_app.command("train-demo")

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from store.layout import StoredFile, StudyFolder
-from store.records import Refusal, Verdict
+from store.records import Refusal, TrainingEpoch, Verdict
 
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 BUSY_MS = 30_000
 FINISHED = ("done", "failed", "declined", "refused")
 
@@ -51,6 +51,10 @@ CREATE TABLE IF NOT EXISTS verdict (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL, structure TEXT NOT NULL, reader TEXT NOT NULL,
   judgement TEXT NOT NULL, reason TEXT NOT NULL, comment TEXT NOT NULL, active_seconds REAL NOT NULL,
   signed_at TEXT NOT NULL, mask_key TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS epoch (
+  key TEXT NOT NULL, phase TEXT NOT NULL, epoch INTEGER NOT NULL, epochs INTEGER NOT NULL, loss REAL NOT NULL,
+  pseudo_dice REAL, tumour_pseudo_dice REAL, seconds REAL NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (key, phase, epoch)) STRICT;
 CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
   detail TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -110,6 +114,21 @@ class ArtifactRow:
     record_type: str
     suffix: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """How far one training is: its unit, state and last finished epoch."""
+
+    unit: str
+    state: str
+    phase: str
+    epoch: int  # from 1
+    epochs: int
+    loss: float
+    pseudo_dice: float | None
+    tumour_pseudo_dice: float | None
+    seconds: float  # of the last epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +370,16 @@ class Ledger:
         )
         return tuple((str(a), str(b), str(c)) for a, b, c in found)
 
+    def latest_done(self, stage: str) -> tuple[tuple[str, str], ...]:
+        """(unit, key) of the finished tasks of a stage in the latest run that placed any."""
+        found = self.rows(
+            "SELECT p.unit, p.key FROM placement p JOIN task t USING (key) WHERE p.stage=? AND t.state='done' AND"
+            " p.run_id=(SELECT r.run_id FROM run r JOIN placement q USING (run_id) WHERE q.stage=?"
+            " ORDER BY r.place DESC LIMIT 1) ORDER BY p.unit",
+            (stage, stage),
+        )
+        return tuple((str(unit), str(key)) for unit, key in found)
+
     def artifacts_after(self, seq: int) -> tuple[ArtifactRow, ...]:
         """Artifacts recorded after a sequence number, in order."""
         found = self.rows(
@@ -415,6 +444,25 @@ class Ledger:
 
     # --- progress ---
 
+    def record_epoch(self, key: str, epoch: TrainingEpoch) -> None:
+        """Record a finished epoch of a training; a repeated one replaces itself."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO epoch VALUES (?,?,?,?,?,?,?,?,?)",
+                (key, epoch.phase, epoch.epoch, epoch.epochs, epoch.loss, epoch.pseudo_dice)
+                + (epoch.tumour_pseudo_dice, epoch.seconds, now()),
+            )
+
+    def training_progress(self, run_id: str) -> tuple[TrainingProgress, ...]:
+        """The last finished epoch of every training of a run that has one, in order of placing."""
+        found = self.rows(
+            "SELECT p.unit, t.state, e.phase, e.epoch, e.epochs, e.loss, e.pseudo_dice, e.tumour_pseudo_dice, e.seconds"
+            " FROM placement p JOIN task t USING (key) JOIN epoch e USING (key) WHERE p.run_id=? AND e.at="
+            "(SELECT max(at) FROM epoch WHERE key=p.key) GROUP BY p.key ORDER BY p.rowid",
+            (run_id,),
+        )
+        return tuple(TrainingProgress(*row) for row in found)  # type: ignore[arg-type]
+
     def progress(self, run_id: str) -> tuple[StageProgress, ...]:
         """Done, failed, total, seconds and remaining seconds of every stage placed in a run, in order of placing."""
         found = self.rows(
@@ -445,6 +493,16 @@ def read_progress(study: Path) -> tuple[StageProgress, ...]:
     with Ledger(folder) as ledger:
         run = ledger.latest_run()
         return () if run is None else ledger.progress(run.run_id)
+
+
+def read_training(study: Path) -> tuple[TrainingProgress, ...]:
+    """Progress of the trainings of the latest run of a study, empty when there is none."""
+    folder = StudyFolder(study)
+    if not folder.ledger.exists():
+        return ()
+    with Ledger(folder) as ledger:
+        run = ledger.latest_run()
+        return () if run is None else ledger.training_progress(run.run_id)
 
 
 def running(study: Path) -> bool:
