@@ -195,6 +195,18 @@ class Train(Section):
     threads: int = Field(1, ge=1, le=256, description="of torch; another number changes the last digits")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: the GPU when there is one")
 
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Train:
+        """Refuse sizes for which nnU-Net's loss is not defined or its patches do not fit the network."""
+        if 0 < len(self.features) < 3:
+            raise ValueError(f"train.features needs three stages or none (as nnU-Net plans), got {len(self.features)}")
+        if len(self.patch_zyx) not in (0, 3):
+            raise ValueError(f"train.patch_zyx needs three sizes or none (as nnU-Net plans), got {self.patch_zyx}")
+        stride = 2 ** (len(self.features) - 1) if self.features else 1
+        if any(size % stride for size in self.patch_zyx):
+            raise ValueError(f"train.patch_zyx must be multiples of {stride}, got {self.patch_zyx}")
+        return self
+
 
 class Strategies(Section):
     """Which training strategies are compared, how often; empty: nothing is trained."""

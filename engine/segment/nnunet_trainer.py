@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -205,7 +206,13 @@ class Trainer(nnUNetTrainer):  # type: ignore[misc]
         path = Path(self.output_folder) / LATEST
         if not path.exists():
             return False
-        self.load_checkpoint(dict(load_safely(path)))
+        kept: dict[str, Any] = dict(load_safely(path))
+        self.network.load_state_dict(kept["network_weights"])
+        self.optimizer.load_state_dict(kept["optimizer_state"])
+        if self.grad_scaler is not None and kept["grad_scaler_state"] is not None:
+            self.grad_scaler.load_state_dict(kept["grad_scaler_state"])
+        self.logger.load_checkpoint(kept["logging"])
+        self.current_epoch = int(kept["current_epoch"])
         return True
 
     def take_over(self, weights: dict[str, torch.Tensor]) -> None:

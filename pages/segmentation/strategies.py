@@ -33,6 +33,7 @@ shown = begin("Does anatomical pretraining help?")
 run_id = compared_run(shown.snapshot, shown.run.run_id)
 if not run_id:
     st.info(NOTHING)
+    end(shown)
     st.stop()
 if run_id != shown.run.run_id:
     st.caption(f"The run shown trained nothing; this is the comparison of {run_id}.")
