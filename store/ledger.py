@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from store.layout import StoredFile, StudyFolder
-from store.records import Refusal, TrainingEpoch, Verdict
+from store.records import Refusal, Verdict
 
 LEDGER_VERSION = 2
 BUSY_MS = 30_000
@@ -114,21 +114,6 @@ class ArtifactRow:
     record_type: str
     suffix: str
     sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """How far one training is: its unit, state and last finished epoch."""
-
-    unit: str
-    state: str
-    phase: str
-    epoch: int  # from 1
-    epochs: int
-    loss: float
-    pseudo_dice: float | None
-    tumour_pseudo_dice: float | None
-    seconds: float  # of the last epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,25 +429,6 @@ class Ledger:
 
     # --- progress ---
 
-    def record_epoch(self, key: str, epoch: TrainingEpoch) -> None:
-        """Record a finished epoch of a training; a repeated one replaces itself."""
-        with self.transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO epoch VALUES (?,?,?,?,?,?,?,?,?)",
-                (key, epoch.phase, epoch.epoch, epoch.epochs, epoch.loss, epoch.pseudo_dice)
-                + (epoch.tumour_pseudo_dice, epoch.seconds, now()),
-            )
-
-    def training_progress(self, run_id: str) -> tuple[TrainingProgress, ...]:
-        """The last finished epoch of every training of a run that has one, in order of placing."""
-        found = self.rows(
-            "SELECT p.unit, t.state, e.phase, e.epoch, e.epochs, e.loss, e.pseudo_dice, e.tumour_pseudo_dice, e.seconds"
-            " FROM placement p JOIN task t USING (key) JOIN epoch e USING (key) WHERE p.run_id=? AND e.at="
-            "(SELECT max(at) FROM epoch WHERE key=p.key) GROUP BY p.key ORDER BY p.rowid",
-            (run_id,),
-        )
-        return tuple(TrainingProgress(*row) for row in found)  # type: ignore[arg-type]
-
     def progress(self, run_id: str) -> tuple[StageProgress, ...]:
         """Done, failed, total, seconds and remaining seconds of every stage placed in a run, in order of placing."""
         found = self.rows(
@@ -493,16 +459,6 @@ def read_progress(study: Path) -> tuple[StageProgress, ...]:
     with Ledger(folder) as ledger:
         run = ledger.latest_run()
         return () if run is None else ledger.progress(run.run_id)
-
-
-def read_training(study: Path) -> tuple[TrainingProgress, ...]:
-    """Progress of the trainings of the latest run of a study, empty when there is none."""
-    folder = StudyFolder(study)
-    if not folder.ledger.exists():
-        return ()
-    with Ledger(folder) as ledger:
-        run = ledger.latest_run()
-        return () if run is None else ledger.training_progress(run.run_id)
 
 
 def running(study: Path) -> bool:

@@ -31,6 +31,7 @@ from store.sources import (
     Verdicts,
     Workspace,
 )
+from store.training_progress import record_epoch
 
 MOST_ATTEMPTS = 3
 KIB_PER_MIB = 1024.0
@@ -155,7 +156,7 @@ class Gather:
         key = self._task.key
 
         def tell(epoch: TrainingEpoch) -> None:
-            self._ledger.record_epoch(key, epoch)
+            record_epoch(self._ledger, key, epoch)
 
         return Workspace(self._folder.training / "prepared", self._folder.training / key, tell)
 

@@ -12,8 +12,9 @@ from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
 from engine.run.launch import cancel, launch, launch_training
 from pages.frame import Shown, begin_without_run, end, table
-from store.ledger import StageProgress, TrainingProgress, read_progress, read_training, running
+from store.ledger import StageProgress, read_progress, running
 from store.queries.study import declined, failures, runs, stage_costs
+from store.training_progress import TrainingProgress, read_training
 
 ALL = "all"
 STAGE_TITLES = {

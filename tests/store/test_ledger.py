@@ -6,7 +6,7 @@ import pytest
 
 from store.layout import StoredFile, StudyFolder
 from store.ledger import Ledger, RunRow, is_alive, process_start
-from store.records import TrainingEpoch, Verdict
+from store.records import Verdict
 
 FILE = StoredFile("step.rows", "Flag", ".parquet", "a" * 64, 10)
 
@@ -93,27 +93,3 @@ def test_a_run_of_a_dead_runner_becomes_interrupted(ledger):
     start(ledger)
     start(ledger, "run-2")
     assert ledger.rows("SELECT state FROM run ORDER BY place") == [("interrupted",), ("running",)]
-
-
-def epoch(number: int, loss: float = 0.5) -> TrainingEpoch:
-    return TrainingEpoch("tumour-only", 1, 0, "training", number, 9, loss, 0.6, 0.4, 0.3, 0.01, 2.0, 1.5)
-
-
-def test_the_last_epoch_of_a_training_is_its_progress_and_a_repeated_one_stands_once(ledger):
-    start(ledger)
-    ledger.place_tasks("run-1", "training", [("#train tumour-only 1 0", "k")])
-    ledger.claim("k")
-    for one in (epoch(1), epoch(2), epoch(2, loss=0.25)):
-        ledger.record_epoch("k", one)
-    (row,) = ledger.training_progress("run-1")
-    assert (row.unit, row.state, row.epoch, row.epochs, row.loss) == ("#train tumour-only 1 0", "running", 2, 9, 0.25)
-    assert ledger.rows("SELECT count(*) FROM epoch") == [(2,)]
-
-
-def test_a_ledger_of_the_first_version_gains_the_table_of_epochs(tmp_path):
-    Ledger(StudyFolder(tmp_path)).close()
-    plain = sqlite3.connect(tmp_path / "ledger.sqlite")
-    plain.executescript("DROP TABLE epoch; PRAGMA user_version=1;")
-    plain.close()
-    with Ledger(StudyFolder(tmp_path)) as again:
-        assert again.training_progress("run-1") == ()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import counted, interval, number, p_term, percent
-from store.ledger import TrainingProgress
 from store.queries.strategies import SplitCounts
 from store.records import StrategyComparison, StrategySummary
 from store.sources import TrainingUnit
+from store.training_progress import TrainingProgress
 
 PRETRAINED = "anatomy-pretraining"
 CONTROLS = ("tumour-only-long", "tumour-only")
