@@ -15,6 +15,7 @@ from engine.analyse.resample import resample
 from engine.analyse.selection import summarise_selection
 from engine.analyse.strategies import compare_strategies
 from engine.analyse.table import tabulate
+from engine.bench.study_conformance import conform_study
 from engine.measure.agreement import measure_agreement
 from engine.measure.description import describe_tumour
 from engine.measure.extraction import extract_features, extract_perturbed, name_features
@@ -23,6 +24,7 @@ from engine.perturb.perturbation import perturb_masks
 from engine.review.feature_masks import choose_feature_masks
 from engine.run.stage import PERTURBED_SUBSET, TRAINED_SUBSET, Stage
 from engine.segment.anatomy import label_anatomy
+from engine.segment.embedding import embed_regions, name_embeddings
 from engine.segment.membership import plan_training
 from engine.segment.scoring import score_model
 from engine.segment.segmentation import segment
@@ -31,16 +33,19 @@ from engine.segment.train import train_model
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 2, "case", acquire),
     Stage("clinical", 1, "cohort", read_clinical),
-    Stage("segment", 2, "case", segment),
+    Stage("segment", 3, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
     Stage("description", 2, "case", describe_tumour),
     Stage("association", 1, "cohort", associate),
-    Stage("regions", 2, "case", delineate_regions),
+    Stage("regions", 3, "case", delineate_regions),
+    Stage("embedding_names", 1, "cohort", name_embeddings),
+    Stage("embeddings", 1, "case", embed_regions),
     Stage("names", 1, "cohort", name_features),
-    Stage("features", 2, "case", extract_features),
-    Stage("perturb", 2, "case", perturb_masks, PERTURBED_SUBSET),
-    Stage("perturbed_features", 2, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("features", 3, "case", extract_features),
+    Stage("perturb", 3, "case", perturb_masks, PERTURBED_SUBSET),
+    Stage("perturbed_features", 3, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("conform", 1, "cohort", conform_study),
     Stage("reproducibility", 1, "cohort", reproduce),
     Stage("table", 3, "cohort", tabulate),
     Stage("candidates", 1, "cohort", candidates),

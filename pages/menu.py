@@ -14,7 +14,10 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("pages/segmentation/strategies.py", "Strategies"),
         ),
     ),
-    ("Features", (("pages/features/reproducibility.py", "Reproducibility"),)),
+    (
+        "Features",
+        (("pages/features/reproducibility.py", "Reproducibility"), ("pages/features/conformance.py", "Conformance")),
+    ),
     (
         "Prognosis",
         (

@@ -18,6 +18,7 @@ from store.sources import (
     ClinicalSource,
     FeatureTableSource,
     Lookup,
+    ReferenceFiles,
     ResampleNumber,
     Trainings,
     TrainingUnit,
@@ -30,7 +31,7 @@ Unit = Literal["case", "cohort", "resample", "training"]
 Form = Literal[
     "one", "many", "cohort", "lookup", "resamples", "trainings", "section", "generator", "source", "workspace", "model"
 ]
-SOURCES = (CaseSource, ClinicalSource, FeatureTableSource, ResampleNumber, TrainingUnit, Verdicts)
+SOURCES = (CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, ResampleNumber, TrainingUnit, Verdicts)
 FORMS: dict[object, Form] = {
     tuple: "many",
     Cohort: "cohort",

@@ -25,6 +25,7 @@ from store.sources import (
     CaseSource,
     ClinicalSource,
     Lookup,
+    ReferenceFiles,
     ResampleNumber,
     Trainings,
     TrainingUnit,
@@ -150,6 +151,8 @@ class Gather:
         sources = read_sources(self._folder.root)
         if wanted.record_type is CaseSource:
             return sources.case(unit)
+        if wanted.record_type is ReferenceFiles:
+            return sources.references
         return sources.clinical if wanted.record_type is ClinicalSource else sources.table
 
     def _workspace(self) -> Workspace:

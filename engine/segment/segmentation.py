@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from engine.metrics.margins import largest_components
 from engine.protocol import Segment
+from engine.segment.embedding import encoder_features, no_features
 from engine.segment.lungs import find_lungs
 from engine.segment.model import SegmentationModel
-from engine.segment.nnunet import EMBEDDED_STAGE, LoadedModel, load_model
+from engine.segment.nnunet import LoadedModel, load_model
 from engine.segment.out_of_fold import unseen_member
 from engine.segment.sliding_window import (
     Logits,
-    embedding,
     mean_entropy,
     model_grid,
     predict_logits,
@@ -22,8 +22,8 @@ from engine.segment.sliding_window import (
     to_model_grid,
     without_crumbs,
 )
-from store.records import Embedding, Flag, Segmentation
-from store.volumes import AutomaticMasks, BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
+from store.records import Flag, Segmentation
+from store.volumes import AutomaticMasks, BoolZyx, CtSeries, EncoderFeatures, Grid, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
 SMALLEST_TUMOUR_ML = 0.05
@@ -34,11 +34,11 @@ THRESHOLD_SOURCE = "threshold"
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What was segmented: masks on the native grid, how, the tumour's embedding where one was found, and flags."""
+    """What was segmented: masks on the native grid, how, the encoder's features of the whole CT, and flags."""
 
     masks: AutomaticMasks
     segmentation: tuple[Segmentation, ...]
-    embeddings: tuple[Embedding, ...]
+    features: EncoderFeatures
     flags: tuple[Flag, ...]
 
 
@@ -48,7 +48,7 @@ class _Prediction:
 
     masks: dict[str, BoolZyx]
     record: Segmentation
-    embeddings: tuple[Embedding, ...]
+    features: EncoderFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
     return Segmented(
         masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
         segmentation=(_with_lungs(record, lungs.method),),
-        embeddings=prediction.embeddings if prediction else (),
+        features=prediction.features if prediction else no_features(),
         flags=_flags(lungs, prediction),
     )
 
@@ -94,7 +94,6 @@ def _predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Predi
     clock.append(time.perf_counter())
     masks = _masks(logits, loaded, ct.grid)
     on_model_grid = _tumour_on_model_grid(logits, loaded)
-    pooled = embedding(logits, on_model_grid)
     clock.append(time.perf_counter())
     read, resample, network, export = (float(b - a) for a, b in itertools.pairwise(clock))
     record = Segmentation(
@@ -108,8 +107,7 @@ def _predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Predi
         mean_entropy=mean_entropy(logits.values, on_model_grid),
         lungs_method="none",
     )
-    embeddings = () if pooled is None else (Embedding("intratumoural", EMBEDDED_STAGE, pooled),)
-    return _Prediction(masks, record, embeddings)
+    return _Prediction(masks, record, encoder_features(logits, model.sha256))
 
 
 def _masks(logits: Logits, loaded: LoadedModel, native: Grid) -> dict[str, BoolZyx]:

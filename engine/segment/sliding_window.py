@@ -113,22 +113,6 @@ def mean_entropy(logits: Volume, mask: BoolZyx) -> float | None:
     return float(-(share * np.log(share)).sum(axis=0).mean())
 
 
-def embedding(logits: Logits, mask: BoolZyx) -> NDArray[np.float64] | None:
-    """The encoder's features over a mask on the model's grid: mean, sd and largest of each channel, one after another.
-
-    Cells count by the share of their voxels in the mask. None when the mask is empty.
-    """
-    share = _cell_share(mask, logits)
-    inside = share > 0
-    if not inside.any():
-        return None
-    weights = share[inside] / share[inside].sum()
-    values = logits.features[:, inside].astype(np.float64)
-    mean = values @ weights
-    spread = np.sqrt(np.maximum(0.0, (values - mean[:, None]) ** 2 @ weights))
-    return np.concatenate([mean, spread, values.max(axis=1)])
-
-
 def structure_mask(logits: Logits, label: int, native: Grid) -> BoolZyx:
     """Where a label has the highest logit, on the native grid: its lead over the best other label, interpolated.
 
@@ -214,16 +198,6 @@ def _feature_stride(model: LoadedModel) -> Shape:
     for stride in model.manifest.architecture.strides[: EMBEDDED_STAGE + 1]:
         z, y, x = z * stride[0], y * stride[1], x * stride[2]
     return (z, y, x)
-
-
-def _cell_share(mask: BoolZyx, logits: Logits) -> NDArray[np.float64]:
-    """Share of each feature cell's voxels that lie in a mask."""
-    cells, stride = logits.features.shape[1:], logits.feature_stride
-    room = np.zeros([n * s for n, s in zip(cells, stride, strict=True)], dtype=np.float64)
-    z, y, x = mask.shape
-    room[:z, :y, :x] = mask
-    blocks = room.reshape(cells[0], stride[0], cells[1], stride[1], cells[2], stride[2])
-    return np.asarray(blocks.mean(axis=(1, 3, 5)))
 
 
 def _covering(inner: Grid, native: Grid) -> Box | None:
