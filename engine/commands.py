@@ -25,7 +25,7 @@ from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.strategy_demo import build_strategy_demo
 from engine.phantom.training_set import training_cases
-from engine.protocol import PROTOCOL_FILE, Features, Strategies, read_protocol
+from engine.protocol import PROTOCOL_FILE, Features, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
@@ -40,6 +40,7 @@ from engine.segment.model import list_models
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, TrainingCase, recipe_of, train_demo_model
+from engine.training_protocol import Strategies
 from store.export import export_table, write_export
 from store.layout import StudyFolder
 from store.ledger import read_progress, running

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from engine.acquire.file_cases import ANATOMY_ROLE
 from engine.acquire.nifti import read_label_map
-from engine.protocol import Acquire, Anatomy
+from engine.protocol import Acquire
+from engine.training_protocol import Anatomy
 from store.records import RefusedError
 from store.sources import CaseSource
 from store.volumes import CtSeries, LabelMaps, Mask

@@ -15,7 +15,8 @@ from engine.geometry import to_image
 from engine.phantom.case import ANATOMY_LABELS, KERNELS, Phantom
 from engine.phantom.sampling import draw_case
 from engine.phantom.thorax import make_phantom
-from engine.protocol import Anatomy, Images, Protocol, Segment, Strategies, Study, Train, write_protocol
+from engine.protocol import Images, Protocol, Segment, Study, write_protocol
+from engine.training_protocol import Anatomy, Strategies, Train
 
 WITHOUT_TUMOUR, WITH_TUMOUR = 12, 42
 FIRST_STRATEGY_SEED = 3_000_000  # the shipped model's training, its unseen phantoms and cohorts use others

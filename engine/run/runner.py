@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Protocol as Interface
 
 from engine.pipeline import pipeline_of, training_pipeline, until
-from engine.protocol import Protocol, Strategies, Train, protocol_sha256, read_protocol, without_paths
+from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
 from engine.run.disk import check_disk
@@ -29,6 +29,7 @@ from engine.run.provenance import code_version, package_versions
 from engine.run.publishing import PublisherProcess
 from engine.run.stage import Stage, check_pipeline
 from engine.segment.model import find_model
+from engine.training_protocol import Strategies, Train
 from store.layout import StudyFolder
 from store.ledger import Ledger, RunRow, is_alive, now, process_start
 from store.publisher import DamagedArtifactError, publish

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.protocol import Section
+from engine.section import Section
 from store.records import Cohort, Resamples
 from store.sources import (
     CaseSource,

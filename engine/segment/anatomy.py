@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.protocol import Anatomy
 from engine.segment.anatomy_programs import label_by_program
 from engine.segment.lungs import find_lungs
 from engine.segment.nnunet_plan import Labels, fingerprint, painted
+from engine.training_protocol import Anatomy
 from store.records import TrainableCase
 from store.volumes import AnatomyMasks, BoolZyx, CaseFingerprint, CtSeries, LabelMaps, Mask, ReferenceMasks, ct_key
 

@@ -12,9 +12,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.protocol import Train, digest
+from engine.protocol import digest
 from engine.segment.anatomy import BACKGROUND
 from engine.segment.nnunet_plan import fold_splits, make_plans
+from engine.training_protocol import Train
 from store.records import Cohort, DeclinedError, TrainableCase, TrainingMember, TrainingPlan
 from store.sources import Lookup
 from store.volumes import CaseFingerprint

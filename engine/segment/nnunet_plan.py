@@ -20,10 +20,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from engine.geometry import to_image
-from engine.protocol import Train
 from engine.segment.model import Architecture, Manifest
 from engine.segment.nnunet import CONFIGURATION, NETWORK_CLASSES, PLAIN_LAYERS
 from engine.segment.sliding_window import oriented
+from engine.training_protocol import Train
 from store.volumes import CaseFingerprint, CtSeries, Grid
 
 Labels = NDArray[np.int16]

@@ -30,8 +30,8 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from numpy.typing import NDArray
 
-from engine.protocol import Train
 from engine.segment.nnunet import CONFIGURATION, load_safely
+from engine.training_protocol import Train
 
 HEAD = ".seg_layers."
 LATEST = "checkpoint_latest.pth"

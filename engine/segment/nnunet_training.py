@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.protocol import Train
 from engine.segment.nnunet import default_device, load_safely, save_slim, tensors_of, threads
 from engine.segment.nnunet_plan import dataset_json, moved_plans, nnunet_folders
+from engine.training_protocol import Train
 
 if TYPE_CHECKING:  # only the process that trains imports torch
     import torch

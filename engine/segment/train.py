@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.protocol import Train, digest
+from engine.protocol import digest
 from engine.segment.anatomy import BACKGROUND, TUMOUR, labels_of
 from engine.segment.membership import TRAINED_ROLES
 from engine.segment.model import SeenByFold, file_sha256
@@ -20,6 +20,7 @@ from engine.segment.nnunet_plan import manifest_of, moved_plans, write_prepared
 from engine.segment.nnunet_training import EpochResult, PhaseJob, PhaseResult, train_phase, write_slim
 from engine.segment.strategies.phase import Phase
 from engine.segment.strategies.registry import strategy_of
+from engine.training_protocol import Train
 from store.records import DeclinedError, SeenCase, TrainedModel, TrainingEpoch, TrainingMember, TrainingPlan
 from store.sources import Lookup, TrainingUnit, Workspace
 from store.volumes import AnatomyMasks, CtSeries, TrainedWeights

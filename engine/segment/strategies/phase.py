@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.protocol import Train
+from engine.training_protocol import Train
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.protocol import Train
+from engine.training_protocol import Train
 
 # Fixed on phantoms of other seeds than any that is reported (notes of the project, 2026-11): AdamW at 3e-3 and light
 # augmentation learn most in few iterations; foreground patches on the tumour, or it is never found.

@@ -3,9 +3,9 @@ engine/protocol.py."""
 
 from __future__ import annotations
 
-from engine.protocol import Train
 from engine.segment.strategies import anatomy_pretraining, tumour_and_anatomy, tumour_only, tumour_only_long
 from engine.segment.strategies.phase import Strategy
+from engine.training_protocol import Train
 
 STRATEGIES: tuple[Strategy, ...] = (
     Strategy("tumour-only", "Tumour only", tumour_only.phases),

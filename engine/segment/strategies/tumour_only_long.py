@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.protocol import Train
 from engine.segment.strategies.phase import Phase
+from engine.training_protocol import Train
 
 
 def phases(train: Train) -> tuple[Phase, ...]:

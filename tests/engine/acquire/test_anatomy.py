@@ -8,7 +8,8 @@ from engine.acquire.anatomy import read_label_maps
 from engine.acquire.content_index import ContentIndex
 from engine.acquire.file_cases import listed_cases, named_cases
 from engine.geometry import to_image
-from engine.protocol import Acquire, Anatomy, Images
+from engine.protocol import Acquire, Images
+from engine.training_protocol import Anatomy
 from store.records import RefusedError
 from store.sources import CaseSource, SourceFile
 from store.volumes import CtSeries, Grid

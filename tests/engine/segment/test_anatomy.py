@@ -6,9 +6,9 @@ import types
 import numpy as np
 import pytest
 
-from engine.protocol import Anatomy
 from engine.segment.anatomy import label_anatomy
 from engine.segment.anatomy_programs import label_by_program
+from engine.training_protocol import Anatomy
 from store.records import DeclinedError
 from store.volumes import LabelMaps, Mask, ReferenceMasks
 from tests.engine.segment.trainings import GRID, ct_of, labelled, lungs, references, tumour

@@ -9,9 +9,9 @@ from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor impo
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from engine.geometry import to_image
-from engine.protocol import Train
 from engine.segment.membership import plan_training
 from engine.segment.nnunet_plan import dataset_fingerprint, fingerprint, make_plans
+from engine.training_protocol import Train
 from store.records import Cohort, DeclinedError, TrainableCase
 from store.sources import Lookup
 from tests.engine.segment.trainings import FREE, TINY, WITH_TUMOUR, ct_of, labelled, planned, tumour

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.protocol import Anatomy, Train
 from engine.segment.anatomy import Labelled, label_anatomy
 from engine.segment.membership import Planned, plan_training
+from engine.training_protocol import Anatomy, Train
 from store.records import Cohort
 from store.sources import Lookup
 from store.volumes import CtSeries, Grid, LabelMaps, Mask, ReferenceMasks

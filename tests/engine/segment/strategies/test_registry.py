@@ -4,9 +4,9 @@ import typing
 
 import pytest
 
-from engine.protocol import Strategies, Train
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of, total_epochs
+from engine.training_protocol import Strategies, Train
 
 SIZES = Train(epochs=7, pretraining_epochs=4)
 
