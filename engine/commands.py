@@ -25,6 +25,7 @@ from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.strategy_demo import build_strategy_demo
 from engine.phantom.training_set import training_cases
+from engine.present.wording.strategies import training_line
 from engine.protocol import PROTOCOL_FILE, Features, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
@@ -46,6 +47,7 @@ from store.layout import StudyFolder
 from store.ledger import read_progress, running
 from store.publisher import DamagedArtifactError, rebuild
 from store.snapshot import NoSnapshotError
+from store.training_progress import read_training
 from store.verification import forget_damaged, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -166,6 +168,8 @@ def status(directory: Directory, as_json: AsJson = False) -> None:
     for s in stages:
         left = "" if not s.remaining_seconds else f", about {s.remaining_seconds:.0f} s left"
         typer.echo(f"{s.stage:20s} {s.done:5d} done {s.failed:4d} failed of {s.total}{left} {s.note}")
+    for training in read_training(directory):
+        typer.echo(f"  {training_line(training).replace('**', '')}, {training.state}")
 
 
 @app.command()

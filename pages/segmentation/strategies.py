@@ -25,7 +25,8 @@ from store.queries.strategies import (
 NOTHING = (
     "No training strategies have been compared in this study. Type `python -m engine train STUDY --strategy all`, "
     "or press **Train and compare** on the page **Runs**. To see it on synthetic chests in minutes: "
-    "`python -m engine train FOLDER --demo`."
+    "`python -m engine train FOLDER --demo`. While trainings go on, **Runs** shows each epoch; the comparison appears "
+    "here when all are done."
 )
 P_FORMATS = {name: st.column_config.NumberColumn(name, format="%.2g") for name in ("p", "p (Holm)")}
 
