@@ -21,7 +21,7 @@ from store.records import RefusedError
 SHIPPED_FOLDER = Path(__file__).parent / "models"
 HOME_VARIABLE = "COHORTSCOPE_HOME"
 SHORTEST_SHA_PREFIX = 8
-LARGEST_MANIFEST_BYTES = 1_000_000
+LARGEST_MANIFEST_BYTES = 8_000_000
 READ_BLOCK_BYTES = 1 << 20
 MOST_WEIGHTS = 500_000_000  # the largest network that nnU-Net's planners give has 350 million
 
@@ -81,6 +81,13 @@ class Architecture(Described):
         return (z, y, x)
 
 
+class SeenByFold(Described):
+    """What one fold of a training saw: hash of its weights, hashes (`ct_key`) of the images."""
+
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    saw: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = Field(max_length=100_000)
+
+
 class Manifest(Described):
     """What a model is: network, input, labels, recipe; `weights_sha256` ties it to one file of tensors."""
 
@@ -96,6 +103,7 @@ class Manifest(Described):
     labels: tuple[str, ...] = Field(min_length=2, max_length=256)  # place = label value; the first is background
     training: dict[str, str | int | float]
     trained_on: str
+    folds: tuple[SeenByFold, ...] = Field((), max_length=100)  # of the training, this one among them; empty: not known
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -159,7 +167,7 @@ def read_manifest(path: Path) -> Manifest:
     """A manifest from its JSON file; RefusedError(model_manifest) names the field and the law that it breaks."""
     try:
         if path.stat().st_size > LARGEST_MANIFEST_BYTES:
-            raise _refused("the file is larger than one megabyte.")
+            raise _refused("the file is larger than eight megabytes.")
         return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _refused(f"it cannot be read ({error.strerror}).") from error
@@ -173,12 +181,17 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest as indented JSON."""
-    path.write_text(json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def manifest_sha256(manifest: Manifest) -> str:
-    """sha256 of a model: of the canonical JSON of its manifest, which holds the sha256 of its weights."""
-    return digest(manifest.model_dump(mode="json"))
+    """sha256 of a model: of the canonical JSON of its manifest, which holds the sha256 of its weights.
+
+    Fields at their default do not enter, so that a field added later leaves known models their name.
+    """
+    return digest(manifest.model_dump(mode="json", exclude_defaults=True))
 
 
 def file_sha256(path: Path) -> str:

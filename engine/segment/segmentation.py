@@ -13,6 +13,7 @@ from engine.segment.lung_quality import LungQuality
 from engine.segment.lungs import find_lungs
 from engine.segment.model import SegmentationModel
 from engine.segment.nnunet import LoadedModel, load_model
+from engine.segment.out_of_fold import unseen_member
 from engine.segment.sliding_window import (
     Logits,
     mean_entropy,
@@ -68,9 +69,10 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
     sha256): every voxel called tumour, pieces under 0.05 ml dropped; it is empty when none is found. Lungs: nothing is
     made where both are outlined, and the other alone where one is (flag one_lung_outlined); else the model's; else
     threshold (flag lungs_threshold); else none (flag no_lungs). Seconds in the record are wall-clock and enter no key.
+    A model that was trained on this image is replaced by the fold of its family that left it out (out_of_fold.py).
     RefusedError from a model that may not be loaded.
     """
-    prediction = None if model is None else _predict(ct, choices, model)
+    prediction = None if model is None else _predict(ct, choices, unseen_member(model, ct))
     tumour = _tumour(references, prediction)
     lungs = _lungs(ct, references, choices, prediction, tumour)
     record = prediction.record if prediction else _without_model(lungs.method)
