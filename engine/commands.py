@@ -21,6 +21,7 @@ from engine.bench.conformance import conform as conform_ibsi
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
 from engine.bench.phantom_rois import shared_folder
+from engine.bench.segmentation import bench_segmentation
 from engine.phantom.demo import build_demo
 from engine.phantom.training_set import training_cases
 from engine.protocol import PROTOCOL_FILE, Features, read_protocol
@@ -293,3 +294,26 @@ def bench_extraction_command(
         return
     typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
     typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")
+
+
+@bench_app.command("segmentation")
+def bench_segmentation_command(
+    quick: Annotated[bool, typer.Option("--quick", help="a series of 160 x 160 x 96 voxels, once")] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
+    network: Annotated[str, typer.Option(help="demo, or medium: a larger one with random weights")] = "demo",
+    threads: Annotated[int, typer.Option(min=1, help="of each side")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Our inference against nnU-Net's own predictor, image file to mask file (shared data needed)."""
+    found = bench_segmentation(shared_folder(), quick, device, network, threads)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found)))
+        return
+    typer.echo(
+        f"{found.ratio:.1f} times less CPU time, {found.wall_ratio:.1f} times faster, {found.memory_ratio:.1f} times "
+        f"less memory, lowest DSC to the peer {found.lowest_dsc}; {found.hardware}, {found.threads} thread(s)"
+    )
+    for side in found.sides:
+        cpu = ", ".join(f"{seconds:.1f}" for seconds in side.cpu_seconds)
+        typer.echo(f"{side.name:13s} CPU {cpu} s, peak {side.peak_mb:.0f} MB, DSC {side.dsc}")
+    typer.echo(found.note)

@@ -25,7 +25,7 @@ from engine.segment.segmentation import segment
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 2, "case", acquire),
     Stage("clinical", 1, "cohort", read_clinical),
-    Stage("segment", 2, "case", segment),
+    Stage("segment", 3, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
     Stage("description", 2, "case", describe_tumour),

@@ -211,6 +211,33 @@ class Segmentation:
     tumour_found: bool
     mean_entropy: float | None  # nats, over the predicted tumour
     lungs_method: str  # outlined | model | threshold | none; where one lung is outlined, of the other if it was made
+    hardware: str = ""  # the processor's or the GPU's name
+    threads: int = 0
+    precision: str = ""  # float32 | bfloat16 | float16
+    tile_zyx: str = ""  # voxels, "96 x 96 x 112"
+    tiles: int = 0
+    members: int = 0  # folds times mirrors
+    drawn_around: str = ""  # what the swept box was drawn around: lungs | body | none
+    swept_share: float | None = None  # of the CT's voxels
+    fallback: str = ""  # after memory ran out: "" | smaller tiles | cpu
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """What the model was unsure of in one case; None where no tumour was found, or (disagreement) with one member."""
+
+    tumour_ml: float  # on the model's grid
+    components: int
+    largest_share: float | None  # of the tumour's volume in its largest piece
+    mean_entropy: float | None  # nats
+    mean_lead: float | None  # logit over the best other label
+    disagreement: float | None  # mean sd of the members' probability, 0..0.5
+    largest_probability: float  # of tumour, anywhere
+    candidate_ml: float  # probability of tumour at least 0.1
+
+    def __post_init__(self) -> None:
+        _check_share("largest_share", self.largest_share)
+        _check_share("largest_probability", self.largest_probability)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

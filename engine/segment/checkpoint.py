@@ -78,6 +78,7 @@ def _manifest(init_args: Mapping[str, object], name: str) -> Manifest:
         "labels": _labels(_mapping(_mapping(init_args.get("dataset_json"), "dataset").get("labels"), "labels")),
         "training": {"imported_from": "nnU-Net checkpoint", "dataset": str(plans.get("dataset_name", ""))[:200]},
         "trained_on": str(plans.get("dataset_name", "unknown"))[:200],
+        "resampling": "nnunet",
     }
     try:
         return Manifest.model_validate(fields)

@@ -80,6 +80,11 @@ class Manifest(Described):
     labels: tuple[str, ...] = Field(min_length=2, max_length=256)  # place = label value; the first is background
     training: dict[str, str | int | float]
     trained_on: str
+    resampling: Literal["block_linear", "nnunet"] = "block_linear"  # how a CT comes to spacing_mm (resampling.py)
+    mirror_axes: tuple[Literal["z", "y", "x"], ...] = ()  # that training mirrored
+    ensemble_sha256: tuple[
+        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...
+    ] = ()  # of further folds, <name>.1.pt ..
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -139,6 +144,18 @@ def describe_model(manifest_path: Path) -> SegmentationModel:
     return SegmentationModel(manifest.name, manifest_sha256(manifest), str(manifest_path), str(weights))
 
 
+def labels_of(model: SegmentationModel) -> tuple[str, ...]:
+    """The labels of a model, in order of value."""
+    return read_manifest(Path(model.manifest_path)).labels
+
+
+def fold_paths(model: SegmentationModel) -> tuple[Path, ...]:
+    """The weights of a model's folds, the first first: <name>.pt, <name>.1.pt and so on."""
+    first = Path(model.weights_path)
+    further = len(read_manifest(Path(model.manifest_path)).ensemble_sha256)
+    return (first, *(first.with_suffix(f".{fold}.pt") for fold in range(1, further + 1)))
+
+
 def read_manifest(path: Path) -> Manifest:
     """A manifest from its JSON file; RefusedError(model_manifest) names the field and the law that it breaks."""
     try:
@@ -157,12 +174,14 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest as indented JSON."""
-    path.write_text(json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def manifest_sha256(manifest: Manifest) -> str:
-    """sha256 of a model: of the canonical JSON of its manifest, which holds the sha256 of its weights."""
-    return digest(manifest.model_dump(mode="json"))
+    """sha256 of a model: of the canonical JSON of its manifest (defaults left out), which holds that of its weights."""
+    return digest(manifest.model_dump(mode="json", exclude_defaults=True))
 
 
 def file_sha256(path: Path) -> str:
