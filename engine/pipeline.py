@@ -7,6 +7,7 @@ from engine.acquire.feature_table import read_feature_table
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
+from engine.analyse.doubt import estimate_doubt
 from engine.analyse.imported import tabulate_import
 from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
@@ -28,6 +29,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("segment", 3, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
+    Stage("doubt", 1, "cohort", estimate_doubt),
     Stage("description", 2, "case", describe_tumour),
     Stage("association", 1, "cohort", associate),
     Stage("regions", 2, "case", delineate_regions),

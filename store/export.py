@@ -62,6 +62,7 @@ EXPORTS = {
     "features": FEATURES,
     "icc": ICC,
     "association": OF_COHORT.format(view="association"),
+    "doubt": OF_CASES.format(view="doubt_estimate"),
     "selection": OF_COHORT.format(view="selection_frequency"),
     "prediction": OF_CASES.format(view="prediction"),
     "comparison": OF_COHORT.format(view="comparison"),

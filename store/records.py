@@ -435,6 +435,43 @@ class Association:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtEstimate:
+    """How good one automatic tumour outline is expected to be; place 1 is looked at first."""
+
+    case_id: str
+    place: int
+    basis: str  # left out: the fit did not see this case | no reference: nothing to compare | nothing found
+    predicted_dsc: float
+    missed_probability: float | None  # None: too few misses to learn from
+    achieved_dsc: float | None
+    missed: bool | None
+
+    def __post_init__(self) -> None:
+        _check_one_of("basis", self.basis, ("left out", "no reference", "nothing found"))
+        _check_share("predicted_dsc", self.predicted_dsc)
+        _check_share("missed_probability", self.missed_probability)
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtQuality:
+    """How good the doubt is, on left-out predictions; rho and auc with their 95 % bounds, None where not defined."""
+
+    subset: str  # found: cases in which a tumour was predicted | all
+    n: int
+    missed: int
+    rho: float | None  # Spearman, predicted against achieved DSC
+    rho_lo: float | None
+    rho_hi: float | None
+    auc: float | None  # of the probability of a miss
+    auc_lo: float | None
+    auc_hi: float | None
+    mean_error: float  # mean absolute error of the predicted DSC
+    mean_error_of_the_mean: float  # the same, had the mean of the other cases been predicted
+    ranks: bool  # rho_lo > 0
+    detects: bool  # auc_lo > 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class IccEstimate:
     """Reproducibility of one feature in one family of perturbations; class on the lower 95 % bound."""
 
