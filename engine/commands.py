@@ -17,11 +17,12 @@ import typer
 from engine.acquire.check import check as check_study
 from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
-from engine.bench.conformance import conform as conform_ibsi
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
-from engine.bench.phantom_rois import shared_folder
+from engine.bench.reference_files import shared_folder
 from engine.bench.segmentation import bench_segmentation
+from engine.bench.study_conformance import IBSI_FEATURES, conform_all
+from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.training_set import training_cases
 from engine.protocol import PROTOCOL_FILE, Features, read_protocol
@@ -31,6 +32,7 @@ from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
 from engine.run.plan_lock import lock_plan
 from engine.run.runner import CancelledRunError, run, run_lock
+from engine.run.spread import spread
 from engine.run.task import reason_of
 from engine.segment.checkpoint import import_model
 from engine.segment.model import list_models
@@ -71,7 +73,7 @@ def main() -> None:
 @app.command()
 def demo(
     directory: Directory,
-    cases: Annotated[int, typer.Option(help="number of synthetic patients")] = 100,
+    cases: Annotated[int, typer.Option(help="number of synthetic patients")] = 153,
     seed: Annotated[int, typer.Option(help="the cohort is a function of this seed")] = 20250617,
     start: Annotated[bool, typer.Option("--run/--no-run", help="run the study when it is built")] = False,
 ) -> None:
@@ -79,7 +81,7 @@ def demo(
     refuse_foreign_study(directory)
     with run_lock(StudyFolder(directory.resolve())):
         if not (directory / "truth.json").exists():
-            build_demo(directory, cases, seed, _report_building)
+            build_demo(directory, cases, seed, _report_building, spread)
         record_simulated_verdicts(directory)
     if start:
         run(directory)
@@ -266,20 +268,30 @@ def extract(
         typer.echo(f"{text.count(chr(10)) - 1} features to {to.name}")
 
 
+@app.command("compile")
+def compile_command() -> None:
+    """Compile the numba kernels now, not in the first run; `make setup` does it."""
+    compile_kernels()
+
+
 @app.command()
-def conform(as_json: AsJson = False) -> None:
-    """Our features against IBSI-1's reference values, computed live (shared data needed)."""
-    rows = conform_ibsi(shared_folder())
+def conform(
+    directory: Annotated[Path | None, typer.Argument(help="a study folder: its settings; default IBSI's own")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Our features and filters against IBSI's reference values, computed live (IBSI's data needed)."""
+    features = read_protocol(directory).features if directory is not None else IBSI_FEATURES
+    rows = conform_all(shared_folder(), features)
     if as_json:
         typer.echo(json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "summary": conformity_counts(rows)}))
         return
     for row in rows:
         if row.verdict == "not met":
             typer.echo(
-                f"{row.configuration:8s} {row.tag:28s} {row.value:12.6g} {row.reference:12.6g} ± {row.tolerance:g}"
+                f"{row.configuration:12s} {row.tag:28s} {row.value:12.6g} {row.reference:12.6g} ± {row.tolerance:g}"
             )
     for name, counts in conformity_counts(rows).items():
-        typer.echo(f"{name:8s} " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+        typer.echo(f"{name:12s} " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 
 
 @bench_app.command("extraction")

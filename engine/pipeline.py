@@ -14,6 +14,7 @@ from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
 from engine.analyse.selection import summarise_selection
 from engine.analyse.table import tabulate
+from engine.bench.study_conformance import conform_study
 from engine.measure.agreement import measure_agreement
 from engine.measure.description import describe_tumour
 from engine.measure.extraction import extract_features, extract_perturbed, name_features
@@ -21,22 +22,26 @@ from engine.measure.regions import delineate_regions
 from engine.perturb.perturbation import perturb_masks
 from engine.review.feature_masks import choose_feature_masks
 from engine.run.stage import PERTURBED_SUBSET, Stage
+from engine.segment.embedding import embed_regions, name_embeddings
 from engine.segment.segmentation import segment
 
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 2, "case", acquire),
     Stage("clinical", 1, "cohort", read_clinical),
-    Stage("segment", 3, "case", segment),
+    Stage("segment", 4, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
     Stage("doubt", 1, "cohort", estimate_doubt),
     Stage("description", 2, "case", describe_tumour),
     Stage("association", 1, "cohort", associate),
-    Stage("regions", 2, "case", delineate_regions),
+    Stage("regions", 3, "case", delineate_regions),
+    Stage("embedding_names", 1, "cohort", name_embeddings),
+    Stage("embeddings", 1, "case", embed_regions),
     Stage("names", 1, "cohort", name_features),
-    Stage("features", 2, "case", extract_features),
-    Stage("perturb", 2, "case", perturb_masks, PERTURBED_SUBSET),
-    Stage("perturbed_features", 2, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("features", 3, "case", extract_features),
+    Stage("perturb", 3, "case", perturb_masks, PERTURBED_SUBSET),
+    Stage("perturbed_features", 3, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("conform", 1, "cohort", conform_study),
     Stage("reproducibility", 1, "cohort", reproduce),
     Stage("table", 3, "cohort", tabulate),
     Stage("candidates", 1, "cohort", candidates),

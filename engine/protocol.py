@@ -20,6 +20,7 @@ NOT_LOCKED: dict[
     "clinical": {"files"},
     "features_table": {"file"},
 }
+LARGEST_HU = 32767  # HU are stored in 16 bits
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -199,20 +200,84 @@ class Agreement(Section):
 class Features(Section):
     """The feature recipe and its discretisation."""
 
-    recipe: Literal["paper-1967", "paper-1967-log5", "paper-1967-log7", "original-107"] = Field(
-        "paper-1967", description="named recipe of engine/metrics/recipes; names and count are asserted"
-    )
+    recipe: Literal[
+        "paper-1967",
+        "paper-1967-wavelet2",
+        "paper-1967-log5",
+        "paper-1967-log6",
+        "paper-1967-log7",
+        "paper-1967-all",
+        "original-107",
+    ] = Field("paper-1967", description="named recipe of engine/metrics/recipes; names and count are asserted")
     bin_width_hu: float = Field(25.0, gt=0, le=200, description="HU")
+    bin_count: int = Field(
+        0,
+        ge=0,
+        le=512,
+        description="0: bins of bin_width_hu; else so many equal bins over each ROI's own range in each image (IBSI's "
+        "fixed bin number, PyRadiomics' binCount)",
+    )
     bin_origin: Literal["pyradiomics", "ibsi"] = Field(
         "pyradiomics",
         description="pyradiomics: bins anchored at 0, level 1 the lowest in the ROI; ibsi: level 1 begins at "
-        "grid.lowest_hu (original image only; filtered images keep pyradiomics)",
+        "resegment_hu, else grid.lowest_hu (original image only; filtered images keep pyradiomics)",
+    )
+    resegment_hu: tuple[float, ...] = Field(
+        (),
+        description="lowest and highest HU, in the clipped CT of [grid], of the voxels that intensities and textures "
+        "are taken from; empty: all; shape keeps the whole mask",
+    )
+    resegment_sd: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="voxels further than so many standard deviations from the ROI's mean are left out too; 0: none",
+    )
+    distances: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field(
+        (1,),
+        description="voxels (largest of x, y, z), 1 to 5, ascending: neighbours of co-occurrence, dependence and tone "
+        "difference, as PyRadiomics' distances",
+    )
+    directions: Literal["3D", "2.5D"] = Field(
+        "3D",
+        description="2.5D: textures see neighbours of the same slice only (IBSI's 2.5D, PyRadiomics' force2D); filters "
+        "and shape stay 3D",
+    )
+    weighting: Literal["none", "merged", "euclidean", "manhattan", "infinity"] = Field(
+        "none",
+        description="directions of co-occurrence and runs. none: features averaged over directions; merged: one table "
+        "(PyRadiomics' no_weighting, IBSI's merged); a norm: one table, weighted by it",
     )
     backend: Literal["engine", "legacy"] = Field(
         "engine",
         description="engine: filters see the whole image; legacy: PyRadiomics 3.0.1 as is, with its crop around each "
         "mask (25 times slower, for comparison)",
     )
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Features:
+        """Refuse ranges without order and settings of which one would silently overrule the other."""
+        if self.resegment_hu and (len(self.resegment_hu) != 2 or not self.resegment_hu[0] < self.resegment_hu[1]):
+            raise ValueError(f"features.resegment_hu must be empty or lowest < highest, got {self.resegment_hu}")
+        if not all(-LARGEST_HU <= hu <= LARGEST_HU for hu in self.resegment_hu):
+            raise ValueError(f"features.resegment_hu must lie in +-{LARGEST_HU} HU, got {self.resegment_hu}")
+        if not self.distances or list(self.distances) != sorted(set(self.distances)):
+            raise ValueError(f"features.distances must be ascending and not empty, got {self.distances}")
+        if self.bin_count and self.bin_origin == "ibsi":
+            raise ValueError(
+                "features.bin_origin must be pyradiomics with a bin_count, which spans each ROI's own range"
+            )
+        if self.backend == "legacy" and self.bin_origin == "ibsi":
+            raise ValueError("features.bin_origin must be pyradiomics with backend legacy, which knows no other")
+        if self.backend == "legacy" and self.directions == "2.5D" and self.recipe != "original-107":
+            raise ValueError(
+                "features.directions must be 3D with backend legacy and wavelets, which it would flatten too"
+            )
+        if self.backend == "legacy" and self.resegment_hu and self.resegment_sd:
+            raise ValueError(
+                "features.resegment_sd must be 0 with backend legacy and a resegment_hu: it takes one of them"
+            )
+        return self
 
 
 class Perturb(Section):
@@ -290,6 +355,17 @@ class Protocol(Section):
     reproducibility: Reproducibility = Reproducibility()
     selection: SelectionProtocol = SelectionProtocol()
     plan: Plan = Plan()
+
+    @model_validator(mode="after")
+    def _resegmentation_cuts(self) -> Protocol:
+        """Refuse a resegmentation that could drop nothing, or everything, of a CT clipped to the grid's range."""
+        kept, grid = self.features.resegment_hu, (self.grid.lowest_hu, self.grid.highest_hu)
+        drops_nothing = kept and kept[0] <= grid[0] and kept[1] >= grid[1]
+        if drops_nothing or (kept and (kept[0] > grid[1] or kept[1] < grid[0])):
+            raise ValueError(
+                f"features.resegment_hu must cut into grid.lowest_hu..highest_hu, which is {grid}, got {kept}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _predicts_from_what_is_known(self) -> Protocol:

@@ -26,6 +26,8 @@ REVIEW = Path(__file__).parent / "segmentation" / "review.py"
 REFRESH_SECONDS = 5
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
+SIGNIFICANT_COLUMNS = ("value", "reference", "tolerance")
+SIGNIFICANT_PIXELS = 95
 MODEL_COLUMNS = ("model", "base", "extended")
 
 
@@ -176,6 +178,8 @@ def _cell(name: str, value: object) -> object:
 def _column(name: str, title: str, values: pd.Series) -> object:
     if name in P_COLUMNS:
         return st.column_config.NumberColumn(title, format="%.2g")
+    if name in SIGNIFICANT_COLUMNS:
+        return st.column_config.NumberColumn(title, format="%.4g", width=SIGNIFICANT_PIXELS)
     if pd.api.types.is_bool_dtype(values):
         return st.column_config.CheckboxColumn(title)
     if pd.api.types.is_float_dtype(values):

@@ -10,7 +10,10 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Segmentation",
         (("pages/segmentation/review.py", "Review"), ("pages/segmentation/agreement.py", "Agreement")),
     ),
-    ("Features", (("pages/features/reproducibility.py", "Reproducibility"),)),
+    (
+        "Features",
+        (("pages/features/reproducibility.py", "Reproducibility"), ("pages/features/conformance.py", "Conformance")),
+    ),
     (
         "Prognosis",
         (

@@ -38,6 +38,13 @@ WHERE v.run_id = $run
 ORDER BY v.case_id, v.roi, v.perturbation, n.place
 """
 
+EMBEDDINGS = """
+SELECT v.case_id, v.roi, n.feature, v.values[n.place + 1] AS "value", v.status, n.model_sha256, v.feature_set, v.run_id
+FROM embedding v LEFT JOIN embedding_name n ON n.feature_set = v.feature_set AND n.run_id = v.run_id
+WHERE v.run_id = $run
+ORDER BY v.case_id, v.roi, n.place
+"""
+
 ICC = """
 SELECT * EXCLUDE (run_id, case_id, icc_class), icc_class AS "class", run_id FROM icc_estimate WHERE run_id = $run
 ORDER BY ALL
@@ -60,6 +67,8 @@ EXPORTS = {
     "location": OF_CASES.format(view="location"),
     "regions": OF_CASES.format(view="roi_mask"),
     "features": FEATURES,
+    "embeddings": EMBEDDINGS,
+    "conformity": OF_COHORT.format(view="conformity"),
     "icc": ICC,
     "association": OF_COHORT.format(view="association"),
     "doubt": OF_CASES.format(view="doubt_estimate"),

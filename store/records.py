@@ -18,6 +18,8 @@ from store.volumes import ORIGINS
 
 ROIS = ("intratumoural", "peritumoural", "whole_lung")
 STATUSES = ("ok", "degenerate", "too_small", "empty", "no_lungs", "not_finite")
+NO_MODEL = "no_model"
+CONFORMITIES = ("met", "not met", "not offered")
 BASE_MASK = "none"
 
 
@@ -240,13 +242,31 @@ class Uncertainty:
         _check_share("largest_probability", self.largest_probability)
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingName:
+    """One place of the frozen order of a network's embeddings, such as encoder-stage2_mean_017."""
+
+    feature_set: str  # sha256 of the model's sha256 and the ordered names
+    place: int
+    model_sha256: str
+    stage: int
+    statistic: str  # mean | sd | max
+    channel: int
+    feature: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """The encoder's features pooled over one ROI (mean, sd, max per channel), a feature set of its own."""
+    """The encoder's features pooled over one ROI in the order of a feature set; NaN where the status is not ok."""
 
     roi: str
-    stage: int
+    status: str  # of the ROI, else no_model (then without values)
+    feature_set: str
     values: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        _check_one_of("roi", self.roi, ROIS)
+        _check_one_of("status", self.status, (*STATUSES, NO_MODEL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +414,23 @@ class FeatureName:
     image_type: str
     feature_class: str
     feature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conformity:
+    """Our value against one published reference; value is None where we offer no such feature, and reason says why."""
+
+    configuration: str  # digital, A .. E of IBSI-1; "ibsi2 2.a" a response map, "ibsi2 3.B" a filtered CT
+    tag: str
+    feature: str
+    value: float | None
+    reference: float
+    tolerance: float
+    verdict: str  # met | not met | not offered
+    reason: str
+
+    def __post_init__(self) -> None:
+        _check_one_of("verdict", self.verdict, CONFORMITIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,14 @@ class FeatureTableSource:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceFiles:
+    """IBSI's data sets and reference values: the folder that holds them; role = path below it."""
+
+    folder: str
+    files: tuple[SourceFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResampleNumber:
     """Which bootstrap a task is, from 0."""
 

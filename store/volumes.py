@@ -154,3 +154,26 @@ class ArrayRecord:
     """Base of frozen dataclasses stored as one npz: fields are arrays, tuples of strings, strings, numbers, or None."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncoderFeatures(ArrayRecord):
+    """A network's features of one CT (channel, z, y, x of coarse cells), with the grid that the network saw.
+
+    Cell i along an axis covers the grid's voxels from i * stride on; without a model the sha256 is empty and so are
+    the values.
+    """
+
+    values: NDArray[np.float16]
+    stage: int
+    stride_zyx: tuple[int, int, int]
+    size_xyz: tuple[int, int, int]
+    spacing_mm: Triple
+    origin_mm: Triple
+    direction: tuple[float, ...]
+    model_sha256: str
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that the network saw."""
+        return Grid(self.size_xyz, self.spacing_mm, self.origin_mm, self.direction)

@@ -24,6 +24,8 @@ def clone(tmp_path: Path) -> Path:
     (tmp_path / "bin").mkdir()
     shutil.copy(SETUP, tmp_path / ".ci" / "setup")
     shutil.copy(HOUSE / "requirements.txt", tmp_path)
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "kernel.py").write_text("@njit\ndef one(): return 1\n")
     return tmp_path
 
 
@@ -92,7 +94,17 @@ def test_a_second_setup_does_nothing_until_the_requirements_change(clone):
     with (clone / "requirements.txt").open("a") as requirements:
         requirements.write("six\n")
     assert set_up(clone).returncode == 0
-    assert calls.read_text() == installed * 2
+    assert calls.read_text().count("-r requirements.txt") == 2
+
+
+def test_kernels_are_compiled_once_and_again_when_their_source_changes(clone):
+    calls = record_calls(clone, "exit 0")
+    for compiled in (1, 1):
+        assert set_up(clone).returncode == 0
+        assert calls.read_text().count("engine compile") == compiled
+    (clone / "engine" / "kernel.py").write_text("@njit\ndef one(): return 2\n")
+    assert set_up(clone).returncode == 0
+    assert calls.read_text().count("engine compile") == 2
 
 
 def test_a_port_in_use_gets_one_sentence():

@@ -1,8 +1,8 @@
 """Conformance: our features against IBSI-1's reference values, computed live on its digital and CT phantoms.
 
-Configuration C is met with `bin_origin` ibsi. Where our convention cannot give a value, the row says why: A averages
-textures over slices, B, D and E divide the range into a fixed number of bins; neither is offered, so that intensity
-and shape values alone are compared (A: its histogram too).
+Bins of a width begin at IBSI's origin (`bin_origin` ibsi), bins of a number are `bin_count`, and textures of one
+table for all directions (IBSI's comb) are `weighting` merged. Textures of each slice by itself, averaged over slices
+(2D), are not offered: no setting of PyRadiomics gives them. Three definitions are converted, and their rows say so.
 """
 
 from __future__ import annotations
@@ -13,14 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
-from engine.bench.ibsi_names import HISTOGRAM, OF_LEVELS, PLAIN
+from engine.bench.ibsi_names import AGGREGATIONS, PLAIN, TEXTURES
 from engine.geometry import box_of, grid_of, to_reference
+from engine.measure.directions import TextureChoices
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
 from engine.measure.levels import Binning
+from engine.measure.radiomics import pyradiomics_features, pyradiomics_settings
+from engine.measure.resegmentation import resegmented
 from engine.measure.shape import shape_features
-from engine.metrics.recipe import FEATURES_OF_CLASS, SHAPE, feature_names, recipe_named
+from engine.metrics.recipe import SHAPE, feature_names, recipe_named
+from engine.protocol import Features
+from store.records import Conformity
 from store.volumes import BoolZyx, Grid
 
 RECIPE = "original-107"
@@ -38,58 +44,40 @@ class Configuration:
     table: str
     spacing_mm: tuple[float, float, float]
     interpolator: int
-    range_hu: tuple[float, float] | None
+    range_hu: tuple[float, ...]
     outlier_sd: float
     binning: Binning
-    without_levels: str
-
-
-@dataclass(frozen=True, slots=True)
-class Conformity:
-    """One row: our value, the reference, its tolerance, the verdict (met, not met, not offered) and the reason."""
-
-    configuration: str
-    tag: str
-    feature: str
-    value: float | None
-    reference: float
-    tolerance: float
-    verdict: str
-    reason: str
+    backend: str = "engine"
 
 
 CT, TABLES = "ibsi1_ct_phantom", "ibsi_1_chest_config_"
-SLICEWISE = "textures averaged over slices (2D) are not offered"
-BIN_NUMBER = "a fixed number of bins is not offered"
+DIGITAL, LINEAR, SPLINE = "ibsi1_digital_phantom", sitk.sitkLinear, sitk.sitkBSpline
+SLICEWISE = "textures of each slice by itself, averaged over slices (2D), are not offered; 2.5D and 3D are"
+IN_BINS = Binning(25.0, count=32)
 CONFIGURATIONS = (
-    Configuration(
-        "digital",
-        "ibsi1_digital_phantom",
-        "ibsi_1_dig_phantom",
-        (0, 0, 0),
-        sitk.sitkLinear,
-        None,
-        0.0,
-        Binning(1.0, 1.0),
-        "",
-    ),
-    Configuration(
-        "A", CT, f"{TABLES}a", (0, 0, 0), sitk.sitkLinear, (-500, 400), 0.0, Binning(25.0, -500.0), SLICEWISE
-    ),
-    Configuration(
-        "B", CT, f"{TABLES}b", (2, 2, 0), sitk.sitkLinear, (-500, 400), 0.0, Binning(25.0, -500.0), BIN_NUMBER
-    ),
-    Configuration("C", CT, f"{TABLES}c", (2, 2, 2), sitk.sitkLinear, (-1000, 400), 0.0, Binning(25.0, -1000.0), ""),
-    Configuration("D", CT, f"{TABLES}d", (2, 2, 2), sitk.sitkLinear, None, 3.0, Binning(25.0), BIN_NUMBER),
-    Configuration("E", CT, f"{TABLES}e", (2, 2, 2), sitk.sitkBSpline, (-1000, 400), 3.0, Binning(25.0), BIN_NUMBER),
+    Configuration("digital", DIGITAL, "ibsi_1_dig_phantom", (0, 0, 0), LINEAR, (), 0.0, Binning(1.0, 1.0)),
+    Configuration("A", CT, f"{TABLES}a", (0, 0, 0), LINEAR, (-500, 400), 0.0, Binning(25.0, -500.0)),
+    Configuration("B", CT, f"{TABLES}b", (2, 2, 0), LINEAR, (-500, 400), 0.0, IN_BINS),
+    Configuration("C", CT, f"{TABLES}c", (2, 2, 2), LINEAR, (-1000, 400), 0.0, Binning(25.0, -1000.0)),
+    Configuration("D", CT, f"{TABLES}d", (2, 2, 2), LINEAR, (), 3.0, IN_BINS),
+    Configuration("E", CT, f"{TABLES}e", (2, 2, 2), SPLINE, (-1000, 400), 3.0, IN_BINS),
 )
+BEYOND = "our value lies outside the tolerance"
+# What is done to our value before it is compared.
+CONVERTED = {
+    ("firstorder", "Kurtosis"): "compared less 3: PyRadiomics' kurtosis of a normal distribution is 3, IBSI's 0",
+    **{
+        (SHAPE, f"{axis}AxisLength"): "compared times sqrt(n / (n - 1)): PyRadiomics divides the scatter by n voxels"
+        for axis in ("Major", "Minor", "Least")
+    },
+}
 
 
-def conform(shared: Path) -> tuple[Conformity, ...]:
+def conform(shared: Path, configurations: Sequence[Configuration] = CONFIGURATIONS) -> tuple[Conformity, ...]:
     """Every shared feature of every configuration; FileNotFoundError without the shared data."""
     if not (shared / "data" / "ibsi1_reference_values").is_dir():
         raise FileNotFoundError("conform needs data/ibsi1_* in $COHORTSCOPE_SHARED or ../shared")
-    return tuple(row for one in CONFIGURATIONS for row in _rows(one, shared / "data"))
+    return tuple(row for one in configurations for row in _rows(one, shared / "data"))
 
 
 def conformity_counts(rows: Sequence[Conformity]) -> dict[str, dict[str, int]]:
@@ -102,21 +90,35 @@ def conformity_counts(rows: Sequence[Conformity]) -> dict[str, dict[str, int]]:
 
 
 def _rows(one: Configuration, data: Path) -> list[Conformity]:
-    ours = _values(one, data / one.folder)
+    references = _references(data / "ibsi1_reference_values" / f"{one.table}.csv")
+    places = {tag: place for tag in references if (place := _place(tag)) is not None}
+    ours = _values(one, data / one.folder, {choices for _, choices in places.values() if choices is not None})
     rows = []
-    for tag, (reference, tolerance) in _references(data / "ibsi1_reference_values" / f"{one.table}.csv").items():
-        name = PLAIN.get(tag) or OF_LEVELS.get(tag)
-        if name is None:
-            continue
-        offered = not one.without_levels or tag in PLAIN or (one.without_levels == SLICEWISE and tag in HISTOGRAM)
-        value = ours[name] if offered else None
-        verdict = _verdict(value, reference, tolerance)
-        reason = "" if offered else one.without_levels
-        rows.append(Conformity(one.name, tag, "_".join(name), value, reference, tolerance, verdict, reason))
+    for tag, (feature, choices) in places.items():
+        value = None if choices is None else ours[choices][feature]
+        rows.append(_row(one.name, tag, feature, value, references[tag]))
     return rows
 
 
-def _verdict(value: float | None, reference: float, tolerance: float) -> str:
+def _place(tag: str) -> tuple[tuple[str, str], TextureChoices | None] | None:
+    """Our class and feature of a tag, and the texture choices that give it; None for a feature that is not shared."""
+    if tag in PLAIN:
+        return PLAIN[tag], TextureChoices()
+    for ending, choices in AGGREGATIONS.items():
+        if tag.endswith(f"_{ending}") and tag.removesuffix(f"_{ending}") in TEXTURES:
+            return TEXTURES[tag.removesuffix(f"_{ending}")], choices
+    return None
+
+
+def _row(
+    name: str, tag: str, feature: tuple[str, str], value: float | None, reference: tuple[float, float]
+) -> Conformity:
+    verdict = verdict_of(value, *reference)
+    reason = {"met": "", "not met": BEYOND, "not offered": SLICEWISE}[verdict]
+    return Conformity(name, tag, "_".join(feature), value, *reference, verdict, CONVERTED.get(feature, reason))
+
+
+def verdict_of(value: float | None, reference: float, tolerance: float) -> str:
     """Within the tolerance, beyond which the reference's own rounding to three digits is allowed."""
     if value is None:
         return "not offered"
@@ -131,26 +133,51 @@ def _references(table: Path) -> dict[str, tuple[float, float]]:
     return {tag: (float(value), float(tolerance)) for value, tolerance, tag in cells if value}
 
 
-def _values(one: Configuration, folder: Path) -> dict[tuple[str, str], float]:
-    """Our features by class and name: shape of the whole mask, intensities of the resegmented one.
+def _values(
+    one: Configuration, folder: Path, wanted: set[TextureChoices]
+) -> dict[TextureChoices, dict[tuple[str, str], float]]:
+    """Our features by texture choices, class and name, with IBSI's conversions of kurtosis and axis lengths.
 
-    Two conversions: IBSI's kurtosis is less 3, and its axis lengths divide the scatter by n - 1 where ours divide by n.
+    Shape is that of the whole mask, intensities are those of the resegmented one.
     """
-    image, whole = _prepared(one, folder)
-    recipe = recipe_named(RECIPE)
-    inside = _resegmented(image, whole, one)
-    values = measure_rois(image, [inside], recipe, one.binning)[0].values
-    found = {(name.feature_class, name.feature): float(values[name.place]) for name in feature_names(recipe)}
-    shape = shape_features(whole[box_of(whole)], image.grid.spacing_mm)
-    found |= {(SHAPE, name): value for name, value in zip(FEATURES_OF_CLASS[SHAPE], shape, strict=True)}
-    found["firstorder", "Kurtosis"] -= KURTOSIS_OF_NORMAL
-    count = int(whole.sum())
-    for axis in ("MajorAxisLength", "MinorAxisLength", "LeastAxisLength"):
-        found[SHAPE, axis] *= float(np.sqrt(count / (count - 1)))
+    image, whole = prepared(one, folder)
+    inside = resegmented(image.intensity_hu, whole, one.range_hu, one.outlier_sd)
+    recipe, count, found = recipe_named(RECIPE), int(whole.sum()), {}
+    for choices in wanted:
+        values = _measured(image, inside, whole, one, choices)
+        named = {(name.feature_class, name.feature): float(values[name.place]) for name in feature_names(recipe)}
+        named["firstorder", "Kurtosis"] -= KURTOSIS_OF_NORMAL
+        for axis in ("MajorAxisLength", "MinorAxisLength", "LeastAxisLength"):
+            named[SHAPE, axis] *= float(np.sqrt(count / (count - 1)))
+        found[choices] = named
     return found
 
 
-def _prepared(one: Configuration, folder: Path) -> tuple[FeatureImage, BoolZyx]:
+def _measured(
+    image: FeatureImage, inside: BoolZyx, whole: BoolZyx, one: Configuration, choices: TextureChoices
+) -> NDArray[np.float64]:
+    """A recipe's vector by the configuration's backend; shape, the same in both, is always ours."""
+    recipe = recipe_named(RECIPE)
+    if one.backend != "legacy":
+        return measure_rois(image, [inside], recipe, one.binning, choices, [whole])[0].values
+    values = _by_pyradiomics(image, inside, one, choices)
+    shape = [name.place for name in feature_names(recipe) if name.feature_class == SHAPE]
+    values[shape] = shape_features(whole[box_of(whole)], image.grid.spacing_mm)
+    return values
+
+
+def _by_pyradiomics(
+    image: FeatureImage, inside: BoolZyx, one: Configuration, choices: TextureChoices
+) -> NDArray[np.float64]:
+    chosen = {"weighting": choices.weighting, "distances": choices.distances, "bin_count": one.binning.count}
+    features = Features.model_validate({"recipe": RECIPE, "bin_width_hu": one.binning.width, **chosen})
+    settings = {**pyradiomics_settings(features), "force2D": choices.in_plane}
+    spacing_mm, recipe = image.grid.spacing_mm, recipe_named(RECIPE)
+    return pyradiomics_features(image.intensity_hu, inside, spacing_mm, recipe, one.binning.width, True, settings)
+
+
+def prepared(one: Configuration, folder: Path) -> tuple[FeatureImage, BoolZyx]:
+    """A configuration's image in whole HU and its mask, both on its grid."""
     image, mask = (sitk.ReadImage(str(folder / f"{role}.nii.gz")) for role in ("image", "mask"))
     if any(one.spacing_mm):
         target = to_reference(_centred_grid(grid_of(image), one.spacing_mm))
@@ -169,13 +196,3 @@ def _centred_grid(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
     origin = np.array(grid.origin_mm) + np.array(grid.direction).reshape(3, 3) @ shift
     x, y, z = (int(n) for n in size)
     return Grid((x, y, z), tuple(new.tolist()), tuple(origin.tolist()), grid.direction)
-
-
-def _resegmented(image: FeatureImage, mask: BoolZyx, one: Configuration) -> BoolZyx:
-    kept = mask.copy()
-    if one.range_hu is not None:
-        kept &= (image.intensity_hu >= one.range_hu[0]) & (image.intensity_hu <= one.range_hu[1])
-    if one.outlier_sd:
-        values = image.intensity_hu[kept]
-        kept &= np.abs(image.intensity_hu - values.mean()) <= one.outlier_sd * values.std()
-    return kept

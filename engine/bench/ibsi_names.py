@@ -1,6 +1,8 @@
-"""Which of our features stands for which of IBSI's (tags of the reference tables; 3D, averaged over directions)."""
+"""Which of our features stands for which of IBSI's: tags of the reference tables, and how they end by aggregation."""
 
 from __future__ import annotations
+
+from engine.measure.directions import TextureChoices
 
 SHAPE = {
     "morph_volume": "MeshVolume",
@@ -117,15 +119,26 @@ DEPENDENCES = {
     "dc_var": "DependenceVariance",
     "dc_entr": "DependenceEntropy",
 }
-# Tag of the reference tables -> our class and feature; those of grey levels apart, as they need IBSI's levels.
+# Tag of the reference tables -> our class and feature; textures without the ending that names their aggregation.
 PLAIN = {tag: ("shape", name) for tag, name in SHAPE.items()} | {
-    tag: ("firstorder", name) for tag, name in INTENSITY.items()
+    tag: ("firstorder", name) for tag, name in (INTENSITY | HISTOGRAM).items()
 }
-OF_LEVELS = {
-    **{tag: ("firstorder", name) for tag, name in HISTOGRAM.items()},
-    **{f"cm_{tag}_3D_avg": ("glcm", name) for tag, name in CO_OCCURRENCE.items()},
-    **{f"rlm_{tag}_3D_avg": ("glrlm", name) for tag, name in RUNS.items()},
-    **{f"szm_{tag}_3D": ("glszm", name) for tag, name in ZONES.items()},
-    **{f"ngt_{tag}_3D": ("ngtdm", name) for tag, name in TONES.items()},
-    **{f"ngl_{tag}_3D": ("gldm", name) for tag, name in DEPENDENCES.items()},
+TEXTURES = {
+    **{f"cm_{tag}": ("glcm", name) for tag, name in CO_OCCURRENCE.items()},
+    **{f"rlm_{tag}": ("glrlm", name) for tag, name in RUNS.items()},
+    **{f"szm_{tag}": ("glszm", name) for tag, name in ZONES.items()},
+    **{f"ngt_{tag}": ("ngtdm", name) for tag, name in TONES.items()},
+    **{f"ngl_{tag}": ("gldm", name) for tag, name in DEPENDENCES.items()},
+}
+# How a texture's tag ends -> the texture choices that give it; None: not offered.
+AGGREGATIONS: dict[str, TextureChoices | None] = {
+    "3D_avg": TextureChoices(),
+    "3D_comb": TextureChoices(weighting="merged"),
+    "3D": TextureChoices(),
+    "2_5D_avg": TextureChoices(in_plane=True),
+    "2_5D_comb": TextureChoices(weighting="merged", in_plane=True),
+    "2_5D": TextureChoices(in_plane=True),
+    "2D_avg": None,
+    "2D_comb": None,
+    "2D": None,
 }

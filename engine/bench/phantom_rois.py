@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,12 +24,6 @@ RING_HU = (-950, 300)
 LUNG_HU = -400
 FULL_ROIS = ("tumour", "ring", "lung")
 QUICK_ROIS = ("small",)
-
-
-def shared_folder() -> Path:
-    """The folder of shared data: $COHORTSCOPE_SHARED, else ../shared beside the checkout."""
-    named = os.environ.get("COHORTSCOPE_SHARED")
-    return Path(named) if named else Path(__file__).parents[2].parent / "shared"
 
 
 def phantom_image(shared: Path) -> tuple[FeatureImage, BoolZyx]:

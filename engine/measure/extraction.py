@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from engine.measure.directions import TextureChoices
 from engine.measure.feature_image import FeatureImage, feature_image, noisy_feature_image
 from engine.measure.features import RoiFeatures, measure_rois, missing_features
 from engine.measure.legacy import legacy_rois
 from engine.measure.levels import binning_of
 from engine.measure.regions import status_of
+from engine.measure.resegmentation import resegmented
 from engine.metrics.recipe import feature_names, feature_set_of, recipe_named
 from engine.protocol import FeatureGrid, Features, Rois
 from store.records import (
@@ -50,13 +54,13 @@ def name_features(features: Features) -> NamedFeatures:
 
 
 def extract_features(
-    ct: CtSeries, masks: RoiMasks, regions: tuple[RoiMask, ...], grid: FeatureGrid, features: Features
+    ct: CtSeries, masks: RoiMasks, regions: tuple[RoiMask, ...], grid: FeatureGrid, features: Features, rois: Rois
 ) -> Extracted:
     """The vector of each region; a region whose status is not ok has NaN and that status throughout."""
     recipe = recipe_named(features.recipe)
     found = {region.roi: missing_features(recipe, region.status) for region in regions if region.status != "ok"}
     usable = [mask for mask in masks.masks if mask.structure not in found]
-    measured = measure(feature_image(ct, grid), [m.voxels for m in usable], features, grid) if usable else ()
+    measured = measure(feature_image(ct, grid), [m.voxels for m in usable], features, grid, rois) if usable else ()
     found |= {mask.structure: roi for mask, roi in zip(usable, measured, strict=True)}
     feature_set = feature_set_of(recipe)
     rows = ((region.roi, found[region.roi]) for region in regions)
@@ -86,19 +90,35 @@ def extract_perturbed(
             vectors.append(_perturbed_vector(mask, missing_features(recipe_named(features.recipe), status), features))
     for (noise_sd_hu, seed), group in images.items():
         image = noisy_feature_image(ct, grid, noise_sd_hu, seed) if noise_sd_hu > 0 else feature_image(ct, grid)
-        measured = measure(image, [mask.voxels for mask in group], features, grid)
+        measured = measure(image, [mask.voxels for mask in group], features, grid, rois)
         vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(group, measured, strict=True)]
     return ExtractedPerturbed(tuple(vectors))
 
 
 def measure(
-    image: FeatureImage, masks: Sequence[BoolZyx], features: Features, grid: FeatureGrid
+    image: FeatureImage, masks: Sequence[BoolZyx], features: Features, grid: FeatureGrid, rois: Rois
 ) -> tuple[RoiFeatures, ...]:
-    """The features of non-empty masks (z, y, x) on the feature grid, by a protocol's backend and bins."""
+    """The features of non-empty masks (z, y, x) on the feature grid, by a protocol's backend and settings.
+
+    A mask of which resegmentation leaves nothing, or fewer than rois.smallest_voxels, has no features but that status.
+    """
     recipe = recipe_named(features.recipe)
+    inside = [resegmented(image.intensity_hu, mask, features.resegment_hu, features.resegment_sd) for mask in masks]
+    left = [status_of(int(np.count_nonzero(mask)), rois) for mask in inside]
+    found = [missing_features(recipe, status) for status in left]
+    usable = [place for place, status in enumerate(left) if status == "ok"]
+    whole = [masks[place] for place in usable]
     if features.backend == "legacy":
-        return legacy_rois(image, masks, recipe, features.bin_width_hu)
-    return measure_rois(image, masks, recipe, binning_of(features, grid))
+        measured = legacy_rois(image, whole, features)
+    elif usable:
+        choices = TextureChoices(features.distances, features.weighting, features.directions == "2.5D")
+        kept = [inside[place] for place in usable]
+        measured = measure_rois(image, kept, recipe, binning_of(features, grid), choices, whole)
+    else:
+        measured = ()
+    for place, roi in zip(usable, measured, strict=True):
+        found[place] = roi
+    return tuple(found)
 
 
 def _perturbed_vector(mask: Mask, found: RoiFeatures, features: Features) -> PerturbedFeatureVector:

@@ -36,7 +36,7 @@ def feature_image(ct: CtSeries, choices: FeatureGrid) -> FeatureImage:
     resampled = resample_intensity(ct.intensity_hu, ct.grid, target, float(choices.lowest_hu))
     clipped = (resampled < choices.lowest_hu) | (resampled > choices.highest_hu)
     np.clip(resampled, choices.lowest_hu, choices.highest_hu, out=resampled)
-    return FeatureImage(np.rint(resampled).astype(np.int16), clipped, target)
+    return FeatureImage(np.rint(resampled, out=resampled).astype(np.int16), clipped, target)
 
 
 def noisy_feature_image(ct: CtSeries, choices: FeatureGrid, sd_hu: float, seed: int) -> FeatureImage:

@@ -7,6 +7,8 @@ repaired here but `sph_harm`, which SciPy 1.17 removed (without it LBP3D vanishe
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.special
@@ -14,6 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from engine.metrics.recipe import Recipe, feature_names, full_name
+from engine.protocol import Features
 from store.volumes import BoolZyx, Triple
 
 CROP_MARGIN_VOXELS = 5
@@ -27,33 +30,68 @@ IMAGE_TYPES = {
     "logarithm": "Logarithm",
     "exponential": "Exponential",
     "gradient": "Gradient",
+    "lbp-2D": "LBP2D",
     "lbp-3D": "LBP3D",
 }
+Settings = Mapping[str, object]
+
+
+def pyradiomics_settings(features: Features) -> Settings:
+    """What PyRadiomics calls the discretisation, resegmentation and directions of a protocol."""
+    settings: dict[str, object] = {"binWidth": features.bin_width_hu, "distances": list(features.distances)}
+    if features.directions == "2.5D":
+        settings |= {"force2D": True, "force2Ddimension": 0}
+    if features.bin_count:
+        settings["binCount"] = features.bin_count
+    if features.resegment_hu:
+        settings |= {"resegmentRange": list(features.resegment_hu), "resegmentMode": "absolute"}
+    if features.resegment_sd:
+        settings |= {"resegmentRange": [-features.resegment_sd, features.resegment_sd], "resegmentMode": "sigma"}
+    if features.weighting != "none":
+        settings["weightingNorm"] = "no_weighting" if features.weighting == "merged" else features.weighting
+    return settings
 
 
 def pyradiomics_features(
-    intensity_hu: NDArray[np.int16], mask: BoolZyx, spacing_mm: Triple, recipe: Recipe, bin_width: float, crop: bool
+    intensity_hu: NDArray[np.int16],
+    mask: BoolZyx,
+    spacing_mm: Triple,
+    recipe: Recipe,
+    bin_width: float,
+    crop: bool,
+    settings: Settings | None = None,
 ) -> NDArray[np.float64]:
     """A recipe's vector by PyRadiomics' own extractor; NaN for what it does not give.
 
     Arrays z, y, x on one grid, spacing x, y, z in mm. With `crop` filters see the mask's box and 5 voxels around it,
-    as after PyRadiomics' own resampling; without it the whole image, as the engine.
+    as after PyRadiomics' own resampling; without it the whole image, as the engine. `settings` are PyRadiomics' own
+    and overrule the bin width. ValueError where PyRadiomics refuses, as for a mask that resegmentation empties.
     """
+    found = pyradiomics_by_name(
+        intensity_hu, mask, spacing_mm, recipe, {"binWidth": bin_width, **(settings or {})}, crop
+    )
+    return np.array([found.get(full_name(name), np.nan) for name in feature_names(recipe)])
+
+
+def pyradiomics_by_name(
+    intensity_hu: NDArray[np.int16], mask: BoolZyx, spacing_mm: Triple, recipe: Recipe, settings: Settings, crop: bool
+) -> dict[str, float]:
+    """Everything that PyRadiomics' extractor gives for a recipe's image types, under its names and in its order."""
     bridge_spherical_harmonics()
     from radiomics import featureextractor, setVerbosity
 
     setVerbosity(logging.CRITICAL)
     extractor = featureextractor.RadiomicsFeatureExtractor(
-        binWidth=bin_width, resampledPixelSpacing=None, preCrop=crop, padDistance=CROP_MARGIN_VOXELS
+        resampledPixelSpacing=None, preCrop=crop, padDistance=CROP_MARGIN_VOXELS, additionalInfo=False, **settings
     )
     extractor.disableAllImageTypes()
     for begins, name in IMAGE_TYPES.items():
-        if any(image == begins or image.startswith(f"{begins}-") for image in recipe.image_types):
+        if any(re.fullmatch(rf"{begins}\d*(-.*)?", image) for image in recipe.image_types):
             extractor.enableImageTypeByName(name, customArgs=_arguments(name, recipe))
     extractor.enableAllFeatures()
+    extractor.enableFeatureClassByName("shape2D", False)  # with force2D it stops at a mask of several slices
     found = extractor.execute(_image(intensity_hu, spacing_mm), _image(mask.astype(np.uint8), spacing_mm))
-    values = [found.get(full_name(name), np.nan) for name in feature_names(recipe)]
-    return np.array([float(np.real(value)) for value in values])
+    return {name: float(np.real(value)) for name, value in found.items()}
 
 
 def bridge_spherical_harmonics() -> None:
@@ -66,7 +104,10 @@ def _arguments(name: str, recipe: Recipe) -> dict[str, object]:
     """An image type's own settings."""
     if name == "LoG":
         return {"sigma": list(recipe.log_sigma_mm)}
-    return {"wavelet": recipe.wavelet, "level": 1} if name == "Wavelet" else {}
+    if name == "LBP2D":
+        return {"lbp2DRadius": recipe.lbp2d_radius, "lbp2DSamples": recipe.lbp2d_samples}
+    levels = {"level": recipe.wavelet_level, "start_level": recipe.wavelet_start_level}
+    return {"wavelet": recipe.wavelet, **levels} if name == "Wavelet" else {}
 
 
 def _image(array: NDArray[np.int16] | NDArray[np.uint8], spacing_mm: Triple) -> sitk.Image:

@@ -62,11 +62,12 @@ class Textures:
 
     co_occurrence (13, Ng, Ng): neighbours in one direction; run_length (13, Ng, longest): runs of length place + 1;
     dependence (Ng, 27): voxels with place equal neighbours; tone_difference (Ng, 2): voxels and summed difference from
-    the neighbours' mean; zones (n, 2): level and size of each 26-connected zone.
+    the neighbours' mean; zones (n, 2): level and size of each 26-connected zone. Other numbers of directions, and
+    weighted sums over them, come from directions.py.
     """
 
-    co_occurrence: Counts
-    run_length: Counts
+    co_occurrence: Counts | Tones
+    run_length: Counts | Tones
     dependence: Counts
     tone_difference: Tones
     zones: NDArray[np.int32]

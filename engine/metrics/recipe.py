@@ -54,22 +54,36 @@ FEATURES_OF_CLASS: dict[str, tuple[str, ...]] = {
     ),
     "ngtdm": ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength"),
 }
+OPTIONAL = ("wavelet_level", "wavelet_start_level", "lbp2d_radius", "lbp2d_samples")
 INTENSITY_CLASSES = ("firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One feature set: LoG widths in mm, a wavelet, and image types in the order of the vector; `original` is first."""
+    """One feature set: LoG widths in mm, a wavelet, and image types in the order of the vector; `original` is first.
+
+    wavelet_level: how many levels give images, after wavelet_start_level low passes; lbp2d_radius in voxels.
+    """
 
     name: str
     count: int
     image_types: tuple[str, ...]
     log_sigma_mm: tuple[float, ...]
     wavelet: str
+    wavelet_level: int = 1
+    wavelet_start_level: int = 0
+    lbp2d_radius: float = 1.0
+    lbp2d_samples: int = 8
 
     def __post_init__(self) -> None:
         if self.image_types[0] != ORIGINAL or len(set(self.image_types)) != len(self.image_types):
             raise ValueError(f"image_types must begin with {ORIGINAL!r} and be distinct, got {self.image_types}")
+        if self.wavelet_level < 1 or self.wavelet_start_level < 0:
+            levels = (self.wavelet_level, self.wavelet_start_level)
+            raise ValueError(f"wavelet_level must be at least 1 and wavelet_start_level at least 0, got {levels}")
+        if self.lbp2d_radius <= 0 or self.lbp2d_samples < 1:
+            circle = (self.lbp2d_radius, self.lbp2d_samples)
+            raise ValueError(f"lbp2d_radius must be above 0 and lbp2d_samples at least 1, got {circle}")
         found = len(names_of(self))
         if found != self.count:
             raise ValueError(f"recipe {self.name} must have {self.count} features, its images give {found}")
@@ -99,11 +113,16 @@ def _read(name: str) -> Recipe:
         image_types=tuple(entries["image_types"]),
         log_sigma_mm=tuple(entries["log_sigma_mm"]),
         wavelet=entries["wavelet"],
+        **{name: entries[name] for name in OPTIONAL if name in entries},
     )
 
 
 PAPER_1967 = _read("paper-1967")
-RECIPES = (PAPER_1967, _read("paper-1967-log5"), _read("paper-1967-log7"), _read("original-107"))
+RECIPES = (
+    PAPER_1967,
+    *map(_read, ("paper-1967-wavelet2", "paper-1967-log5", "paper-1967-log6", "paper-1967-log7", "paper-1967-all")),
+    _read("original-107"),
+)
 
 
 def recipe_named(name: str) -> Recipe:

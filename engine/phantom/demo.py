@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,17 +38,32 @@ LUNG_TRUTH_CASES = 12
 LUNG_TRUTH_LABELS = {"lung_left": 1, "lung_right": 2, "tumour in the left lung": 3, "tumour in the right lung": 4}
 COMPRESSION_LEVEL = 1
 NOTICE = (
-    "Synthetic patients at reduced settings: 3 mm feature grid, perturbations on 10 patients (tumour and ring), "
+    "Synthetic patients at reduced settings: 3 mm feature grid, perturbations on 10 patients, "
     "50 bootstraps of 100 trees."
 )
+Truth = dict[str, object]
 
 
-def build_demo(directory: Path, cases: int, seed: int, progress: Callable[[int, int], None]) -> None:
-    """Write the demonstration study into a folder, one image at a time; `progress` hears (done, cases) after each.
+@dataclass(frozen=True, slots=True)
+class Making:
+    """One patient to be made: its number from 1 and the folder of the study."""
+
+    patient: Patient
+    number: int
+    directory: Path
+
+
+Spread = Callable[[Callable[[Making], Truth], Iterable[Making]], Iterator[Truth]]
+
+
+def build_demo(
+    directory: Path, cases: int, seed: int, progress: Callable[[int, int], None], spread: Spread = map
+) -> None:
+    """Write the demonstration study into a folder; `progress` hears (done, cases) after each image.
 
     Holds images/ (images.csv, <id>/image.nii.gz, <id>/tumour.nii.gz), clinical.csv, verdicts.csv, truth.json,
     truth/<id>_lungs.nii.gz of the first LUNG_TRUTH_CASES patients (LUNG_TRUTH_LABELS) and study.toml. The same seed
-    gives the same bytes.
+    gives the same bytes, however `spread` maps the patients over processes.
     """
     cohort = draw_cohort(cases, seed)
     (directory / "images").mkdir(parents=True, exist_ok=True)
@@ -56,15 +71,22 @@ def build_demo(directory: Path, cases: int, seed: int, progress: Callable[[int, 
     _write_tables(directory, cohort, seed)
     write_protocol(directory, demo_protocol(seed))
     truths = []
-    for number, patient in enumerate(cohort, start=1):
-        phantom = make_phantom(patient.phantom)
-        _write_images(directory / "images" / patient.patient_id, phantom)
-        if number <= LUNG_TRUTH_CASES:
-            _write(directory / "truth" / f"{patient.patient_id}_lungs.nii.gz", lung_truth(phantom), phantom.grid)
-        truths.append(_case_truth(patient, phantom))
-        progress(number, cases)
+    for truth in spread(make_patient, [Making(patient, n, directory) for n, patient in enumerate(cohort, start=1)]):
+        truths.append(truth)
+        progress(len(truths), cases)
     text = json.dumps({**planted_truths(seed), "cases": truths}, indent=1, sort_keys=True)
     (directory / "truth.json").write_text(text + "\n", encoding="utf-8")
+
+
+def make_patient(making: Making) -> Truth:
+    """Write the images of one patient; what was planned and achieved, for truth.json."""
+    patient = making.patient
+    phantom = make_phantom(patient.phantom)
+    _write_images(making.directory / "images" / patient.patient_id, phantom)
+    if making.number <= LUNG_TRUTH_CASES:
+        place = making.directory / "truth" / f"{patient.patient_id}_lungs.nii.gz"
+        _write(place, lung_truth(phantom), phantom.grid)
+    return _case_truth(patient, phantom)
 
 
 def demo_protocol(seed: int) -> Protocol:
@@ -84,7 +106,7 @@ def demo_protocol(seed: int) -> Protocol:
         covariates=Covariates(columns=_covariates()),
         segment=Segment(model="demo"),
         grid=FeatureGrid(spacing_mm=3.0),
-        perturb=Perturb(cases=10, rois=("intratumoural", "peritumoural")),
+        perturb=Perturb(cases=10, rois=("intratumoural", "peritumoural", "whole_lung")),
         selection=SelectionProtocol(resamples=50, trees=100),
     )
 
@@ -142,7 +164,7 @@ def lung_truth(phantom: Phantom) -> NDArray[np.uint8]:
     return labels
 
 
-def _case_truth(patient: Patient, phantom: Phantom) -> dict[str, object]:
+def _case_truth(patient: Patient, phantom: Phantom) -> Truth:
     return {
         "patient_id": patient.patient_id,
         "kernel": patient.phantom.kernel,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.acquire.discover import clinical_source, discover, feature_table_source
 from engine.acquire.pseudonyms import Pseudonyms
+from engine.bench.reference_files import reference_files, shared_folder
 from engine.protocol import Protocol, read_protocol
 from engine.run.sources import Sources, write_sources
 from store.layout import StudyFolder
@@ -25,7 +26,8 @@ def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refu
         refusals: tuple[Refusal, ...] = ()
     else:
         found = discover(study, protocol, pseudonyms)
-        sources = Sources(found.cases, clinical_source(study, protocol, found.patients))
+        clinical = clinical_source(study, protocol, found.patients)
+        sources = Sources(found.cases, clinical, references=reference_files(shared_folder()))
         refusals = found.refusals
     write_sources(study, sources)
     return sources, refusals

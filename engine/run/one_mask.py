@@ -41,13 +41,13 @@ def extract_one(image: Path, mask: Path, label: int, features: Features) -> tupl
     Image: a NIfTI or NRRD file or a folder of one DICOM CT series; mask: a file on the image's grid. RefusedError as in
     a study. An empty or too small mask gives no values but its status.
     """
-    rules, grid = Acquire(), FeatureGrid()
+    rules, grid, rois = Acquire(), FeatureGrid(), Rois()
     ct = _read_image(image, rules)
     outlined = read_mask_file(mask, "mask", ct.grid, label, rules).voxels
     resampled = resample_mask(outlined, ct.grid, feature_grid(ct.grid, grid))
-    status, recipe = status_of(int(resampled.sum()), Rois()), recipe_named(features.recipe)
+    status, recipe = status_of(int(resampled.sum()), rois), recipe_named(features.recipe)
     if status == "ok":
-        found = measure(feature_image(ct, grid), [resampled], features, grid)[0]
+        found = measure(feature_image(ct, grid), [resampled], features, grid, rois)[0]
     else:
         found = missing_features(recipe, status)
     rows = zip(feature_names(recipe), found.values, found.statuses, strict=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from engine.bench.reference_files import REFERENCES_ABSENT
 from engine.protocol import Protocol, canonical_json, digest, without_paths
-from engine.run.sources import Sources, case_identity, table_identity
+from engine.run.sources import Sources, case_identity, reference_identity, table_identity
 from engine.run.stage import ALL_CASES, Input, Stage, inputs_of, producer_of
 from store.ledger import Ledger
 from store.records import Verdict
-from store.sources import CaseSource, ClinicalSource, ResampleNumber, Verdicts
+from store.sources import CaseSource, ClinicalSource, ReferenceFiles, ResampleNumber, Verdicts
 
 COHORT_UNIT = ""
 RESAMPLE_MARK = "#"
@@ -114,6 +115,10 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
         return int(unit.removeprefix(RESAMPLE_MARK))
     if wanted.record_type is Verdicts:
         return [_verdict_identity(v) for v in ledger.verdicts(unit)]
+    if wanted.record_type is ReferenceFiles:
+        if plan.sources.references is None:
+            raise MissingInputError(REFERENCES_ABSENT)
+        return reference_identity(plan.sources.references)
     source = plan.sources.clinical if wanted.record_type is ClinicalSource else plan.sources.table
     if source is None:
         what = "a clinical table" if wanted.record_type is ClinicalSource else "a feature table"

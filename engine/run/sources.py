@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.layout import StudyFolder
-from store.sources import CaseSource, ClinicalSource, FeatureTableSource, SourceFile
+from store.sources import CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, SourceFile
 
 SOURCES_FILE = "sources.json"
 OWNER_ONLY = 0o600
@@ -17,11 +17,12 @@ OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The cases, clinical files and imported table of one run."""
+    """The cases, clinical files and imported table of one run, and published references where they were found."""
 
     cases: tuple[CaseSource, ...] = ()
     clinical: ClinicalSource | None = None
     table: FeatureTableSource | None = None
+    references: ReferenceFiles | None = None
 
     def case(self, case_id: str) -> CaseSource:
         """The source of one case; KeyError when it is not in the run."""
@@ -44,11 +45,12 @@ def write_sources(study: Path, sources: Sources) -> None:
 def read_sources(study: Path) -> Sources:
     """The sources of the latest run."""
     stored = json.loads((StudyFolder(study).private / SOURCES_FILE).read_text(encoding="utf-8"))
-    clinical, table = stored["clinical"], stored["table"]
+    clinical, table, references = stored["clinical"], stored["table"], stored.get("references")
     return Sources(
         tuple(_case(c) for c in stored["cases"]),
         ClinicalSource(_files(clinical["files"]), _pairs(clinical["cases"])) if clinical else None,
         FeatureTableSource(SourceFile(**table["file"]), _pairs(table["cases"])) if table else None,
+        ReferenceFiles(references["folder"], _files(references["files"])) if references else None,
     )
 
 
@@ -72,6 +74,11 @@ def case_identity(source: CaseSource) -> object:
     """What of a case's source enters its key: contents, roles and choice, neither names nor places."""
     files = sorted([file.role, file.sha256] for file in source.files)
     return [source.layout, files, source.choice, source.alternatives, [list(pair) for pair in source.columns]]
+
+
+def reference_identity(source: ReferenceFiles) -> object:
+    """What of published references enters a key: contents and roles, not where they lie."""
+    return sorted([file.role, file.sha256] for file in source.files)
 
 
 def table_identity(source: ClinicalSource | FeatureTableSource) -> object:

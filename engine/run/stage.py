@@ -13,12 +13,12 @@ import numpy as np
 
 from engine.protocol import Section
 from store.records import Cohort, Resamples
-from store.sources import CaseSource, ClinicalSource, FeatureTableSource, ResampleNumber, Verdicts
+from store.sources import CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, ResampleNumber, Verdicts
 from store.volumes import ArrayRecord, CtSeries, MaskSet
 
 Unit = Literal["case", "cohort", "resample"]
 Form = Literal["one", "many", "cohort", "resamples", "section", "generator", "source", "model"]
-SOURCES = (CaseSource, ClinicalSource, FeatureTableSource, ResampleNumber, Verdicts)
+SOURCES = (CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, ResampleNumber, Verdicts)
 ALL_CASES = "all"
 PERTURBED_SUBSET = "perturbed"
 

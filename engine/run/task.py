@@ -21,7 +21,7 @@ from store.artifacts import read_value, store_value, suffix_of
 from store.layout import StoredFile, StudyFolder
 from store.ledger import Ledger, TaskRow
 from store.records import Cohort, DeclinedError, RefusedError, Resamples
-from store.sources import CaseSource, ClinicalSource, ResampleNumber, Verdicts
+from store.sources import CaseSource, ClinicalSource, ReferenceFiles, ResampleNumber, Verdicts
 
 MOST_ATTEMPTS = 3
 KIB_PER_MIB = 1024.0
@@ -136,6 +136,8 @@ class Gather:
         sources = read_sources(self._folder.root)
         if wanted.record_type is CaseSource:
             return sources.case(unit)
+        if wanted.record_type is ReferenceFiles:
+            return sources.references
         return sources.clinical if wanted.record_type is ClinicalSource else sources.table
 
     def _stored(self, wanted: Input) -> object:

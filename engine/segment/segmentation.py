@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 
 from engine.metrics.margins import largest_components
 from engine.protocol import Segment
-from engine.segment.embedding import embedding
+from engine.segment.embedding import encoder_features, no_features
 from engine.segment.inference import Prediction, mask_of, predict
 from engine.segment.lungs import find_lungs
 from engine.segment.model import SegmentationModel, labels_of
-from engine.segment.nnunet import EMBEDDED_STAGE, hardware, thread_count
+from engine.segment.nnunet import hardware, thread_count
 from engine.segment.sliding_window import without_crumbs
-from engine.segment.uncertainty import measured, on_grid
-from store.records import Embedding, Flag, Segmentation, Uncertainty
-from store.volumes import AutomaticMasks, BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
+from engine.segment.uncertainty import measured
+from store.records import Flag, Segmentation, Uncertainty
+from store.volumes import AutomaticMasks, BoolZyx, CtSeries, EncoderFeatures, Grid, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
 SMALLEST_TUMOUR_ML = 0.05
@@ -25,12 +25,12 @@ THRESHOLD_SOURCE = "threshold"
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What was segmented: masks on the native grid, how, the tumour's embedding where one was found, and flags."""
+    """What was segmented: masks on the native grid, how, how sure, the encoder's features, and flags."""
 
     masks: AutomaticMasks
     segmentation: tuple[Segmentation, ...]
     uncertainty: tuple[Uncertainty, ...]
-    embeddings: tuple[Embedding, ...]
+    features: EncoderFeatures
     flags: tuple[Flag, ...]
 
 
@@ -41,7 +41,7 @@ class _Found:
     masks: dict[str, BoolZyx]
     record: Segmentation
     uncertainty: Uncertainty
-    embeddings: tuple[Embedding, ...]
+    features: EncoderFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +70,19 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
         masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
         segmentation=(_with_lungs(record, lungs.method),),
         uncertainty=(prediction.uncertainty,) if prediction else (),
-        embeddings=prediction.embeddings if prediction else (),
+        features=prediction.features if prediction else no_features(),
         flags=_flags(lungs, prediction),
     )
 
 
 def _found(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Found:
-    """Masks, record, uncertainty and embedding of one prediction."""
+    """Masks, record, uncertainty and encoder's features of one prediction."""
     labels = labels_of(model)
     prediction = predict(ct, choices, model)
     masks = _masks(prediction, labels, ct.grid)
     uncertainty = measured(prediction.tumour, prediction.grid, prediction.swept.members, SMALLEST_TUMOUR_ML)
-    on_model_grid = without_crumbs(
-        on_grid(prediction.tumour, prediction.grid), prediction.grid.voxel_ml, SMALLEST_TUMOUR_ML
-    )
-    pooled = embedding(prediction, on_model_grid)
     record = _record(prediction, model.sha256, bool(masks["tumour"].any()), uncertainty.mean_entropy)
-    embeddings = () if pooled is None else (Embedding("intratumoural", EMBEDDED_STAGE, pooled),)
-    return _Found(masks, record, uncertainty, embeddings)
+    return _Found(masks, record, uncertainty, encoder_features(prediction, model.sha256))
 
 
 def _record(prediction: Prediction, sha256: str, tumour_found: bool, mean_entropy: float | None) -> Segmentation:

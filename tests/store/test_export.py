@@ -11,6 +11,9 @@ from store.export import EXPORTS, export_table
 from store.publisher import publish
 from store.records import (
     Acquisition,
+    Conformity,
+    Embedding,
+    EmbeddingName,
     FeatureMask,
     FeatureName,
     FeatureVector,
@@ -30,6 +33,8 @@ PROMISED = {
     " icc31_lo icc31_hi",
     "features": "case_id roi perturbation image_type feature_class feature value status",
     "cases": "case_id source_format manufacturer",
+    "embeddings": "case_id roi feature value status model_sha256",
+    "conformity": "configuration tag feature value reference tolerance verdict reason",
 }
 ACQUISITION = Acquisition(
     *("nifti", "unknown", "unknown", "unknown", "unknown", "unknown", "", None, None, 1.0, 1.0, 1.0, 9, 9, 9, None),
@@ -60,6 +65,11 @@ def study(tmp_path: Path):
     turned = PerturbedFeatureVector("intratumoural", "rotation-1", "set", values, statuses)
     record(tmp_path, "run-1", "perturbed_features", "CASE-A", [turned])
     record(tmp_path, "run-1", "reproducibility", "", [icc_row("intratumoural", "random")])
+    named = EmbeddingName("deep", 0, "a" * 64, 2, "mean", 0, "encoder-stage2_mean_000")
+    record(tmp_path, "run-1", "embedding_names", "", [named])
+    pooled = [Embedding("intratumoural", "ok", "deep", values), Embedding("whole_lung", "no_model", "", values[:0])]
+    record(tmp_path, "run-1", "embeddings", "CASE-A", pooled)
+    record(tmp_path, "run-1", "conform", "", [Conformity("C", "stat_mean", "Mean", 1.0, 1.0, 0.1, "met", "")])
     finish_run(tmp_path, "run-1")
     publish(tmp_path)
     yield tmp_path
@@ -99,6 +109,14 @@ def test_features_hold_base_and_perturbed_values(study):
     assert [(row["perturbation"], row["value"], row["status"]) for row in found] == [
         ("none", 1.5, "ok"),
         ("rotation-1", 1.5, "ok"),
+    ]
+
+
+def test_embeddings_have_their_name_and_say_where_there_are_none(study):
+    found = export_table(study, "embeddings").to_pylist()
+    assert [(row["roi"], row["feature"], row["value"], row["status"]) for row in found] == [
+        ("intratumoural", "encoder-stage2_mean_000", 1.5, "ok"),
+        ("whole_lung", None, None, "no_model"),
     ]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from engine.measure.filters.exponential import exponential
 from engine.measure.filters.gradient import gradient
+from engine.measure.filters.lbp2d import lbp2d
 from engine.measure.filters.lbp3d import lbp3d
 from engine.measure.filters.log import laplacian
 from engine.measure.filters.logarithm import logarithm
@@ -28,6 +30,7 @@ FILTERS: tuple[tuple[str, Filter], ...] = (
     ("logarithm", logarithm),
     ("exponential", exponential),
     ("gradient", gradient),
+    ("lbp-2D", lbp2d),
     ("lbp-3D", lbp3d),
 )
 
@@ -45,4 +48,5 @@ def filtered_images(source: FilterSource) -> Iterator[tuple[str, ValuesZyx]]:
 
 
 def _belongs(name: str, begins: str) -> bool:
-    return name == begins or name.startswith(f"{begins}-")
+    """Whether an image is that filter's: its name, perhaps with a level (wavelet2), and what follows a hyphen."""
+    return re.fullmatch(rf"{begins}\d*(-.*)?", name) is not None

@@ -36,7 +36,7 @@ def vectors():
     }
     masks = RoiMasks(tuple(Mask(roi, "independent", "r", v, GRID) for roi, (_, v) in rois.items()))
     regions = tuple(region(roi, status, v) for roi, (status, v) in rois.items())
-    return extract_features(ct(), masks, regions, CHOICES, RECIPE).vectors
+    return extract_features(ct(), masks, regions, CHOICES, RECIPE, Rois()).vectors
 
 
 def test_every_region_has_a_vector_in_the_order_of_the_names(vectors):

@@ -7,7 +7,7 @@ from radiomics import imageoperations
 
 from engine.measure.filters.registry import FILTERS, filtered_images
 from engine.measure.filters.source import FilterSource
-from engine.metrics.recipe import PAPER_1967, RECIPES
+from engine.metrics.recipe import PAPER_1967, RECIPES, Recipe, recipe_named
 
 SHAPE, SPACING = (33, 30, 37), (0.9, 1.1, 1.3)
 BOX = (slice(4, 20), slice(0, 30), slice(20, 37))
@@ -66,6 +66,38 @@ def test_every_recipe_gets_each_of_its_images_once_and_in_the_shape_of_the_box(r
     assert {shape for _, shape in found} == {(16, 30, 17)}
 
 
-def test_every_filter_belongs_to_the_paper_recipe():
+def test_every_filter_belongs_to_the_recipe_of_all_image_types():
     for begins, _ in FILTERS:
-        assert any(name.startswith(begins) for name in PAPER_1967.image_types), begins
+        assert any(name.startswith(begins) for name in recipe_named("paper-1967-all").image_types), begins
+
+
+@pytest.mark.parametrize(("level", "start"), [(2, 0), (1, 1), (2, 1), (3, 0)])
+def test_wavelet_levels_are_those_of_pyradiomics(level, start):
+    """Odd and even axes; start levels pass over images without naming them (wavelet-* is then a coarser scale)."""
+    whole = sitk.GetImageFromArray(image())
+    made = imageoperations.getWaveletImage(whole, None, wavelet="coif1", level=level, start_level=start)
+    expected = {name: sitk.GetArrayFromImage(values)[BOX] for values, name, _ in made}
+    names = ("original", *expected)
+    recipe = Recipe("levels", 107 + 93 * len(expected), names, (), "coif1", level, start)
+    ours = dict(filtered_images(source(recipe)))
+    assert set(ours) == set(names)
+    for name, values in expected.items():
+        assert np.allclose(ours[name], values, rtol=1e-13, atol=1e-9), name
+
+
+@pytest.mark.parametrize(("radius", "samples"), [(1.0, 8), (2.5, 12)])
+def test_local_binary_patterns_of_slices_are_those_of_pyradiomics_even_in_clipped_air(radius, samples):
+    """In flat air the last digits of scikit-image's interpolation decide: whole slices have to go in."""
+    air = image()
+    air[:, 5:25, 5:30] = -1000
+    whole = sitk.GetImageFromArray(air)
+    ((expected, name, _),) = imageoperations.getLBP2DImage(whole, None, lbp2DRadius=radius, lbp2DSamples=samples)
+    recipe = Recipe("lbp", 200, ("original", name), (), "", lbp2d_radius=radius, lbp2d_samples=samples)
+    ours = dict(filtered_images(FilterSource(air, SPACING, BOX, source().union, recipe)))
+    assert np.array_equal(ours[name], sitk.GetArrayFromImage(expected)[BOX])
+
+
+def test_recipes_with_settings_out_of_range_are_refused():
+    for wrong in ({"wavelet_level": 0}, {"wavelet_start_level": -1}, {"lbp2d_radius": 0.0}, {"lbp2d_samples": 0}):
+        with pytest.raises(ValueError, match=r"at least|above"):
+            Recipe("wrong", 107, ("original",), (), "", **wrong)

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from engine.protocol import Features
 from engine.run.one_mask import as_csv, extract_one
+from store.records import RefusedError
 
 SHORT = Features(recipe="original-107")
 
@@ -56,3 +57,30 @@ def test_a_mask_under_27_voxels_is_too_small(files):
 def test_an_absent_image_is_said_without_its_path(tmp_path):
     with pytest.raises(FileNotFoundError, match="the image file does not exist"):
         extract_one(tmp_path / "none.nii.gz", tmp_path / "mask.nii.gz", 1, SHORT)
+
+
+def test_the_label_of_a_mask_and_other_labels_beside_it_change_nothing(files, tmp_path):
+    image, mask = files
+    first = extract_one(image, mask, 2, SHORT)
+    labels = sitk.ReadImage(str(mask))
+    array = sitk.GetArrayFromImage(labels)
+    array[array == 2] = 200
+    array[14:, 14:, 14:] = 2
+    relabelled = sitk.GetImageFromArray(array)
+    relabelled.CopyInformation(labels)
+    sitk.WriteImage(relabelled, str(tmp_path / "other.nrrd"))
+    assert extract_one(image, tmp_path / "other.nrrd", 200, SHORT) == first
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(files, tmp_path, value):
+    image, mask = files
+    whole = sitk.ReadImage(str(image))
+    array = sitk.GetArrayFromImage(whole).astype(np.float32)
+    array[0, 0, 0] = value
+    broken = sitk.GetImageFromArray(array)
+    broken.CopyInformation(whole)
+    sitk.WriteImage(broken, str(tmp_path / "broken.nrrd"))
+    with pytest.raises(RefusedError) as refused:
+        extract_one(tmp_path / "broken.nrrd", mask, 2, SHORT)
+    assert refused.value.code == "not_finite"

@@ -14,7 +14,6 @@ from engine.segment.nnunet import EMBEDDED_STAGE, load_model
 from engine.segment.segmentation import segment
 from engine.segment.sliding_window import (
     Logits,
-    embedding,
     mean_entropy,
     model_grid,
     predict_logits,
@@ -77,19 +76,6 @@ def test_equal_logits_have_the_entropy_of_a_fair_choice():
     assert mean_entropy(values, np.zeros(SMALL_GRID.shape_zyx, dtype=np.bool_)) is None
 
 
-def test_embedding_of_constant_features_is_that_constant_without_spread():
-    logits = Logits(
-        np.zeros((2, *SMALL_GRID.shape_zyx), dtype=np.float32),
-        SMALL_GRID,
-        np.full((1, 2, 3, 3), 7, dtype=np.float32),
-        (4, 4, 4),
-    )
-    mask = np.zeros(SMALL_GRID.shape_zyx, dtype=np.bool_)
-    assert embedding(logits, mask) is None
-    mask[2:6, 3:5, 4:9] = True
-    assert np.allclose(embedding(logits, mask), [7, 0, 7])
-
-
 def test_a_mask_returns_unchanged_to_the_grid_that_it_was_predicted_on():
     values = np.zeros((2, *SMALL_GRID.shape_zyx), dtype=np.float32)
     values[1] = -1
@@ -138,11 +124,14 @@ def test_the_demo_model_gives_both_lungs(phantom, segmented):
     assert dsc(segmented.masks.find("lung_right").voxels, phantom.lung_right_without_tumour) > 0.95
 
 
-def test_the_embedding_has_mean_sd_and_largest_of_each_channel(demo, segmented):
-    (found,) = segmented.embeddings
+def test_the_encoder_features_of_the_whole_ct_are_kept_with_their_grid_and_model(demo, phantom, segmented):
+    found = segmented.features
     channels = demo.manifest.architecture.features_per_stage[EMBEDDED_STAGE]
-    assert found.stage == EMBEDDED_STAGE
-    assert found.values.shape == (3 * channels,)
+    assert (found.stage, found.model_sha256) == (EMBEDDED_STAGE, find_model("demo").sha256)
+    assert found.grid == model_grid(as_case(phantom)[0].grid, demo.manifest.spacing_mm)
+    assert found.values.shape[0] == channels
+    covered = np.array(found.values.shape[1:]) * found.stride_zyx
+    assert (covered >= found.grid.shape_zyx).all()
     assert np.isfinite(found.values).all()
 
 
@@ -153,7 +142,6 @@ def test_an_image_without_a_chest_gives_an_empty_tumour_and_no_lungs():
     assert not result.masks.find("tumour").voxels.any()
     assert not result.segmentation[0].tumour_found
     assert result.segmentation[0].mean_entropy is None
-    assert result.embeddings == ()
     assert {flag.code for flag in result.flags} == {"no_tumour", "no_lungs"}
 
 
@@ -161,6 +149,8 @@ def test_without_a_model_lungs_come_from_thresholding_and_say_so(phantom):
     result = segment(as_case(phantom)[0], ReferenceMasks(()), Segment(), None)
     assert result.masks.find("tumour") is None
     assert result.segmentation[0].lungs_method == "threshold"
+    assert result.features.model_sha256 == ""
+    assert result.features.values.size == 0
     assert [flag.code for flag in result.flags] == ["lungs_threshold"]
     assert dsc(result.masks.find("lung_left").voxels, phantom.lung_left) > 0.95
 
