@@ -40,11 +40,18 @@ def run_network(
     device = tiles.device.type
     batch = tiles.contiguous(memory_format=torch.channels_last_3d)
     with torch.inference_mode():
-        if precision == "float32" and device == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        if precision == "float32" and device == "cpu" and _is_plain(network) and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             return _singly(network, batch)
         with torch.autocast(device, getattr(torch, precision), enabled=precision != "float32"):
             skips = network.encoder(batch)
             return network.decoder(skips), skips
+
+
+def _is_plain(network: nn.Module) -> bool:
+    """Whether a network is the one that is written out below, and no other with parts of the same name."""
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
+    return type(network) is PlainConvUNet
 
 
 def _singly(network: PlainConvUNet, batch: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +16,13 @@ from engine.geometry import Box, cropped_grid
 from engine.protocol import Segment
 from engine.segment.chest_box import ChestBox, find_chest, whole_image
 from engine.segment.export import LabelMap
-from engine.segment.model import Manifest, SegmentationModel
+from engine.segment.model import SegmentationModel
 from engine.segment.nnunet import LoadedModel, TooLargeError, load_model
 from engine.segment.resampling import Labels, Passage, Volume, facing, facing_grid, passage, to_model
 from engine.segment.sliding_window import Shape, Slab, Sweep, Window
 from engine.segment.uncertainty import TumourVoxels, tumour_voxels
 from store.records import RefusedError
-from store.volumes import BoolZyx, CtSeries, Grid, VolumeZyx
+from store.volumes import BoolZyx, CtSeries, Grid
 
 CPU = "cpu"
 HALVINGS = 2
@@ -64,7 +64,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    device: str | None
+    device: str
     window: Window
     fallback: str
 
@@ -75,20 +75,34 @@ def predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> Predict
     When memory runs out: one tile at a time, then smaller tiles, then the CPU; what was needed is recorded.
     RefusedError from a model that may not be loaded, and (out_of_memory) when nothing fits.
     """
+
+    def reload(device: str | None) -> LoadedModel:
+        precision = None if choices.precision == "auto" else choices.precision
+        return load_model(model, device, precision, choices.folds)
+
     started = time.perf_counter()
-    loaded = _loaded(model, choices, None if choices.device == "auto" else choices.device)
-    read = time.perf_counter() - started
+    loaded = reload(None if choices.device == "auto" else choices.device)
+    return within_memory(ct, loaded, choices, reload, time.perf_counter() - started)
+
+
+def within_memory(
+    ct: CtSeries,
+    loaded: LoadedModel,
+    choices: Segment,
+    reload: Callable[[str], LoadedModel],
+    seconds_read: float = 0.0,
+) -> Prediction:
+    """As `predict`, by a model that is loaded; `reload` brings it to another device."""
     for attempt in _attempts(loaded, choices):
-        if attempt.device != loaded.device:
-            loaded = _loaded(model, choices, attempt.device)
+        model = loaded if attempt.device == loaded.device else reload(attempt.device)
         try:
-            return predict_with(ct, loaded, attempt.window, choices, read, attempt.fallback)
+            return predict_with(ct, model, attempt.window, choices, seconds_read, attempt.fallback)
         except TooLargeError:
             continue
     raise RefusedError(
         "out_of_memory",
         "CT",
-        f"the model does not fit the memory, even in tiles of {_sized(attempt.window.tile_zyx)} voxels on the CPU.",
+        "the model does not fit the memory, even in small tiles on the CPU.",
         "Use a machine with more memory, or a smaller model.",
     )
 
@@ -101,11 +115,12 @@ def predict_with(
     clock = [time.perf_counter()]
     view, way = facing(ct.intensity_hu, ct.grid), passage(facing_grid(ct.grid), manifest)
     chest = find_chest(view, way.native, choices.crop_margin_mm) if choices.crop else whole_image(way.native)
-    volume, box = _input(view, way, chest, manifest, window)
+    box = _model_box(way, chest, window.tile_zyx)
+    volume, before = _padded(to_model(view, way, box, manifest), window.tile_zyx, way.nnunet)
     clock.append(time.perf_counter())
     sweep = Sweep(volume, loaded, window)
     label_map = LabelMap(way, box)
-    tumour, exporting = _swept(sweep, label_map, box, loaded.tumour_label)
+    tumour, exporting = _swept(sweep, label_map, _within(box, before), loaded.tumour_label)
     labels = np.empty(ct.grid.shape_zyx, dtype=np.uint8)
     facing(labels, ct.grid)[...] = label_map.labels
     clock.append(time.perf_counter())
@@ -124,18 +139,21 @@ def predict_with(
         seconds_network=both - exporting,
         seconds_export=exporting,
     )
-    return Prediction(labels, cropped_grid(way.model, box), tumour, sweep.features, sweep.feature_stride, swept)
+    start = [side.start - n for side, n in zip(box, before, strict=True)]
+    padded = tuple(slice(s, s + n) for s, n in zip(start, volume.shape, strict=True))
+    grid = cropped_grid(way.model, (padded[0], padded[1], padded[2]))
+    return Prediction(labels, grid, tumour, sweep.features, sweep.feature_stride, swept)
 
 
-def _swept(sweep: Sweep, label_map: LabelMap, box: Box, tumour_label: int) -> tuple[TumourVoxels, float]:
-    """Write every slab of a sweep to the label map; the tumour's voxels, and the seconds that writing took."""
+def _swept(sweep: Sweep, label_map: LabelMap, inside: Box, tumour_label: int) -> tuple[TumourVoxels, float]:
+    """Write what of a sweep lies inside its padding to the label map; the tumour's voxels, and the seconds it took."""
     found, exporting = [], 0.0
-    inside = tuple(slice(0, side.stop - side.start) for side in box)
     for slab in sweep.slabs():
         started = time.perf_counter()
-        kept = _without_padding(slab, inside)
-        label_map.add(kept.logits)
-        found.append(tumour_voxels(kept, tumour_label))
+        kept = _part(slab, inside)
+        if kept.logits.shape[1]:
+            label_map.add(kept.logits)
+            found.append(tumour_voxels(kept, (inside[1].start, inside[2].start), tumour_label))
         exporting += time.perf_counter() - started
     return TumourVoxels.joined(found), exporting
 
@@ -157,49 +175,48 @@ def _attempts(loaded: LoadedModel, choices: Segment) -> Iterator[_Attempt]:
 
 
 def _smaller_tiles(tile: Shape, stride: Shape) -> Iterator[Shape]:
-    """Tiles of an eighth of the volume, again and again, each axis a multiple of the total stride."""
+    """Tiles of an eighth of the volume, again and again; each axis a multiple of the total stride, at least two."""
     for _ in range(HALVINGS):
-        z, y, x = (max(s, n // 2 // s * s) for n, s in zip(tile, stride, strict=True))
+        z, y, x = (min(n, max(2 * s, n // 2 // s * s)) for n, s in zip(tile, stride, strict=True))
         tile = (z, y, x)
         yield tile
 
 
-def _loaded(model: SegmentationModel, choices: Segment, device: str | None) -> LoadedModel:
-    precision = None if choices.precision == "auto" else choices.precision
-    return load_model(model, device, precision, choices.folds)
-
-
-def _input(view: VolumeZyx, way: Passage, chest: ChestBox, manifest: Manifest, window: Window) -> tuple[Volume, Box]:
-    """The normalised volume to sweep, at least a tile large, and the box of the model's grid that it begins with."""
+def _model_box(way: Passage, chest: ChestBox, tile: Shape) -> Box:
+    """The box of the model's grid to sweep; where it is smaller than a tile it takes in what is around it."""
     sides = []
-    for axis, (side, tile) in enumerate(zip(chest.box, window.tile_zyx, strict=True)):
+    for axis, (side, wanted) in enumerate(zip(chest.box, tile, strict=True)):
         scale = way.native.spacing_zyx_mm[axis] / way.model.spacing_zyx_mm[axis]
         length = way.model.shape_zyx[axis]
         low, high = int(side.start * scale), min(length, int(np.ceil(side.stop * scale)))
-        missing = max(0, tile - (high - low))  # a box smaller than a tile takes in what is around it
-        low = max(0, low - missing // 2)
-        high = min(length, max(high, low + tile))
-        sides.append(slice(max(0, min(low, high - tile)), high))
-    box = (sides[0], sides[1], sides[2])
-    volume = to_model(view, way, box, manifest)
-    return _padded(volume, window.tile_zyx), box
+        low = max(0, low - max(0, wanted - (high - low)) // 2)
+        high = min(length, max(high, low + wanted))
+        sides.append(slice(max(0, min(low, high - wanted)), high))
+    return (sides[0], sides[1], sides[2])
 
 
-def _padded(volume: Volume, tile: Shape) -> Volume:
-    """The volume with its far ends continued to a tile."""
-    ends = [(0, max(0, t - n)) for n, t in zip(volume.shape, tile, strict=True)]
-    return np.pad(volume, ends, mode="edge") if any(end for _, end in ends) else volume
+def _padded(volume: Volume, tile: Shape, as_nnunet: bool) -> tuple[Volume, Shape]:
+    """The volume grown to a tile, and the voxels before it: nnU-Net's zeros all round, else the far ends continued."""
+    missing = [max(0, t - n) for n, t in zip(volume.shape, tile, strict=True)]
+    z, y, x = (m // 2 if as_nnunet else 0 for m in missing)
+    if not any(missing):
+        return volume, (z, y, x)
+    ends = [(before, m - before) for before, m in zip((z, y, x), missing, strict=True)]
+    return np.pad(volume, ends, mode="constant" if as_nnunet else "edge"), (z, y, x)
 
 
-def _without_padding(slab: Slab, inside: tuple[slice, ...]) -> Slab:
-    """The part of a slab in the swept box."""
-    z = slice(0, max(0, inside[0].stop - slab.start))
-    part = (slice(None), z, *inside[1:])
-    return Slab(slab.start, slab.logits[part], slab.tumour[part])
+def _within(box: Box, before: Shape) -> Box:
+    """Where a box lies in its padded volume."""
+    z, y, x = (slice(n, n + side.stop - side.start) for side, n in zip(box, before, strict=True))
+    return (z, y, x)
 
 
-def _sized(tile: Shape) -> str:
-    return " x ".join(str(n) for n in tile)
+def _part(slab: Slab, inside: Box) -> Slab:
+    """The part of a slab that lies in a box of the volume."""
+    low = max(0, inside[0].start - slab.start)
+    z = slice(low, max(low, inside[0].stop - slab.start))
+    part = (slice(None), z, inside[1], inside[2])
+    return Slab(slab.start + low, slab.logits[part], slab.tumour[part])
 
 
 def mask_of(prediction: Prediction, label: int) -> BoolZyx:

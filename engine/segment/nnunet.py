@@ -101,7 +101,7 @@ class LoadedModel:
         import torch
 
         host = torch.from_numpy(np.ascontiguousarray(tiles, dtype=np.float32))
-        batch = host.pin_memory().to(self.device, non_blocking=True) if self.device != "cpu" else host
+        batch = host.pin_memory().to(self.device, non_blocking=True) if self.device.startswith("cuda") else host
         outputs = [self._member(batch, network, axes) for network in self.networks for axes in _combinations(mirrors)]
         shares = [torch.softmax(logits, dim=1)[:, self.tumour_label] for logits, _ in outputs]
         moments = torch.stack([_mean(shares), _mean([share * share for share in shares])], dim=1)
@@ -118,6 +118,11 @@ class LoadedModel:
         output, skips = run_network(network, torch.flip(batch, axes) if axes else batch, self.precision)
         logits = torch.flip(output.float(), axes) if axes else output.float()
         return (logits[:, self._exchanged()] if AXES["x"] in axes else logits), skips[EMBEDDED_STAGE]
+
+    @property
+    def network(self) -> PlainConvUNet:
+        """The first fold."""
+        return self.networks[0]
 
     def members(self, mirrors: tuple[str, ...]) -> int:
         """How many predictions one tile is the mean of."""

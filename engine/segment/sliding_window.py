@@ -134,12 +134,6 @@ def tile_corners(shape: Shape, patch: Shape, step_share: float, multiple: Shape)
     return [(z, y, x) for z, y, x in itertools.product(*lines)]
 
 
-def probabilities(logits: Volume) -> Volume:
-    """Softmax over the first axis."""
-    exponent = np.exp(logits - logits.max(axis=0))
-    return np.asarray(exponent / exponent.sum(axis=0), dtype=np.float32)
-
-
 def without_crumbs(mask: BoolZyx, voxel_ml: float, smallest_ml: float) -> BoolZyx:
     """A mask without its face-and-edge-connected pieces smaller than a volume in millilitres."""
     if not mask.any():

@@ -48,13 +48,13 @@ class TumourVoxels:
         )
 
 
-def tumour_voxels(slab: Slab, label: int) -> TumourVoxels:
-    """The voxels of a slab whose highest logit is the tumour's."""
+def tumour_voxels(slab: Slab, corner_yx: tuple[int, int], label: int) -> TumourVoxels:
+    """The voxels of a slab, which begins at row and column `corner_yx`, whose highest logit is the tumour's."""
     share = slab.tumour[0]
     lead = slab.logits[label] - np.delete(slab.logits, label, axis=0).max(axis=0)
     found = lead > 0
     spread = np.sqrt(np.maximum(0.0, slab.tumour[1][found] - share[found] ** 2))
-    index = np.argwhere(found) + np.array([slab.start, 0, 0])
+    index = np.argwhere(found) + np.array([slab.start, *corner_yx])
     return TumourVoxels(
         index.astype(np.int32),
         _entropy(slab.logits[:, found]),
