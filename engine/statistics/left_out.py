@@ -1,9 +1,14 @@
-"""Ridge predictions for rows that the fit did not see: each row in turn left out, everything fitted on the others."""
+"""Ridge predictions for rows that the fit did not see: each row in turn left out, everything fitted on the others.
+
+The level is one for all rows. Were it the mean of the others, a row with a high value would get a low prediction for
+that reason alone: columns that say nothing would then seem to rank backwards (rho down to -1).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit, logit
 
 from engine.statistics.checks import Floats, matrix, vector
 from engine.statistics.logistic import fit_logistic, predict_logistic
@@ -30,11 +35,14 @@ def ridge_predictions(x: ArrayLike, y: ArrayLike, new: ArrayLike, ridge: float) 
 
 
 def left_out_ridge(x: ArrayLike, y: ArrayLike, ridge: float) -> Floats:
-    """Prediction (n,) of each row of `y` by the ridge fit on all others, n >= 3."""
+    """Prediction (n,) of each row of `y` with slopes fitted on all others, about the mean of all; n >= 3."""
     rows, target = matrix("x", x), vector("y", y)
     others = ~np.eye(target.size, dtype=np.bool_)
-    found = [ridge_predictions(rows[kept], target[kept], rows[i : i + 1], ridge)[0] for i, kept in enumerate(others)]
-    return np.array(found, dtype=np.float64)
+    found = [
+        ridge_predictions(rows[kept], target[kept], rows[i : i + 1], ridge)[0] - target[kept].mean()
+        for i, kept in enumerate(others)
+    ]
+    return np.asarray(target.mean() + np.array(found), dtype=np.float64)
 
 
 def logistic_probabilities(x: ArrayLike, y: ArrayLike, new: ArrayLike, ridge: float) -> Floats:
@@ -47,15 +55,19 @@ def logistic_probabilities(x: ArrayLike, y: ArrayLike, new: ArrayLike, ridge: fl
 
 
 def left_out_logistic(x: ArrayLike, y: ArrayLike, ridge: float) -> Floats:
-    """Probability (n,) of each row by the fit on all others; DeclinedError with fewer than two rows of a class."""
+    """Probability (n,) of each row with slopes fitted on all others, about the log odds of all.
+
+    DeclinedError with fewer than two rows of a class.
+    """
     rows, target = matrix("x", x), vector("y", y)
     if min(int(target.sum()), int(target.size - target.sum())) < 2:
         raise DeclinedError("leaving one out needs two rows of each class")
     others = ~np.eye(target.size, dtype=np.bool_)
     found = [
-        logistic_probabilities(rows[kept], target[kept], rows[i : i + 1], ridge)[0] for i, kept in enumerate(others)
+        logit(logistic_probabilities(rows[kept], target[kept], rows[i : i + 1], ridge)[0]) - logit(target[kept].mean())
+        for i, kept in enumerate(others)
     ]
-    return np.array(found, dtype=np.float64)
+    return np.asarray(expit(logit(target.mean()) + np.array(found)), dtype=np.float64)
 
 
 def standardised(x: Floats, new: Floats) -> tuple[Floats, Floats]:
