@@ -96,10 +96,10 @@ def choose_case(cases: tuple[ReviewCase, ...]) -> ReviewCase:
 
 
 def label(case: ReviewCase) -> str:
-    """A case in the list, with what makes it worth a look."""
-    expected = "" if case.predicted_dsc is None else f" · expected {case.predicted_dsc:.2f}"
+    """A case in the list: its place in the queue, and what makes it worth a look."""
+    place = "" if case.place is None else f"{case.place} · "
     fit = "" if case.dsc is None else " · missed" if case.missed else f" · DSC {case.dsc:.2f}"
-    return f"{case.case_id}{expected}{fit}"
+    return f"{place}{case.case_id}{fit}"
 
 
 def close_to_tumour(
