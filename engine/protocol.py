@@ -8,7 +8,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from engine.section import Section, Share
+from engine.training_protocol import Anatomy, Strategies, Train
 
 PROTOCOL_FILE = "study.toml"
 NOT_LOCKED: dict[
@@ -19,15 +22,11 @@ NOT_LOCKED: dict[
     "images": {"root"},
     "clinical": {"files"},
     "features_table": {"file"},
+    "anatomy": True,  # how segmentation models are trained touches no outcome; segment.model is locked
+    "train": True,
+    "strategies": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A frozen part of the protocol: unknown fields are refused, not ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Study(Section):
@@ -346,6 +345,9 @@ class Protocol(Section):
     features_table: ImportedFeatures = ImportedFeatures()
     acquire: Acquire = Acquire()
     segment: Segment = Segment()
+    anatomy: Anatomy = Anatomy()
+    train: Train = Train()
+    strategies: Strategies = Strategies()
     masks: Masks = Masks()
     grid: FeatureGrid = FeatureGrid()
     rois: Rois = Rois()

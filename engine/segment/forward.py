@@ -7,11 +7,11 @@ float32 numbers to rounding. Elsewhere (GPU, half precision) the plain network r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 if TYPE_CHECKING:  # torch takes seconds to import: only what computes with it pays
     import torch
-    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
     from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU
     from torch import nn
 
@@ -32,7 +32,7 @@ def best_precision(device: str) -> Precision:
 
 
 def run_network(
-    network: PlainConvUNet, tiles: torch.Tensor, precision: Precision
+    network: PlainConvUNet | ResidualEncoderUNet, tiles: torch.Tensor, precision: Precision
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Logits (n, label, z, y, x) and the encoder's stages of tiles (n, channel, z, y, x) on the network's device."""
     import torch
@@ -47,7 +47,7 @@ def run_network(
             return network.decoder(skips), skips
 
 
-def _is_plain(network: nn.Module) -> bool:
+def _is_plain(network: nn.Module) -> TypeGuard[PlainConvUNet]:
     """Whether a network is the one that is written out below, and no other with parts of the same name."""
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -20,27 +21,32 @@ from store.records import RefusedError
 SHIPPED_FOLDER = Path(__file__).parent / "models"
 HOME_VARIABLE = "COHORTSCOPE_HOME"
 SHORTEST_SHA_PREFIX = 8
-LARGEST_MANIFEST_BYTES = 1_000_000
+LARGEST_MANIFEST_BYTES = 8_000_000
 READ_BLOCK_BYTES = 1 << 20
+MOST_WEIGHTS = 500_000_000  # the largest network that nnU-Net's planners give has 350 million
 
 Size3 = tuple[
     Annotated[int, Field(ge=1, le=512)], Annotated[int, Field(ge=1, le=512)], Annotated[int, Field(ge=1, le=512)]
 ]
 Channels = Annotated[int, Field(ge=1, le=1024)]
 Convolutions = Annotated[int, Field(ge=1, le=8)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Spacing = Annotated[float, Field(gt=0.1, le=10)]
 
 
 class Described(BaseModel):
     """A frozen part of a manifest: unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Architecture(Described):
-    """Layer parameters of nnU-Net's plain convolutional U-Net; strides and kernels are z, y, x."""
+    """Layer parameters of a U-Net of nnU-Net; strides and kernels are z, y, x.
 
-    network: Literal["PlainConvUNet"]
+    n_conv_per_stage counts convolutions in a stage of PlainConvUNet, residual blocks in one of ResidualEncoderUNet.
+    """
+
+    network: Literal["PlainConvUNet", "ResidualEncoderUNet"]
     features_per_stage: tuple[Channels, ...] = Field(min_length=2, max_length=8)
     kernel_sizes: tuple[Size3, ...]
     strides: tuple[Size3, ...]
@@ -54,7 +60,18 @@ class Architecture(Described):
             raise ValueError(f"kernel_sizes, strides and n_conv_per_stage need {stages} entries each")
         if len(self.n_conv_per_stage_decoder) != stages - 1:
             raise ValueError(f"n_conv_per_stage_decoder needs {stages - 1} entries")
+        if self.weights > MOST_WEIGHTS:
+            raise ValueError(f"the network would hold more than {MOST_WEIGHTS:,} weights")
         return self
+
+    @property
+    def weights(self) -> int:
+        """About how many weights the convolutions hold (a residual block counts as two of its stage)."""
+        blocks = 2 if self.network == "ResidualEncoderUNet" else 1
+        stages = zip(self.features_per_stage, self.kernel_sizes, self.n_conv_per_stage, strict=True)
+        encoder = sum(f * f * math.prod(kernel) * n * blocks for f, kernel, n in stages)
+        steps = zip(self.features_per_stage, self.kernel_sizes, self.n_conv_per_stage_decoder, strict=False)
+        return encoder + sum(f * f * math.prod(kernel) * (n + 1) for f, kernel, n in steps)
 
     @property
     def total_stride(self) -> Size3:
@@ -63,6 +80,13 @@ class Architecture(Described):
         for stride in self.strides:
             z, y, x = z * stride[0], y * stride[1], x * stride[2]
         return (z, y, x)
+
+
+class SeenByFold(Described):
+    """What one fold of a training saw: hash of its weights, hashes (`ct_key`) of the images."""
+
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    saw: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = Field(max_length=100_000)
 
 
 class Manifest(Described):
@@ -81,10 +105,8 @@ class Manifest(Described):
     training: dict[str, str | int | float]
     trained_on: str
     resampling: Literal["block_linear", "nnunet"] = "block_linear"  # how a CT comes to spacing_mm (resampling.py)
-    mirror_axes: tuple[Literal["z", "y", "x"], ...] = ()  # that training mirrored
-    ensemble_sha256: tuple[
-        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...
-    ] = ()  # of further folds, <name>.1.pt ..
+    ensemble_sha256: tuple[Sha256, ...] = ()  # weights of further folds that are averaged, <name>.1.pt and so on
+    folds: tuple[SeenByFold, ...] = Field((), max_length=100)  # of the training, this one among them; empty: not known
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -160,7 +182,7 @@ def read_manifest(path: Path) -> Manifest:
     """A manifest from its JSON file; RefusedError(model_manifest) names the field and the law that it breaks."""
     try:
         if path.stat().st_size > LARGEST_MANIFEST_BYTES:
-            raise _refused("the file is larger than one megabyte.")
+            raise _refused("the file is larger than eight megabytes.")
         return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _refused(f"it cannot be read ({error.strerror}).") from error
@@ -180,7 +202,10 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def manifest_sha256(manifest: Manifest) -> str:
-    """sha256 of a model: of the canonical JSON of its manifest (defaults left out), which holds that of its weights."""
+    """sha256 of a model: of the canonical JSON of its manifest, which holds the sha256 of its weights.
+
+    Fields at their default do not enter, so that a field added later leaves known models their name.
+    """
     return digest(manifest.model_dump(mode="json", exclude_defaults=True))
 
 

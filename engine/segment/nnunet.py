@@ -15,24 +15,28 @@ import platform
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.segment.forward import Precision, best_precision, run_network
 from engine.segment.model import Architecture, Manifest, SegmentationModel, file_sha256, fold_paths, read_manifest
+from engine.segment.torch_file import check_torch_file
 from store.records import RefusedError
 
 if TYPE_CHECKING:  # torch takes seconds to import: only what computes with it pays
     import torch
-    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
+
+    UNet: TypeAlias = PlainConvUNet | ResidualEncoderUNet
 
 Tiles = NDArray[np.float32]  # n, channel, z, y, x
+Rate = Callable[[int], float]  # learning rate of an update, from 0 on
 EMBEDDED_STAGE = 2
 AXES = {"z": 2, "y": 3, "x": 4}  # of a batch of tiles
 CPU_FILE = Path("/proc/cpuinfo")
@@ -40,7 +44,10 @@ HOST_MEMORY_GONE = "can't allocate memory"  # in the words of torch
 LARGEST_WEIGHTS_BYTES = 2 << 30
 NNUNET_FOLDER_VARIABLE = "nnUNet_results"
 CONFIGURATION = "3d_fullres"
-NETWORK_CLASSES = {"PlainConvUNet": "dynamic_network_architectures.architectures.unet.PlainConvUNet"}
+NETWORK_CLASSES = {
+    name: f"dynamic_network_architectures.architectures.unet.{name}"
+    for name in ("PlainConvUNet", "ResidualEncoderUNet")
+}
 PLAIN_LAYERS: dict[str, object] = {
     "conv_op": "torch.nn.modules.conv.Conv3d",
     "conv_bias": True,
@@ -51,7 +58,7 @@ PLAIN_LAYERS: dict[str, object] = {
     "nonlin": "torch.nn.LeakyReLU",
     "nonlin_kwargs": {"inplace": True},
 }
-FIRST_LAYER = "encoder.stages.0."
+FIRST_LAYERS = ("encoder.stem.", "encoder.stages.0.0.convs.0.")  # of the residual and of the plain network
 ALIASES = ("decoder.encoder.", ".all_modules.")
 SAFE_NUMPY: list[Any] = [
     np.float64(0).__reduce__()[0],  # how numpy rebuilds a scalar
@@ -84,7 +91,7 @@ class LoadedModel:
     """Networks in memory (one a fold), ready to predict, with their manifest, device and precision."""
 
     manifest: Manifest
-    networks: tuple[PlainConvUNet, ...]
+    networks: tuple[UNet, ...]
     device: str
     precision: Precision = "float32"
 
@@ -109,9 +116,7 @@ class LoadedModel:
             _as_array(_mean([logits for logits, _ in outputs])), _as_array(moments), _as_array(outputs[0][1])
         )
 
-    def _member(
-        self, batch: torch.Tensor, network: PlainConvUNet, axes: tuple[int, ...]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _member(self, batch: torch.Tensor, network: UNet, axes: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of one member where they belong, and its features."""
         import torch
 
@@ -120,7 +125,7 @@ class LoadedModel:
         return (logits[:, self._exchanged()] if AXES["x"] in axes else logits), skips[EMBEDDED_STAGE]
 
     @property
-    def network(self) -> PlainConvUNet:
+    def network(self) -> UNet:
         """The first fold."""
         return self.networks[0]
 
@@ -175,7 +180,7 @@ def load_model(
     """A registered model, in evaluation mode, on a device (default: the GPU when there is one, else the CPU).
 
     `folds`: how many of its folds, 0 for all. Default precision: the device's best. RefusedError when manifest or
-    weights are not what they say (model_manifest, model_hash, model_unsafe, model_weights, model_channels).
+    weights are not what they say (model_manifest, model_hash, model_unsafe, model_weights).
     """
     import torch
 
@@ -188,7 +193,7 @@ def load_model(
     return LoadedModel(manifest, placed, chosen, precision or best_precision(chosen))
 
 
-def _network(manifest: Manifest, weights_path: Path, sha256: str) -> PlainConvUNet:
+def _network(manifest: Manifest, weights_path: Path, sha256: str) -> UNet:
     """The manifest's network with the weights of a file that must have the sha256."""
     if not weights_path.is_file():
         raise _refused("model_weights", "there is no file of weights beside the manifest.")
@@ -224,39 +229,44 @@ def thread_count() -> int:
     return int(torch.get_num_threads())
 
 
-def build_network(architecture: Architecture, labels: int, deep_supervision: bool = False) -> PlainConvUNet:
-    """nnU-Net's PlainConvUNet (one input channel, instance norm, leaky ReLU) with random weights."""
-    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+def build_network(architecture: Architecture, labels: int, deep_supervision: bool = False) -> UNet:
+    """A network of nnU-Net (one input channel, instance norm, leaky ReLU) with random weights."""
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
     from torch import nn
 
-    return PlainConvUNet(
-        input_channels=1,
-        n_stages=len(architecture.features_per_stage),
-        features_per_stage=list(architecture.features_per_stage),
-        conv_op=nn.Conv3d,
-        kernel_sizes=[list(k) for k in architecture.kernel_sizes],
-        strides=[list(s) for s in architecture.strides],
-        n_conv_per_stage=list(architecture.n_conv_per_stage),
-        num_classes=labels,
-        n_conv_per_stage_decoder=list(architecture.n_conv_per_stage_decoder),
-        conv_bias=True,
-        norm_op=nn.InstanceNorm3d,
-        norm_op_kwargs={"eps": 1e-5, "affine": True},
-        nonlin=nn.LeakyReLU,
-        nonlin_kwargs={"inplace": True},
-        deep_supervision=deep_supervision,
-    )
+    layers: dict[str, Any] = {
+        "input_channels": 1,
+        "n_stages": len(architecture.features_per_stage),
+        "features_per_stage": list(architecture.features_per_stage),
+        "conv_op": nn.Conv3d,
+        "kernel_sizes": [list(k) for k in architecture.kernel_sizes],
+        "strides": [list(s) for s in architecture.strides],
+        "num_classes": labels,
+        "n_conv_per_stage_decoder": list(architecture.n_conv_per_stage_decoder),
+        "conv_bias": True,
+        "norm_op": nn.InstanceNorm3d,
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "nonlin": nn.LeakyReLU,
+        "nonlin_kwargs": {"inplace": True},
+        "deep_supervision": deep_supervision,
+    }
+    depth = list(architecture.n_conv_per_stage)
+    network: UNet
+    if architecture.network == "ResidualEncoderUNet":
+        network = ResidualEncoderUNet(n_blocks_per_stage=depth, **layers)
+    else:
+        network = PlainConvUNet(n_conv_per_stage=depth, **layers)
+    return network
 
 
 def load_safely(path: Path) -> Mapping[str, object]:
     """The dictionary in a torch file: tensors, plain values and numpy scalars; anything else is refused unrun.
 
-    RefusedError(model_unsafe) when the file names another global, (model_weights) when it is no torch file.
+    RefusedError(model_unsafe) when the file names another global or unpacks, (model_weights) when it is no torch file.
     """
     import torch
 
-    if path.stat().st_size > LARGEST_WEIGHTS_BYTES:
-        raise _refused("model_weights", "the file is larger than 2 GiB.")
+    check_torch_file(path)
     try:
         with torch.serialization.safe_globals(SAFE_NUMPY):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -287,7 +297,7 @@ def save_slim(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     torch.save(slim, path)
 
 
-def _fill(network: PlainConvUNet, tensors: Mapping[str, torch.Tensor]) -> None:
+def _fill(network: UNet, tensors: Mapping[str, torch.Tensor]) -> None:
     """Copy weights into a network; RefusedError unless every layer gets exactly one tensor of its shape."""
     import torch
 
@@ -306,9 +316,10 @@ def _fill(network: PlainConvUNet, tensors: Mapping[str, torch.Tensor]) -> None:
 
 def _check_channels(given: Mapping[str, torch.Tensor]) -> None:
     """RefusedError unless the first convolution reads one image."""
-    first = next((t for name, t in given.items() if name.startswith(FIRST_LAYER) and t.ndim == 5), None)
+    kernels = ((name, tensor) for name, tensor in given.items() if tensor.ndim == 5)
+    first = next((tensor for name, tensor in kernels if name.startswith(FIRST_LAYERS)), None)
     if first is not None and first.shape[1] != 1:
-        raise _refused("model_channels", f"its network reads {first.shape[1]} image channels; a study gives one CT.")
+        raise _refused("model_weights", f"its network reads {first.shape[1]} image channels; a study gives one CT.")
 
 
 def check_fits(manifest: Manifest, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -347,7 +358,7 @@ class Trainer:
     nnU-Net's class finder, file layout and data loaders stay out: the trainer is made here from a manifest.
     """
 
-    def __init__(self, manifest: Manifest, batch: int, iterations: int, learning_rate: float, seed: int) -> None:
+    def __init__(self, manifest: Manifest, batch: int, rate: Rate, seed: int) -> None:
         import torch
 
         torch.manual_seed(seed)
@@ -357,10 +368,14 @@ class Trainer:
             tuple(round(1 / share) for share in scale) for scale in self._trainer._get_deep_supervision_scales()
         ]
         network = self._trainer.network.to(memory_format=torch.channels_last_3d)
-        optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=self._trainer.weight_decay)
+        optimizer = torch.optim.AdamW(network.parameters(), rate(0), weight_decay=self._trainer.weight_decay)
         self._trainer.optimizer = optimizer
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: max(0.0, 1 - i / iterations) ** 0.9)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: rate(i) / rate(0))
         network.train()
+
+    def start_from(self, weights: Path) -> None:
+        """Take the weights of a file over; RefusedError unless they fill the network."""
+        _fill(self._trainer.network, tensors_of(load_safely(weights)))
 
     def step(self, tiles: Tiles, labels: NDArray[np.int16]) -> float:
         """One update from normalised tiles and labels, both (n, 1, z, y, x); returns the loss before it."""
@@ -386,6 +401,8 @@ def nnunet_plans(manifest: Manifest, batch: int) -> dict[str, object]:
         **architecture.model_dump(mode="json", exclude={"network"}),
         **PLAIN_LAYERS,
     }
+    if architecture.network == "ResidualEncoderUNet":
+        layers["n_blocks_per_stage"] = layers.pop("n_conv_per_stage")
     configuration = {
         "data_identifier": CONFIGURATION,
         "preprocessor_name": "DefaultPreprocessor",
@@ -396,7 +413,7 @@ def nnunet_plans(manifest: Manifest, batch: int) -> dict[str, object]:
         "normalization_schemes": ["CTNormalization"],
         "use_mask_for_norm": [False],
         "architecture": {
-            "network_class_name": NETWORK_CLASSES["PlainConvUNet"],
+            "network_class_name": NETWORK_CLASSES[architecture.network],
             "arch_kwargs": layers,
             "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
         },

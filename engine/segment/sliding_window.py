@@ -19,7 +19,9 @@ from scipy import ndimage
 from engine.geometry import (
     Box,
     box_of,
+    corners_mm,
     grid_of,
+    points_to_index,
     resampled_grid,
     to_image,
     to_reference,
@@ -30,6 +32,7 @@ from store.volumes import IDENTITY_DIRECTION, BoolZyx, CtSeries, Grid, Triple
 
 Volume = NDArray[np.float32]
 Shape = tuple[int, int, int]
+EXPORT_MARGIN = (2, 2, 2)
 GAUSSIAN_SD_SHARE = 1 / 8  # of the patch, as nnU-Net
 SMALLEST_WEIGHT = 6e-9  # what nnU-Net is left with in half precision
 
@@ -206,6 +209,19 @@ def _starts(length: int, patch: int, step_share: float, multiple: int) -> list[i
     last = length - patch
     steps = int(np.ceil(last / (patch * step_share) - 1e-9)) if last > 0 else 0
     return [round(last * i / steps / multiple) * multiple for i in range(steps)] + [last]
+
+
+def covering(inner: Grid, native: Grid) -> Box | None:
+    """The box of native voxels whose centres may lie in a grid's extent; None when there are none."""
+    corners = points_to_index(corners_mm(inner), native)
+    half = 0.5 * max(inner.spacing_mm) / np.array(native.spacing_mm)
+    low = np.floor(corners.min(axis=0) - half).astype(int)
+    high = np.ceil(corners.max(axis=0) + half).astype(int) + 1
+    low, high = np.maximum(low, 0), np.minimum(high, native.size_xyz)
+    if (high <= low).any():
+        return None
+    x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return (z, y, x)
 
 
 def oriented(image: sitk.Image) -> sitk.Image:
