@@ -23,6 +23,7 @@ from engine.bench.extraction import bench_extraction
 from engine.bench.reference_files import shared_folder
 from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
 from engine.bench.scaling_figure import draw_scaling
+from engine.bench.segmentation import bench_segmentation
 from engine.bench.study_conformance import IBSI_FEATURES, conform_all
 from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
@@ -40,7 +41,8 @@ from engine.run.spread import spread
 from engine.run.task import reason_of
 from engine.run.trained_models import register_trained
 from engine.segment.checkpoint import import_model
-from engine.segment.model import list_models
+from engine.segment.folds import join_folds
+from engine.segment.model import find_model, list_models
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
@@ -294,6 +296,18 @@ def model_register(
         typer.echo(f"{model.sha256}  {model.name}")
 
 
+@model_app.command("join")
+def model_join(
+    name: Annotated[str, typer.Argument(help="of the averaged model")],
+    models: Annotated[
+        list[str], typer.Argument(help="names or sha256 of registered models that differ in weights only")
+    ],
+) -> None:
+    """Register folds of one training as one model whose predictions are averaged."""
+    model = join_folds(name, tuple(find_model(one) for one in models))
+    typer.echo(f"{model.sha256}  {model.name}")
+
+
 @model_app.command("train-demo")
 def model_train_demo(
     to: Annotated[Path, typer.Option(help="folder that demo.pt and demo.json are written to")],
@@ -363,6 +377,29 @@ def bench_extraction_command(
         return
     typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
     typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")
+
+
+@bench_app.command("segmentation")
+def bench_segmentation_command(
+    quick: Annotated[bool, typer.Option("--quick", help="a series of 160 x 160 x 96 voxels, once")] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
+    network: Annotated[str, typer.Option(help="demo, or medium: a larger one with random weights")] = "demo",
+    threads: Annotated[int, typer.Option(min=1, help="of each side")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Our inference against nnU-Net's own predictor, image file to mask file (shared data needed)."""
+    found = bench_segmentation(shared_folder(), quick, device, network, threads)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found)))
+        return
+    typer.echo(
+        f"{found.ratio:.1f} times less CPU time, {found.wall_ratio:.1f} times faster, {found.memory_ratio:.1f} times "
+        f"less memory, lowest DSC to the peer {found.lowest_dsc}; {found.hardware}, {found.threads} thread(s)"
+    )
+    for side in found.sides:
+        cpu = ", ".join(f"{seconds:.1f}" for seconds in side.cpu_seconds)
+        typer.echo(f"{side.name:13s} CPU {cpu} s, peak {side.peak_mb:.0f} MB, DSC {side.dsc}")
+    typer.echo(found.note)
 
 
 @bench_app.command("agreement")

@@ -8,6 +8,7 @@ from engine.acquire.feature_table import read_feature_table
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
+from engine.analyse.doubt import estimate_doubt
 from engine.analyse.imported import tabulate_import
 from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
@@ -33,9 +34,10 @@ from engine.segment.train import train_model
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 2, "case", acquire),
     Stage("clinical", 1, "cohort", read_clinical),
-    Stage("segment", 4, "case", segment),
+    Stage("segment", 5, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
+    Stage("doubt", 1, "cohort", estimate_doubt),
     Stage("description", 2, "case", describe_tumour),
     Stage("association", 1, "cohort", associate),
     Stage("regions", 3, "case", delineate_regions),

@@ -71,6 +71,7 @@ EXPORTS = {
     "conformity": OF_COHORT.format(view="conformity"),
     "icc": ICC,
     "association": OF_COHORT.format(view="association"),
+    "doubt": OF_CASES.format(view="doubt_estimate"),
     "strategies": OF_COHORT.format(view="strategy_comparison"),
     "strategy_overlap": OF_CASES.format(view="strategy_overlap"),
     "seen": OF_COHORT.format(view="seen_case"),

@@ -213,6 +213,33 @@ class Segmentation:
     tumour_found: bool
     mean_entropy: float | None  # nats, over the predicted tumour
     lungs_method: str  # outlined | model | threshold | none; where one lung is outlined, of the other if it was made
+    hardware: str = ""  # the processor's or the GPU's name
+    threads: int = 0
+    precision: str = ""  # float32 | bfloat16 | float16
+    tile_zyx: str = ""  # voxels, "96 x 96 x 112"
+    tiles: int = 0
+    members: int = 0  # folds times mirrors
+    drawn_around: str = ""  # what the swept box was drawn around: lungs | body | none
+    swept_share: float | None = None  # of the CT's voxels
+    fallback: str = ""  # after memory ran out: "" | smaller tiles | cpu
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """What the model was unsure of in one case; None where no tumour was found, or (disagreement) with one member."""
+
+    tumour_ml: float  # on the model's grid
+    components: int
+    largest_share: float | None  # of the tumour's volume in its largest piece
+    mean_entropy: float | None  # nats
+    mean_lead: float | None  # logit over the best other label
+    disagreement: float | None  # mean sd of the members' probability, 0..0.5
+    largest_probability: float  # of tumour, anywhere
+    candidate_ml: float  # probability of tumour at least 0.1
+
+    def __post_init__(self) -> None:
+        _check_share("largest_share", self.largest_share)
+        _check_share("largest_probability", self.largest_probability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -584,6 +611,43 @@ class Association:
     q: float | None
     verdict: str  # "" | equivalent | different | inconclusive
     groups: str  # JSON: level -> [n, median]
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtEstimate:
+    """How good one automatic tumour outline is expected to be; place 1 is looked at first."""
+
+    case_id: str
+    place: int
+    basis: str  # left out: the fit did not see this case | no reference: nothing to compare | nothing found
+    predicted_dsc: float
+    missed_probability: float | None  # None: too few misses to learn from
+    achieved_dsc: float | None
+    missed: bool | None
+
+    def __post_init__(self) -> None:
+        _check_one_of("basis", self.basis, ("left out", "no reference", "nothing found"))
+        _check_share("predicted_dsc", self.predicted_dsc)
+        _check_share("missed_probability", self.missed_probability)
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtQuality:
+    """How good the doubt is, on left-out predictions; rho and auc with their 95 % bounds, None where not defined."""
+
+    subset: str  # found: cases in which a tumour was predicted | all
+    n: int
+    missed: int
+    rho: float | None  # Spearman, predicted against achieved DSC
+    rho_lo: float | None
+    rho_hi: float | None
+    auc: float | None  # of the probability of a miss
+    auc_lo: float | None
+    auc_hi: float | None
+    mean_error: float  # mean absolute error of the predicted DSC
+    mean_error_of_the_mean: float  # the same, had the mean of the other cases been predicted
+    ranks: bool  # rho_lo > 0
+    detects: bool  # auc_lo > 0.5
 
 
 @dataclass(frozen=True, slots=True)

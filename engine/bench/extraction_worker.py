@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from engine.bench.memory import peak_mb
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
 from engine.measure.levels import Binning
@@ -37,14 +38,6 @@ def main(side: str, source: Path, target: Path) -> None:
     values = measured(side, image, masks)
     seconds = time.process_time() - started
     np.savez(target, values=values, cpu_seconds=seconds, peak_mb=peak_mb())
-
-
-def peak_mb() -> float:
-    """Largest resident memory of this process; getrusage would count the parent's, from before the program began."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return float(line.split()[1]) / 1024.0
-    raise RuntimeError("peak memory is read from VmHWM in /proc/self/status, which this system lacks")
 
 
 def measured(side: str, image: FeatureImage, masks: list[BoolZyx]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

@@ -16,7 +16,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from engine.bench.extraction_worker import measured, peak_mb, warm_up
+from engine.bench.extraction_worker import measured, warm_up
+from engine.bench.memory import peak_mb
 from engine.bench.phantom_rois import phantom_image, randomised, roi_mask
 from engine.bench.real_cases import chosen, real_case, real_sources
 from engine.geometry import box_of, cropped_grid

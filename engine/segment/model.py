@@ -30,6 +30,7 @@ Size3 = tuple[
 ]
 Channels = Annotated[int, Field(ge=1, le=1024)]
 Convolutions = Annotated[int, Field(ge=1, le=8)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Spacing = Annotated[float, Field(gt=0.1, le=10)]
 
 
@@ -103,6 +104,8 @@ class Manifest(Described):
     labels: tuple[str, ...] = Field(min_length=2, max_length=256)  # place = label value; the first is background
     training: dict[str, str | int | float]
     trained_on: str
+    resampling: Literal["block_linear", "nnunet"] = "block_linear"  # how a CT comes to spacing_mm (resampling.py)
+    ensemble_sha256: tuple[Sha256, ...] = ()  # weights of further folds that are averaged, <name>.1.pt and so on
     folds: tuple[SeenByFold, ...] = Field((), max_length=100)  # of the training, this one among them; empty: not known
 
     @model_validator(mode="after")
@@ -161,6 +164,18 @@ def describe_model(manifest_path: Path) -> SegmentationModel:
     manifest = read_manifest(manifest_path)
     weights = manifest_path.with_suffix(".pt")
     return SegmentationModel(manifest.name, manifest_sha256(manifest), str(manifest_path), str(weights))
+
+
+def labels_of(model: SegmentationModel) -> tuple[str, ...]:
+    """The labels of a model, in order of value."""
+    return read_manifest(Path(model.manifest_path)).labels
+
+
+def fold_paths(model: SegmentationModel) -> tuple[Path, ...]:
+    """The weights of a model's folds, the first first: <name>.pt, <name>.1.pt and so on."""
+    first = Path(model.weights_path)
+    further = len(read_manifest(Path(model.manifest_path)).ensemble_sha256)
+    return (first, *(first.with_suffix(f".{fold}.pt") for fold in range(1, further + 1)))
 
 
 def read_manifest(path: Path) -> Manifest:

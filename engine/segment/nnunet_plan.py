@@ -222,6 +222,7 @@ def manifest_of(plans: Json, labels: Sequence[str], name: str, trained_on: str) 
             "labels": tuple(labels),
             "training": {},
             "trained_on": trained_on,
+            "resampling": "nnunet",
         }
     )
 

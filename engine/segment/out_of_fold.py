@@ -13,17 +13,19 @@ def unseen_member(model: SegmentationModel, ct: CtSeries) -> SegmentationModel:
     """The model itself if it never saw this CT, else the fold of its family that did not.
 
     The manifest of a trained model lists what every fold of its training saw, by hash of the image, and the hash of
-    each fold's weights. RefusedError(seen_by_model) when every fold that is registered saw the image.
+    each fold's weights. Of an averaged model every fold must have left the image out. RefusedError(seen_by_model) when
+    every fold that is registered saw the image.
     """
     manifest = read_manifest(Path(model.manifest_path))
     if not manifest.folds:
         return model
     content = ct_key(ct)
     allowed = [fold.weights_sha256 for fold in manifest.folds if content not in fold.saw]
-    if manifest.weights_sha256 in allowed:
+    if all(sha256 in allowed for sha256 in (manifest.weights_sha256, *manifest.ensemble_sha256)):
         return model
     for other in list_models():
-        if read_manifest(Path(other.manifest_path)).weights_sha256 in allowed:
+        theirs = read_manifest(Path(other.manifest_path))
+        if all(sha256 in allowed for sha256 in (theirs.weights_sha256, *theirs.ensemble_sha256)):
             return other
     raise RefusedError(
         "seen_by_model",
