@@ -17,30 +17,42 @@ import typer
 from engine.acquire.check import check as check_study
 from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
+from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
 from engine.bench.reference_files import shared_folder
+from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
+from engine.bench.scaling_figure import draw_scaling
+from engine.bench.segmentation import bench_segmentation
 from engine.bench.study_conformance import IBSI_FEATURES, conform_all
 from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
+from engine.phantom.strategy_demo import build_strategy_demo
 from engine.phantom.training_set import training_cases
+from engine.present.wording.strategies import training_line
 from engine.protocol import PROTOCOL_FILE, Features, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
 from engine.run.plan_lock import lock_plan
-from engine.run.runner import CancelledRunError, run, run_lock
+from engine.run.runner import CancelledRunError, run, run_lock, train
 from engine.run.spread import spread
 from engine.run.task import reason_of
+from engine.run.trained_models import register_trained
 from engine.segment.checkpoint import import_model
-from engine.segment.model import list_models
+from engine.segment.folds import join_folds
+from engine.segment.model import find_model, list_models
+from engine.segment.strategies.presets import PRESETS
+from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
+from engine.training_protocol import Strategies
 from store.export import export_table, write_export
 from store.layout import StudyFolder
 from store.ledger import read_progress, running
 from store.publisher import DamagedArtifactError, rebuild
 from store.snapshot import NoSnapshotError
+from store.training_progress import read_training
 from store.verification import forget_damaged, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -161,6 +173,8 @@ def status(directory: Directory, as_json: AsJson = False) -> None:
     for s in stages:
         left = "" if not s.remaining_seconds else f", about {s.remaining_seconds:.0f} s left"
         typer.echo(f"{s.stage:20s} {s.done:5d} done {s.failed:4d} failed of {s.total}{left} {s.note}")
+    for training in read_training(directory):
+        typer.echo(f"  {training_line(training).replace('**', '')}, {training.state}")
 
 
 @app.command()
@@ -241,6 +255,59 @@ def model_import(
     typer.echo(f"{model.sha256}  {model.name}")
 
 
+@app.command("train")
+def train_command(
+    directory: Directory,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="a strategy, repeatable; all; default study.toml's")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="sizes: toy or 3d_fullres; default study.toml's")] = "",
+    seeds: Annotated[str, typer.Option(help="seeds as 1,2,3; default study.toml's")] = "",
+    demo: Annotated[bool, typer.Option("--demo", help="make the synthetic study first, if it is not there")] = False,
+    backend: Annotated[str, typer.Option(help="local: a process per core; inline: this process")] = "local",
+) -> None:
+    """Train nnU-Net by one or more strategies and compare them on cases that no training saw."""
+    if preset and preset not in PRESETS:
+        raise typer.BadParameter(f"--preset takes one of {', '.join(PRESETS)}, got {preset!r}")
+    if demo and not (directory / PROTOCOL_FILE).exists():
+        build_strategy_demo(directory, PRESETS[preset or "toy"], _report_building)
+    chosen = chosen_strategies(read_protocol(directory).strategies, tuple(strategy or ()), seeds)
+    result = train(directory, chosen, PRESETS[preset] if preset and not demo else None, backend)
+    typer.echo(f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {result.skipped} declined")
+
+
+def chosen_strategies(declared: Strategies, names: tuple[str, ...], seeds: str) -> Strategies:
+    """The study's own choice with what the command line names instead; ValueError for an unknown strategy."""
+    wanted = names or declared.names or ("all",)
+    every = tuple(one.name for one in STRATEGIES)
+    picked = every if "all" in wanted else tuple(strategy_of(name).name for name in wanted)
+    numbers = [int(part) for part in seeds.split(",")] if seeds else declared.seeds
+    return Strategies.model_validate({"names": picked, "seeds": numbers, "parallel": declared.parallel})
+
+
+@model_app.command("register")
+def model_register(
+    directory: Directory,
+    strategy: Annotated[str, typer.Option(help="whose models of the latest training")] = "anatomy-pretraining",
+    seed: Annotated[int, typer.Option(help="which training")] = 1,
+) -> None:
+    """Register the models that a study trained, every fold with the list of images that it saw."""
+    for model in register_trained(directory, strategy, seed):
+        typer.echo(f"{model.sha256}  {model.name}")
+
+
+@model_app.command("join")
+def model_join(
+    name: Annotated[str, typer.Argument(help="of the averaged model")],
+    models: Annotated[
+        list[str], typer.Argument(help="names or sha256 of registered models that differ in weights only")
+    ],
+) -> None:
+    """Register folds of one training as one model whose predictions are averaged."""
+    model = join_folds(name, tuple(find_model(one) for one in models))
+    typer.echo(f"{model.sha256}  {model.name}")
+
+
 @model_app.command("train-demo")
 def model_train_demo(
     to: Annotated[Path, typer.Option(help="folder that demo.pt and demo.json are written to")],
@@ -310,3 +377,54 @@ def bench_extraction_command(
         return
     typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
     typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")
+
+
+@bench_app.command("segmentation")
+def bench_segmentation_command(
+    quick: Annotated[bool, typer.Option("--quick", help="a series of 160 x 160 x 96 voxels, once")] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is one")] = "cpu",
+    network: Annotated[str, typer.Option(help="demo, or medium: a larger one with random weights")] = "demo",
+    threads: Annotated[int, typer.Option(min=1, help="of each side")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Our inference against nnU-Net's own predictor, image file to mask file (shared data needed)."""
+    found = bench_segmentation(shared_folder(), quick, device, network, threads)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found)))
+        return
+    typer.echo(
+        f"{found.ratio:.1f} times less CPU time, {found.wall_ratio:.1f} times faster, {found.memory_ratio:.1f} times "
+        f"less memory, lowest DSC to the peer {found.lowest_dsc}; {found.hardware}, {found.threads} thread(s)"
+    )
+    for side in found.sides:
+        cpu = ", ".join(f"{seconds:.1f}" for seconds in side.cpu_seconds)
+        typer.echo(f"{side.name:13s} CPU {cpu} s, peak {side.peak_mb:.0f} MB, DSC {side.dsc}")
+    typer.echo(found.note)
+
+
+@bench_app.command("agreement")
+def bench_agreement_command(
+    case: Annotated[list[str] | None, typer.Option(help="LUNG1-001, IBSI-CT, STS_001, ...; default all 14")] = None,
+    to: Annotated[Path | None, typer.Option(help=".csv file of every value outside the tolerance")] = None,
+    keep: Annotated[Path | None, typer.Option(help="folder where PyRadiomics' vectors stay for the next run")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every value against PyRadiomics 3.0.1 on real patients, with causes (shared data, half an hour of CPU)."""
+    found = bench_agreement(shared_folder(), tuple(case or ()), keep)
+    if to is not None:
+        write_deviations(found, to)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(agreement_lines(found)))
+
+
+@bench_app.command("scaling")
+def bench_scaling_command(
+    part: Annotated[list[str] | None, typer.Option(help=f"of {', '.join(PARTS)}; default all")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="few small points")] = False,
+    figure: Annotated[Path | None, typer.Option(help=".png file of CPU seconds against voxels and masks")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """CPU time and memory against masks, cases, voxels and processes (shared data needed, a quarter hour of CPU)."""
+    found = bench_scaling(shared_folder(), tuple(part or PARTS), quick)
+    if figure is not None:
+        draw_scaling(found.points, figure)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(scaling_lines(found)))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from engine.acquire.anatomy import read_label_maps
 from engine.acquire.clinical import read_clinical
 from engine.acquire.feature_table import read_feature_table
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
+from engine.analyse.doubt import estimate_doubt
 from engine.analyse.imported import tabulate_import
 from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
 from engine.analyse.selection import summarise_selection
+from engine.analyse.strategies import compare_strategies
 from engine.analyse.table import tabulate
 from engine.bench.study_conformance import conform_study
 from engine.measure.agreement import measure_agreement
@@ -20,25 +23,30 @@ from engine.measure.extraction import extract_features, extract_perturbed, name_
 from engine.measure.regions import delineate_regions
 from engine.perturb.perturbation import perturb_masks
 from engine.review.feature_masks import choose_feature_masks
-from engine.run.stage import PERTURBED_SUBSET, Stage
+from engine.run.stage import PERTURBED_SUBSET, TRAINED_SUBSET, Stage
+from engine.segment.anatomy import label_anatomy
 from engine.segment.embedding import embed_regions, name_embeddings
+from engine.segment.membership import plan_training
+from engine.segment.scoring import score_model
 from engine.segment.segmentation import segment
+from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 2, "case", acquire),
     Stage("clinical", 1, "cohort", read_clinical),
-    Stage("segment", 4, "case", segment),
+    Stage("segment", 5, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
+    Stage("doubt", 1, "cohort", estimate_doubt),
     Stage("description", 2, "case", describe_tumour),
     Stage("association", 1, "cohort", associate),
     Stage("regions", 3, "case", delineate_regions),
     Stage("embedding_names", 1, "cohort", name_embeddings),
     Stage("embeddings", 1, "case", embed_regions),
     Stage("names", 1, "cohort", name_features),
-    Stage("features", 3, "case", extract_features),
+    Stage("features", 4, "case", extract_features),
     Stage("perturb", 3, "case", perturb_masks, PERTURBED_SUBSET),
-    Stage("perturbed_features", 3, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("perturbed_features", 4, "case", extract_perturbed, PERTURBED_SUBSET),
     Stage("conform", 1, "cohort", conform_study),
     Stage("reproducibility", 1, "cohort", reproduce),
     Stage("table", 3, "cohort", tabulate),
@@ -46,7 +54,14 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("resample", 1, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
+    Stage("label_maps", 1, "case", read_label_maps, TRAINED_SUBSET),
+    Stage("anatomy", 1, "case", label_anatomy, TRAINED_SUBSET),
+    Stage("training_plan", 1, "cohort", plan_training, TRAINED_SUBSET),
+    Stage("training", 1, "training", train_model, TRAINED_SUBSET),
+    Stage("trained_overlap", 1, "training", score_model, TRAINED_SUBSET),
+    Stage("strategies", 1, "cohort", compare_strategies, TRAINED_SUBSET),
 )
+TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "training", "trained_overlap", "strategies")
 
 TABLE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 1, "cohort", read_clinical),
@@ -64,6 +79,11 @@ MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", 
 def pipeline_of(kind: str) -> tuple[Stage, ...]:
     """The stages of a study of images or of a table."""
     return TABLE_STUDY if kind == "table" else IMAGE_STUDY
+
+
+def training_pipeline() -> tuple[Stage, ...]:
+    """The stages of an image study that training and comparing models needs, in their order."""
+    return tuple(stage for stage in IMAGE_STUDY if stage.name in TRAINING_STAGES)
 
 
 def until(pipeline: tuple[Stage, ...], name: str) -> tuple[Stage, ...]:

@@ -8,7 +8,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from engine.section import Section, Share
+from engine.training_protocol import Anatomy, Strategies, Train
 
 PROTOCOL_FILE = "study.toml"
 NOT_LOCKED: dict[
@@ -19,15 +22,11 @@ NOT_LOCKED: dict[
     "images": {"root"},
     "clinical": {"files"},
     "features_table": {"file"},
+    "anatomy": True,  # how segmentation models are trained touches no outcome; segment.model is locked
+    "train": True,
+    "strategies": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A frozen part of the protocol: unknown fields are refused, not ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Study(Section):
@@ -135,6 +134,23 @@ class Segment(Section):
         "", description="name or sha256 of a registered tumour + lung model; empty: no automatic tumour segmentation"
     )
     tile_step_share: float = Field(0.5, gt=0, le=1, description="of the patch, between sliding windows")
+    crop: bool = Field(True, description="sweep only the box of both lungs and its margin; false: the whole image")
+    crop_margin_mm: float = Field(
+        40.0, ge=10, le=200, description="mm around both lungs that are swept too: wall, apex, diaphragm"
+    )
+    mirrors: tuple[Literal["z", "y", "x"], ...] = Field(
+        (),
+        max_length=3,
+        description="axes that are mirrored as well, all combinations averaged (2, 4 or 8 times the work); x "
+        "exchanges labels in _left and _right",
+    )
+    folds: int = Field(0, ge=0, le=20, description="folds of the model that are averaged; 0: all that it has")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: the GPU when there is one")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="auto: float16 on a GPU, bfloat16 on a CPU that has it, else float32; float32: the same masks on "
+        "every machine",
+    )
     lungs_fallback: bool = Field(
         True, description="without outlined lungs and model: thresholding + morphology, flagged"
     )
@@ -329,6 +345,9 @@ class Protocol(Section):
     features_table: ImportedFeatures = ImportedFeatures()
     acquire: Acquire = Acquire()
     segment: Segment = Segment()
+    anatomy: Anatomy = Anatomy()
+    train: Train = Train()
+    strategies: Strategies = Strategies()
     masks: Masks = Masks()
     grid: FeatureGrid = FeatureGrid()
     rois: Rois = Rois()

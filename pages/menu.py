@@ -8,7 +8,11 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Study", (("pages/study/cohort.py", "Cohort"), ("pages/study/runs.py", "Runs"))),
     (
         "Segmentation",
-        (("pages/segmentation/review.py", "Review"), ("pages/segmentation/agreement.py", "Agreement")),
+        (
+            ("pages/segmentation/review.py", "Review"),
+            ("pages/segmentation/agreement.py", "Agreement"),
+            ("pages/segmentation/strategies.py", "Strategies"),
+        ),
     ),
     (
         "Features",

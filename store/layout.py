@@ -48,6 +48,11 @@ class StudyFolder:
         return self.root / "private"
 
     @property
+    def training(self) -> Path:
+        """Checkpoints of unfinished trainings and prepared cases; may be deleted when nothing is trained."""
+        return self.root / "training"
+
+    @property
     def run_lock(self) -> Path:
         """Held by the one runner."""
         return self.root / "run.lock"

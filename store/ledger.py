@@ -17,7 +17,7 @@ from pathlib import Path
 from store.layout import StoredFile, StudyFolder
 from store.records import Refusal, Verdict
 
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 BUSY_MS = 30_000
 FINISHED = ("done", "failed", "declined", "refused")
 
@@ -51,6 +51,10 @@ CREATE TABLE IF NOT EXISTS verdict (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL, structure TEXT NOT NULL, reader TEXT NOT NULL,
   judgement TEXT NOT NULL, reason TEXT NOT NULL, comment TEXT NOT NULL, active_seconds REAL NOT NULL,
   signed_at TEXT NOT NULL, mask_key TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS epoch (
+  key TEXT NOT NULL, phase TEXT NOT NULL, epoch INTEGER NOT NULL, epochs INTEGER NOT NULL, loss REAL NOT NULL,
+  pseudo_dice REAL, tumour_pseudo_dice REAL, seconds REAL NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (key, phase, epoch)) STRICT;
 CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
   detail TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
@@ -350,6 +354,16 @@ class Ledger:
             (run_id, stage),
         )
         return tuple((str(a), str(b), str(c)) for a, b, c in found)
+
+    def latest_done(self, stage: str) -> tuple[tuple[str, str], ...]:
+        """(unit, key) of the finished tasks of a stage in the latest run that placed any."""
+        found = self.rows(
+            "SELECT p.unit, p.key FROM placement p JOIN task t USING (key) WHERE p.stage=? AND t.state='done' AND"
+            " p.run_id=(SELECT r.run_id FROM run r JOIN placement q USING (run_id) WHERE q.stage=?"
+            " ORDER BY r.place DESC LIMIT 1) ORDER BY p.unit",
+            (stage, stage),
+        )
+        return tuple((str(unit), str(key)) for unit, key in found)
 
     def artifacts_after(self, seq: int) -> tuple[ArtifactRow, ...]:
         """Artifacts recorded after a sequence number, in order."""

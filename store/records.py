@@ -213,6 +213,33 @@ class Segmentation:
     tumour_found: bool
     mean_entropy: float | None  # nats, over the predicted tumour
     lungs_method: str  # outlined | model | threshold | none; where one lung is outlined, of the other if it was made
+    hardware: str = ""  # the processor's or the GPU's name
+    threads: int = 0
+    precision: str = ""  # float32 | bfloat16 | float16
+    tile_zyx: str = ""  # voxels, "96 x 96 x 112"
+    tiles: int = 0
+    members: int = 0  # folds times mirrors
+    drawn_around: str = ""  # what the swept box was drawn around: lungs | body | none
+    swept_share: float | None = None  # of the CT's voxels
+    fallback: str = ""  # after memory ran out: "" | smaller tiles | cpu
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """What the model was unsure of in one case; None where no tumour was found, or (disagreement) with one member."""
+
+    tumour_ml: float  # on the model's grid
+    components: int
+    largest_share: float | None  # of the tumour's volume in its largest piece
+    mean_entropy: float | None  # nats
+    mean_lead: float | None  # logit over the best other label
+    disagreement: float | None  # mean sd of the members' probability, 0..0.5
+    largest_probability: float  # of tumour, anywhere
+    candidate_ml: float  # probability of tumour at least 0.1
+
+    def __post_init__(self) -> None:
+        _check_share("largest_share", self.largest_share)
+        _check_share("largest_probability", self.largest_probability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +267,148 @@ class Embedding:
     def __post_init__(self) -> None:
         _check_one_of("roi", self.roi, ROIS)
         _check_one_of("status", self.status, (*STATUSES, NO_MODEL))
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+TRAINING_ROLES = ("tumour_free", "training", "monitored", "reported")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainableCase:
+    """What a case can be trained for; content_sha256 names its image whatever the case is called."""
+
+    content_sha256: str
+    tumour_ml: float  # of the reference; 0: tumour-free
+    anatomy: str  # names of the labelled structures, joined by commas
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingMember:
+    """The part of one case in one fold: one of TRAINING_ROLES."""
+
+    fold: int
+    case_id: str
+    content_sha256: str
+    role: str
+
+    def __post_init__(self) -> None:
+        _check_one_of("role", self.role, TRAINING_ROLES)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """nnU-Net's plans for all strategies of a study, with the cases that were looked at to make them."""
+
+    plans_json: str
+    labels: str  # anatomical structures in order of value, joined by commas
+    planned_on: str  # content_sha256 of each case that was looked at, joined by commas
+    plans_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """One training of one strategy and what it cost."""
+
+    strategy: str
+    seed: int
+    fold: int
+    weights_sha256: str
+    plans_sha256: str
+    iterations: int  # of all phases together
+    cpu_seconds: float
+    seconds: float
+    device: str
+    threads: int
+    cases: int  # trained on, pretraining included
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCase:
+    """That a model saw an image: for planning, pretraining, training or monitoring."""
+
+    strategy: str
+    seed: int
+    fold: int
+    content_sha256: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEpoch:
+    """One epoch of one training; pseudo_dice is nnU-Net's, over monitored patches: mean of labels, and the tumour's."""
+
+    strategy: str
+    seed: int
+    fold: int
+    phase: str  # pretraining | training
+    epoch: int
+    epochs: int
+    loss: float
+    monitored_loss: float
+    pseudo_dice: float | None
+    tumour_pseudo_dice: float | None
+    learning_rate: float
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyOverlap:
+    """Agreement of one trained model with the reference of one case that it never saw."""
+
+    strategy: str
+    seed: int
+    fold: int
+    case_id: str
+    dsc: float
+    surface_dsc: float
+    missed: bool
+    volume_ml: float
+
+    def __post_init__(self) -> None:
+        _check_share("dsc", self.dsc)
+        _check_share("surface_dsc", self.surface_dsc)
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySummary:
+    """One strategy over all reported cases; DSC is averaged over trainings first, its interval is over cases."""
+
+    strategy: str
+    cases: int
+    trainings: int  # seeds
+    dsc_mean: float
+    dsc_sd: float | None  # over cases
+    dsc_lo: float | None
+    dsc_hi: float | None
+    surface_dsc_mean: float
+    missed_share: float  # of cases x trainings
+    seed_dsc_lowest: float  # mean over cases, of the worst and of the best training
+    seed_dsc_highest: float
+    iterations: int  # of one training
+    cpu_seconds: float  # of one training, on average
+    seconds: float
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyComparison:
+    """One test between strategies on the same cases; first and second are empty where all are tested together."""
+
+    test: str  # friedman | wilcoxon | mcnemar | mixed model
+    first: str
+    second: str
+    measure: str  # dsc | missed
+    n: int
+    effect_name: str
+    effect: float | None  # first minus second
+    effect_lo: float | None
+    effect_hi: float | None
+    statistic: float | None
+    p: float | None
+    p_holm: float | None
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,6 +611,43 @@ class Association:
     q: float | None
     verdict: str  # "" | equivalent | different | inconclusive
     groups: str  # JSON: level -> [n, median]
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtEstimate:
+    """How good one automatic tumour outline is expected to be; place 1 is looked at first."""
+
+    case_id: str
+    place: int
+    basis: str  # left out: the fit did not see this case | no reference: nothing to compare | nothing found
+    predicted_dsc: float
+    missed_probability: float | None  # None: too few misses to learn from
+    achieved_dsc: float | None
+    missed: bool | None
+
+    def __post_init__(self) -> None:
+        _check_one_of("basis", self.basis, ("left out", "no reference", "nothing found"))
+        _check_share("predicted_dsc", self.predicted_dsc)
+        _check_share("missed_probability", self.missed_probability)
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtQuality:
+    """How good the doubt is, on left-out predictions; rho and auc with their 95 % bounds, None where not defined."""
+
+    subset: str  # found: cases in which a tumour was predicted | all
+    n: int
+    missed: int
+    rho: float | None  # Spearman, predicted against achieved DSC
+    rho_lo: float | None
+    rho_hi: float | None
+    auc: float | None  # of the probability of a miss
+    auc_lo: float | None
+    auc_hi: float | None
+    mean_error: float  # mean absolute error of the predicted DSC
+    mean_error_of_the_mean: float  # the same, had the mean of the other cases been predicted
+    ranks: bool  # rho_lo > 0
+    detects: bool  # auc_lo > 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
-from store.records import Verdict
+from store.records import TrainingEpoch, Verdict
+
+R = TypeVar("R")
+TRAINING_MARK = "#train "
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +70,58 @@ class Verdicts:
     """All signed verdicts on one case, in order of signing."""
 
     rows: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingUnit:
+    """Which training a task is: a strategy, a seed, a fold."""
+
+    strategy: str
+    seed: int
+    fold: int
+
+    @property
+    def text(self) -> str:
+        """The unit's name in the ledger."""
+        return f"{TRAINING_MARK}{self.strategy} {self.seed} {self.fold}"
+
+    @staticmethod
+    def parse(text: str) -> TrainingUnit:
+        """The training of a unit's name; ValueError for another name."""
+        parts = text.removeprefix(TRAINING_MARK).split(" ")
+        if not text.startswith(TRAINING_MARK) or len(parts) != 3:
+            raise ValueError(f"a training unit is named '{TRAINING_MARK}STRATEGY SEED FOLD', got {text!r}")
+        return TrainingUnit(parts[0], int(parts[1]), int(parts[2]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup(Generic[R]):
+    """The values of one type of every case that has one, read one at a time: images of a cohort do not fit memory."""
+
+    cases: tuple[str, ...]
+    load: Callable[[str], R]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trainings(Generic[R]):
+    """The records of one type of every training, in the order of its unit."""
+
+    rows: tuple[tuple[str, R], ...]
+
+    def __iter__(self) -> Iterator[tuple[str, R]]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workspace:
+    """Where a long task keeps what it needs to go on when it was killed, and who hears how far it is.
+
+    `shared` holds what several trainings of a study use (prepared cases), `own` the checkpoints of this one.
+    """
+
+    shared: Path
+    own: Path
+    tell: Callable[[TrainingEpoch], None]

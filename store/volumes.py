@@ -109,6 +109,15 @@ def mask_key(mask: Mask) -> str:
     return state.hexdigest()
 
 
+def ct_key(ct: CtSeries) -> str:
+    """sha256 (hex) of a CT's voxels and grid: the same image gives the same key whatever its case is called."""
+    grid = ct.grid
+    places = [float(v) for v in (*grid.size_xyz, *grid.spacing_mm, *grid.origin_mm, *grid.direction)]
+    state = hashlib.sha256(repr((str(ct.intensity_hu.dtype), places)).encode())
+    state.update(np.ascontiguousarray(ct.intensity_hu).data)
+    return state.hexdigest()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskSet:
     """The masks of one case from one stage, in any number; at most one per (structure, source, lesion)."""
@@ -128,6 +137,16 @@ class MaskSet:
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceMasks(MaskSet):
     """What a study brought along: outlined tumours (index lesion 0) and outlined lungs, on the native grid."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelMaps(MaskSet):
+    """The anatomy that a study brought as a label map: structure `anatomy`, lesion = value, name = structure."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnatomyMasks(MaskSet):
+    """What models are trained on: structure `anatomy` (lesion = place from 1, name = structure) and the tumour."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +173,24 @@ class ArrayRecord:
     """Base of frozen dataclasses stored as one npz: fields are arrays, tuples of strings, strings, numbers, or None."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseFingerprint(ArrayRecord):
+    """What nnU-Net's planning reads of one case: size and spacing z, y, x, a sample of its foreground in HU."""
+
+    shape_zyx: tuple[int, ...]
+    spacing_zyx_mm: tuple[float, ...]
+    relative_size: float  # after cropping to the non-zero box
+    foreground_hu: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedWeights(ArrayRecord):
+    """A trained model as its two files: the manifest (JSON) and the bytes of its weights."""
+
+    manifest_json: str
+    weights: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

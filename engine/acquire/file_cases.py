@@ -18,6 +18,7 @@ from store.sources import SourceFile
 
 IMAGE_ROLE = "CT image"
 REFERENCE_ROLE = "reference mask"
+ANATOMY_ROLE, ANATOMY_NAME = "anatomy label map", "anatomy"
 LUNG_ROLES = {"left": "left lung mask", "right": "right lung mask", "both": "lungs mask"}
 FLAT_IMAGE = re.compile(r"(?P<case>.+?)(?P<ct>_CT)?_image", re.IGNORECASE)
 ACQUISITION_COLUMNS = (
@@ -57,7 +58,7 @@ def named_cases(files: Sequence[Path], images: Images, index: ContentIndex) -> l
 
 
 def listed_cases(path: Path, images: Images, index: ContentIndex) -> list[PatientFiles]:
-    """Cases of an images.csv: case_id, image and, where known, reference, lungs and acquisition columns.
+    """Cases of an images.csv: case_id, image and, where known, reference, lungs, anatomy and acquisition columns.
 
     Paths are relative to the table; `file:label` names a label. RefusedError where the table itself is unusable.
     """
@@ -101,6 +102,7 @@ def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> Pati
             files.append(index.source(REFERENCE_ROLE, taken))
             columns += [(REFERENCE_NAME, name)] + ([(REFERENCE_LABEL, str(label))] if label is not None else [])
             break
+    files += [index.source(ANATOMY_ROLE, path) for stem, path in found.others if stem.lower() == ANATOMY_NAME]
     for stem, path in found.others:
         if path != taken and is_lung_name(stem, images.lungs):
             files.append(index.source(LUNG_ROLES[side_of_name(stem)], path))
@@ -129,6 +131,8 @@ def _listed_case(
             files.append(index.source(REFERENCE_ROLE, path))
             columns.append((REFERENCE_NAME, _reference_name(images, path)))
             columns += [(REFERENCE_LABEL, str(label))] if label is not None else []
+        if not is_missing(cells.get(ANATOMY_NAME, "")):
+            files.append(index.source(ANATOMY_ROLE, _existing(folder, cells[ANATOMY_NAME], ANATOMY_ROLE)))
         files += _listed_lungs(folder, cells, index)
         return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns))
     except RefusedError as error:

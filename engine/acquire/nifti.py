@@ -96,6 +96,15 @@ def read_lungs_file(path: Path, role: str, grid: Grid, rules: Acquire) -> Outlin
     return OutlinedMask(np.asarray(array != 0), flags)
 
 
+def read_label_map(path: Path, role: str, grid: Grid, rules: Acquire) -> NDArray[np.int32]:
+    """Whole label values from 0 on, z, y, x, on exactly the image's grid; RefusedError for other values or geometry."""
+    array, _ = _read_mask_array(path, role, grid, rules)
+    labels = _labels(array, role)
+    if labels and min(labels) < 0:
+        raise RefusedError("negative_label", role, "it holds negative values.", "Number the structures from 1 on.")
+    return array.astype(np.int32)
+
+
 def read_header(path: Path) -> NiftiHeader:
     """The header of a NIfTI-1 file; ValueError where it is none."""
     with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:

@@ -19,6 +19,18 @@ MODEL_COLOURS = {
     "volume": "#CC79A7",
     "shuffled": "#BDBDBD",
 }
+STRATEGY_COLOURS = {
+    "tumour-only": GREY,
+    "tumour-and-anatomy": "#009E73",
+    "anatomy-pretraining": "#D55E00",
+    "tumour-only-long": "#0072B2",
+}
+STRATEGY_LABELS = {
+    "tumour-only": "Tumour only",
+    "tumour-and-anatomy": "Tumour and anatomy",
+    "anatomy-pretraining": "Anatomy first",
+    "tumour-only-long": "Tumour only, equal total",
+}
 SPARE_COLOURS = ("#009E73", "#CC79A7", "#E69F00")
 LEVEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 ICC_CLASS_COLOURS = {

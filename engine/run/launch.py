@@ -17,18 +17,27 @@ from store.ledger import Ledger, is_alive
 CANCEL_SECONDS = 20.0
 
 
+def launch_training(study: Path, strategy: str) -> None:
+    """Start `train` of one strategy or of all, detached, with the sizes of study.toml; otherwise as `launch`."""
+    _launch(study, "train", "--strategy", strategy)
+
+
 def launch(study: Path) -> None:
     """Start `run` detached; its log goes to run.log of the study.
 
     RuntimeError when a run is alive already; ValueError for a wrong protocol, such as one changed after locking.
     """
+    _launch(study, "run")
+
+
+def _launch(study: Path, command: str, *options: str) -> None:
     folder = StudyFolder(study.resolve())
     read_protocol(folder.root)
     if running_pid(folder) is not None:
         raise RuntimeError("a run of this study is going on; wait for it or cancel it first")
     with folder.log.open("ab") as output:
         subprocess.Popen(
-            [sys.executable, "-m", "engine", "run", str(folder.root)],
+            [sys.executable, "-m", "engine", command, str(folder.root), *options],
             cwd=HOUSE,
             stdin=subprocess.DEVNULL,
             stdout=output,

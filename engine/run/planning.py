@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from engine.bench.reference_files import REFERENCES_ABSENT
 from engine.protocol import Protocol, canonical_json, digest, without_paths
 from engine.run.sources import Sources, case_identity, reference_identity, table_identity
-from engine.run.stage import ALL_CASES, Input, Stage, inputs_of, producer_of
+from engine.run.stage import ALL_CASES, GATHERED, TRAINED_SUBSET, Input, Stage, inputs_of, producer_of
+from engine.segment.strategies.registry import total_epochs
 from store.ledger import Ledger
 from store.records import Verdict
-from store.sources import CaseSource, ClinicalSource, ReferenceFiles, ResampleNumber, Verdicts
+from store.sources import CaseSource, ClinicalSource, ReferenceFiles, ResampleNumber, TrainingUnit, Verdicts
 
 COHORT_UNIT = ""
 RESAMPLE_MARK = "#"
@@ -38,13 +39,29 @@ def resample_unit(number: int) -> str:
 
 
 def units_of(plan: Plan, stage: Stage, ledger: Ledger) -> tuple[str, ...]:
-    """The units of a stage: cases (all or the perturbed subset), the cohort, or resamples."""
+    """The units of a stage: cases (all or the perturbed subset), the cohort, resamples, or trainings."""
+    if stage.cases == TRAINED_SUBSET and not plan.protocol.strategies.names:
+        return ()
+    if stage.unit == "training":
+        return tuple(unit.text for unit in training_units(plan.protocol))
     if stage.unit == "cohort":
         return (COHORT_UNIT,)
     if stage.unit == "resample":
         return tuple(resample_unit(b) for b in range(plan.protocol.selection.resamples))
     cases = tuple(source.case_id for source in plan.sources.cases)
-    return cases if stage.cases == ALL_CASES else perturbed_subset(plan, cases, ledger)
+    return cases if stage.cases in (ALL_CASES, TRAINED_SUBSET) else perturbed_subset(plan, cases, ledger)
+
+
+def training_units(protocol: Protocol) -> tuple[TrainingUnit, ...]:
+    """Every training of a study, the longest strategies first so that none is left for last."""
+    chosen = protocol.strategies
+    order = sorted(chosen.names, key=lambda name: -total_epochs(name, protocol.train))
+    return tuple(
+        TrainingUnit(name, seed, fold)
+        for seed in chosen.seeds
+        for name in order
+        for fold in range(protocol.train.folds)
+    )
 
 
 def perturbed_subset(plan: Plan, cases: tuple[str, ...], ledger: Ledger) -> tuple[str, ...]:
@@ -68,6 +85,8 @@ def task_key(plan: Plan, stage: Stage, unit: str, ledger: Ledger) -> str:
             sections[name] = getattr(without_paths(plan.protocol), name).model_dump(mode="json")
         elif wanted.form == "generator":
             seeded = True
+        elif wanted.form == "workspace":
+            continue
         else:
             inputs.append([wanted.parameter, input_identity(plan, stage, unit, wanted, ledger)])
     seed = plan.protocol.study.seed if seeded else None
@@ -91,11 +110,11 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
         return None
     placed = ledger.placed(plan.run_id, producer.stage.name)
     done = {u: k for u, k, state in placed if state == "done"}
-    if wanted.form == "resamples" and not done:
+    if wanted.form in ("resamples", "trainings") and not done:
         raise MissingInputError(_why(plan, producer.stage.name, ledger))
-    if wanted.form in ("cohort", "resamples"):
+    if wanted.form in GATHERED:
         return sorted(done.items())
-    of_unit = unit if producer.stage.unit == "case" else COHORT_UNIT
+    of_unit = unit if producer.stage.unit in ("case", "training") else COHORT_UNIT
     if of_unit in done:
         return done[of_unit]
     if wanted.optional:
@@ -113,6 +132,8 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
         return case_identity(plan.sources.case(unit))
     if wanted.record_type is ResampleNumber:
         return int(unit.removeprefix(RESAMPLE_MARK))
+    if wanted.record_type is TrainingUnit:
+        return unit
     if wanted.record_type is Verdicts:
         return [_verdict_identity(v) for v in ledger.verdicts(unit)]
     if wanted.record_type is ReferenceFiles:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol as Interface
 
-from engine.pipeline import pipeline_of, until
+from engine.pipeline import pipeline_of, training_pipeline, until
 from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
@@ -29,12 +29,14 @@ from engine.run.provenance import code_version, package_versions
 from engine.run.publishing import PublisherProcess
 from engine.run.stage import Stage, check_pipeline
 from engine.segment.model import find_model
+from engine.training_protocol import Strategies, Train
 from store.layout import StudyFolder
 from store.ledger import Ledger, RunRow, is_alive, now, process_start
 from store.publisher import DamagedArtifactError, publish
 
 LEASE_WAIT_SECONDS = 10.0
 MOST_REPAIRS = 3
+TRAINING_END = "strategies"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = logging.getLogger("cohortscope.run")
 
@@ -46,7 +48,7 @@ class CancelledRunError(BaseException):
 class Backend(Interface):
     """Where tasks are computed: execute returns when every key is finished, close leaves no process behind."""
 
-    def execute(self, keys: Sequence[str], beat: Callable[[], None]) -> None: ...  # noqa: D102
+    def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -81,6 +83,37 @@ def run(study: Path, until_stage: str = "", backend: str = "local") -> RunResult
     folder = StudyFolder(study)
     protocol = read_protocol(study)
     stages = until(pipeline_of(protocol.study.kind), until_stage)
+    return _bring_up(folder, protocol, stages, until_stage, backend)
+
+
+def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: str = "local") -> RunResult:
+    """Train and compare strategies on a study: a run of the stages that this needs, with these choices and sizes.
+
+    A training that was stopped goes on from its last finished epoch. ValueError for a wrong protocol or no strategy.
+    """
+    folder = StudyFolder(study.resolve())
+    protocol = read_protocol(folder.root)
+    if protocol.study.kind != "images" or not chosen.names:
+        raise ValueError("training needs a study of images and at least one strategy")
+    update: dict[str, object] = {"strategies": chosen, **({} if sizes is None else {"train": sizes})}
+    result = _bring_up(folder, protocol.model_copy(update=update), training_pipeline(), TRAINING_END, backend)
+    sweep_trainings(folder)
+    return result
+
+
+def sweep_trainings(folder: StudyFolder) -> None:
+    """Delete the checkpoints of finished trainings, and the prepared cases when none is unfinished."""
+    with Ledger(folder) as ledger:
+        for path in folder.training.glob("[0-9a-f]*"):
+            if ledger.task(path.name).state == "done":
+                shutil.rmtree(path)
+    if not any(folder.training.glob("[0-9a-f]*")):
+        shutil.rmtree(folder.training, ignore_errors=True)
+
+
+def _bring_up(
+    folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, backend: str
+) -> RunResult:
     check_pipeline(stages)
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {sorted(BACKENDS)}, got {backend!r}")
@@ -150,14 +183,14 @@ def _run_stage(plan: Plan, stage: Stage, ledger: Ledger, backend: Backend, publi
         try:
             units.append((unit, task_key(plan, stage, unit, ledger)))
         except MissingInputError as error:
-            if stage.unit != "case":
+            if stage.unit not in ("case", "training"):
                 ledger.record_skipped(plan.run_id, stage.name, str(error))
                 log.info("%s: declined, %s", stage.name, error)
                 return
     keys = ledger.place_tasks(plan.run_id, stage.name, units)
     log.info("%s: %d task(s), %d to compute", stage.name, len(units), len(keys))
     started = time.monotonic()
-    backend.execute(keys, publisher.beat)
+    backend.execute(keys, publisher.beat, plan.protocol.strategies.parallel if stage.unit == "training" else None)
     states = [state for _, _, state in ledger.placed(plan.run_id, stage.name)]
     if any(state in ("pending", "running") for state in states):
         raise RuntimeError(f"{stage.name}: a task was left unfinished; start the run again")

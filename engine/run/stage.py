@@ -11,16 +11,38 @@ from typing import Literal
 
 import numpy as np
 
-from engine.protocol import Section
+from engine.section import Section
 from store.records import Cohort, Resamples
-from store.sources import CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, ResampleNumber, Verdicts
+from store.sources import (
+    CaseSource,
+    ClinicalSource,
+    FeatureTableSource,
+    Lookup,
+    ReferenceFiles,
+    ResampleNumber,
+    Trainings,
+    TrainingUnit,
+    Verdicts,
+    Workspace,
+)
 from store.volumes import ArrayRecord, CtSeries, MaskSet
 
-Unit = Literal["case", "cohort", "resample"]
-Form = Literal["one", "many", "cohort", "resamples", "section", "generator", "source", "model"]
-SOURCES = (CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, ResampleNumber, Verdicts)
+Unit = Literal["case", "cohort", "resample", "training"]
+Form = Literal[
+    "one", "many", "cohort", "lookup", "resamples", "trainings", "section", "generator", "source", "workspace", "model"
+]
+SOURCES = (CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, ResampleNumber, TrainingUnit, Verdicts)
+FORMS: dict[object, Form] = {
+    tuple: "many",
+    Cohort: "cohort",
+    Lookup: "lookup",
+    Resamples: "resamples",
+    Trainings: "trainings",
+}
+GATHERED = ("cohort", "lookup", "resamples", "trainings")
 ALL_CASES = "all"
 PERTURBED_SUBSET = "perturbed"
+TRAINED_SUBSET = "trained"  # none unless the study names training strategies
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +106,8 @@ def _input(stage: Stage, name: str, hint: object) -> Input:
 
 def _form(hint: object) -> tuple[Form, type | None]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (tuple, Cohort, Resamples):
-        return ({tuple: "many", Cohort: "cohort", Resamples: "resamples"}[origin], arguments[0])  # type: ignore[return-value]
+    if origin in FORMS:
+        return FORMS[origin], arguments[0]
     if not isinstance(hint, type):
         return "one", None
     return _plain_form(hint), hint if _plain_form(hint) else None
@@ -98,6 +120,8 @@ def _plain_form(hint: type) -> Form:
         return "section"
     if hint in SOURCES:
         return "source"
+    if hint is Workspace:
+        return "workspace"
     if issubclass(hint, CtSeries | MaskSet | ArrayRecord):
         return "one"
     return "model"
@@ -127,6 +151,6 @@ def check_pipeline(pipeline: tuple[Stage, ...]) -> None:
     """Raise ValueError naming stage and parameter when something is read that nothing before it makes."""
     for stage in pipeline:
         for wanted in inputs_of(stage):
-            needs_producer = wanted.form in ("one", "many", "cohort", "resamples")
+            needs_producer = wanted.form in ("one", "many", *GATHERED)
             if needs_producer and not wanted.optional and producer_of(pipeline, stage, wanted.record_type) is None:
                 raise ValueError(f"stage {stage.name} reads {wanted.record_type.__name__}, made by no stage before it")

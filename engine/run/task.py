@@ -20,8 +20,19 @@ from engine.segment.model import find_model
 from store.artifacts import read_value, store_value, suffix_of
 from store.layout import StoredFile, StudyFolder
 from store.ledger import Ledger, TaskRow
-from store.records import Cohort, DeclinedError, RefusedError, Resamples
-from store.sources import CaseSource, ClinicalSource, ReferenceFiles, ResampleNumber, Verdicts
+from store.records import Cohort, DeclinedError, RefusedError, Resamples, TrainingEpoch
+from store.sources import (
+    CaseSource,
+    ClinicalSource,
+    Lookup,
+    ReferenceFiles,
+    ResampleNumber,
+    Trainings,
+    TrainingUnit,
+    Verdicts,
+    Workspace,
+)
+from store.training_progress import record_epoch
 
 MOST_ATTEMPTS = 3
 KIB_PER_MIB = 1024.0
@@ -122,6 +133,8 @@ class Gather:
             return np.random.default_rng([self._protocol.study.seed, int(digest([self._task.key])[:16], 16)])
         if wanted.form == "source":
             return self._source(wanted)
+        if wanted.form == "workspace":
+            return self._workspace()
         if wanted.form == "model":
             name = self._protocol.segment.model
             return find_model(name) if name else None
@@ -131,6 +144,8 @@ class Gather:
         unit = self._task.unit
         if wanted.record_type is ResampleNumber:
             return ResampleNumber(int(unit.removeprefix(RESAMPLE_MARK)))
+        if wanted.record_type is TrainingUnit:
+            return TrainingUnit.parse(unit)
         if wanted.record_type is Verdicts:
             return Verdicts(self._ledger.verdicts(unit))
         sources = read_sources(self._folder.root)
@@ -139,6 +154,14 @@ class Gather:
         if wanted.record_type is ReferenceFiles:
             return sources.references
         return sources.clinical if wanted.record_type is ClinicalSource else sources.table
+
+    def _workspace(self) -> Workspace:
+        key = self._task.key
+
+        def tell(epoch: TrainingEpoch) -> None:
+            record_epoch(self._ledger, key, epoch)
+
+        return Workspace(self._folder.training / "prepared", self._folder.training / key, tell)
 
     def _stored(self, wanted: Input) -> object:
         producer = producer_of(self._pipeline, self._stage, wanted.record_type)
@@ -152,7 +175,11 @@ class Gather:
         if wanted.form == "resamples":
             numbered = ((int(u.removeprefix(RESAMPLE_MARK)), k) for u, k in done.items())
             return Resamples(tuple((u, r) for u, k in numbered for r in self._read_many(kind, k, wanted)))
-        unit = self._task.unit if producer.stage.unit == "case" else COHORT_UNIT
+        if wanted.form == "trainings":
+            return Trainings(tuple((u, r) for u, k in done.items() for r in self._read_many(kind, k, wanted)))
+        if wanted.form == "lookup":
+            return Lookup(tuple(done), lambda case: self._read(kind, done[case], wanted))
+        unit = self._task.unit if producer.stage.unit in ("case", "training") else COHORT_UNIT
         return self._read(kind, done[unit], wanted) if unit in done else None
 
     def _read_many(self, kind: str, key: str, wanted: Input) -> tuple[object, ...]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from engine.geometry import index_to_points_mm, points_to_index
 from engine.protocol import digest
+from engine.segment.inference import Prediction
 from engine.segment.model import SegmentationModel, read_manifest
 from engine.segment.nnunet import EMBEDDED_STAGE
-from engine.segment.sliding_window import Logits
 from store.records import NO_MODEL, Embedding, EmbeddingName, RoiMask
 from store.volumes import EncoderFeatures, Mask, RoiMasks
 
@@ -76,13 +76,13 @@ def embedding_names(model_sha256: str, stage: int, channels: int) -> tuple[Embed
     )
 
 
-def encoder_features(logits: Logits, model_sha256: str) -> EncoderFeatures:
+def encoder_features(found: Prediction, model_sha256: str) -> EncoderFeatures:
     """The encoder's features of a prediction as they are stored, in half precision."""
-    grid = logits.grid
+    grid = found.grid
     return EncoderFeatures(
-        values=logits.features.astype(np.float16),
+        values=found.features.astype(np.float16),
         stage=EMBEDDED_STAGE,
-        stride_zyx=logits.feature_stride,
+        stride_zyx=found.feature_stride,
         size_xyz=grid.size_xyz,
         spacing_mm=grid.spacing_mm,
         origin_mm=grid.origin_mm,

@@ -21,7 +21,7 @@ from store.records import RefusedError
 SHIPPED_FOLDER = Path(__file__).parent / "models"
 HOME_VARIABLE = "COHORTSCOPE_HOME"
 SHORTEST_SHA_PREFIX = 8
-LARGEST_MANIFEST_BYTES = 1_000_000
+LARGEST_MANIFEST_BYTES = 8_000_000
 READ_BLOCK_BYTES = 1 << 20
 MOST_WEIGHTS = 500_000_000  # the largest network that nnU-Net's planners give has 350 million
 
@@ -30,6 +30,7 @@ Size3 = tuple[
 ]
 Channels = Annotated[int, Field(ge=1, le=1024)]
 Convolutions = Annotated[int, Field(ge=1, le=8)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Spacing = Annotated[float, Field(gt=0.1, le=10)]
 
 
@@ -81,6 +82,13 @@ class Architecture(Described):
         return (z, y, x)
 
 
+class SeenByFold(Described):
+    """What one fold of a training saw: hash of its weights, hashes (`ct_key`) of the images."""
+
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    saw: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = Field(max_length=100_000)
+
+
 class Manifest(Described):
     """What a model is: network, input, labels, recipe; `weights_sha256` ties it to one file of tensors."""
 
@@ -96,6 +104,9 @@ class Manifest(Described):
     labels: tuple[str, ...] = Field(min_length=2, max_length=256)  # place = label value; the first is background
     training: dict[str, str | int | float]
     trained_on: str
+    resampling: Literal["block_linear", "nnunet"] = "block_linear"  # how a CT comes to spacing_mm (resampling.py)
+    ensemble_sha256: tuple[Sha256, ...] = ()  # weights of further folds that are averaged, <name>.1.pt and so on
+    folds: tuple[SeenByFold, ...] = Field((), max_length=100)  # of the training, this one among them; empty: not known
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -155,11 +166,23 @@ def describe_model(manifest_path: Path) -> SegmentationModel:
     return SegmentationModel(manifest.name, manifest_sha256(manifest), str(manifest_path), str(weights))
 
 
+def labels_of(model: SegmentationModel) -> tuple[str, ...]:
+    """The labels of a model, in order of value."""
+    return read_manifest(Path(model.manifest_path)).labels
+
+
+def fold_paths(model: SegmentationModel) -> tuple[Path, ...]:
+    """The weights of a model's folds, the first first: <name>.pt, <name>.1.pt and so on."""
+    first = Path(model.weights_path)
+    further = len(read_manifest(Path(model.manifest_path)).ensemble_sha256)
+    return (first, *(first.with_suffix(f".{fold}.pt") for fold in range(1, further + 1)))
+
+
 def read_manifest(path: Path) -> Manifest:
     """A manifest from its JSON file; RefusedError(model_manifest) names the field and the law that it breaks."""
     try:
         if path.stat().st_size > LARGEST_MANIFEST_BYTES:
-            raise _refused("the file is larger than one megabyte.")
+            raise _refused("the file is larger than eight megabytes.")
         return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _refused(f"it cannot be read ({error.strerror}).") from error
@@ -173,12 +196,17 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest as indented JSON."""
-    path.write_text(json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def manifest_sha256(manifest: Manifest) -> str:
-    """sha256 of a model: of the canonical JSON of its manifest, which holds the sha256 of its weights."""
-    return digest(manifest.model_dump(mode="json"))
+    """sha256 of a model: of the canonical JSON of its manifest, which holds the sha256 of its weights.
+
+    Fields at their default do not enter, so that a field added later leaves known models their name.
+    """
+    return digest(manifest.model_dump(mode="json", exclude_defaults=True))
 
 
 def file_sha256(path: Path) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import pickle
+import platform
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +24,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.segment.model import Architecture, Manifest, SegmentationModel, file_sha256, read_manifest
+from engine.segment.forward import Precision, best_precision, run_network
+from engine.segment.model import Architecture, Manifest, SegmentationModel, file_sha256, fold_paths, read_manifest
 from engine.segment.torch_file import check_torch_file
 from store.records import RefusedError
 
@@ -34,6 +38,10 @@ if TYPE_CHECKING:  # torch takes seconds to import: only what computes with it p
 Tiles = NDArray[np.float32]  # n, channel, z, y, x
 Rate = Callable[[int], float]  # learning rate of an update, from 0 on
 EMBEDDED_STAGE = 2
+AXES = {"z": 2, "y": 3, "x": 4}  # of a batch of tiles
+CPU_FILE = Path("/proc/cpuinfo")
+HOST_MEMORY_GONE = "can't allocate memory"  # in the words of torch
+LARGEST_WEIGHTS_BYTES = 2 << 30
 NNUNET_FOLDER_VARIABLE = "nnUNet_results"
 CONFIGURATION = "3d_fullres"
 NETWORK_CLASSES = {
@@ -50,6 +58,7 @@ PLAIN_LAYERS: dict[str, object] = {
     "nonlin": "torch.nn.LeakyReLU",
     "nonlin_kwargs": {"inplace": True},
 }
+FIRST_LAYERS = ("encoder.stem.", "encoder.stages.0.0.convs.0.")  # of the residual and of the plain network
 ALIASES = ("decoder.encoder.", ".all_modules.")
 SAFE_NUMPY: list[Any] = [
     np.float64(0).__reduce__()[0],  # how numpy rebuilds a scalar
@@ -60,53 +69,139 @@ SAFE_NUMPY: list[Any] = [
 ]
 
 
+class TooLargeError(RuntimeError):
+    """A batch of tiles did not fit the device's memory; smaller tiles or another device may."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TileOutput:
-    """Of one batch of tiles: logits (n, label, z, y, x) and the features of encoder stage EMBEDDED_STAGE, float32."""
+    """Of one batch of tiles, float32: mean logits (n, label, z, y, x) over the members, moments, encoder features.
+
+    `tumour` (n, 2, z, y, x): mean over the members of the tumour's probability and of its square. Features: of stage
+    EMBEDDED_STAGE of the first fold, not mirrored.
+    """
 
     logits: Tiles
+    tumour: Tiles
     features: Tiles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A network in memory, ready to predict, with its manifest and the device that it is on."""
+    """Networks in memory (one a fold), ready to predict, with their manifest, device and precision."""
 
     manifest: Manifest
-    network: UNet
+    networks: tuple[UNet, ...]
     device: str
+    precision: Precision = "float32"
 
-    def forward(self, tiles: Tiles) -> TileOutput:
-        """Logits and features of normalised tiles (n, 1, z, y, x), each axis a multiple of the total stride."""
+    def forward(self, tiles: Tiles, mirrors: tuple[str, ...] = ()) -> TileOutput:
+        """Outputs of normalised tiles (n, 1, z, y, x), each axis a multiple of the total stride.
+
+        Members are all folds times all combinations of mirrored axes (z, y, x); a mirrored x exchanges labels that end
+        in _left and _right. TooLargeError when the device's memory does not hold them.
+        """
+        with _memory_is_limited():
+            return self._forward(tiles, mirrors)
+
+    def _forward(self, tiles: Tiles, mirrors: tuple[str, ...]) -> TileOutput:
         import torch
 
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(tiles, dtype=np.float32)).to(self.device)
-            skips = self.network.encoder(batch.contiguous(memory_format=torch.channels_last_3d))
-            logits = self.network.decoder(skips)
-        return TileOutput(_as_array(logits), _as_array(skips[EMBEDDED_STAGE]))
+        host = torch.from_numpy(np.ascontiguousarray(tiles, dtype=np.float32))
+        batch = host.pin_memory().to(self.device, non_blocking=True) if self.device.startswith("cuda") else host
+        outputs = [self._member(batch, network, axes) for network in self.networks for axes in _combinations(mirrors)]
+        shares = [torch.softmax(logits, dim=1)[:, self.tumour_label] for logits, _ in outputs]
+        moments = torch.stack([_mean(shares), _mean([share * share for share in shares])], dim=1)
+        return TileOutput(
+            _as_array(_mean([logits for logits, _ in outputs])), _as_array(moments), _as_array(outputs[0][1])
+        )
+
+    def _member(self, batch: torch.Tensor, network: UNet, axes: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of one member where they belong, and its features."""
+        import torch
+
+        output, skips = run_network(network, torch.flip(batch, axes) if axes else batch, self.precision)
+        logits = torch.flip(output.float(), axes) if axes else output.float()
+        return (logits[:, self._exchanged()] if AXES["x"] in axes else logits), skips[EMBEDDED_STAGE]
+
+    @property
+    def network(self) -> UNet:
+        """The first fold."""
+        return self.networks[0]
+
+    def members(self, mirrors: tuple[str, ...]) -> int:
+        """How many predictions one tile is the mean of."""
+        return len(self.networks) * len(_combinations(mirrors))
+
+    @property
+    def tumour_label(self) -> int:
+        """The tumour's place among the labels."""
+        return self.manifest.labels.index("tumour")
+
+    def _exchanged(self) -> list[int]:
+        """For each label the one that stands for it in a mirror."""
+        labels = self.manifest.labels
+        other = {"left": "right", "right": "left"}
+        names = [re.sub("(left|right)$", lambda side: other[side.group()], name) for name in labels]
+        return [labels.index(name) if name in labels else i for i, name in enumerate(names)]
 
 
-def load_model(model: SegmentationModel, device: str | None = None) -> LoadedModel:
+def _mean(members: list[torch.Tensor]) -> torch.Tensor:
+    return members[0] if len(members) == 1 else sum(members[1:], members[0]) / len(members)
+
+
+def _combinations(mirrors: tuple[str, ...]) -> list[tuple[int, ...]]:
+    """No axis, then every set of mirrored ones, as axes of a batch."""
+    axes = [AXES[name] for name in mirrors]
+    return [chosen for count in range(len(axes) + 1) for chosen in itertools.combinations(axes, count)]
+
+
+@contextmanager
+def _memory_is_limited() -> Iterator[None]:
+    """Memory that ran out, of a GPU or of the host, as TooLargeError."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TooLargeError("out of memory") from error
+    except RuntimeError as error:
+        if HOST_MEMORY_GONE not in str(error):
+            raise
+        raise TooLargeError("out of memory") from error
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def load_model(
+    model: SegmentationModel, device: str | None = None, precision: Precision | None = None, folds: int = 0
+) -> LoadedModel:
     """A registered model, in evaluation mode, on a device (default: the GPU when there is one, else the CPU).
 
-    RefusedError when manifest or weights are not what they say (model_manifest, model_hash, model_unsafe,
-    model_weights).
+    `folds`: how many of its folds, 0 for all. Default precision: the device's best. RefusedError when manifest or
+    weights are not what they say (model_manifest, model_hash, model_unsafe, model_weights).
     """
     import torch
 
     manifest = read_manifest(Path(model.manifest_path))
-    weights_path = Path(model.weights_path)
+    chosen = device or default_device()
+    wanted = (manifest.weights_sha256, *manifest.ensemble_sha256)[: folds or None]
+    networks = tuple(_network(manifest, path, sha) for path, sha in zip(fold_paths(model), wanted, strict=False))
+    with _memory_is_limited():
+        placed = tuple(n.to(chosen, memory_format=torch.channels_last_3d).eval() for n in networks)
+    return LoadedModel(manifest, placed, chosen, precision or best_precision(chosen))
+
+
+def _network(manifest: Manifest, weights_path: Path, sha256: str) -> UNet:
+    """The manifest's network with the weights of a file that must have the sha256."""
     if not weights_path.is_file():
         raise _refused("model_weights", "there is no file of weights beside the manifest.")
-    if file_sha256(weights_path) != manifest.weights_sha256:
+    if file_sha256(weights_path) != sha256:
         raise _refused("model_hash", "the weights are not those of the manifest (sha256 differs).")
     network = build_network(manifest.architecture, len(manifest.labels))
     _fill(network, tensors_of(load_safely(weights_path)))
-    chosen = device or default_device()
-    network = network.to(chosen, memory_format=torch.channels_last_3d)
-    network.eval()
-    return LoadedModel(manifest, network, chosen)
+    return network
 
 
 def default_device() -> str:
@@ -114,6 +209,24 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def hardware(device: str) -> str:
+    """The name of a GPU, or of the processor."""
+    import torch
+
+    if device != "cpu":
+        return str(torch.cuda.get_device_name(device))
+    lines = CPU_FILE.read_text(encoding="utf-8").splitlines() if CPU_FILE.is_file() else []
+    named = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    return named or platform.processor() or platform.machine()
+
+
+def thread_count() -> int:
+    """How many threads torch computes with on the CPU."""
+    import torch
+
+    return int(torch.get_num_threads())
 
 
 def build_network(architecture: Architecture, labels: int, deep_supervision: bool = False) -> UNet:
@@ -192,12 +305,21 @@ def _fill(network: UNet, tensors: Mapping[str, torch.Tensor]) -> None:
     given = {k: v for k, v in tensors.items() if not _is_alias(k)}
     if set(wanted) != set(given):
         raise _refused("model_weights", "its layers are not those of the manifest's network.")
+    _check_channels(given)
     for name, target in wanted.items():
         if target.shape != given[name].shape:
             raise _refused("model_weights", "its layers have other sizes than the manifest's network.")
         if not bool(torch.isfinite(given[name]).all()):
             raise _refused("model_weights", "it holds weights that are not finite.")
         target.copy_(given[name].float())
+
+
+def _check_channels(given: Mapping[str, torch.Tensor]) -> None:
+    """RefusedError unless the first convolution reads one image."""
+    kernels = ((name, tensor) for name, tensor in given.items() if tensor.ndim == 5)
+    first = next((tensor for name, tensor in kernels if name.startswith(FIRST_LAYERS)), None)
+    if first is not None and first.shape[1] != 1:
+        raise _refused("model_weights", f"its network reads {first.shape[1]} image channels; a study gives one CT.")
 
 
 def check_fits(manifest: Manifest, tensors: Mapping[str, torch.Tensor]) -> None:

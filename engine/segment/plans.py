@@ -56,8 +56,15 @@ def manifest_of(init_args: Mapping[str, object], name: str) -> Manifest:
             "labels": _labels(mapping(dataset.get("labels"), "labels")),
             "training": {"imported_from": "nnU-Net checkpoint", "dataset": _dataset_name(plans)},
             "trained_on": _dataset_name(plans) or "unknown",
+            "resampling": _resampling(configuration),
         }
     )
+
+
+def _resampling(configuration: Mapping[str, object]) -> str:
+    """nnU-Net's default of order 3, or what is nearest to its linear ones."""
+    named = configuration.get("resampling_fn_data", RESAMPLERS[0])
+    return "nnunet" if named == RESAMPLERS[0] else "block_linear"
 
 
 def mapping(value: object, name: str) -> Mapping[str, object]:

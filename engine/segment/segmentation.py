@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from dataclasses import dataclass, replace
 
 from engine.metrics.margins import largest_components
 from engine.protocol import Segment
 from engine.segment.embedding import encoder_features, no_features
+from engine.segment.inference import Prediction, mask_of, predict
 from engine.segment.lung_quality import LungQuality
 from engine.segment.lungs import find_lungs
-from engine.segment.model import SegmentationModel
-from engine.segment.nnunet import LoadedModel, load_model
-from engine.segment.sliding_window import (
-    Logits,
-    mean_entropy,
-    model_grid,
-    predict_logits,
-    structure_mask,
-    to_model_grid,
-    without_crumbs,
-)
-from store.records import Flag, Segmentation
+from engine.segment.model import SegmentationModel, labels_of
+from engine.segment.nnunet import hardware, thread_count
+from engine.segment.out_of_fold import unseen_member
+from engine.segment.sliding_window import without_crumbs
+from engine.segment.uncertainty import measured
+from store.records import Flag, Segmentation, Uncertainty
 from store.volumes import AutomaticMasks, BoolZyx, CtSeries, EncoderFeatures, Grid, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
@@ -34,20 +27,22 @@ THRESHOLD_SOURCE = "threshold"
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What was segmented: masks on the native grid, how, the encoder's features of the whole CT, and flags."""
+    """What was segmented: masks on the native grid, how, how sure, the encoder's features, and flags."""
 
     masks: AutomaticMasks
     segmentation: tuple[Segmentation, ...]
+    uncertainty: tuple[Uncertainty, ...]
     features: EncoderFeatures
     flags: tuple[Flag, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Prediction:
-    """One run of a model: its masks by structure on the native grid and its record, lungs not yet decided."""
+class _Found:
+    """One run of a model: its masks by structure on the native grid and its records, lungs not yet decided."""
 
     masks: dict[str, BoolZyx]
     record: Segmentation
+    uncertainty: Uncertainty
     features: EncoderFeatures
 
 
@@ -68,66 +63,66 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
     sha256): every voxel called tumour, pieces under 0.05 ml dropped; it is empty when none is found. Lungs: nothing is
     made where both are outlined, and the other alone where one is (flag one_lung_outlined); else the model's; else
     threshold (flag lungs_threshold); else none (flag no_lungs). Seconds in the record are wall-clock and enter no key.
-    RefusedError from a model that may not be loaded.
+    A model that was trained on this image is replaced by the fold of its family that left it out (out_of_fold.py).
+    RefusedError from a model that may not be loaded or does not fit the memory.
     """
-    prediction = None if model is None else _predict(ct, choices, model)
+    prediction = None if model is None else _found(ct, choices, unseen_member(model, ct))
     tumour = _tumour(references, prediction)
     lungs = _lungs(ct, references, choices, prediction, tumour)
     record = prediction.record if prediction else _without_model(lungs.method)
     return Segmented(
         masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
         segmentation=(_with_lungs(record, lungs.method),),
+        uncertainty=(prediction.uncertainty,) if prediction else (),
         features=prediction.features if prediction else no_features(),
         flags=_flags(lungs, prediction),
     )
 
 
-def _predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Prediction:
-    """Resample, predict and export, timing each."""
-    clock = [time.perf_counter()]
-    loaded = load_model(model)
-    clock.append(time.perf_counter())
-    grid = model_grid(ct.grid, loaded.manifest.spacing_mm)
-    volume = loaded.manifest.normalised(to_model_grid(ct, grid))
-    clock.append(time.perf_counter())
-    logits = predict_logits(volume, grid, loaded, choices.tile_step_share)
-    clock.append(time.perf_counter())
-    masks = _masks(logits, loaded, ct.grid)
-    on_model_grid = _tumour_on_model_grid(logits, loaded)
-    clock.append(time.perf_counter())
-    read, resample, network, export = (float(b - a) for a, b in itertools.pairwise(clock))
-    record = Segmentation(
-        model_sha256=model.sha256,
-        device=loaded.device,
-        seconds_read=read,
-        seconds_resample=resample,
-        seconds_network=network,
-        seconds_export=export,
-        tumour_found=bool(masks["tumour"].any()),
-        mean_entropy=mean_entropy(logits.values, on_model_grid),
+def _found(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Found:
+    """Masks, record, uncertainty and encoder's features of one prediction."""
+    labels = labels_of(model)
+    prediction = predict(ct, choices, model)
+    masks = _masks(prediction, labels, ct.grid)
+    uncertainty = measured(prediction.tumour, prediction.grid, prediction.swept.members, SMALLEST_TUMOUR_ML)
+    record = _record(prediction, model.sha256, bool(masks["tumour"].any()), uncertainty.mean_entropy)
+    return _Found(masks, record, uncertainty, encoder_features(prediction, model.sha256))
+
+
+def _record(prediction: Prediction, sha256: str, tumour_found: bool, mean_entropy: float | None) -> Segmentation:
+    """How a prediction was made; lungs not yet decided."""
+    swept = prediction.swept
+    return Segmentation(
+        model_sha256=sha256,
+        device=swept.device,
+        seconds_read=swept.seconds_read,
+        seconds_resample=swept.seconds_resample,
+        seconds_network=swept.seconds_network,
+        seconds_export=swept.seconds_export,
+        tumour_found=tumour_found,
+        mean_entropy=mean_entropy,
         lungs_method="none",
+        hardware=hardware(swept.device),
+        threads=thread_count(),
+        precision=swept.precision,
+        tile_zyx=" x ".join(map(str, swept.window.tile_zyx)),
+        tiles=swept.tiles,
+        members=swept.members,
+        drawn_around=swept.drawn_around,
+        swept_share=swept.swept_share,
+        fallback=swept.fallback,
     )
-    return _Prediction(masks, record, encoder_features(logits, model.sha256))
 
 
-def _masks(logits: Logits, loaded: LoadedModel, native: Grid) -> dict[str, BoolZyx]:
+def _masks(prediction: Prediction, labels: tuple[str, ...], native: Grid) -> dict[str, BoolZyx]:
     """The model's tumour and lungs on the native grid: of the tumour crumbs are dropped, a lung is one piece."""
-    found = {
-        name: structure_mask(logits, loaded.manifest.labels.index(name), native)
-        for name in ("tumour", *LUNGS)
-        if name in loaded.manifest.labels
-    }
+    found = {name: mask_of(prediction, labels.index(name)) for name in ("tumour", *LUNGS) if name in labels}
     smallest = {"tumour": SMALLEST_TUMOUR_ML, **dict.fromkeys(LUNGS, SMALLEST_LUNG_ML)}
     whole = {name: mask if name == "tumour" else largest_components(mask) for name, mask in found.items()}
     return {name: without_crumbs(mask, native.voxel_ml, smallest[name]) for name, mask in whole.items()}
 
 
-def _tumour_on_model_grid(logits: Logits, loaded: LoadedModel) -> BoolZyx:
-    found = logits.values.argmax(axis=0) == loaded.manifest.labels.index("tumour")
-    return without_crumbs(found, logits.grid.voxel_ml, SMALLEST_TUMOUR_ML)
-
-
-def _tumour(references: ReferenceMasks, prediction: _Prediction | None) -> BoolZyx | None:
+def _tumour(references: ReferenceMasks, prediction: _Found | None) -> BoolZyx | None:
     """The tumour that thresholded lungs are closed over: the outlined one, else the predicted one."""
     outlined = references.find("tumour")
     if outlined is not None:
@@ -135,7 +130,7 @@ def _tumour(references: ReferenceMasks, prediction: _Prediction | None) -> BoolZ
     return prediction.masks["tumour"] if prediction else None
 
 
-def _tumour_masks(prediction: _Prediction | None, grid: Grid) -> tuple[Mask, ...]:
+def _tumour_masks(prediction: _Found | None, grid: Grid) -> tuple[Mask, ...]:
     if prediction is None:
         return ()
     source = prediction.record.model_sha256[:SOURCE_DIGITS]
@@ -146,7 +141,7 @@ def _lungs(
     ct: CtSeries,
     references: ReferenceMasks,
     choices: Segment,
-    prediction: _Prediction | None,
+    prediction: _Found | None,
     tumour: BoolZyx | None,
 ) -> _LungChoice:
     """The first of outlined, model and threshold that gives lungs; beside one outlined lung they give the other."""
@@ -163,7 +158,7 @@ def _lungs(
     return _LungChoice(kept, method, outlined.structure, found.quality if kept else None)
 
 
-def _found_lungs(ct: CtSeries, choices: Segment, prediction: _Prediction | None, tumour: BoolZyx | None) -> _LungChoice:
+def _found_lungs(ct: CtSeries, choices: Segment, prediction: _Found | None, tumour: BoolZyx | None) -> _LungChoice:
     """Both lungs by the model, else by thresholding, else none."""
     if prediction is not None and all(name in prediction.masks and prediction.masks[name].any() for name in LUNGS):
         source = prediction.record.model_sha256[:SOURCE_DIGITS]
@@ -187,7 +182,7 @@ def _with_lungs(record: Segmentation, lungs_method: str) -> Segmentation:
     return replace(record, lungs_method=lungs_method)
 
 
-def _flags(lungs: _LungChoice, prediction: _Prediction | None) -> tuple[Flag, ...]:
+def _flags(lungs: _LungChoice, prediction: _Found | None) -> tuple[Flag, ...]:
     """What a reader should know of the masks."""
     flags = []
     if lungs.outlined:
@@ -204,6 +199,10 @@ def _flags(lungs: _LungChoice, prediction: _Prediction | None) -> tuple[Flag, ..
         flags.append(Flag("segment", "lungs_doubtful", text, "Look at the lungs of the case in review."))
     if lungs.method == "none":
         flags.append(Flag("segment", "no_lungs", "No lungs were found: the ring is not clipped.", "Outline the lungs."))
+    if prediction is not None and prediction.record.fallback:
+        text = f"Memory ran out: predicted with {prediction.record.fallback}, tiles of {prediction.record.tile_zyx}."
+        remedy = "Masks may differ a little from those of whole tiles; free memory and run again."
+        flags.append(Flag("segment", "out_of_memory", text, remedy))
     if prediction is not None and not prediction.record.tumour_found:
         flags.append(Flag("segment", "no_tumour", "The model found no tumour.", "Look at the case in review."))
     return tuple(flags)

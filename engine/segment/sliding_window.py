@@ -1,12 +1,14 @@
-"""Prediction of one CT by overlapping tiles: logits on the model's grid, then masks on the CT's own grid.
+"""Prediction of one volume by overlapping tiles, in slabs that leave as soon as no later tile reaches them.
 
-Method of nnU-Net (Isensee et al., Nat Methods 2021;18:203): evenly spaced tiles, Gaussian weights, no mirroring (left
-and right are labels). Ours: batched tiles, and logits return to the native grid only inside the box of a structure.
+Method of nnU-Net (Isensee et al., Nat Methods 2021;18:203): evenly spaced tiles, Gaussian weights, folds and mirrors
+averaged as logits. Ours: the members are averaged inside each tile, so that what they disagree about is known as well,
+and only the depth of one tile is ever summed.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,35 +20,40 @@ from engine.geometry import (
     Box,
     box_of,
     corners_mm,
-    cropped_grid,
     grid_of,
     points_to_index,
     resampled_grid,
     to_image,
     to_reference,
 )
+from engine.segment.model import Manifest
 from engine.segment.nnunet import EMBEDDED_STAGE, LoadedModel
 from store.volumes import IDENTITY_DIRECTION, BoolZyx, CtSeries, Grid, Triple
 
 Volume = NDArray[np.float32]
 Shape = tuple[int, int, int]
-GAUSSIAN_SD_SHARE = 1 / 8  # of the patch, as nnU-Net
-SMALLEST_WEIGHT = 1e-3
-TILES_PER_BATCH = 2
 EXPORT_MARGIN = (2, 2, 2)
+GAUSSIAN_SD_SHARE = 1 / 8  # of the patch, as nnU-Net
+SMALLEST_WEIGHT = 6e-9  # what nnU-Net is left with in half precision
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How a volume is swept: tile z, y, x, advance as a share of it, mirrored axes, tiles a batch."""
+
+    tile_zyx: Shape
+    step_share: float
+    mirrors: tuple[str, ...] = ()
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Logits:
-    """Mean logits (label, z, y, x) on the model's grid, and the encoder's features (channel, z, y, x) of coarse cells.
+class Slab:
+    """Final slices from `start` on: mean logits (label, z, y, x) and the tumour's moments (2, z, y, x)."""
 
-    Feature cell i along an axis covers the voxels from i * feature_stride on.
-    """
-
-    values: Volume
-    grid: Grid
-    features: Volume
-    feature_stride: Shape
+    start: int
+    logits: Volume
+    tumour: Volume
 
 
 def model_grid(grid: Grid, spacing_mm: Triple) -> Grid:
@@ -63,30 +70,61 @@ def to_model_grid(ct: CtSeries, grid: Grid) -> Volume:
     return linear(image, grid)
 
 
-def predict_logits(volume: Volume, grid: Grid, model: LoadedModel, step_share: float) -> Logits:
-    """Mean logits of a normalised volume z, y, x from tiles that advance by `step_share` of the patch.
+class Sweep:
+    """One pass of tiles over a normalised volume z, y, x at least as large as a tile.
 
-    One tile over the whole volume gives the network's own output. Memory: labels x voxels, in float32.
+    Sums are held over the depth of one tile only: slices that no later tile reaches are final and leave as slabs. The
+    encoder's features are complete after the last slab; cell i of an axis covers the voxels from i * feature_stride on.
     """
-    patch = model.manifest.patch_zyx
-    padded = _padded(volume, patch, model.manifest.architecture.total_stride)
-    stride = _feature_stride(model)
-    weights = gaussian_weights(patch)
-    coarse_weights = weights[tuple(slice(s // 2, None, s) for s in stride)]
-    corners = tile_corners(padded.shape, patch, step_share, stride)
-    logits, features = _Mean(padded.shape), _Mean(_cells(padded.shape, stride))
-    for batch in (corners[i : i + TILES_PER_BATCH] for i in range(0, len(corners), TILES_PER_BATCH)):
-        output = model.forward(np.stack([padded[_box(c, patch)] for c in batch])[:, None])
-        for place, corner in enumerate(batch):
-            logits.add(output.logits[place], corner, weights)
-            features.add(output.features[place], _cells(corner, stride), coarse_weights)
-    z, y, x = volume.shape
-    return Logits(logits.values()[:, :z, :y, :x], grid, features.values(), stride)
+
+    def __init__(self, volume: Volume, model: LoadedModel, window: Window) -> None:
+        self._volume, self._model, self._window = volume, model, window
+        self.feature_stride = feature_stride(model.manifest)
+        exact = model.manifest.resampling == "nnunet"  # nnU-Net's own places; else whole cells of the features
+        self.corners = tile_corners(
+            volume.shape, window.tile_zyx, window.step_share, (1, 1, 1) if exact else self.feature_stride
+        )
+        self._weights = gaussian_weights(window.tile_zyx)
+        self._features = _Mean(_cells(volume.shape, self.feature_stride))
+
+    @property
+    def features(self) -> Volume:
+        """Features (channel, z, y, x) of coarse cells."""
+        return self._features.values()
+
+    def slabs(self) -> Iterator[Slab]:
+        """Final slices in order; TooLargeError when a batch does not fit the device."""
+        depth = self._window.tile_zyx[0]
+        sums = _Mean((depth, *self._volume.shape[1:]))
+        layers = [(z, list(corners)) for z, corners in itertools.groupby(self.corners, key=lambda c: c[0])]
+        for place, (z, corners) in enumerate(layers):
+            for batch in _batches(corners, self._window.batch):
+                self._add(batch, sums)
+            following = layers[place + 1][0] if place + 1 < len(layers) else z + depth
+            final = sums.leave(following - z)
+            yield Slab(z, final[:-2], final[-2:])
+
+    def _add(self, batch: list[Shape], sums: _Mean) -> None:
+        tiles = np.stack([self._volume[_box(corner, self._window.tile_zyx)] for corner in batch])
+        output = self._model.forward(tiles[:, None], self._window.mirrors)
+        for i, (_, y, x) in enumerate(batch):
+            sums.add(np.concatenate([output.logits[i], output.tumour[i]]), (0, y, x), self._weights)
+        coarse = self._weights[tuple(slice(s // 2, None, s) for s in self.feature_stride)]
+        for i, corner in enumerate(batch):
+            self._features.add(output.features[i], _nearest_cell(corner, self.feature_stride), coarse)
+
+
+def feature_stride(manifest: Manifest) -> Shape:
+    """Voxels z, y, x of the model's grid behind one cell of the embedded stage."""
+    z = y = x = 1
+    for stride in manifest.architecture.strides[: EMBEDDED_STAGE + 1]:
+        z, y, x = z * stride[0], y * stride[1], x * stride[2]
+    return (z, y, x)
 
 
 def gaussian_weights(patch: Shape) -> Volume:
-    """Weights z, y, x of a tile's voxels: a Gaussian about its centre, largest 1, never under SMALLEST_WEIGHT."""
-    lines = [np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (GAUSSIAN_SD_SHARE * n)) ** 2) for n in patch]
+    """nnU-Net's weights z, y, x of a tile's voxels: a Gaussian about voxel n // 2, largest 1, never 0."""
+    lines = [np.exp(-0.5 * ((np.arange(n) - n // 2) / (GAUSSIAN_SD_SHARE * n)) ** 2) for n in patch]
     weights = lines[0][:, None, None] * lines[1][None, :, None] * lines[2][None, None, :]
     return np.asarray(np.maximum(weights / weights.max(), SMALLEST_WEIGHT), dtype=np.float32)
 
@@ -97,39 +135,6 @@ def tile_corners(shape: Shape, patch: Shape, step_share: float, multiple: Shape)
         raise ValueError(f"step_share must lie in 0..1, got {step_share}")
     lines = [_starts(n, p, step_share, m) for n, p, m in zip(shape, patch, multiple, strict=True)]
     return [(z, y, x) for z, y, x in itertools.product(*lines)]
-
-
-def probabilities(logits: Volume) -> Volume:
-    """Softmax over the first axis."""
-    exponent = np.exp(logits - logits.max(axis=0))
-    return np.asarray(exponent / exponent.sum(axis=0), dtype=np.float32)
-
-
-def mean_entropy(logits: Volume, mask: BoolZyx) -> float | None:
-    """Mean entropy in nats of the softmax over the voxels of a mask, 0..ln(labels); None when the mask is empty."""
-    if not mask.any():
-        return None
-    share = np.maximum(probabilities(logits[:, mask]), 1e-12)
-    return float(-(share * np.log(share)).sum(axis=0).mean())
-
-
-def structure_mask(logits: Logits, label: int, native: Grid) -> BoolZyx:
-    """Where a label has the highest logit, on the native grid: its lead over the best other label, interpolated.
-
-    Only the box of the label is resampled. Structures never overlap: two leads cannot both be positive.
-    """
-    others = np.delete(logits.values, label, axis=0).max(axis=0)
-    lead = logits.values[label] - others
-    found = np.zeros(native.shape_zyx, dtype=np.bool_)
-    if not (lead > 0).any():
-        return found
-    box = box_of(lead > 0, EXPORT_MARGIN)
-    inner = cropped_grid(logits.grid, box)
-    target_box = covering(inner, native)
-    if target_box is not None:
-        image = to_image(np.ascontiguousarray(lead[box]), inner)
-        found[target_box] = linear(image, cropped_grid(native, target_box)) > 0
-    return found
 
 
 def without_crumbs(mask: BoolZyx, voxel_ml: float, smallest_ml: float) -> BoolZyx:
@@ -165,12 +170,32 @@ class _Mean:
         """The mean."""
         if self._sum is None:
             raise ValueError("no tile was added")
-        np.divide(self._sum, self._weights, out=self._sum)
+        np.divide(self._sum, self._weights, out=self._sum, where=self._weights > 0)
         return self._sum
+
+    def leave(self, slices: int) -> Volume:
+        """The mean of the first slices, which make room for as many new ones."""
+        if self._sum is None:
+            raise ValueError("no tile was added")
+        mean = self._sum[:, :slices] / self._weights[:slices]
+        for sums in (self._weights, *self._sum):
+            sums[:-slices] = sums[slices:].copy()
+            sums[-slices:] = 0
+        return np.asarray(mean, dtype=np.float32)
+
+
+def _batches(corners: list[Shape], size: int) -> Iterator[list[Shape]]:
+    for start in range(0, len(corners), size):
+        yield corners[start : start + size]
+
+
+def _nearest_cell(corner: Shape, stride: Shape) -> Shape:
+    z, y, x = ((c + s // 2) // s for c, s in zip(corner, stride, strict=True))
+    return (z, y, x)
 
 
 def _cells(voxels: tuple[int, ...], stride: Shape) -> Shape:
-    z, y, x = (n // s for n, s in zip(voxels, stride, strict=True))
+    z, y, x = (-(-n // s) for n, s in zip(voxels, stride, strict=True))
     return (z, y, x)
 
 
@@ -183,21 +208,7 @@ def _starts(length: int, patch: int, step_share: float, multiple: int) -> list[i
     """Evenly spaced starts from 0 to length - patch; a spacing of at most step_share x patch."""
     last = length - patch
     steps = int(np.ceil(last / (patch * step_share) - 1e-9)) if last > 0 else 0
-    return [int(last * i / max(steps, 1) / multiple) * multiple for i in range(steps + 1)]
-
-
-def _padded(volume: Volume, patch: Shape, stride: Shape) -> Volume:
-    """The volume with its far ends continued to the patch and to a multiple of the stride."""
-    wanted = [max(p, -(-n // s) * s) for n, p, s in zip(volume.shape, patch, stride, strict=True)]
-    ends = [(0, w - n) for n, w in zip(volume.shape, wanted, strict=True)]
-    return np.pad(volume, ends, mode="edge") if any(end for _, end in ends) else volume
-
-
-def _feature_stride(model: LoadedModel) -> Shape:
-    z = y = x = 1
-    for stride in model.manifest.architecture.strides[: EMBEDDED_STAGE + 1]:
-        z, y, x = z * stride[0], y * stride[1], x * stride[2]
-    return (z, y, x)
+    return [round(last * i / steps / multiple) * multiple for i in range(steps)] + [last]
 
 
 def covering(inner: Grid, native: Grid) -> Box | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.present.figures.agreement import MEASURES, drawn_rows, driver_figure
+from engine.present.figures.doubt import doubt_figure
+from engine.present.wording.doubt import doubt_answer, doubt_caption, seconds_answer
 from engine.present.wording.segmentation import (
     agreement_answer,
     association_for,
@@ -15,7 +17,20 @@ from engine.present.wording.segmentation import (
 )
 from pages.frame import answer, begin, empty, end, figure, open_case, table
 from store.queries.agreement import CaseAgreement, agreement_summary, associations, case_agreements, mask_pairs
+from store.queries.inference import StepSeconds, doubt_estimates, doubt_quality, step_seconds
+from store.records import DoubtEstimate, DoubtQuality
 
+SECONDS_TITLES = {
+    "step": "Step",
+    "n": "Series",
+    "median": "Median (s)",
+    "shortest": "Shortest (s)",
+    "longest": "Longest (s)",
+    "hardware": "Hardware",
+    "device": "Device",
+    "threads": "Threads",
+    "precision": "Precision",
+}
 GROUPS = {
     "Shape": ("sphericity", "maximum_3d_diameter_mm"),
     "Location": ("chest_wall_contact", "third"),
@@ -78,6 +93,25 @@ def drivers(rows: tuple[CaseAgreement, ...], variables: tuple[str, ...], measure
         st.caption("Shape and place of the reference tumours have not been measured yet.")
 
 
+def doubt(estimates: tuple[DoubtEstimate, ...], quality: tuple[DoubtQuality, ...]) -> None:
+    """What the model's own doubt is worth: predicted against achieved DSC."""
+    st.subheader("Does the model know when it is wrong?", anchor=False)
+    if not quality:
+        st.caption("Not estimated: the stage *doubt* has no result in this run, or it was declined; see Runs.")
+        return
+    st.markdown(doubt_answer(quality))
+    key = "doubt"
+    figure(doubt_figure(estimates), doubt_caption(quality), key, lambda: clicked(key))
+
+
+def seconds(steps: tuple[StepSeconds, ...]) -> None:
+    """How long a series takes, on what, beside the published figure."""
+    st.subheader("How long does a series take?", anchor=False)
+    st.markdown(seconds_answer(steps))
+    if steps:
+        table(steps, SECONDS_TITLES)
+
+
 if "open-case" in st.session_state:
     open_case(st.session_state.pop("open-case"))
 
@@ -103,6 +137,9 @@ for tab, variables in zip(st.tabs(list(GROUPS), on_change="rerun"), GROUPS.value
     if tab.open:
         with tab:
             drivers(rows, variables, measure)
+
+doubt(doubt_estimates(shown.snapshot, shown.run.run_id), doubt_quality(shown.snapshot, shown.run.run_id))
+seconds(step_seconds(shown.snapshot, shown.run.run_id))
 
 st.subheader("Tests", anchor=False)
 if tests:

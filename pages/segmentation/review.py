@@ -20,10 +20,12 @@ from engine.present.figures.slices import (
     viewed,
     viewed_mask,
 )
+from engine.present.wording.doubt import order_sentence
 from engine.present.wording.segmentation import review_answer
 from pages.frame import Shown, answer, begin, empty, end, table
 from store.queries.agreement import ReviewCase, review_cases, verdicts
 from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_ct, load_masks
+from store.queries.inference import doubt_quality
 from store.volumes import BoolZyx, Mask
 
 LAYERS = {
@@ -34,6 +36,15 @@ LAYERS = {
 }
 CLOSE_UP_MM = 40.0
 SHOWN_FIRST = ("reference", "automatic", "peritumoural")
+QUEUE_TITLES = {
+    "place": "Place",
+    "case_id": "Case",
+    "predicted_dsc": "Expected DSC",
+    "missed_probability": "Probability of a miss",
+    "dsc": "DSC",
+    "verdicts": "Verdicts",
+}
+QUEUE_HEIGHT = 260
 VERDICT_TITLES = {
     "signed_at": "Signed (UTC)",
     "reader": "Reader",
@@ -85,9 +96,10 @@ def choose_case(cases: tuple[ReviewCase, ...]) -> ReviewCase:
 
 
 def label(case: ReviewCase) -> str:
-    """A case in the list, with what makes it worth a look."""
+    """A case in the list: its place in the queue, and what makes it worth a look."""
+    place = "" if case.place is None else f"{case.place} · "
     fit = "" if case.dsc is None else " · missed" if case.missed else f" · DSC {case.dsc:.2f}"
-    return f"{case.case_id}{fit}"
+    return f"{place}{case.case_id}{fit}"
 
 
 def close_to_tumour(
@@ -161,4 +173,7 @@ if signed:
     table(signed, VERDICT_TITLES)
 else:
     st.caption("No reader has signed a verdict on this case.")
+st.subheader(f"Queue ({len(cases)})", anchor=False)
+st.caption(order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id)))
+table(cases, QUEUE_TITLES, height=QUEUE_HEIGHT)
 end(shown)

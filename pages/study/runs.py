@@ -6,13 +6,17 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import duration, moment
+from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
-from engine.run.launch import cancel, launch
+from engine.run.launch import cancel, launch, launch_training
 from pages.frame import Shown, begin_without_run, end, table
 from store.ledger import StageProgress, read_progress, running
 from store.queries.study import declined, failures, runs, stage_costs
+from store.training_progress import TrainingProgress, read_training
 
+ALL = "all"
 STAGE_TITLES = {
     "stage": "Stage",
     "tasks": "Tasks",
@@ -40,6 +44,8 @@ def live(study: Path) -> None:
         st.markdown(f"**A run is going on.** {progress_line(progress)}")
         for stage in progress:
             bar(stage)
+        for training in read_training(study):
+            learning(training)
     else:
         st.markdown(f"No run is going on. {progress_line(progress)}")
 
@@ -51,6 +57,12 @@ def bar(stage: StageProgress) -> None:
     share = (stage.done + stage.failed) / max(1, stage.total)
     name = stage.stage.replace("_", " ")
     st.progress(min(1.0, share), text=f"**{name}** · {stage.done} of {stage.total}{failed} · {left}")
+
+
+def learning(training: TrainingProgress) -> None:
+    """One training that is going on, its last finished epoch."""
+    if training.state == "running":
+        st.progress(min(1.0, training.epoch / training.epochs), text=training_line(training))
 
 
 def controls(study: Path) -> None:
@@ -67,6 +79,20 @@ def controls(study: Path) -> None:
         cancel(study)
         st.toast("The run is being stopped; what is done stays.")
     st.sidebar.caption("A run computes only what is missing or changed, with the choices of study.toml.")
+    st.sidebar.subheader("Training", anchor=False)
+    strategy = st.sidebar.selectbox("Strategy", [ALL, *STRATEGY_LABELS], format_func=strategy_name, key="strategy")
+    if st.sidebar.button("Train and compare", disabled=busy, width="stretch"):
+        try:
+            launch_training(study, strategy)
+            st.toast("The training has started; it goes on when you close this page.")
+        except (RuntimeError, ValueError) as error:
+            st.sidebar.warning(str(error))
+    st.sidebar.caption("With the sizes of study.toml. Cancel it and train again: it goes on from its last epoch.")
+
+
+def strategy_name(name: str) -> str:
+    """A strategy as the list shows it."""
+    return "All strategies" if name == ALL else STRATEGY_LABELS[name]
 
 
 def history(shown: Shown) -> None:

@@ -127,23 +127,28 @@ def verdicts(snapshot: Snapshot) -> tuple[Verdict, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """One case of the review list: what to look at first."""
+    """One case of the review list; place 1 is the most doubtful, None where no doubt was estimated."""
 
     case_id: str
     dsc: float | None
     missed: bool | None
     verdicts: int
+    place: int | None
+    predicted_dsc: float | None
+    missed_probability: float | None
 
 
 REVIEW_CASES = """
 SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
-  (SELECT count(*) FROM verdict v WHERE v.case_id = t.case_id) AS verdicts
+  (SELECT count(*) FROM verdict v WHERE v.case_id = t.case_id) AS verdicts, min(d.place) AS place,
+  min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability
 FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
 LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'
-GROUP BY t.case_id ORDER BY t.case_id
+LEFT JOIN doubt_estimate d ON d.run_id = ? AND d.case_id = t.case_id
+GROUP BY t.case_id ORDER BY place NULLS LAST, t.case_id
 """
 
 
 def review_cases(snapshot: Snapshot, run_id: str) -> tuple[ReviewCase, ...]:
-    """The cases whose images can be looked at."""
-    return ask(snapshot, ReviewCase, REVIEW_CASES, (run_id, run_id))
+    """The cases whose images can be looked at, the most doubtful outline first."""
+    return ask(snapshot, ReviewCase, REVIEW_CASES, (run_id, run_id, run_id))

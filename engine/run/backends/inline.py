@@ -14,7 +14,7 @@ class InlineBackend:
     def __init__(self, study: Path) -> None:
         self._study = study
 
-    def execute(self, keys: Sequence[str], beat: Callable[[], None]) -> None:
+    def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None:
         """Compute every key; a task put back to pending is tried again."""
         for key in keys:
             while run_task(self._study, key) == "pending":

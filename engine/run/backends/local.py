@@ -39,11 +39,11 @@ class LocalBackend:
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
 
-    def execute(self, keys: Sequence[str], beat: Callable[[], None]) -> None:
-        """Compute every key; calls `beat` at least twice a second; returns when all are finished."""
+    def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None:
+        """Compute every key, so many at once; calls `beat` at least twice a second; returns when all are finished."""
         waiting = deque(keys)
         while waiting or any(w.key for w in self._workers):
-            self._hand_out(waiting)
+            self._hand_out(waiting, min(at_once or self._count, self._count))
             ready = wait([w.pipe for w in self._workers] + [w.process.sentinel for w in self._workers], BEAT_SECONDS)
             for worker in tuple(self._workers):
                 if worker.pipe in ready or worker.process.sentinel in ready:
@@ -61,11 +61,11 @@ class LocalBackend:
                 ledger.return_leases_of(worker.process.pid or 0)
         self._workers = []
 
-    def _hand_out(self, waiting: deque[str]) -> None:
-        while len(self._workers) < min(self._count, len(waiting)):
+    def _hand_out(self, waiting: deque[str], at_once: int) -> None:
+        while len(self._workers) < min(at_once, len(waiting)):
             self._workers.append(self._start())
         for worker in self._workers:
-            if waiting and not worker.key:
+            if waiting and not worker.key and sum(bool(w.key) for w in self._workers) < at_once:
                 worker.key = waiting.popleft()
                 worker.pipe.send(worker.key)
 

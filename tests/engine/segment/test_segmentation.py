@@ -1,36 +1,25 @@
-"""The sliding window against the plain network, and the stage on unseen phantoms with the shipped model."""
+"""The stage on unseen phantoms with the shipped model."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from engine.geometry import index_to_points_mm, points_to_index
 from engine.phantom.training_set import as_case, unseen_phantom
 from engine.protocol import Segment
-from engine.segment.model import find_model
-from engine.segment.nnunet import EMBEDDED_STAGE, load_model
+from engine.segment.model import describe_model, file_sha256, find_model, read_manifest, write_manifest
+from engine.segment.nnunet import EMBEDDED_STAGE, build_network, hardware, save_slim
 from engine.segment.segmentation import segment
-from engine.segment.sliding_window import (
-    Logits,
-    mean_entropy,
-    model_grid,
-    predict_logits,
-    structure_mask,
-    tile_corners,
-    to_model_grid,
-    without_crumbs,
-)
+from engine.segment.sliding_window import model_grid, to_model_grid, without_crumbs
+from store.records import RefusedError
 from store.volumes import CtSeries, Grid, MaskSet, ReferenceMasks
 
 BIG_FREE_TUMOUR = 2  # number of an unseen phantom, see test_the_case_is_a_big_free_tumour
-SMALL_GRID = Grid((12, 10, 8), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return load_model(find_model("demo"), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -45,49 +34,6 @@ def segmented(phantom):
 
 def dsc(one, other) -> float:
     return float(2 * (one & other).sum() / (one.sum() + other.sum()))
-
-
-def logits_of(values) -> Logits:
-    return Logits(values, SMALL_GRID, np.zeros((2, 2, 2, 3), dtype=np.float32), (4, 4, 4))
-
-
-def test_one_tile_is_the_network_on_the_whole_image(demo):
-    volume = np.random.default_rng(1).standard_normal(demo.manifest.patch_zyx, dtype=np.float32)
-    z, y, x = volume.shape
-    grid = Grid((x, y, z), demo.manifest.spacing_mm, (0.0, 0.0, 0.0))
-    logits = predict_logits(volume, grid, demo, 0.5)
-    whole = demo.forward(volume[None, None])
-    assert np.allclose(logits.values, whole.logits[0], atol=1e-4)
-    assert np.allclose(logits.features, whole.features[0], atol=1e-4)
-
-
-def test_tiles_cover_a_volume_and_advance_by_at_most_the_step():
-    corners = tile_corners((96, 96, 128), (32, 48, 64), 0.5, (4, 4, 4))
-    covered = np.zeros((96, 96, 128), dtype=np.bool_)
-    for z, y, x in corners:
-        covered[z : z + 32, y : y + 48, x : x + 64] = True
-    assert covered.all()
-    assert sorted({c[0] for c in corners}) == [0, 16, 32, 48, 64]
-
-
-def test_equal_logits_have_the_entropy_of_a_fair_choice():
-    values = np.zeros((4, *SMALL_GRID.shape_zyx), dtype=np.float32)
-    assert mean_entropy(values, np.ones(SMALL_GRID.shape_zyx, dtype=np.bool_)) == pytest.approx(math.log(4), rel=1e-6)
-    assert mean_entropy(values, np.zeros(SMALL_GRID.shape_zyx, dtype=np.bool_)) is None
-
-
-def test_a_mask_returns_unchanged_to_the_grid_that_it_was_predicted_on():
-    values = np.zeros((2, *SMALL_GRID.shape_zyx), dtype=np.float32)
-    values[1] = -1
-    values[1, 2:5, 3:7, 4:12] = 1
-    found = structure_mask(logits_of(values), 1, SMALL_GRID)
-    assert np.array_equal(found, values[1] > 0)
-
-
-def test_a_label_that_never_leads_gives_an_empty_mask():
-    values = np.zeros((2, *SMALL_GRID.shape_zyx), dtype=np.float32)
-    values[1] = -1
-    assert not structure_mask(logits_of(values), 1, SMALL_GRID).any()
 
 
 def test_crumbs_go_and_large_pieces_stay():
@@ -124,15 +70,102 @@ def test_the_demo_model_gives_both_lungs(phantom, segmented):
     assert dsc(segmented.masks.find("lung_right").voxels, phantom.lung_right_without_tumour) > 0.95
 
 
-def test_the_encoder_features_of_the_whole_ct_are_kept_with_their_grid_and_model(demo, phantom, segmented):
-    found = segmented.features
-    channels = demo.manifest.architecture.features_per_stage[EMBEDDED_STAGE]
-    assert (found.stage, found.model_sha256) == (EMBEDDED_STAGE, find_model("demo").sha256)
-    assert found.grid == model_grid(as_case(phantom)[0].grid, demo.manifest.spacing_mm)
+def test_the_encoder_features_of_the_swept_box_are_kept_with_their_grid_and_model(phantom, segmented):
+    found, model = segmented.features, find_model("demo")
+    manifest = read_manifest(Path(model.manifest_path))
+    channels = manifest.architecture.features_per_stage[EMBEDDED_STAGE]
+    assert (found.stage, found.model_sha256) == (EMBEDDED_STAGE, model.sha256)
+    ct = as_case(phantom)[0]
+    whole = segment(ct, ReferenceMasks(()), Segment(crop=False, tile_step_share=1.0), model).features
+    grid = model_grid(ct.grid, manifest.spacing_mm)
+    assert (whole.grid.origin_mm, whole.grid.spacing_mm) == (grid.origin_mm, grid.spacing_mm)
+    assert whole.grid.shape_zyx == tuple(np.maximum(grid.shape_zyx, manifest.patch_zyx))
+    tumour = np.argwhere(phantom.tumour)[:, ::-1].astype(np.float64)
+    inside = points_to_index(index_to_points_mm(tumour, ct.grid), found.grid)
+    assert (inside >= 0).all()
+    assert (inside < found.grid.size_xyz).all()
     assert found.values.shape[0] == channels
     covered = np.array(found.values.shape[1:]) * found.stride_zyx
     assert (covered >= found.grid.shape_zyx).all()
     assert np.isfinite(found.values).all()
+
+
+def test_how_the_masks_were_made_is_recorded(segmented):
+    (record,), (doubt,) = segmented.segmentation, segmented.uncertainty
+    assert (record.device, record.hardware) == ("cpu", hardware("cpu"))
+    assert record.hardware
+    assert record.drawn_around == "lungs"
+    assert record.members == 1
+    assert record.fallback == ""
+    assert record.mean_entropy == doubt.mean_entropy
+    assert doubt.components >= 1
+    assert doubt.disagreement is None
+    assert 0.5 < doubt.largest_probability <= 1
+
+
+def test_mirrors_give_a_disagreement(phantom):
+    choices = Segment(mirrors=("x",), tile_step_share=1.0)
+    result = segment(as_case(phantom)[0], ReferenceMasks(()), choices, find_model("demo"))
+    assert result.segmentation[0].members == 2
+    assert 0 < result.uncertainty[0].disagreement < 0.5
+    assert dsc(result.masks.find("tumour").voxels, phantom.tumour) > 0.7
+
+
+def registered(folder: Path, whole: bool = True, channels: int = 1):
+    """A model beside its weights, which may end in the middle or be of a network of more channels."""
+    manifest = read_manifest(Path(find_model("demo").manifest_path))
+    tensors = build_network(manifest.architecture, 4).state_dict()
+    first = "encoder.stages.0.0.convs.0.conv.weight"
+    tensors[first] = tensors[first].repeat(1, channels, 1, 1, 1)
+    save_slim(tensors, folder / "m.pt")
+    if not whole:
+        written = (folder / "m.pt").read_bytes()
+        (folder / "m.pt").write_bytes(written[: len(written) // 2])
+    sha256 = file_sha256(folder / "m.pt")
+    write_manifest(folder / "m.json", manifest.model_copy(update={"weights_sha256": sha256}))
+    return describe_model(folder / "m.json")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("absent", "model_weights"),
+        ("cut short", "model_weights"),
+        ("changed", "model_hash"),
+        ("channels", "model_weights"),
+    ],
+)
+def test_a_model_that_cannot_be_used_refuses_the_case_with_its_reason(tmp_path, phantom, fault, code):
+    torch.manual_seed(0)
+    model = registered(tmp_path, fault != "cut short", 2 if fault == "channels" else 1)
+    if fault == "absent":
+        (tmp_path / "m.pt").unlink()
+    if fault == "changed":
+        (tmp_path / "m.pt").write_bytes(b"another file")
+    with pytest.raises(RefusedError) as refused:
+        segment(as_case(phantom)[0], ReferenceMasks(()), Segment(), model)
+    assert refused.value.code == code
+    assert (fault == "channels") == ("2 image channels" in refused.value.message)
+    assert str(tmp_path) not in str(refused.value)
+
+
+def test_folds_of_a_model_are_averaged(tmp_path, phantom):
+    torch.manual_seed(0)
+    shipped = find_model("demo")
+    manifest = read_manifest(Path(shipped.manifest_path))
+    (tmp_path / "m.pt").write_bytes(Path(shipped.weights_path).read_bytes())
+    save_slim(build_network(manifest.architecture, 4).state_dict(), tmp_path / "m.1.pt")
+    more = {"ensemble_sha256": (file_sha256(tmp_path / "m.1.pt"),)}
+    write_manifest(tmp_path / "m.json", manifest.model_copy(update=more))
+    model = describe_model(tmp_path / "m.json")
+    ct = as_case(phantom)[0]
+    both, first = (
+        segment(ct, ReferenceMasks(()), Segment(folds=folds, tile_step_share=1.0), model) for folds in (0, 1)
+    )
+    assert both.segmentation[0].members == 2
+    assert first.segmentation[0].members == 1
+    assert model.sha256 != shipped.sha256
+    assert dsc(first.masks.find("tumour").voxels, phantom.tumour) > 0.7
 
 
 def test_an_image_without_a_chest_gives_an_empty_tumour_and_no_lungs():
