@@ -17,9 +17,12 @@ import typer
 from engine.acquire.check import check as check_study
 from engine.acquire.check import check_lines
 from engine.acquire.new import new_image_study, new_table_study
+from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
 from engine.bench.reference_files import shared_folder
+from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
+from engine.bench.scaling_figure import draw_scaling
 from engine.bench.study_conformance import IBSI_FEATURES, conform_all
 from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
@@ -40,7 +43,7 @@ from engine.segment.checkpoint import import_model
 from engine.segment.model import list_models
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of
-from engine.segment.training import DEMO_RECIPE, TrainingCase, recipe_of, train_demo_model
+from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
 from engine.training_protocol import Strategies
 from store.export import export_table, write_export
 from store.layout import StudyFolder
@@ -241,9 +244,12 @@ def model_list() -> None:
 
 
 @model_app.command("import")
-def model_import(file: Annotated[Path, typer.Argument(help="a checkpoint")]) -> None:
-    """Load a checkpoint safely, keep its weights only, register it by sha256."""
-    model = import_model(file)
+def model_import(
+    path: Annotated[Path, typer.Argument(help="an nnU-Net checkpoint (.pth), results folder, or zip of one")],
+    fold: Annotated[str | None, typer.Option(help="0 to 4 or all, of a results folder; default the first")] = None,
+) -> None:
+    """Load a model safely, keep its weights only, register it by sha256."""
+    model = import_model(path, fold)
     typer.echo(f"{model.sha256}  {model.name}")
 
 
@@ -292,11 +298,13 @@ def model_register(
 def model_train_demo(
     to: Annotated[Path, typer.Option(help="folder that demo.pt and demo.json are written to")],
     iterations: Annotated[int, typer.Option(min=1, help="updates of the weights")] = DEMO_RECIPE.iterations,
+    from_scratch: Annotated[bool, typer.Option(help="draw the first weights, not the shipped start")] = False,
 ) -> None:
-    """Train a demo model on synthetic chest CTs: more than twenty minutes on two cores."""
+    """Train a demo model on synthetic chest CTs: about twenty minutes of one core."""
     cases = [TrainingCase(*case) for case in training_cases()]
     origin = f"{len(cases)} synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
-    model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations))
+    start = None if from_scratch else DEMO_START
+    model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations), start)
     typer.echo(f"{model.sha256}  {model.name}")
 
 
@@ -355,3 +363,31 @@ def bench_extraction_command(
         return
     typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
     typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")
+
+
+@bench_app.command("agreement")
+def bench_agreement_command(
+    case: Annotated[list[str] | None, typer.Option(help="LUNG1-001, IBSI-CT, STS_001, ...; default all 14")] = None,
+    to: Annotated[Path | None, typer.Option(help=".csv file of every value outside the tolerance")] = None,
+    keep: Annotated[Path | None, typer.Option(help="folder where PyRadiomics' vectors stay for the next run")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every value against PyRadiomics 3.0.1 on real patients, with causes (shared data, half an hour of CPU)."""
+    found = bench_agreement(shared_folder(), tuple(case or ()), keep)
+    if to is not None:
+        write_deviations(found, to)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(agreement_lines(found)))
+
+
+@bench_app.command("scaling")
+def bench_scaling_command(
+    part: Annotated[list[str] | None, typer.Option(help=f"of {', '.join(PARTS)}; default all")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="few small points")] = False,
+    figure: Annotated[Path | None, typer.Option(help=".png file of CPU seconds against voxels and masks")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """CPU time and memory against masks, cases, voxels and processes (shared data needed, a quarter hour of CPU)."""
+    found = bench_scaling(shared_folder(), tuple(part or PARTS), quick)
+    if figure is not None:
+        draw_scaling(found.points, figure)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(scaling_lines(found)))

@@ -99,6 +99,19 @@ def cropped_grid(grid: Grid, box: Box) -> Grid:
     )
 
 
+def on_larger_grid(voxels: BoolZyx, own: Grid, target: Grid) -> BoolZyx:
+    """A mask of a `cropped_grid` on the grid it was cropped from; ValueError where it is no whole box of that grid."""
+    place = points_to_index(np.array([own.origin_mm]), target)[0]
+    x, y, z = (int(n) for n in np.rint(place))
+    box = tuple(slice(start, start + size) for start, size in zip((z, y, x), voxels.shape, strict=True))
+    inside = all(side.start >= 0 and side.stop <= n for side, n in zip(box, target.shape_zyx, strict=True))
+    if not inside or not same_grid(own, cropped_grid(target, (box[0], box[1], box[2]))):
+        raise ValueError(f"the mask's grid must be a box of the target grid, got {own} in {target}")
+    placed = np.zeros(target.shape_zyx, dtype=np.bool_)
+    placed[box] = voxels
+    return placed
+
+
 def resample_intensity(array: VolumeZyx, source: Grid, target: Grid, outside_hu: float) -> NDArray[np.float32]:
     """A CT array on another grid by cubic B-spline, float32; points outside the source take `outside_hu`.
 

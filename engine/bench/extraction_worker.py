@@ -32,14 +32,14 @@ def main(side: str, source: Path, target: Path) -> None:
         masks = [np.unpackbits(bits, count=intensity.size).reshape(intensity.shape) > 0 for bits in loaded["masks"]]
         grid = Grid(intensity.shape[::-1], tuple(loaded["spacing_mm"]), (0.0, 0.0, 0.0))
     image = FeatureImage(intensity, np.zeros((0, 0, 0), dtype=np.bool_), grid)
-    _warm_up(side)
+    warm_up(side)
     started = time.process_time()
-    values = _measured(side, image, masks)
+    values = measured(side, image, masks)
     seconds = time.process_time() - started
-    np.savez(target, values=values, cpu_seconds=seconds, peak_mb=_peak_mb())
+    np.savez(target, values=values, cpu_seconds=seconds, peak_mb=peak_mb())
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Largest resident memory of this process; getrusage would count the parent's, from before the program began."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
@@ -47,9 +47,8 @@ def _peak_mb() -> float:
     raise RuntimeError("peak memory is read from VmHWM in /proc/self/status, which this system lacks")
 
 
-def _measured(
-    side: str, image: FeatureImage, masks: list[BoolZyx]
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def measured(side: str, image: FeatureImage, masks: list[BoolZyx]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """The vectors (masks, 1967) of one side: engine, peer-crop or peer-whole."""
     recipe = recipe_named(RECIPE)
     if side == "engine":
         return np.stack([roi.values for roi in measure_rois(image, masks, recipe, Binning(BIN_WIDTH))])
@@ -62,13 +61,13 @@ def _measured(
     return np.stack(found)
 
 
-def _warm_up(side: str) -> None:
+def warm_up(side: str) -> None:
     """One tiny mask, so that imports and loading of compiled code are not timed on either side."""
     shape = (WARM_UP_SIZE,) * 3
     noise = np.random.default_rng(0).integers(-900, 300, shape).astype(np.int16)
     mask = np.zeros(shape, dtype=np.bool_)
     mask[8:16, 8:16, 8:16] = True
-    _measured(side, FeatureImage(noise, mask, Grid(shape, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))), [mask, mask])
+    measured(side, FeatureImage(noise, mask, Grid(shape, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))), [mask, mask])
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from engine.geometry import on_larger_grid
 from engine.measure.directions import TextureChoices
 from engine.measure.feature_image import FeatureImage, feature_image, noisy_feature_image
 from engine.measure.features import RoiFeatures, measure_rois, missing_features
@@ -25,6 +26,10 @@ from store.records import (
     RoiMask,
 )
 from store.volumes import BoolZyx, CtSeries, Mask, PerturbedMasks, RoiMasks
+
+# Perturbed masks measured together share filtered images and a common core, and are in memory as whole images.
+MOST_MASKS = 64
+MOST_MASK_VOXELS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,11 @@ def extract_perturbed(
     features: Features,
     rois: Rois,
 ) -> ExtractedPerturbed:
-    """The vector of each tested perturbation; each noise image is made and filtered once for all its regions."""
+    """The vector of each tested perturbation; each noise image is made once for all its regions.
+
+    Masks lie on the feature grid or on a box of it. So many are measured at a time that memory does not grow with
+    their number; an image is filtered once for those.
+    """
     by_name = {(mask.structure, mask.source): mask for mask in masks.masks}
     images: dict[tuple[float, int], list[Mask]] = {}
     vectors = []
@@ -90,8 +99,10 @@ def extract_perturbed(
             vectors.append(_perturbed_vector(mask, missing_features(recipe_named(features.recipe), status), features))
     for (noise_sd_hu, seed), group in images.items():
         image = noisy_feature_image(ct, grid, noise_sd_hu, seed) if noise_sd_hu > 0 else feature_image(ct, grid)
-        measured = measure(image, [mask.voxels for mask in group], features, grid, rois)
-        vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(group, measured, strict=True)]
+        for some in _at_once(group, image.intensity_hu.size):
+            whole = [on_larger_grid(mask.voxels, mask.grid, image.grid) for mask in some]
+            measured = measure(image, whole, features, grid, rois)
+            vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(some, measured, strict=True)]
     return ExtractedPerturbed(tuple(vectors))
 
 
@@ -119,6 +130,14 @@ def measure(
     for place, roi in zip(usable, measured, strict=True):
         found[place] = roi
     return tuple(found)
+
+
+def _at_once(masks: list[Mask], image_voxels: int) -> Iterator[list[Mask]]:
+    """The masks in turns, those of one region beside each other: they have most in common."""
+    ordered = sorted(masks, key=lambda mask: mask.structure)
+    most = max(1, min(MOST_MASKS, MOST_MASK_VOXELS // image_voxels))
+    for start in range(0, len(ordered), most):
+        yield ordered[start : start + most]
 
 
 def _perturbed_vector(mask: Mask, found: RoiFeatures, features: Features) -> PerturbedFeatureVector:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import scipy.special
@@ -20,6 +21,8 @@ from engine.protocol import Features
 from store.volumes import BoolZyx, Triple
 
 CROP_MARGIN_VOXELS = 5
+# PyRadiomics' LBP3D takes about 4.5 kB a voxel.
+LBP_PIECE_VOXELS = 200_000
 # PyRadiomics' names of the image types whose images' names begin so.
 IMAGE_TYPES = {
     "original": "Original",
@@ -78,9 +81,9 @@ def pyradiomics_by_name(
 ) -> dict[str, float]:
     """Everything that PyRadiomics' extractor gives for a recipe's image types, under its names and in its order."""
     bridge_spherical_harmonics()
-    from radiomics import featureextractor, setVerbosity
+    from radiomics import featureextractor
 
-    setVerbosity(logging.CRITICAL)
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
     extractor = featureextractor.RadiomicsFeatureExtractor(
         resampledPixelSpacing=None, preCrop=crop, padDistance=CROP_MARGIN_VOXELS, additionalInfo=False, **settings
     )
@@ -94,10 +97,82 @@ def pyradiomics_by_name(
     return {name: float(np.real(value)) for name, value in found.items()}
 
 
+def pyradiomics_classes(
+    values: NDArray[np.float64], mask: BoolZyx, spacing_mm: Triple, bin_width: float
+) -> dict[tuple[str, str], float]:
+    """What PyRadiomics' feature classes but shape make of one image (z, y, x), by class and feature."""
+    bridge_spherical_harmonics()
+    from radiomics import featureextractor
+
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
+    extractor = featureextractor.RadiomicsFeatureExtractor(
+        resampledPixelSpacing=None, additionalInfo=False, binWidth=bin_width
+    )
+    extractor.enableAllFeatures()
+    for group in ("shape", "shape2D"):
+        extractor.enableFeatureClassByName(group, False)
+    found = extractor.execute(_image(values, spacing_mm), _image(mask.astype(np.uint8), spacing_mm))
+    named = {tuple(name.split("_")[1:]): float(np.real(value)) for name, value in found.items()}
+    return {(group, feature): value for (group, feature), value in named.items()}
+
+
 def bridge_spherical_harmonics() -> None:
     """Give SciPy >= 1.17 the `sph_harm` that PyRadiomics' own LBP3D imports; does nothing where it exists."""
     if not hasattr(scipy.special, "sph_harm"):
         scipy.special.sph_harm = lambda m, n, theta, phi: scipy.special.sph_harm_y(n, m, phi, theta)
+
+
+@contextmanager
+def lbp3d_in_pieces() -> Iterator[None]:
+    """Within, PyRadiomics' own LBP3D is asked for pieces of the mask that are put together: same values, less memory.
+
+    A voxel's pattern does not depend on the mask; the sphere of a voxel is sampled from the whole image each time.
+    """
+    bridge_spherical_harmonics()
+    from radiomics import imageoperations
+
+    whole = imageoperations.getLBP3DImage
+
+    def in_pieces(image: sitk.Image, mask: sitk.Image, **settings: object) -> Iterator[tuple[sitk.Image, str, object]]:
+        inside = np.flatnonzero(sitk.GetArrayViewFromImage(mask).ravel() == 1)
+        joined: dict[str, NDArray[np.float64]] = {}
+        for start in range(0, len(inside), LBP_PIECE_VOXELS):
+            places = inside[start : start + LBP_PIECE_VOXELS]
+            piece = np.zeros(mask.GetSize()[::-1], dtype=np.uint8)
+            piece.ravel()[places] = 1
+            part = sitk.GetImageFromArray(piece)
+            part.CopyInformation(mask)
+            for made, name, _ in whole(image, part, **settings):
+                filled = joined.setdefault(name, np.zeros(piece.shape))
+                filled.ravel()[places] = sitk.GetArrayViewFromImage(made).ravel()[places]
+        for name in list(joined):
+            result = sitk.GetImageFromArray(joined.pop(name))
+            result.CopyInformation(image)
+            yield result, name, settings
+
+    imageoperations.getLBP3DImage = in_pieces
+    try:
+        yield
+    finally:
+        imageoperations.getLBP3DImage = whole
+
+
+def pyradiomics_image(
+    intensity_hu: NDArray[np.int16], mask: BoolZyx, spacing_mm: Triple, recipe: Recipe, image_type: str
+) -> NDArray[np.float64]:
+    """The values that PyRadiomics' own filter of one image type gives the mask's voxels, in the order of nonzero."""
+    bridge_spherical_harmonics()
+    from radiomics import imageoperations
+
+    name = next(n for b, n in IMAGE_TYPES.items() if image_type == b or image_type.startswith(f"{b}-"))
+    make = getattr(imageoperations, f"get{name}Image")
+    arguments = _arguments(name, recipe)
+    for made, found, _ in make(
+        _image(intensity_hu, spacing_mm), _image(mask.astype(np.uint8), spacing_mm), **arguments
+    ):
+        if found == image_type:
+            return np.asarray(sitk.GetArrayViewFromImage(made)[mask], dtype=np.float64)
+    raise ValueError(f"PyRadiomics makes no image {image_type!r} of this one")
 
 
 def _arguments(name: str, recipe: Recipe) -> dict[str, object]:
@@ -110,7 +185,7 @@ def _arguments(name: str, recipe: Recipe) -> dict[str, object]:
     return {"wavelet": recipe.wavelet, **levels} if name == "Wavelet" else {}
 
 
-def _image(array: NDArray[np.int16] | NDArray[np.uint8], spacing_mm: Triple) -> sitk.Image:
+def _image(array: NDArray[np.int16] | NDArray[np.uint8] | NDArray[np.float64], spacing_mm: Triple) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(spacing_mm)
     return image

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.geometry import box_of, resample_mask
+from engine.geometry import box_of, cropped_grid, resample_mask
 from engine.metrics.margins import Ring, other_lesions, peritumoural_ring
 from engine.metrics.overlap import volumetric_dsc
 from engine.perturb.noise import Noise
@@ -24,7 +24,7 @@ GROWTH_MARGIN_VOXELS = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Perturbed:
-    """Every perturbed region with how it was drawn and how much it changed."""
+    """Every perturbed region with how it was drawn and how much it changed; each mask on the grid of its own box."""
 
     masks: PerturbedMasks
     perturbed: tuple[PerturbedMask, ...]
@@ -69,9 +69,15 @@ def perturb_masks(
     for plan, perturbation in drawn:
         for roi in wanted:
             voxels = perturbed_region(roi.structure, perturbation, base)
-            made.append(Mask(roi.structure, "perturbed", plan.name, voxels, roi.grid))
+            made.append(_in_its_box(roi.structure, plan.name, voxels, roi.grid))
             records.append(_record(plan, perturbation, roi, voxels, choices.unchanged_dsc))
     return Perturbed(PerturbedMasks(tuple(made)), tuple(records))
+
+
+def _in_its_box(roi: str, name: str, voxels: BoolZyx, grid: Grid) -> Mask:
+    """A mask cut to its box (one voxel where it is empty): hundreds of whole images would not fit in memory."""
+    box = box_of(voxels) if voxels.any() else (slice(0, 1), slice(0, 1), slice(0, 1))
+    return Mask(roi, "perturbed", name, voxels[box].copy(), cropped_grid(grid, box))
 
 
 def perturbed_region(roi: str, perturbation: Perturbation, base: _Base) -> BoolZyx:

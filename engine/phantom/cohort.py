@@ -120,7 +120,7 @@ def _draw_patient(number: int, seed: int) -> Patient:
     kernel = str(KERNELS[0] if rng.random() < SHARP_SHARE else KERNELS[1])
     contrast = bool(rng.random() < CONTRAST_SHARE)
     quantiles = balanced_quantiles(number, seed)
-    tumour = _draw_cohort_tumour(rng, contrast, quantiles[0])
+    tumour = draw_cohort_tumour(rng, contrast, quantiles[0])
     phantom_seed = FIRST_COHORT_SEED + int(rng.integers(2**32))
     phantom = PhantomCase(phantom_seed, kernel, float(rng.uniform(*NOISE_SD_HU[kernel])), contrast, tumour)
     stage = stage_of(size_score(tumour), quantiles[1])
@@ -138,7 +138,7 @@ def _draw_patient(number: int, seed: int) -> Patient:
     )
 
 
-def _draw_cohort_tumour(rng: np.random.Generator, contrast: bool, quantile: float) -> TumourPlan:
+def draw_cohort_tumour(rng: np.random.Generator, contrast: bool, quantile: float) -> TumourPlan:
     """A tumour as in training, but of the sizes of stage 2A to 3B and with textures spread wider."""
     tumour = draw_tumour(rng, contrast)
     diameter = draw_diameter_mm(rng, LARGEST_BY_KIND_MM[tumour.kind])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.acquire.ct_series import read_ct_series
-from engine.acquire.dicom import is_dicom, read_header
+from engine.acquire.dicom import DicomHeader, is_dicom, read_header
 from engine.acquire.nifti import read_ct_file, read_mask_file
 from engine.geometry import resample_mask
 from engine.measure.extraction import measure
@@ -18,7 +17,7 @@ from engine.measure.features import missing_features
 from engine.measure.regions import status_of
 from engine.metrics.recipe import feature_names, recipe_named
 from engine.protocol import Acquire, FeatureGrid, Features, Rois
-from store.records import STATUSES
+from store.records import STATUSES, RefusedError
 from store.volumes import CtSeries
 
 COLUMNS = ("image_type", "feature_class", "feature", "value", "status")
@@ -38,9 +37,12 @@ class FeatureRow:
 def extract_one(image: Path, mask: Path, label: int, features: Features) -> tuple[FeatureRow, ...]:
     """All features of a recipe on the default feature grid, in the frozen order.
 
-    Image: a NIfTI or NRRD file or a folder of one DICOM CT series; mask: a file on the image's grid. RefusedError as in
-    a study. An empty or too small mask gives no values but its status.
+    Image: a NIfTI or NRRD file or a folder with one DICOM CT series, other objects beside it left alone; mask: a file
+    on the image's grid, of whose voxels those of `label` count. RefusedError as in a study, and for a folder with no or
+    several CT series. An empty or too small mask gives no values but its status.
     """
+    if not mask.is_file():
+        raise FileNotFoundError("the mask file does not exist")
     rules, grid, rois = Acquire(), FeatureGrid(), Rois()
     ct = _read_image(image, rules)
     outlined = read_mask_file(mask, "mask", ct.grid, label, rules).voxels
@@ -70,13 +72,20 @@ def as_csv(rows: tuple[FeatureRow, ...]) -> str:
 
 def _read_image(path: Path, rules: Acquire) -> CtSeries:
     if path.is_dir():
-        return read_ct_series([read_header(file) for file in _dicom_files(path)], rules).ct
+        return read_ct_series(_ct_slices(path), rules).ct
     if not path.exists():
         raise FileNotFoundError("the image file does not exist")
     return read_ct_file(path, "image", rules).ct
 
 
-def _dicom_files(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and is_dicom(file):
-            yield file
+def _ct_slices(folder: Path) -> list[DicomHeader]:
+    """The slices of the one CT series below a folder; a file without a modality is left to the gate, which says so."""
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file() and is_dicom(file))
+    slices = [header for header in map(read_header, files) if header.modality in ("", "CT")]
+    series = {header.series_uid for header in slices}
+    if not slices:
+        raise RefusedError("no_ct", "image folder", "it holds no DICOM CT.", "Name the folder of one CT series.")
+    if len(series) > 1:
+        text = f"it holds {len(series)} CT series."
+        raise RefusedError("several_series", "image folder", text, "Name the folder of one CT series.")
+    return slices

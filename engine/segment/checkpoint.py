@@ -1,13 +1,12 @@
-"""Import of a foreign nnU-Net checkpoint: loaded without running it, kept as weights and a plain manifest."""
+"""Import of a foreign nnU-Net model: loaded without running it, kept as weights and a plain manifest."""
 
 from __future__ import annotations
 
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from engine.segment.model import (
     Manifest,
@@ -18,33 +17,61 @@ from engine.segment.model import (
     models_home,
     write_manifest,
 )
-from engine.segment.nnunet import (
-    CONFIGURATION,
-    NETWORK_CLASSES,
-    PLAIN_LAYERS,
-    check_fits,
-    load_safely,
-    save_slim,
-    tensors_of,
-)
+from engine.segment.nnunet import check_fits, load_safely, save_slim, tensors_of
+from engine.segment.plans import manifest_of, mapping, refused_plan
+from engine.segment.results_archive import CHECKPOINT_FILE, Results, open_results
 from store.records import RefusedError
 
-TUMOUR_NAMES = ("tumour", "tumor", "lung_tumour", "lung_tumor", "cancer", "lung_cancer", "gtv", "nodule", "lesion")
-LAYER_KEYS = ("features_per_stage", "kernel_sizes", "strides", "n_conv_per_stage", "n_conv_per_stage_decoder")
-CHECKPOINT_FILE = "checkpoint"
+UNTITLED = "checkpoint"
 
 
-def import_model(file: Path) -> SegmentationModel:
-    """Register an nnU-Net v2 checkpoint (.pth) in models_home under the name of its file; returns its record.
+def import_model(path: Path, fold: str | None = None) -> SegmentationModel:
+    """Register an nnU-Net v2 model in models_home; returns its record.
 
-    Accepted: one CT channel, PlainConvUNet, CTNormalization, plain labels with a background and a tumour. RefusedError
-    otherwise, before anything is written: model_unsafe, model_weights, model_plan. Mirroring is not carried over.
+    path: a checkpoint (.pth), a results folder (plans.json, dataset.json, fold_X/checkpoint_final.pth) or a zip of
+    one; `fold` chooses among its folds. Accepted: one CT channel, PlainConvUNet or ResidualEncoderUNet,
+    CTNormalization, plain labels with a background and a tumour. RefusedError otherwise, before anything is written:
+    model_unsafe, model_weights, model_plan, model_archive. Mirroring is not carried over.
     """
-    if not file.is_file():
+    if path.is_dir() or _is_results_zip(path):
+        with open_results(path, fold) as results:
+            content = load_safely(results.checkpoint)
+            return _register(_tensors(content), _agreed(content, results, _name(f"{path.stem}-fold-{results.fold}")))
+    if not path.is_file():
         raise _refused("model_weights", "there is no such file.")
-    content = load_safely(file)
-    tensors = tensors_of(_mapping(content.get("network_weights"), "network_weights"))
-    manifest = _manifest(_mapping(content.get("init_args"), "init_args"), _name(file))
+    content = load_safely(path)
+    return _register(_tensors(content), manifest_of(mapping(content.get("init_args"), "init_args"), _name(path.stem)))
+
+
+def _is_results_zip(path: Path) -> bool:
+    """Whether a file is a zip with plans in it; torch's own files are zips without."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise _refused("model_weights", "it is not a readable file.") from error
+    return path.suffix == ".zip" or any(name.rsplit("/", 1)[-1] == "plans.json" for name in names)
+
+
+def _agreed(content: Mapping[str, object], results: Results, name: str) -> Manifest:
+    """The manifest of the plans beside a checkpoint; RefusedError where the checkpoint's own ones are others."""
+    own = mapping(content.get("init_args"), "init_args")
+    beside = {**own, "plans": results.plans, "dataset_json": results.dataset}
+    manifest = manifest_of(beside, name)
+    if manifest_of(own, name) != manifest:
+        raise refused_plan(f"the plans beside {CHECKPOINT_FILE} are not those that it was trained with.")
+    return manifest
+
+
+def _tensors(content: Mapping[str, object]) -> Mapping[str, object]:
+    return mapping(content.get("network_weights"), "network_weights")
+
+
+def _register(weights: Mapping[str, object], manifest: Manifest) -> SegmentationModel:
+    """Write manifest and slim weights under the model's sha256, the weights first."""
+    tensors = tensors_of(weights)
     check_fits(manifest, tensors)
     home = models_home()
     home.mkdir(parents=True, exist_ok=True)
@@ -57,81 +84,8 @@ def import_model(file: Path) -> SegmentationModel:
     return describe_model(path)
 
 
-def _manifest(init_args: Mapping[str, object], name: str) -> Manifest:
-    """A manifest, still without the hash of its weights, from the plans in a checkpoint."""
-    plans = _mapping(init_args.get("plans"), "plans")
-    configurations = _mapping(plans.get("configurations"), "configurations")
-    configuration = _mapping(configurations.get(str(init_args.get("configuration", CONFIGURATION))), "configuration")
-    intensities = _mapping(plans.get("foreground_intensity_properties_per_channel"), "intensities")
-    intensity = _mapping(intensities.get("0"), "intensities of channel 0")
-    _check(configuration, plans, len(intensities))
-    fields: dict[str, object] = {
-        "name": name,
-        "weights_sha256": "0" * 64,
-        "architecture": _architecture(_mapping(configuration.get("architecture"), "architecture")),
-        "spacing_mm": tuple(reversed(_list(configuration.get("spacing"), "spacing"))),
-        "patch_zyx": configuration.get("patch_size"),
-        "hu_low": intensity.get("percentile_00_5"),
-        "hu_high": intensity.get("percentile_99_5"),
-        "hu_mean": intensity.get("mean"),
-        "hu_sd": intensity.get("std"),
-        "labels": _labels(_mapping(_mapping(init_args.get("dataset_json"), "dataset").get("labels"), "labels")),
-        "training": {"imported_from": "nnU-Net checkpoint", "dataset": str(plans.get("dataset_name", ""))[:200]},
-        "trained_on": str(plans.get("dataset_name", "unknown"))[:200],
-    }
-    try:
-        return Manifest.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise _refused("model_plan", f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-
-
-def _check(configuration: Mapping[str, object], plans: Mapping[str, object], channels: int) -> None:
-    """RefusedError unless the plans want what our inference does."""
-    if channels != 1:
-        raise _refused("model_plan", f"it wants {channels} image channels, not one CT.")
-    if configuration.get("normalization_schemes") != ["CTNormalization"]:
-        raise _refused("model_plan", "its intensities are not normalised as CT.")
-    if list(_list(plans.get("transpose_forward", [0, 1, 2]), "transpose_forward")) != [0, 1, 2]:
-        raise _refused("model_plan", "it was trained with exchanged axes.")
-
-
-def _architecture(described: Mapping[str, object]) -> dict[str, object]:
-    """Layer parameters as data; every class that the plans name must be the one of our allow-list."""
-    if described.get("network_class_name") not in NETWORK_CLASSES.values():
-        raise _refused("model_plan", "its network class is not on the list of allowed ones (PlainConvUNet).")
-    layers = _mapping(described.get("arch_kwargs"), "arch_kwargs")
-    for key, wanted in PLAIN_LAYERS.items():
-        if layers.get(key) != wanted:
-            raise _refused("model_plan", f"its {key} is not on the list of allowed ones.")
-    return {"network": "PlainConvUNet", **{key: layers.get(key) for key in LAYER_KEYS}}
-
-
-def _labels(labels: Mapping[str, object]) -> tuple[str, ...]:
-    """Label names in order of value, the tumour by our name."""
-    by_value = {value: str(name) for name, value in labels.items() if isinstance(value, int)}
-    if sorted(by_value) != list(range(len(labels))):
-        raise _refused("model_plan", "its labels are not plain values from 0 on (regions are not accepted).")
-    named = tuple("tumour" if by_value[v].lower() in TUMOUR_NAMES else by_value[v] for v in range(len(labels)))
-    if "tumour" not in named:
-        raise _refused("model_plan", "none of its labels is a tumour.")
-    return named
-
-
-def _name(file: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem)[:100] or CHECKPOINT_FILE
-
-
-def _mapping(value: object, name: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise _refused("model_plan", f"it holds no {name}: it is not an nnU-Net v2 checkpoint.")
-    return value
-
-
-def _list(value: object, name: str) -> list[object]:
-    if not isinstance(value, list | tuple):
-        raise _refused("model_plan", f"its {name} is not a list.")
-    return list(value)
+def _name(stem: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:100] or UNTITLED
 
 
 def _refused(code: str, message: str) -> RefusedError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ HOME_VARIABLE = "COHORTSCOPE_HOME"
 SHORTEST_SHA_PREFIX = 8
 LARGEST_MANIFEST_BYTES = 8_000_000
 READ_BLOCK_BYTES = 1 << 20
+MOST_WEIGHTS = 500_000_000  # the largest network that nnU-Net's planners give has 350 million
 
 Size3 = tuple[
     Annotated[int, Field(ge=1, le=512)], Annotated[int, Field(ge=1, le=512)], Annotated[int, Field(ge=1, le=512)]
@@ -34,13 +36,16 @@ Spacing = Annotated[float, Field(gt=0.1, le=10)]
 class Described(BaseModel):
     """A frozen part of a manifest: unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Architecture(Described):
-    """Layer parameters of nnU-Net's plain convolutional U-Net; strides and kernels are z, y, x."""
+    """Layer parameters of a U-Net of nnU-Net; strides and kernels are z, y, x.
 
-    network: Literal["PlainConvUNet"]
+    n_conv_per_stage counts convolutions in a stage of PlainConvUNet, residual blocks in one of ResidualEncoderUNet.
+    """
+
+    network: Literal["PlainConvUNet", "ResidualEncoderUNet"]
     features_per_stage: tuple[Channels, ...] = Field(min_length=2, max_length=8)
     kernel_sizes: tuple[Size3, ...]
     strides: tuple[Size3, ...]
@@ -54,7 +59,18 @@ class Architecture(Described):
             raise ValueError(f"kernel_sizes, strides and n_conv_per_stage need {stages} entries each")
         if len(self.n_conv_per_stage_decoder) != stages - 1:
             raise ValueError(f"n_conv_per_stage_decoder needs {stages - 1} entries")
+        if self.weights > MOST_WEIGHTS:
+            raise ValueError(f"the network would hold more than {MOST_WEIGHTS:,} weights")
         return self
+
+    @property
+    def weights(self) -> int:
+        """About how many weights the convolutions hold (a residual block counts as two of its stage)."""
+        blocks = 2 if self.network == "ResidualEncoderUNet" else 1
+        stages = zip(self.features_per_stage, self.kernel_sizes, self.n_conv_per_stage, strict=True)
+        encoder = sum(f * f * math.prod(kernel) * n * blocks for f, kernel, n in stages)
+        steps = zip(self.features_per_stage, self.kernel_sizes, self.n_conv_per_stage_decoder, strict=False)
+        return encoder + sum(f * f * math.prod(kernel) * (n + 1) for f, kernel, n in steps)
 
     @property
     def total_stride(self) -> Size3:

@@ -12,28 +12,34 @@ import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.segment.model import Architecture, Manifest, SegmentationModel, file_sha256, read_manifest
+from engine.segment.torch_file import check_torch_file
 from store.records import RefusedError
 
 if TYPE_CHECKING:  # torch takes seconds to import: only what computes with it pays
     import torch
-    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
+
+    UNet: TypeAlias = PlainConvUNet | ResidualEncoderUNet
 
 Tiles = NDArray[np.float32]  # n, channel, z, y, x
+Rate = Callable[[int], float]  # learning rate of an update, from 0 on
 EMBEDDED_STAGE = 2
-LARGEST_WEIGHTS_BYTES = 2 << 30
 NNUNET_FOLDER_VARIABLE = "nnUNet_results"
 CONFIGURATION = "3d_fullres"
-NETWORK_CLASSES = {"PlainConvUNet": "dynamic_network_architectures.architectures.unet.PlainConvUNet"}
+NETWORK_CLASSES = {
+    name: f"dynamic_network_architectures.architectures.unet.{name}"
+    for name in ("PlainConvUNet", "ResidualEncoderUNet")
+}
 PLAIN_LAYERS: dict[str, object] = {
     "conv_op": "torch.nn.modules.conv.Conv3d",
     "conv_bias": True,
@@ -67,7 +73,7 @@ class LoadedModel:
     """A network in memory, ready to predict, with its manifest and the device that it is on."""
 
     manifest: Manifest
-    network: PlainConvUNet
+    network: UNet
     device: str
 
     def forward(self, tiles: Tiles) -> TileOutput:
@@ -110,39 +116,44 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def build_network(architecture: Architecture, labels: int, deep_supervision: bool = False) -> PlainConvUNet:
-    """nnU-Net's PlainConvUNet (one input channel, instance norm, leaky ReLU) with random weights."""
-    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+def build_network(architecture: Architecture, labels: int, deep_supervision: bool = False) -> UNet:
+    """A network of nnU-Net (one input channel, instance norm, leaky ReLU) with random weights."""
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
     from torch import nn
 
-    return PlainConvUNet(
-        input_channels=1,
-        n_stages=len(architecture.features_per_stage),
-        features_per_stage=list(architecture.features_per_stage),
-        conv_op=nn.Conv3d,
-        kernel_sizes=[list(k) for k in architecture.kernel_sizes],
-        strides=[list(s) for s in architecture.strides],
-        n_conv_per_stage=list(architecture.n_conv_per_stage),
-        num_classes=labels,
-        n_conv_per_stage_decoder=list(architecture.n_conv_per_stage_decoder),
-        conv_bias=True,
-        norm_op=nn.InstanceNorm3d,
-        norm_op_kwargs={"eps": 1e-5, "affine": True},
-        nonlin=nn.LeakyReLU,
-        nonlin_kwargs={"inplace": True},
-        deep_supervision=deep_supervision,
-    )
+    layers: dict[str, Any] = {
+        "input_channels": 1,
+        "n_stages": len(architecture.features_per_stage),
+        "features_per_stage": list(architecture.features_per_stage),
+        "conv_op": nn.Conv3d,
+        "kernel_sizes": [list(k) for k in architecture.kernel_sizes],
+        "strides": [list(s) for s in architecture.strides],
+        "num_classes": labels,
+        "n_conv_per_stage_decoder": list(architecture.n_conv_per_stage_decoder),
+        "conv_bias": True,
+        "norm_op": nn.InstanceNorm3d,
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "nonlin": nn.LeakyReLU,
+        "nonlin_kwargs": {"inplace": True},
+        "deep_supervision": deep_supervision,
+    }
+    depth = list(architecture.n_conv_per_stage)
+    network: UNet
+    if architecture.network == "ResidualEncoderUNet":
+        network = ResidualEncoderUNet(n_blocks_per_stage=depth, **layers)
+    else:
+        network = PlainConvUNet(n_conv_per_stage=depth, **layers)
+    return network
 
 
 def load_safely(path: Path) -> Mapping[str, object]:
     """The dictionary in a torch file: tensors, plain values and numpy scalars; anything else is refused unrun.
 
-    RefusedError(model_unsafe) when the file names another global, (model_weights) when it is no torch file.
+    RefusedError(model_unsafe) when the file names another global or unpacks, (model_weights) when it is no torch file.
     """
     import torch
 
-    if path.stat().st_size > LARGEST_WEIGHTS_BYTES:
-        raise _refused("model_weights", "the file is larger than 2 GiB.")
+    check_torch_file(path)
     try:
         with torch.serialization.safe_globals(SAFE_NUMPY):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -173,7 +184,7 @@ def save_slim(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     torch.save(slim, path)
 
 
-def _fill(network: PlainConvUNet, tensors: Mapping[str, torch.Tensor]) -> None:
+def _fill(network: UNet, tensors: Mapping[str, torch.Tensor]) -> None:
     """Copy weights into a network; RefusedError unless every layer gets exactly one tensor of its shape."""
     import torch
 
@@ -225,7 +236,7 @@ class Trainer:
     nnU-Net's class finder, file layout and data loaders stay out: the trainer is made here from a manifest.
     """
 
-    def __init__(self, manifest: Manifest, batch: int, iterations: int, learning_rate: float, seed: int) -> None:
+    def __init__(self, manifest: Manifest, batch: int, rate: Rate, seed: int) -> None:
         import torch
 
         torch.manual_seed(seed)
@@ -235,10 +246,14 @@ class Trainer:
             tuple(round(1 / share) for share in scale) for scale in self._trainer._get_deep_supervision_scales()
         ]
         network = self._trainer.network.to(memory_format=torch.channels_last_3d)
-        optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=self._trainer.weight_decay)
+        optimizer = torch.optim.AdamW(network.parameters(), rate(0), weight_decay=self._trainer.weight_decay)
         self._trainer.optimizer = optimizer
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: max(0.0, 1 - i / iterations) ** 0.9)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: rate(i) / rate(0))
         network.train()
+
+    def start_from(self, weights: Path) -> None:
+        """Take the weights of a file over; RefusedError unless they fill the network."""
+        _fill(self._trainer.network, tensors_of(load_safely(weights)))
 
     def step(self, tiles: Tiles, labels: NDArray[np.int16]) -> float:
         """One update from normalised tiles and labels, both (n, 1, z, y, x); returns the loss before it."""
@@ -264,6 +279,8 @@ def nnunet_plans(manifest: Manifest, batch: int) -> dict[str, object]:
         **architecture.model_dump(mode="json", exclude={"network"}),
         **PLAIN_LAYERS,
     }
+    if architecture.network == "ResidualEncoderUNet":
+        layers["n_blocks_per_stage"] = layers.pop("n_conv_per_stage")
     configuration = {
         "data_identifier": CONFIGURATION,
         "preprocessor_name": "DefaultPreprocessor",
@@ -274,7 +291,7 @@ def nnunet_plans(manifest: Manifest, batch: int) -> dict[str, object]:
         "normalization_schemes": ["CTNormalization"],
         "use_mask_for_norm": [False],
         "architecture": {
-            "network_class_name": NETWORK_CLASSES["PlainConvUNet"],
+            "network_class_name": NETWORK_CLASSES[architecture.network],
             "arch_kwargs": layers,
             "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
         },

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from engine.metrics.margins import largest_components
 from engine.protocol import Segment
 from engine.segment.embedding import encoder_features, no_features
+from engine.segment.lung_quality import LungQuality
 from engine.segment.lungs import find_lungs
 from engine.segment.model import SegmentationModel
 from engine.segment.nnunet import LoadedModel, load_model
@@ -58,6 +59,7 @@ class _LungChoice:
     masks: tuple[Mask, ...]
     method: str  # outlined | model | threshold | none
     outlined: str = ""  # lung_left | lung_right
+    quality: LungQuality | None = None  # of thresholded ones
 
 
 def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: SegmentationModel | None) -> Segmented:
@@ -159,7 +161,8 @@ def _lungs(
     (outlined,) = (mask for mask in map(references.find, LUNGS) if mask is not None)
     filled = [replace(m, voxels=m.voxels & ~outlined.voxels) for m in found.masks if m.structure in missing]
     kept = tuple(m for m in filled if m.voxels.any())
-    return _LungChoice(kept, found.method if kept else "outlined", outlined.structure)
+    method = found.method if kept else "outlined"
+    return _LungChoice(kept, method, outlined.structure, found.quality if kept else None)
 
 
 def _found_lungs(ct: CtSeries, choices: Segment, prediction: _Prediction | None, tumour: BoolZyx | None) -> _LungChoice:
@@ -170,7 +173,8 @@ def _found_lungs(ct: CtSeries, choices: Segment, prediction: _Prediction | None,
     found = find_lungs(ct, tumour) if choices.lungs_fallback else None
     if found is None:
         return _LungChoice((), "none")
-    return _LungChoice(_lung_masks([found.left, found.right], THRESHOLD_SOURCE, ct.grid), "threshold")
+    masks = _lung_masks([found.left, found.right], THRESHOLD_SOURCE, ct.grid)
+    return _LungChoice(masks, "threshold", quality=found.quality)
 
 
 def _lung_masks(voxels: list[BoolZyx], source: str, grid: Grid) -> tuple[Mask, ...]:
@@ -195,9 +199,11 @@ def _flags(lungs: _LungChoice, prediction: _Prediction | None) -> tuple[Flag, ..
     if lungs.method == "threshold":
         if len(lungs.masks) == 1 and not lungs.outlined:
             flags.append(Flag("segment", "one_lung", "The image holds one lung.", "Use a scan of the whole chest."))
-        flags.append(
-            Flag("segment", "lungs_threshold", "Lungs come from thresholding.", "Outline them or name a model.")
-        )
+        text = f"Lungs come from thresholding{lungs.quality.figures if lungs.quality else ''}."
+        flags.append(Flag("segment", "lungs_threshold", text, "Outline them or name a model."))
+    if lungs.quality is not None and lungs.quality.doubtful:
+        text = "The thresholded lungs are doubtful: fluid, collapse, a leak or a cut scan."
+        flags.append(Flag("segment", "lungs_doubtful", text, "Look at the lungs of the case in review."))
     if lungs.method == "none":
         flags.append(Flag("segment", "no_lungs", "No lungs were found: the ring is not clipped.", "Outline the lungs."))
     if prediction is not None and not prediction.record.tumour_found:

@@ -125,7 +125,7 @@ def structure_mask(logits: Logits, label: int, native: Grid) -> BoolZyx:
         return found
     box = box_of(lead > 0, EXPORT_MARGIN)
     inner = cropped_grid(logits.grid, box)
-    target_box = _covering(inner, native)
+    target_box = covering(inner, native)
     if target_box is not None:
         image = to_image(np.ascontiguousarray(lead[box]), inner)
         found[target_box] = linear(image, cropped_grid(native, target_box)) > 0
@@ -200,7 +200,7 @@ def _feature_stride(model: LoadedModel) -> Shape:
     return (z, y, x)
 
 
-def _covering(inner: Grid, native: Grid) -> Box | None:
+def covering(inner: Grid, native: Grid) -> Box | None:
     """The box of native voxels whose centres may lie in a grid's extent; None when there are none."""
     corners = points_to_index(corners_mm(inner), native)
     half = 0.5 * max(inner.spacing_mm) / np.array(native.spacing_mm)

@@ -10,19 +10,31 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import resample_mask
-from engine.segment.model import Architecture, Manifest, SegmentationModel, describe_model, file_sha256, write_manifest
+from engine.segment.model import (
+    SHIPPED_FOLDER,
+    Architecture,
+    Manifest,
+    SegmentationModel,
+    describe_model,
+    file_sha256,
+    read_manifest,
+    write_manifest,
+)
 from engine.segment.nnunet import Trainer, threads
 from engine.segment.sliding_window import model_grid, to_model_grid
 from store.volumes import CtSeries, MaskSet
 
 Volume = NDArray[np.float32]
-Labels = NDArray[np.int16]
+Rounded = NDArray[np.int16]
+Labels = NDArray[np.uint8]
+Whole = TypeVar("Whole", np.int16, np.uint8)
 LABELS = ("background", "lung_left", "lung_right", "tumour")
 STAGES = 5
 PLAIN_UNET = Architecture(
@@ -41,40 +53,46 @@ log = logging.getLogger(__name__)
 class Recipe:
     """How a model is trained; intensities of augmentation are in units of the normalised image.
 
-    Patches first, then whole tiles of inference: instance norm sees in the end what it will see in use. No mirroring:
-    left and right are labels.
+    No mirroring: left and right are labels. The learning rate is constant and then falls to nothing in a straight
+    line, so that a training can be drawn out before its fall.
     """
 
-    iterations: int = 1000
-    whole_iterations: int = 90  # the last of them, on tiles of inference
+    iterations: int = 1200
+    falling_iterations: int = 600  # the last of them, with a falling learning rate
     batch: int = 2  # torch convolves single volumes several times slower
-    learning_rate: float = 3e-3  # AdamW, falling as (1 - share done) ** 0.9
+    learning_rate: float = 2e-3  # AdamW
     tumour_patch_share: float = 0.67  # patches centred near a tumour voxel; the others anywhere
-    centre_jitter_voxels: int = 16
-    largest_noise_sd: float = 0.15
-    contrast_range: float = 0.15
-    brightness_sd: float = 0.05
-    blur_share: float = 0.2
-    largest_blur_voxels: float = 0.6
+    small_tumour_power: float = 0.2  # tumours are drawn by their volume to the minus so much
+    centre_jitter_voxels: int = 12
+    largest_noise_sd: float = 0.1
+    contrast_range: float = 0.06
+    brightness_sd: float = 0.04
+    blur_share: float = 0.15
+    largest_blur_voxels: float = 0.5
     spacing_mm: float = 3.0
     hu_low: float = -1000.0
     hu_high: float = 400.0
-    patch_zyx: tuple[int, int, int] = (48, 64, 80)
-    tile_zyx: tuple[int, int, int] = (96, 96, 128)  # of inference: a whole phantom
+    patch_zyx: tuple[int, int, int] = (32, 48, 64)
+    tile_zyx: tuple[int, int, int] = (96, 96, 112)  # of inference: nearly a whole phantom
     seed: int = 20250617
-    torch_threads: int = 2
-    save_every: int = 50
+    torch_threads: int = 1
+    save_every: int = 100
+
+    def rate(self, update: int) -> float:
+        """The learning rate of an update, from 0 on."""
+        return self.learning_rate * min(1.0, max(0.0, (self.iterations - update) / self.falling_iterations))
 
 
 DEMO_RECIPE = Recipe()
+DEMO_START = SHIPPED_FOLDER / "start" / "demo.json"  # not a model to be named: what DEMO_RECIPE goes on from
 
 
 def recipe_of(iterations: int, recipe: Recipe = DEMO_RECIPE) -> Recipe:
-    """A recipe over another number of iterations, the same share of them on whole tiles; ValueError under one."""
+    """A recipe over another number of iterations, the same share of them falling; ValueError under one."""
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
-    whole = round(recipe.whole_iterations * iterations / recipe.iterations)
-    return replace(recipe, iterations=iterations, whole_iterations=whole)
+    falling = max(1, round(recipe.falling_iterations * iterations / recipe.iterations))
+    return replace(recipe, iterations=iterations, falling_iterations=falling)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,30 +107,48 @@ class TrainingCase:
 class Prepared:
     """One case on the model grid: HU, label values, and the indices (n, 3) of its tumour voxels."""
 
-    intensity_hu: Volume
+    intensity_hu: Rounded
     labels: Labels
     tumour_index: NDArray[np.int64]
 
 
 def train_demo_model(
-    cases: Iterable[TrainingCase], out: Path, name: str, trained_on: str, recipe: Recipe = DEMO_RECIPE
+    cases: Iterable[TrainingCase],
+    out: Path,
+    name: str,
+    trained_on: str,
+    recipe: Recipe = DEMO_RECIPE,
+    start: Path | None = None,
 ) -> SegmentationModel:
     """Train a model on cases and write `<name>.json` and `<name>.pt` into the folder `out`; returns its record.
 
-    The same cases, recipe, torch build and thread count give the same weights. ValueError without a tumour.
+    start: the manifest of a model of the same network and labels whose weights and mean and sd of HU are taken over;
+    without it the weights are drawn. The same cases, recipe, start, torch build and thread count give the same
+    weights. ValueError without a tumour.
     """
     prepared = [prepare(case, recipe.spacing_mm) for case in cases]
     if not any(len(case.tumour_index) for case in prepared):
         raise ValueError("cases must hold at least one tumour, got none")
     manifest = _manifest(prepared, name, trained_on, recipe)
+    if start is not None:
+        manifest = started_from(manifest, read_manifest(start))
     weights = out / f"{name}.pt"
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.json"
     with threads(recipe.torch_threads):
-        for trainer, done in _fit(prepared, manifest, recipe):
+        trainer = Trainer(manifest, recipe.batch, recipe.rate, recipe.seed)
+        if start is not None:
+            trainer.start_from(start.with_suffix(".pt"))
+        for done in _fit(prepared, manifest, recipe, trainer):
             trainer.save(weights)
             _describe_weights(path, weights, manifest, done)
     return describe_model(path)
+
+
+def started_from(manifest: Manifest, start: Manifest) -> Manifest:
+    """A manifest with the mean and sd of HU of the model that its training starts from, and the hash of its weights."""
+    training = {**manifest.training, "start_weights_sha256": start.weights_sha256}
+    return manifest.model_copy(update={"hu_mean": start.hu_mean, "hu_sd": start.hu_sd, "training": training})
 
 
 def _describe_weights(path: Path, weights: Path, manifest: Manifest, done: int) -> None:
@@ -124,13 +160,13 @@ def _describe_weights(path: Path, weights: Path, manifest: Manifest, done: int) 
 def prepare(case: TrainingCase, spacing_mm: float) -> Prepared:
     """A case resampled to the model's grid as inference does it, with later labels painted over earlier ones."""
     grid = model_grid(case.ct.grid, (spacing_mm,) * 3)
-    labels = np.zeros(grid.shape_zyx, dtype=np.int16)
+    labels = np.zeros(grid.shape_zyx, dtype=np.uint8)
     for value, structure in enumerate(LABELS):
         for mask in case.masks.masks:
             if mask.structure == structure:
                 labels[resample_mask(mask.voxels, mask.grid, grid)] = value
     tumour = np.argwhere(labels == LABELS.index("tumour"))
-    return Prepared(to_model_grid(case.ct, grid), labels, tumour)
+    return Prepared(np.rint(to_model_grid(case.ct, grid)).astype(np.int16), labels, tumour)
 
 
 def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe) -> Manifest:
@@ -157,36 +193,41 @@ def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe)
     )
 
 
-def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe) -> Iterator[tuple[Trainer, int]]:
-    """Run all iterations; gives the trainer and the iterations done, every `save_every` and at the end."""
+def _fit(cases: list[Prepared], manifest: Manifest, recipe: Recipe, trainer: Trainer) -> Iterator[int]:
+    """Run all iterations; gives the iterations done, every `save_every` and at the end."""
     rng = np.random.default_rng(recipe.seed)
-    trainer = Trainer(manifest, recipe.batch, recipe.iterations, recipe.learning_rate, recipe.seed)
-    volumes = [manifest.normalised(case.intensity_hu) for case in cases]
     losses: list[float] = []
     for done in range(1, recipe.iterations + 1):
-        whole = done > recipe.iterations - recipe.whole_iterations
-        size = recipe.tile_zyx if whole else recipe.patch_zyx
-        pairs = [_draw(cases, volumes, recipe, size, rng) for _ in range(recipe.batch)]
-        tiles = np.stack([tile for tile, _ in pairs])[:, None]
-        losses.append(trainer.step(tiles, np.stack([labels for _, labels in pairs])[:, None]))
+        losses.append(trainer.step(*draw_batch(cases, manifest, recipe, rng)))
         if done % LOG_EVERY == 0:
             log.info("iteration %d loss %.3f", done, np.mean(losses[-LOG_EVERY:]))
         if done % recipe.save_every == 0 or done == recipe.iterations:
-            yield trainer, done
+            yield done
 
 
-def _draw(
-    cases: list[Prepared],
-    volumes: list[Volume],
-    recipe: Recipe,
-    size: tuple[int, int, int],
-    rng: np.random.Generator,
-) -> tuple[Volume, Labels]:
-    """One augmented patch of a size z, y, x and its labels."""
+def draw_batch(
+    cases: list[Prepared], manifest: Manifest, recipe: Recipe, rng: np.random.Generator
+) -> tuple[Volume, Rounded]:
+    """Augmented, normalised patches and their labels, both (n, 1, z, y, x)."""
+    tiles, labels = [], []
+    for _ in range(recipe.batch):
+        intensity, values = _draw(cases, recipe, rng)
+        tiles.append(_augment(manifest.normalised(intensity), recipe, rng))
+        labels.append(values)
+    return np.stack(tiles)[:, None], np.stack(labels)[:, None].astype(np.int16)
+
+
+def _draw(cases: list[Prepared], recipe: Recipe, rng: np.random.Generator) -> tuple[Volume, Labels]:
+    """One patch in HU and its labels."""
     with_tumour = [i for i, case in enumerate(cases) if len(case.tumour_index)]
     on_tumour = rng.random() < recipe.tumour_patch_share
-    chosen = int(rng.choice(with_tumour)) if on_tumour else int(rng.integers(len(cases)))
-    case, patch = cases[chosen], np.array(size)
+    if on_tumour:
+        weights = np.array([len(cases[i].tumour_index) for i in with_tumour]) ** -recipe.small_tumour_power
+        chosen = int(rng.choice(with_tumour, p=weights / weights.sum()))
+    else:
+        chosen = int(rng.integers(len(cases)))
+    case, size = cases[chosen], recipe.patch_zyx
+    patch = np.array(size)
     room = np.array(case.labels.shape) - patch
     start = rng.integers(0, np.maximum(room, 0) + 1)
     if on_tumour:
@@ -194,26 +235,21 @@ def _draw(
         jitter = rng.integers(-recipe.centre_jitter_voxels, recipe.centre_jitter_voxels + 1, 3)
         start = np.clip(centre - patch // 2 + jitter, 0, np.maximum(room, 0))
     box = tuple(slice(int(s), int(s + p)) for s, p in zip(start, patch, strict=True))
-    return _augment(_filled(volumes[chosen][box], size), _filled(case.labels[box], size), recipe, rng)
+    return _filled(case.intensity_hu[box], size).astype(np.float32), _filled(case.labels[box], size)
 
 
-def _filled(array: NDArray[np.generic], size: tuple[int, int, int]) -> NDArray[np.generic]:
+def _filled(array: NDArray[Whole], size: tuple[int, int, int]) -> NDArray[Whole]:
     """Pad a patch at its far ends where the case is smaller than the patch."""
     missing = [(0, p - s) for p, s in zip(size, array.shape, strict=True)]
     return np.pad(array, missing, mode="edge") if any(after for _, after in missing) else array
 
 
-def _augment(
-    tile: NDArray[np.generic], labels: NDArray[np.generic], recipe: Recipe, rng: np.random.Generator
-) -> tuple[Volume, Labels]:
+def _augment(tile: Volume, recipe: Recipe, rng: np.random.Generator) -> Volume:
     """Contrast, brightness, blur and noise, drawn first and then applied."""
     contrast = 1 + recipe.contrast_range * rng.uniform(-1, 1)
     brightness = rng.normal(0, recipe.brightness_sd)
     blur = rng.uniform(0.3, recipe.largest_blur_voxels) if rng.random() < recipe.blur_share else 0.0
     noise = rng.uniform(0, recipe.largest_noise_sd)
-    image = np.asarray(tile, dtype=np.float32)
-    if blur:
-        image = ndimage.gaussian_filter(image, blur, truncate=2.0)
+    image = ndimage.gaussian_filter(tile, blur, truncate=2.0) if blur else tile
     image = image * np.float32(contrast) + np.float32(brightness)
-    image = image + np.float32(noise) * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.ascontiguousarray(image), np.ascontiguousarray(labels, dtype=np.int16)
+    return image + np.float32(noise) * rng.standard_normal(image.shape, dtype=np.float32)

@@ -25,6 +25,9 @@ from store.volumes import BoolZyx
 CHUNK_VOXELS = 20_000
 REACH = 2
 SPHERE_SUBDIVISIONS = 1
+# Patterns of equal energy are many voxels' exact ties; a sum's last digits differ with its place in a block of rows and
+# would decide at a percentile which of them count.
+ENERGY_DECIMALS = 10
 # scipy calls the kurtosis of a constant undefined today; it was -3 in the versions of PyRadiomics 3.0.1's day.
 KURTOSIS_OF_CONSTANT = -3.0
 # The spline's own recursion falls by 0.268 a voxel: 1e-17 at this distance from a cut.
@@ -99,7 +102,7 @@ def _patterns(samples: NDArray[np.float64], centres: NDArray[np.float64]) -> NDA
     constant, linear = coefficients[:, :1], coefficients[:, 1:]
     m1 = np.sqrt(((constant @ gram[:1, :1]) * constant).sum(axis=1)).real
     m2 = np.sqrt(((linear @ gram[1:, 1:]) * linear).sum(axis=1)).real
-    return np.stack([m1, m2, _kurtosis(samples)])
+    return np.stack([m1.round(ENERGY_DECIMALS), m2.round(ENERGY_DECIMALS), _kurtosis(samples)])
 
 
 def _kurtosis(samples: NDArray[np.float64]) -> NDArray[np.float64]:

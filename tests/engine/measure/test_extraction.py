@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from engine.geometry import cropped_grid
+from engine.measure import extraction
 from engine.measure.extraction import extract_features, extract_perturbed, name_features
 from engine.protocol import FeatureGrid, Features, Rois
 from store.records import STATUSES, PerturbedMask, RoiMask
@@ -87,3 +89,18 @@ def test_noise_changes_intensities_and_not_the_shape(vectors, perturbed_vectors)
 def test_a_perturbed_mask_that_got_too_small_says_so(perturbed_vectors):
     small = next(v for v in perturbed_vectors if v.perturbation == "volume-10")
     assert set(small.statuses) == {STATUSES.index("too_small")}
+
+
+def test_masks_in_their_boxes_and_in_turns_give_the_values_of_whole_masks_at_once(monkeypatch):
+    shifted = {f"contour-{n}": np.roll(cube(6), n, axis=2) for n in range(3)}
+    records = tuple(perturbed(name) for name in shifted)
+    whole = [Mask("intratumoural", "perturbed", n, v, GRID) for n, v in shifted.items()]
+    box = (slice(6, 12), slice(5, 13), slice(6, 15))
+    boxed = [Mask(m.structure, m.origin, m.source, m.voxels[box], cropped_grid(GRID, box)) for m in whole]
+    together = extract_perturbed(ct(), PerturbedMasks(tuple(whole)), records, CHOICES, RECIPE, Rois()).vectors
+    monkeypatch.setattr(extraction, "MOST_MASKS", 2)
+    in_turns = extract_perturbed(ct(), PerturbedMasks(tuple(boxed)), records, CHOICES, RECIPE, Rois()).vectors
+    assert [v.perturbation for v in in_turns] == [v.perturbation for v in together]
+    for one, other in zip(in_turns, together, strict=True):
+        assert np.allclose(one.values, other.values, rtol=1e-9, atol=1e-11, equal_nan=True)
+        assert np.array_equal(one.statuses, other.statuses)

@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 from radiomics import imageoperations
 
+from engine.measure.filters.lbp3d import local_patterns
 from engine.measure.filters.registry import FILTERS, filtered_images
 from engine.measure.filters.source import FilterSource
 from engine.metrics.recipe import PAPER_1967, RECIPES, Recipe, recipe_named
@@ -101,3 +102,20 @@ def test_recipes_with_settings_out_of_range_are_refused():
     for wrong in ({"wavelet_level": 0}, {"wavelet_start_level": -1}, {"lbp2d_radius": 0.0}, {"lbp2d_samples": 0}):
         with pytest.raises(ValueError, match=r"at least|above"):
             Recipe("wrong", 107, ("original",), (), "", **wrong)
+
+
+def test_patterns_of_a_voxel_are_the_same_to_the_last_bit_whatever_else_is_measured():
+    """Many voxels tie in m2; last digits that depend on a voxel's place in the list would part them at a percentile."""
+    image = np.random.default_rng(3).integers(-900, 300, (20, 20, 20)).astype(np.int16)
+    every = np.ones(image.shape, dtype=bool)
+    some = np.random.default_rng(4).random(image.shape) < 0.3
+    whole, part = local_patterns(image, every), local_patterns(image, some)
+    inside = some[every]
+    assert np.array_equal(whole.m1[inside], part.m1)
+    assert np.array_equal(whole.m2[inside], part.m2)
+
+
+def test_voxels_with_one_energy_are_exact_ties():
+    image = np.random.default_rng(3).integers(-900, 300, (20, 20, 20)).astype(np.int16)
+    m2 = local_patterns(image, np.ones(image.shape, dtype=bool)).m2
+    assert np.diff(np.unique(m2)).min() > 1e-9

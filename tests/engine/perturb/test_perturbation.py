@@ -5,12 +5,17 @@ import json
 import numpy as np
 import pytest
 
+from engine.geometry import on_larger_grid
 from engine.metrics.margins import peritumoural_ring
 from engine.perturb.perturbation import perturb_masks
 from engine.protocol import FeatureGrid, Perturb, Rois
 from store.volumes import CtSeries, FeatureMasks, Grid, Mask, RoiMasks
 
 GRID = Grid((40, 40, 40), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+
+
+def whole(mask):
+    return on_larger_grid(mask.voxels, mask.grid, GRID)
 
 
 def mask(structure, voxels):
@@ -43,7 +48,7 @@ def test_each_chosen_roi_has_every_perturbation_of_the_preset(made):
 
 def test_ring_is_rebuilt_around_the_perturbed_tumour_inside_the_lung(made):
     perturbed, _, lung = made
-    by_name = {(m.structure, m.source): m.voxels for m in perturbed.masks.masks}
+    by_name = {(m.structure, m.source): whole(m) for m in perturbed.masks.masks}
     for (roi, name), ring in by_name.items():
         if roi == "peritumoural":
             assert not (ring & by_name["intratumoural", name]).any()
@@ -109,4 +114,11 @@ def test_no_perturbed_region_enters_another_lesion():
     choices = Perturb(rois=("intratumoural", "peritumoural", "whole_lung"), volume_percent=40.0)
     found = perturb_masks(ct, native, rois, choices, Rois(), FeatureGrid(spacing_mm=2.0), np.random.default_rng(1))
     assert len(found.masks.masks) == 30
-    assert not any((m.voxels & node).any() for m in found.masks.masks)
+    assert not any((whole(m) & node).any() for m in found.masks.masks)
+
+
+def test_perturbed_masks_are_kept_in_their_own_box(made):
+    perturbed, _, _ = made
+    for one in perturbed.masks.masks:
+        assert one.voxels.size < GRID.size_xyz[0] ** 3 / 4
+        assert all(one.voxels.any(axis=tuple(a for a in range(3) if a != axis)).all() for axis in range(3))

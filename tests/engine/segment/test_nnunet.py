@@ -1,70 +1,36 @@
-"""The door: what may be loaded, and that nothing in a refused file ran."""
+"""The door: registered models, their hashes, and the networks that manifests describe."""
 
 from __future__ import annotations
 
-import pickle
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from engine.segment.checkpoint import import_model
-from engine.segment.model import SHIPPED_FOLDER, Manifest, describe_model, find_model, list_models, read_manifest
+from engine.segment.model import (
+    SHIPPED_FOLDER,
+    Architecture,
+    Manifest,
+    describe_model,
+    file_sha256,
+    find_model,
+    list_models,
+    read_manifest,
+)
 from engine.segment.model import write_manifest as write
-from engine.segment.nnunet import build_network, load_model, nnunet_plans, save_slim
+from engine.segment.nnunet import build_network, load_model, save_slim
 from store.records import RefusedError
 
 DEMO = SHIPPED_FOLDER / "demo.json"
 LARGEST_SHIPPED_BYTES = 5_000_000
 
 
-class Crafted:
-    """Pickles to a call of os.system that leaves a file."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self):
-        import os
-
-        return os.system, (f"touch {self.trace}",)
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("COHORTSCOPE_HOME", str(tmp_path / "home"))
-    return tmp_path / "home" / "models"
-
-
 @pytest.fixture
 def demo() -> Manifest:
     return read_manifest(DEMO)
-
-
-def checkpoint(demo: Manifest, path: Path) -> dict:
-    """What nnU-Net writes at the end of a training, of a network with random weights."""
-    torch.manual_seed(0)
-    plans = nnunet_plans(demo, 2)
-    plans["foreground_intensity_properties_per_channel"] = {
-        "0": {
-            "percentile_00_5": np.float64(-900),
-            "percentile_99_5": np.float64(300),
-            "mean": np.float64(-400),
-            "std": np.float64(400),
-        }
-    }
-    labels = {"background": 0, "lung_left": 1, "lung_right": 2, "tumor": 3}
-    content = {
-        "network_weights": build_network(demo.architecture, 4).state_dict(),
-        "init_args": {"plans": plans, "configuration": "3d_fullres", "dataset_json": {"labels": labels}},
-        "trainer_name": "nnUNetTrainer",
-        "logging": {"ema": [np.float64(0.5)]},
-    }
-    torch.save(content, path)
-    return content
 
 
 def test_importing_the_stage_does_not_import_torch():
@@ -92,67 +58,37 @@ def test_weights_other_than_the_manifests_are_refused(tmp_path, demo):
     assert refused.value.code == "model_hash"
 
 
-@pytest.mark.parametrize("writer", ["pickle", "torch"])
-def test_a_crafted_pickle_is_refused_and_nothing_ran(tmp_path, home, writer):
-    trace, file = tmp_path / "ran", tmp_path / "evil.pth"
-    content = {"network_weights": Crafted(trace)}
-    if writer == "torch":
-        torch.save(content, file)
-    else:
-        file.write_bytes(pickle.dumps(content))
-    with pytest.raises(RefusedError) as refused:
-        import_model(file)
-    assert refused.value.code == "model_unsafe"
-    assert not trace.exists()
-    assert not home.exists()
-
-
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, home):
-    file = tmp_path / "text.pth"
-    file.write_text("nothing of the kind")
-    with pytest.raises(RefusedError):
-        import_model(file)
-
-
-@pytest.mark.parametrize("place", ["network", "layer"])
-def test_a_plan_that_names_os_system_is_refused(tmp_path, home, demo, place):
-    file = tmp_path / "plan.pth"
-    content = checkpoint(demo, file)
-    architecture = content["init_args"]["plans"]["configurations"]["3d_fullres"]["architecture"]
-    if place == "network":
-        architecture["network_class_name"] = "os.system"
-    else:
-        architecture["arch_kwargs"] = architecture["arch_kwargs"] | {"conv_op": "os.system"}
-    torch.save(content, file)
-    with pytest.raises(RefusedError) as refused:
-        import_model(file)
-    assert refused.value.code == "model_plan"
-
-
-def test_a_genuine_checkpoint_becomes_a_registered_model_with_its_weights(tmp_path, home, demo):
-    file = tmp_path / "mine.pth"
-    content = checkpoint(demo, file)
-    model = import_model(file)
-    assert find_model("mine") == model
-    loaded = load_model(model, "cpu")
-    assert loaded.manifest.labels == ("background", "lung_left", "lung_right", "tumour")
-    for name, tensor in loaded.network.state_dict().items():
-        assert torch.allclose(tensor, content["network_weights"][name], atol=1e-3)
-
-
-def test_weights_of_another_network_are_refused(tmp_path, home, demo):
-    file = tmp_path / "other.pth"
-    content = checkpoint(demo, file)
-    content["network_weights"].popitem()
-    torch.save(content, file)
-    with pytest.raises(RefusedError) as refused:
-        import_model(file)
-    assert refused.value.code == "model_weights"
-
-
 def test_a_manifest_with_an_unknown_field_or_network_is_refused(tmp_path):
     for old, new in (('"PlainConvUNet"', '"os.system"'), ('"name"', '"run": "os.system", "name"')):
         (tmp_path / "m.json").write_text(DEMO.read_text().replace(old, new, 1))
         with pytest.raises(RefusedError) as refused:
             read_manifest(tmp_path / "m.json")
         assert refused.value.code == "model_manifest"
+
+
+def test_a_residual_network_is_built_and_gives_features_of_its_encoder(tmp_path, demo):
+    architecture = demo.architecture.model_copy(update={"network": "ResidualEncoderUNet"})
+    manifest = demo.model_copy(update={"architecture": architecture})
+    save_slim(build_network(architecture, len(demo.labels)).state_dict(), tmp_path / "m.pt")
+    write(tmp_path / "m.json", manifest.model_copy(update={"weights_sha256": file_sha256(tmp_path / "m.pt")}))
+    output = load_model(describe_model(tmp_path / "m.json"), "cpu").forward(np.zeros((1, 1, 32, 32, 32), np.float32))
+    assert output.logits.shape == (1, len(demo.labels), 32, 32, 32)
+    assert output.features.shape == (1, architecture.features_per_stage[2], 8, 8, 8)
+
+
+def test_the_weights_of_an_architecture_are_counted_before_it_is_built(demo):
+    counted = demo.architecture.weights
+    held = sum(t.numel() for t in build_network(demo.architecture, len(demo.labels)).parameters())
+    assert counted == pytest.approx(held, rel=0.25)
+    fields = demo.architecture.model_dump() | {"features_per_stage": (1024,) * 5, "n_conv_per_stage": (8,) * 5}
+    with pytest.raises(ValueError, match="would hold more than"):
+        Architecture.model_validate(fields)
+
+
+def test_a_manifest_with_a_figure_that_is_no_number_is_refused(tmp_path):
+    text = DEMO.read_text()
+    value = json.loads(text)["hu_mean"]
+    (tmp_path / "m.json").write_text(text.replace(f'"hu_mean": {value}', '"hu_mean": NaN'))
+    with pytest.raises(RefusedError) as refused:
+        read_manifest(tmp_path / "m.json")
+    assert refused.value.code == "model_manifest"

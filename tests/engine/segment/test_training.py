@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,24 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.commands import app
-from engine.segment.model import read_manifest
+from engine.segment.model import file_sha256, find_model, read_manifest
 from engine.segment.nnunet import load_model
-from engine.segment.training import DEMO_RECIPE, LABELS, Recipe, TrainingCase, prepare, recipe_of, train_demo_model
+from engine.segment.training import (
+    DEMO_RECIPE,
+    DEMO_START,
+    LABELS,
+    Prepared,
+    Recipe,
+    TrainingCase,
+    draw_batch,
+    prepare,
+    recipe_of,
+    train_demo_model,
+)
 from store.volumes import CtSeries, Grid, Mask, MaskSet
 
 GRID = Grid((32, 32, 32), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
-TINY = Recipe(iterations=2, whole_iterations=1, patch_zyx=(32, 32, 32), tile_zyx=(32, 32, 32), torch_threads=1)
+TINY = Recipe(iterations=2, falling_iterations=1, patch_zyx=(32, 32, 32), tile_zyx=(32, 32, 32), torch_threads=1)
 LUNG_HU, TUMOUR_HU, BONE_HU = -1200, 600, 1500  # lung and tumour lie outside the window of the recipe
 
 
@@ -82,9 +93,51 @@ def test_without_a_tumour_there_is_no_training(tmp_path):
         train_demo_model([case(tumour=False)], tmp_path, "tiny", "blocks", TINY)
 
 
-def test_another_length_keeps_the_share_of_whole_tiles():
+def test_a_training_goes_on_from_the_weights_of_another(trained, tmp_path):
+    start = Path(trained.manifest_path)
+    still = replace(TINY, learning_rate=1e-12)
+    model = train_demo_model([case(), case(tumour=False)], tmp_path, "tiny", "blocks", still, start)
+    manifest, before = read_manifest(Path(model.manifest_path)), read_manifest(start)
+    assert manifest.training["start_weights_sha256"] == before.weights_sha256
+    assert (manifest.hu_mean, manifest.hu_sd) == (before.hu_mean, before.hu_sd)
+    taken, given = (load_model(m, "cpu").network.state_dict() for m in (model, trained))
+    assert all(np.allclose(taken[name], given[name], atol=1e-6) for name in given)  # steps of nothing
+
+
+def test_the_demo_model_was_made_by_the_recipe_from_the_shipped_start():
+    demo, start = (read_manifest(Path(path)) for path in (find_model("demo").manifest_path, DEMO_START))
+    recipe = {k: v if isinstance(v, int | float) else str(v) for k, v in asdict(DEMO_RECIPE).items()}
+    assert recipe.items() <= demo.training.items()
+    assert demo.training["iterations_done"] == DEMO_RECIPE.iterations
+    assert demo.training["start_weights_sha256"] == start.weights_sha256
+    assert file_sha256(DEMO_START.with_suffix(".pt")) == start.weights_sha256
+
+
+def test_small_tumours_are_drawn_more_often_than_large_ones():
+    """Of two cases with 8 and 512 voxels of tumour, by volume to the minus 0.2, the small one in 0.70 of draws."""
+    small, large = (prepared_block(side) for side in (2, 8))
+    recipe = replace(TINY, tumour_patch_share=1.0, small_tumour_power=0.2, batch=1)
+    manifest = read_manifest(Path(find_model("demo").manifest_path))
+    rng = np.random.default_rng(0)
+    drawn = [draw_batch([small, large], manifest, recipe, rng)[1] for _ in range(400)]
+    share = np.mean([(labels == LABELS.index("tumour")).sum() == 8 for labels in drawn])
+    assert share == pytest.approx(64**0.2 / (1 + 64**0.2), abs=0.07)
+
+
+def prepared_block(side: int) -> Prepared:
+    labels = np.zeros(GRID.shape_zyx, dtype=np.uint8)
+    labels[:side, :side, :side] = LABELS.index("tumour")
+    return Prepared(np.zeros(GRID.shape_zyx, dtype=np.int16), labels, np.argwhere(labels))
+
+
+def test_the_learning_rate_is_constant_and_then_falls_to_nothing():
+    recipe = replace(TINY, iterations=10, falling_iterations=4, learning_rate=2.0)
+    assert [recipe.rate(i) for i in (0, 6, 8, 10)] == [2.0, 2.0, 1.0, 0.0]
+
+
+def test_another_length_keeps_the_share_of_falling_rates():
     assert recipe_of(DEMO_RECIPE.iterations) == DEMO_RECIPE
-    assert recipe_of(100).whole_iterations == 9
+    assert recipe_of(10).falling_iterations == 5
     with pytest.raises(ValueError, match="at least 1, got 0"):
         recipe_of(0)
 
