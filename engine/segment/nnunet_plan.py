@@ -116,11 +116,14 @@ def dataset_json(labels: Sequence[str], cases: int) -> Json:
 
 
 def _planned() -> Json:
-    """Run nnU-Net's planner on the one data set of the folders; only 3d_fullres, axes as they are."""
-    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+    """Run nnU-Net's planner on the one data set of the folders; only 3d_fullres, axes as they are.
+
+    Its variant that resamples linearly: so does our inference, and a model wants the images that it was trained on.
+    """
+    from nnunetv2.experiment_planning.experiment_planners.resampling.resample_with_torch import nnUNetPlanner_torchres
 
     with contextlib.redirect_stdout(io.StringIO()):
-        planner = ExperimentPlanner(PLANNING_DATASET, plans_name=PLANS_NAME, suppress_transpose=True)
+        planner = nnUNetPlanner_torchres(PLANNING_DATASET, plans_name=PLANS_NAME, suppress_transpose=True)
         planner.lowres_creation_threshold = 0.0
         planner.plan_experiment()
     plans: Json = json.loads(json.dumps(planner.plans))

@@ -115,5 +115,6 @@ def test_sizes_left_empty_are_as_nnunet_plans():
     assert configuration["batch_size"] >= 2
     assert configuration["architecture"]["arch_kwargs"]["features_per_stage"][:2] == [32, 64]
     assert configuration["normalization_schemes"] == ["CTNormalization"]
+    assert configuration["resampling_fn_data"] == "resample_torch_fornnunet"  # linear, as inference
     resized = json.loads(planned(EVERY).plan[0].plans_json)["configurations"]["3d_fullres"]
     assert (resized["patch_size"], resized["batch_size"]) == ([16, 16, 16], 2)
