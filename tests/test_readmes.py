@@ -18,7 +18,7 @@ HOUSE = Path(__file__).parents[1]
 def test_the_readme_names_only_commands_that_exist():
     commands = known_commands()
     text = (HOUSE / "README.md").read_text()
-    named = set(re.findall(r"-m engine ([a-z][a-z-]*(?: (?:list|import|register|extraction))?)", text))
+    named = set(re.findall(r"-m engine ([a-z][a-z-]*(?: (?:list|import|register|join|extraction|segmentation))?)", text))
     assert named
     assert named <= commands
 
