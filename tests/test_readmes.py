@@ -18,7 +18,8 @@ HOUSE = Path(__file__).parents[1]
 def test_the_readme_names_only_commands_that_exist():
     commands = known_commands()
     text = (HOUSE / "README.md").read_text()
-    named = set(re.findall(r"-m engine ([a-z][a-z-]*(?: (?:list|import|register|join|extraction|segmentation))?)", text))
+    parts = "list|import|register|extraction|scaling|agreement"
+    named = set(re.findall(rf"-m engine ([a-z][a-z-]*(?: (?:{parts}))?)", text))
     assert named
     assert named <= commands
 

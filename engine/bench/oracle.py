@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from engine.measure.feature_image import FeatureImage
-from engine.measure.radiomics import lbp3d_in_pieces, pyradiomics_features, pyradiomics_image
+from engine.measure.radiomics import lbp3d_in_pieces, pyradiomics_features, pyradiomics_images
 from engine.metrics.recipe import Recipe, feature_set_of
 from store.volumes import BoolZyx
 
@@ -36,13 +36,13 @@ def oracle_image(
     image: FeatureImage, mask: BoolZyx, recipe: Recipe, image_type: str, kept: Path
 ) -> NDArray[np.float64]:
     """The values of one of PyRadiomics' own filtered images in a mask, in the order of nonzero; kept likewise."""
-    file = kept / f"{_key(image, mask, recipe, 0.0)}-{image_type}.npy"
-    if file.exists():
-        return np.asarray(np.load(file), dtype=np.float64)
-    with lbp3d_in_pieces():
-        found = pyradiomics_image(image.intensity_hu, mask, image.grid.spacing_mm, recipe, image_type)
-    _keep(file, found)
-    return found
+    key = _key(image, mask, recipe, 0.0)
+    if not (kept / f"{key}-{image_type}.npy").exists():
+        with lbp3d_in_pieces():
+            made = pyradiomics_images(image.intensity_hu, mask, image.grid.spacing_mm, recipe, image_type)
+        for name, found in made.items():
+            _keep(kept / f"{key}-{name}.npy", found)
+    return np.asarray(np.load(kept / f"{key}-{image_type}.npy"), dtype=np.float64)
 
 
 def _keep(file: Path, found: NDArray[np.float64]) -> None:

@@ -100,8 +100,7 @@ def extract_perturbed(
     for (noise_sd_hu, seed), group in images.items():
         image = noisy_feature_image(ct, grid, noise_sd_hu, seed) if noise_sd_hu > 0 else feature_image(ct, grid)
         for some in _at_once(group, image.intensity_hu.size):
-            whole = [on_larger_grid(mask.voxels, mask.grid, image.grid) for mask in some]
-            measured = measure(image, whole, features, grid, rois)
+            measured = _measured_in(image, some, features, grid, rois)
             vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(some, measured, strict=True)]
     return ExtractedPerturbed(tuple(vectors))
 
@@ -130,6 +129,13 @@ def measure(
     for place, roi in zip(usable, measured, strict=True):
         found[place] = roi
     return tuple(found)
+
+
+def _measured_in(
+    image: FeatureImage, masks: Sequence[Mask], features: Features, grid: FeatureGrid, rois: Rois
+) -> tuple[RoiFeatures, ...]:
+    """The features of masks that lie on boxes of the image's grid; their whole images are gone on return."""
+    return measure(image, [on_larger_grid(m.voxels, m.grid, image.grid) for m in masks], features, grid, rois)
 
 
 def _at_once(masks: list[Mask], image_voxels: int) -> Iterator[list[Mask]]:

@@ -157,22 +157,20 @@ def lbp3d_in_pieces() -> Iterator[None]:
         imageoperations.getLBP3DImage = whole
 
 
-def pyradiomics_image(
+def pyradiomics_images(
     intensity_hu: NDArray[np.int16], mask: BoolZyx, spacing_mm: Triple, recipe: Recipe, image_type: str
-) -> NDArray[np.float64]:
-    """The values that PyRadiomics' own filter of one image type gives the mask's voxels, in the order of nonzero."""
+) -> dict[str, NDArray[np.float64]]:
+    """The values in a mask, in the order of nonzero, of all images of PyRadiomics' own filter that makes a type."""
     bridge_spherical_harmonics()
     from radiomics import imageoperations
 
     name = next(n for b, n in IMAGE_TYPES.items() if image_type == b or image_type.startswith(f"{b}-"))
     make = getattr(imageoperations, f"get{name}Image")
-    arguments = _arguments(name, recipe)
-    for made, found, _ in make(
-        _image(intensity_hu, spacing_mm), _image(mask.astype(np.uint8), spacing_mm), **arguments
-    ):
-        if found == image_type:
-            return np.asarray(sitk.GetArrayViewFromImage(made)[mask], dtype=np.float64)
-    raise ValueError(f"PyRadiomics makes no image {image_type!r} of this one")
+    whole, inside = _image(intensity_hu, spacing_mm), _image(mask.astype(np.uint8), spacing_mm)
+    return {
+        found: np.asarray(sitk.GetArrayViewFromImage(made)[mask], dtype=np.float64)
+        for made, found, _ in make(whole, inside, **_arguments(name, recipe))
+    }
 
 
 def _arguments(name: str, recipe: Recipe) -> dict[str, object]:
