@@ -26,6 +26,7 @@ FEWEST_CASES = 20
 FEWEST_OF_A_KIND = 3
 RIDGE = 5.0  # as much as five cases that say nothing
 SUBSETS = ("found", "all")
+MEASURES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _table(uncertainty: Cohort[Uncertainty], achieved: dict[str, Overlap]) -> _T
     pairs = [achieved.get(case) for case, _ in found]
     return _Table(
         tuple(case for case, _ in found),
-        np.array([measures(row) for _, row in found]).reshape(len(found), -1),
+        np.array([measures(row) for _, row in found]).reshape(len(found), MEASURES),
         np.array([np.nan if pair is None else pair.dsc for pair in pairs]),
         np.array([np.nan if pair is None else float(pair.missed) for pair in pairs]),
     )

@@ -103,3 +103,8 @@ def test_without_enough_independent_references_there_is_no_doubt(comparison):
     few = 19 if comparison == "agreement" else CASES
     with pytest.raises(DeclinedError, match="20 cases"):
         estimate_doubt(*cohorts(entropies[:few], dscs[:few], comparison), np.random.default_rng(1))
+
+
+def test_without_a_model_there_is_no_doubt():
+    with pytest.raises(DeclinedError, match="20 cases"):
+        estimate_doubt(Cohort(()), Cohort(()), np.random.default_rng(1))
