@@ -53,8 +53,8 @@ figure(paired_dsc(rows, summaries), caption, "paired-dsc")
 st.subheader("What each cost and reached", anchor=False)
 st.dataframe(list(budget_lines(summaries)), hide_index=True)
 st.caption(
-    f"{split_sentence(split_counts(shown.snapshot, run_id))} Iterations and seconds are of one training, worst to best the "
-    "mean DSC of a strategy's trainings."
+    f"{split_sentence(split_counts(shown.snapshot, run_id))} Iterations and seconds are of one training; "
+    "worst to best: the mean DSC of each of its trainings."
 )
 
 st.subheader("Tests on the same cases", anchor=False)
