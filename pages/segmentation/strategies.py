@@ -28,7 +28,6 @@ NOTHING = (
     "`python -m engine train FOLDER --demo`. While trainings go on, **Runs** shows each epoch; the comparison appears "
     "here when all are done."
 )
-P_FORMATS = {name: st.column_config.NumberColumn(name, format="%.2g") for name in ("p", "p (Holm)")}
 
 shown = begin("Does anatomical pretraining help?")
 run_id = compared_run(shown.snapshot, shown.run.run_id)
@@ -53,10 +52,13 @@ figure(paired_dsc(rows, summaries), caption, "paired-dsc")
 
 st.subheader("What each cost and reached", anchor=False)
 st.dataframe(list(budget_lines(summaries)), hide_index=True)
-st.caption(f"{split_sentence(split_counts(shown.snapshot, run_id))} Iterations and seconds are of one training.")
+st.caption(
+    f"{split_sentence(split_counts(shown.snapshot, run_id))} Iterations and seconds are of one training; "
+    "worst to best: the mean DSC of each of its trainings."
+)
 
 st.subheader("Tests on the same cases", anchor=False)
-st.dataframe(list(test_lines(tests)), hide_index=True, column_config=P_FORMATS)
+st.dataframe(list(test_lines(tests)), hide_index=True, height="content")
 st.caption(
     "Holm within each test. A case counts as missed when more than half of the trainings miss it. The mixed model "
     "takes cases and trainings as drawn at random: it alone says whether a difference outlasts another training."
@@ -66,5 +68,9 @@ st.subheader("Learning curves", anchor=False)
 measure = st.radio("Measure", list(CURVES), format_func=CURVES.__getitem__, horizontal=True, key="curve")
 curves = learning_curves(shown.snapshot, run_id)
 runs = len({(row.strategy, row.seed, row.fold) for row in curves})
-figure(learning_figure(curves, measure), f"n = {runs} trainings; dotted: pretraining on anatomy.", "curves")
+figure(
+    learning_figure(curves, measure),
+    f"n = {runs} trainings, measured on monitored patches after each epoch; dotted: pretraining on anatomy.",
+    "curves",
+)
 end(shown)

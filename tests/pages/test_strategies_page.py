@@ -65,7 +65,7 @@ def test_a_gain_over_cases_and_trainings_is_a_yes_with_number_and_budget(show, t
     assert "2 trainings of each" in said
     budget = app.dataframe[0].value
     assert set(budget["Iterations"]) == {"1 080"}
-    assert set(budget["CPU seconds"]) == {"123"}
+    assert set(budget["CPU s"]) == {"123"}
     assert len(app.get("plotly_chart")) == 2
     assert "p (Holm)" in app.dataframe[1].value.columns
 
@@ -80,7 +80,7 @@ def test_one_seed_is_called_one_training_run_and_decides_nothing(show, tmp_path)
     said = text_of(show(tmp_path, PAGE))
     assert "one training run of each" in said
     assert "trained once" in said
-    assert "**Not shown**" in said
+    assert "**Cannot be told**" in said
 
 
 def test_without_pretraining_the_best_strategy_is_named(show, tmp_path):

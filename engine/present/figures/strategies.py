@@ -12,7 +12,7 @@ from store.queries.strategies import CaseByStrategy, CurvePoint
 from store.records import StrategySummary
 
 PAIR_LINE = "rgba(128, 128, 128, 0.28)"
-CURVES = {"tumour_pseudo_dice": "Pseudo-Dice of the tumour (monitored patches)", "loss": "Training loss"}
+CURVES = {"tumour_pseudo_dice": "Pseudo-Dice of the tumour", "loss": "Training loss"}
 
 
 def strategy_label(name: str) -> str:
@@ -91,7 +91,7 @@ def learning_figure(rows: Sequence[CurvePoint], measure: str) -> go.Figure:
                 mode="lines",
                 name=strategy_label(strategy),
                 legendgroup=strategy,
-                showlegend=strategy not in named,
+                showlegend=phase == "training" and strategy not in named,
                 line={
                     "color": STRATEGY_COLOURS.get(strategy, "#8C8C8C"),
                     "width": 2,
@@ -100,5 +100,6 @@ def learning_figure(rows: Sequence[CurvePoint], measure: str) -> go.Figure:
                 hovertemplate=f"{strategy_label(strategy)}, seed {seed}<br>epoch %{{x}}: %{{y:.2f}}<extra></extra>",
             )
         )
-        named.add(strategy)
+        if phase == "training":
+            named.add(strategy)
     return framed(figure, "Epoch", CURVES[measure], 380)

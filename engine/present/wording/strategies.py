@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.present.colours import STRATEGY_LABELS
-from engine.present.numbers import counted, interval, number, p_term, percent
+from engine.present.numbers import counted, interval, number, p_term, p_value, percent
 from store.queries.strategies import SplitCounts
 from store.records import StrategyComparison, StrategySummary
 from store.sources import TrainingUnit
@@ -37,7 +37,9 @@ def strategies_answer(summaries: Sequence[StrategySummary], tests: Sequence[Stra
     found = _between(tests, "wilcoxon", PRETRAINED, control)
     mixed = _between(tests, "mixed model", PRETRAINED, control)
     gap = by_name[PRETRAINED].dsc_mean - by_name[control].dsc_mean
-    return f"{_verdict(gap, found, mixed)} {_numbers(by_name[PRETRAINED], by_name[control], gap, found, mixed)}"
+    one = by_name[PRETRAINED].trainings == 1
+    verdict = "**Cannot be told** from one training run of each." if one else _verdict(gap, found, mixed)
+    return f"{verdict} {_numbers(by_name[PRETRAINED], by_name[control], gap, found, mixed)}"
 
 
 def _between(
@@ -100,14 +102,12 @@ def budget_lines(summaries: Sequence[StrategySummary]) -> tuple[dict[str, object
             "Strategy": _label(s.strategy),
             "Mean DSC": number(s.dsc_mean),
             "95 % CI": interval(s.dsc_lo, s.dsc_hi),
-            "Worst to best training": interval(s.seed_dsc_lowest, s.seed_dsc_highest)
-            if s.trainings > 1
-            else "one only",
+            "Worst to best": interval(s.seed_dsc_lowest, s.seed_dsc_highest) if s.trainings > 1 else "one only",
             "Surface DSC": number(s.surface_dsc_mean),
             "Missed": percent(s.missed_share),
             "Iterations": f"{s.iterations:,}".replace(",", " "),
-            "CPU seconds": f"{s.cpu_seconds:.0f}",
-            "Wall seconds": f"{s.seconds:.0f}",
+            "CPU s": f"{s.cpu_seconds:.0f}",
+            "Wall s": f"{s.seconds:.0f}",
             "Device": s.device,
         }
         for s in summaries
@@ -125,8 +125,8 @@ def test_lines(tests: Sequence[StrategyComparison]) -> tuple[dict[str, object], 
             "n": row.n,
             "First minus second": number(row.effect) if row.effect is not None else "–",
             "95 % CI": interval(row.effect_lo, row.effect_hi) if row.effect_lo is not None else "–",
-            "p": row.p,
-            "p (Holm)": row.p_holm,
+            "p": p_value(row.p),
+            "p (Holm)": p_value(row.p_holm),
             "Note": row.note,
         }
         for row in tests
