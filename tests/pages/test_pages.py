@@ -75,7 +75,7 @@ def test_page_is_closed_when_the_server_listens_to_the_world(show, demo_study, m
 
 def test_review_opens_the_case_of_its_address(show, demo_study):
     cases = show(demo_study, "segmentation/review.py").sidebar.selectbox[0].options
-    wanted = cases[-1].split(" ")[0]
+    wanted = next(part for part in cases[-1].split(" · ") if part.startswith("PH-"))
     app = show(demo_study, "segmentation/review.py", case=wanted)
     assert app.sidebar.selectbox[0].value == wanted
     assert any(wanted in caption.value for caption in app.caption)
