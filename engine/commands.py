@@ -20,6 +20,7 @@ from engine.acquire.new import new_image_study, new_table_study
 from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
+from engine.bench.phantoms import bench_phantoms, phantom_lines
 from engine.bench.reference_files import shared_folder
 from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
 from engine.bench.scaling_figure import draw_scaling
@@ -400,6 +401,18 @@ def bench_segmentation_command(
         cpu = ", ".join(f"{seconds:.1f}" for seconds in side.cpu_seconds)
         typer.echo(f"{side.name:13s} CPU {cpu} s, peak {side.peak_mb:.0f} MB, DSC {side.dsc}")
     typer.echo(found.note)
+
+
+@bench_app.command("phantoms")
+def bench_phantoms_command(
+    model: Annotated[str, typer.Option(help="name or sha256 of a registered model")] = "demo",
+    count: Annotated[int, typer.Option(min=1, help="phantoms, about three seconds each")] = 100,
+    first: Annotated[int, typer.Option(min=0, help="number of the first; no training sees any of them")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A model on synthetic chests that no training saw: tumours found, DSC of the found, lungs."""
+    found = bench_phantoms(find_model(model), count, first, _report_building)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(phantom_lines(found)))
 
 
 @bench_app.command("agreement")

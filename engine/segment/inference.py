@@ -114,7 +114,8 @@ def predict_with(
     manifest = loaded.manifest
     clock = [time.perf_counter()]
     view, way = facing(ct.intensity_hu, ct.grid), passage(facing_grid(ct.grid), manifest)
-    chest = find_chest(view, way.native, choices.crop_margin_mm) if choices.crop else whole_image(way.native)
+    cropped = not way.nnunet if choices.crop == "auto" else choices.crop
+    chest = find_chest(view, way.native, choices.crop_margin_mm) if cropped else whole_image(way.native)
     box = _model_box(way, chest, window.tile_zyx)
     volume, before = _padded(to_model(view, way, box, manifest), window.tile_zyx, way.nnunet)
     clock.append(time.perf_counter())

@@ -109,7 +109,7 @@ def test_masks_are_those_of_nnunets_own_predictor(tmp_path, ct, demo):
     StockPredictor(model, "cpu", 0.5).predict_file(tmp_path / "ct_0000.nii.gz", tmp_path / "stock.nii.gz")
     expected = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "stock.nii.gz")))
     loaded = load_model(model, "cpu", "float32")
-    found = predict_with(ct, loaded, Window(loaded.manifest.patch_zyx, 0.5), Segment(crop=False))
+    found = predict_with(ct, loaded, Window(loaded.manifest.patch_zyx, 0.5), Segment())
     assert found.swept.tiles > 1
     assert (expected == 3).sum() > 100
     assert min(label_dsc(found.labels, expected, loaded.manifest.labels).values()) >= 0.999
