@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,9 +17,11 @@ from pathlib import Path
 
 from store.layout import StoredFile, StudyFolder
 from store.records import Refusal, Verdict
+from store.review_schema import REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
 
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
 BUSY_MS = 30_000
+DRAWN_KIND = "drawn"
 FINISHED = ("done", "failed", "declined", "refused")
 
 SCHEMA = """
@@ -159,7 +162,17 @@ class Ledger:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         if self._connection.execute("PRAGMA user_version").fetchone()[0] < LEDGER_VERSION:
-            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={LEDGER_VERSION}; COMMIT;")
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Add what an older or an empty ledger lacks; all of it or nothing, whoever else opens it."""
+        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {REVIEW_SCHEMA}")
+        known = {str(row[1]) for row in self.rows("PRAGMA table_info(verdict)")}
+        for name, kind in VERDICT_COLUMNS_SINCE_3:
+            if name not in known:
+                self._connection.execute(f"ALTER TABLE verdict ADD COLUMN {name} {kind}")
+        self._connection.execute(f"PRAGMA user_version={LEDGER_VERSION}")
+        self._connection.execute("COMMIT")
 
     def __enter__(self) -> Ledger:
         return self
@@ -295,7 +308,7 @@ class Ledger:
         """Record a task's artifacts and its end in one transaction; a differing second result is an incident."""
         with self.transaction() as connection:
             for file in files:
-                self._record_artifact(connection, key, file)
+                self.record_artifact(connection, key, file)
             connection.execute(
                 "UPDATE task SET state='done', computed=computed+1, seconds=?, peak_mb=?, reason='', finished_at=?"
                 " WHERE key=?",
@@ -303,7 +316,8 @@ class Ledger:
             )
 
     @staticmethod
-    def _record_artifact(connection: sqlite3.Connection, key: str, file: StoredFile) -> None:
+    def record_artifact(connection: sqlite3.Connection, key: str, file: StoredFile) -> None:
+        """Record one artifact inside an open transaction; a differing second result is an incident and replaces it."""
         known = connection.execute("SELECT sha256 FROM artifact WHERE kind=? AND key=?", (file.kind, key)).fetchone()
         if known is None:
             connection.execute(
@@ -315,7 +329,7 @@ class Ledger:
             text = "a second result differs from the recorded one; the second is on disk"
             connection.execute("INSERT INTO incident VALUES (?,?,?,?)", (now(), file.kind, key, text))
             connection.execute("DELETE FROM artifact WHERE kind=? AND key=?", (file.kind, key))
-            Ledger._record_artifact(connection, key, file)
+            Ledger.record_artifact(connection, key, file)
 
     def end_task(self, key: str, state: str, reason: str) -> None:
         """Record that a task ended without a result: failed, declined or refused; or pending again."""
@@ -373,9 +387,9 @@ class Ledger:
         return tuple(ArtifactRow(*row) for row in found)  # type: ignore[arg-type]
 
     def forget_artifacts(self, keys: Sequence[str]) -> None:
-        """Drop the records of damaged results so that the next run computes them again."""
+        """Drop the records of damaged results so that the next run computes them again; nobody can compute a drawing."""
         with self.transaction() as connection:
-            connection.executemany("DELETE FROM artifact WHERE key=?", [(k,) for k in keys])
+            connection.executemany(f"DELETE FROM artifact WHERE key=? AND kind<>'{DRAWN_KIND}'", [(k,) for k in keys])
             connection.executemany("UPDATE task SET state='pending', attempts=0 WHERE key=?", [(k,) for k in keys])
 
     # --- verdicts and audit ---
@@ -383,19 +397,22 @@ class Ledger:
     def record_verdict(self, verdict: Verdict, actor: str) -> None:
         """Store a signed verdict and its audit line in one transaction."""
         with self.transaction() as connection:
-            connection.execute(
-                "INSERT INTO verdict (case_id, structure, reader, judgement, reason, comment, active_seconds,"
-                " signed_at, mask_key) VALUES (?,?,?,?,?,?,?,?,?)",
-                (verdict.case_id, verdict.structure, verdict.reader, verdict.judgement, verdict.reason)
-                + (verdict.comment, verdict.active_seconds, verdict.signed_at, verdict.mask_key),
-            )
-            self._append_audit(
-                connection, actor, "verdict", f"{verdict.case_id} {verdict.structure} {verdict.judgement}"
-            )
+            self.insert_verdict(connection, verdict, actor)
+
+    def insert_verdict(self, connection: sqlite3.Connection, verdict: Verdict, actor: str) -> None:
+        """Store a verdict and its audit line inside an open transaction."""
+        columns = [field.name for field in dataclasses.fields(Verdict)]
+        marks = ",".join("?" * len(columns))
+        cells = [getattr(verdict, name) for name in columns]
+        connection.execute(f"INSERT INTO verdict ({','.join(columns)}) VALUES ({marks})", cells)
+        words = (verdict.case_id, verdict.structure, verdict.judgement, verdict.role, verdict.mode)
+        replaced = f" replaces: {verdict.amends}" if verdict.amends else ""
+        drawn = f" mask {verdict.drawn_key[:12]}" if verdict.drawn_key else ""
+        self.append_audit(connection, actor, "verdict", " ".join(words) + drawn + replaced)
 
     def verdicts(self, case_id: str | None = None) -> tuple[Verdict, ...]:
         """Signed verdicts in order of signing, of one case or of all."""
-        columns = "case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key"
+        columns = ",".join(field.name for field in dataclasses.fields(Verdict))
         where = "" if case_id is None else " WHERE case_id=?"
         found = self.rows(f"SELECT {columns} FROM verdict{where} ORDER BY seq", () if case_id is None else (case_id,))
         return tuple(Verdict(*row) for row in found)  # type: ignore[arg-type]
@@ -403,10 +420,11 @@ class Ledger:
     def audit(self, actor: str, action: str, detail: str) -> None:
         """Append one line to the chained audit."""
         with self.transaction() as connection:
-            self._append_audit(connection, actor, action, detail)
+            self.append_audit(connection, actor, action, detail)
 
     @staticmethod
-    def _append_audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+    def append_audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+        """Append one line to the chained audit inside an open transaction."""
         last = connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
         previous, at = (last[0] if last else ""), now()
         text = json.dumps([previous, at, actor, action, detail], separators=(",", ":"))
