@@ -167,6 +167,28 @@ class Masks(Section):
         ("adjudicated", "reviewed", "reference", "automatic"),
         description="the first that exists stands for a structure downstream",
     )
+    disagreement: Literal["latest correction", "wait"] = Field(
+        "latest correction",
+        description="which mask is `reviewed` where readers differ and nobody has adjudicated: the correction signed "
+        "last, or none until someone does",
+    )
+
+
+class Review(Section):
+    """How readers judge automatic outlines, and what the words mean."""
+
+    minor_dsc: Share = Field(
+        0.9, description="a correction is minor when the corrected mask has at least this DSC to the automatic one ..."
+    )
+    minor_volume_percent: float = Field(10.0, gt=0, le=100, description="... and its volume changes by less, %")
+    idle_seconds: float = Field(60.0, ge=5, le=600, description="s; a longer pause is not counted as reading time")
+    repeat_share: Share = Field(0.10, description="of a reader study's cases that come a second time, unannounced")
+    blank_canvas_cases: int = Field(
+        30, ge=1, le=500, description="random cases that are contoured without seeing the automatic mask"
+    )
+    kappa_weights: Literal["linear", "quadratic"] = Field(
+        "quadratic", description="weights of kappa over none, minor, major, missed"
+    )
 
 
 class FeatureGrid(Section):
@@ -353,6 +375,7 @@ class Protocol(Section):
     train: Train = Train()
     strategies: Strategies = Strategies()
     masks: Masks = Masks()
+    review: Review = Review()
     grid: FeatureGrid = FeatureGrid()
     rois: Rois = Rois()
     agreement: Agreement = Agreement()

@@ -387,7 +387,7 @@ class Ledger:
         return tuple(ArtifactRow(*row) for row in found)  # type: ignore[arg-type]
 
     def forget_artifacts(self, keys: Sequence[str]) -> None:
-        """Drop the records of damaged results so that the next run computes them again; nobody can compute a drawing."""
+        """Drop the records of damaged results so that the next run computes them again; not of drawings."""
         with self.transaction() as connection:
             connection.executemany(f"DELETE FROM artifact WHERE key=? AND kind<>'{DRAWN_KIND}'", [(k,) for k in keys])
             connection.executemany("UPDATE task SET state='pending', attempts=0 WHERE key=?", [(k,) for k in keys])

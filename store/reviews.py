@@ -13,10 +13,14 @@ from pathlib import Path
 from store.artifacts import read_value, store_value
 from store.layout import StudyFolder
 from store.ledger import DRAWN_KIND, Ledger, now
-from store.records import DrawnMask, Verdict
+from store.records import REVIEW_MODES, DrawnMask, Verdict
 from store.sources import Verdicts
 from store.volumes import Mask, MaskSet, mask_key
 
+WORK_LIST, READER_STUDY, BLANK_CANVAS, ADJUDICATION = REVIEW_MODES
+JUDGING_MODES = (WORK_LIST, READER_STUDY)
+ADJUDICATOR = "adjudicator"
+FIRST_READING = 1
 ONE_READING = " WHERE case_id=? AND structure=? AND reader=? AND mode=? AND reading=?"
 DRAFT_FIELDS = "judgement, reason, comment, drawn_key, active_seconds"
 
@@ -31,7 +35,7 @@ class Reading:
 
     case_id: str
     reader: str
-    mode: str = "work list"
+    mode: str = WORK_LIST
     reading: int = 1
     structure: str = "tumour"
 
@@ -75,6 +79,18 @@ def save_draft(ledger: Ledger, reading: Reading, judgement: str, reason: str, co
             " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET judgement=excluded.judgement,"
             " reason=excluded.reason, comment=excluded.comment",
             (*reading.place, judgement, reason, comment),
+        )
+
+
+def reopen(ledger: Ledger, verdict: Verdict) -> None:
+    """Begin a change of a signed verdict: its words and its mask become the draft; the signed verdict stays."""
+    cells = (verdict.judgement, verdict.reason, verdict.comment, verdict.drawn_key)
+    place = Reading(verdict.case_id, verdict.reader, verdict.mode, verdict.reading, verdict.structure).place
+    with ledger.transaction() as connection:
+        connection.execute(
+            "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment, drawn_key)"
+            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+            (*place, *cells),
         )
 
 
@@ -212,6 +228,20 @@ def latest_verdicts(rows: Sequence[Verdict]) -> tuple[Verdict, ...]:
     for row in rows:
         last[(row.case_id, row.structure, row.reader, row.role, row.mode, str(row.reading))] = row
     return tuple(last.values())
+
+
+def readers_words(rows: Sequence[Verdict], structure: str) -> list[Verdict]:
+    """Each reader's last word on the automatic mask of a structure, in order of signing.
+
+    Without adjudicators, repeats of a reader study, and contours drawn on a blank canvas.
+    """
+    last: dict[str, Verdict] = {}
+    for row in rows:
+        judging = row.role != ADJUDICATOR and row.mode in JUDGING_MODES and row.reading == FIRST_READING
+        if judging and row.structure == structure:
+            last.pop(row.reader, None)
+            last[row.reader] = row
+    return list(last.values())
 
 
 def open_ledger(study: Path) -> Ledger:
