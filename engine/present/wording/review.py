@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from engine.metrics.readers import PairAgreement, ReaderSummary
+from engine.metrics.readers import OrderEffect, PairAgreement, ReaderSummary
 from engine.present.intervals import share_interval
-from engine.present.numbers import counted, interval, number, percent
+from engine.present.numbers import counted, interval, number, p_term, percent
+from engine.present.wording.doubt import TOGETHER
+from engine.statistics.rater_agreement import RaterAgreement
 from store.queries.cohort import CaseFacts
+from store.queries.inference import StepSeconds
 from store.records import JUDGEMENTS
 from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY
 
@@ -78,3 +82,78 @@ def share_sentence(reader: ReaderSummary) -> str:
         parts.append(f"{word} {percent(found.estimate)} ({percent(found.lower)} to {percent(found.upper)})")
     minutes = f"median {number(reader.median_minutes, 1)} min a case, {number(reader.total_minutes, 1)} min in all"
     return f"**{reader.reader}**, n = {reader.n}: {', '.join(parts)}; {minutes}."
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Two readers as a table shows them."""
+
+    first: str
+    second: str
+    n: int
+    agreed: int
+    kappa: str
+    ac1: str
+    positive: str
+
+
+def pair_rows(pairs: Sequence[PairAgreement]) -> tuple[PairRow, ...]:
+    """Coefficients with their intervals, one row a pair."""
+    return tuple(
+        PairRow(
+            p.first, p.second, p.n, p.agreed, _with_interval(p.kappa), _with_interval(p.ac1), _with_interval(p.positive)
+        )
+        for p in pairs
+    )
+
+
+def table_caption(pair: PairAgreement) -> str:
+    """What the table of two readers counts."""
+    return (
+        f"n = {pair.n} cases judged by both. Rows: {pair.first}; columns: {pair.second}; the diagonal is agreement. "
+        f"Positive agreement on the need of a correction {_with_interval(pair.positive)}."
+    )
+
+
+def intra_sentence(pairs: Sequence[PairAgreement]) -> str:
+    """Each reader's first reading against his hidden repeat."""
+    if not pairs:
+        return "Not known: no reader has read a hidden repeat of a reader study yet."
+    return " ".join(
+        f"**{pair.first}** judged {pair.agreed} of {counted(pair.n, 'repeat')} as before "
+        f"(weighted kappa {_with_interval(pair.kappa)})."
+        for pair in pairs
+    )
+
+
+def order_effect_sentence(found: OrderEffect) -> str:
+    """Whether judgement or time drifts along the order of a reader study."""
+    if found.severity is None and found.seconds is None:
+        return f"**{found.reader}**, order effect: not known (n = {found.n}; five readings that differ are needed)."
+    parts = [
+        f"{name} Spearman ρ {number(test.rho)} ({p_term(test.p_value)})"
+        for name, test in (("severity", found.severity), ("time", found.seconds))
+        if test is not None
+    ]
+    return f"**{found.reader}**, order effect over {counted(found.n, 'reading')}: {', '.join(parts)}."
+
+
+def seconds_beside(readers: Sequence[ReaderSummary], steps: Sequence[StepSeconds]) -> str:
+    """Reader minutes beside machine seconds."""
+    whole = next((step for step in steps if step.step == TOGETHER), None)
+    machine = (
+        "" if whole is None else f"; the machine took {number(whole.median, 1)} s a series (median, {whole.device})"
+    )
+    said = ", ".join(f"**{r.reader}** {number(r.median_minutes, 1)} min" for r in readers)
+    return f"A case takes {said} of active reading (medians; pauses are not counted){machine}."
+
+
+def disagreements_hidden() -> str:
+    """Why a list is not shown to a reader in a study."""
+    return "Hidden until your reader study is finished, so that you do not meet its cases elsewhere."
+
+
+def _with_interval(found: RaterAgreement) -> str:
+    if math.isnan(found.estimate):
+        return "–"
+    return f"{number(found.estimate)} ({interval(found.lower, found.upper)})"
