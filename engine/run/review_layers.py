@@ -39,14 +39,14 @@ def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
 
 
 def case_layers(
-    study: Path, run_id: str, case_id: str, names: tuple[str, ...], drawn_key: str, others: tuple[Verdict, ...]
+    study: Path, run_id: str, case_id: str, names: tuple[str, ...], drawn_key: str, others: tuple[str, ...]
 ) -> tuple[Layer, ...]:
-    """The named layers of a case; without the peritumoural ring where only some of them are asked for."""
+    """The named layers of a case, in order; drawn_key is the reader's own mask, others are those of other readers."""
     reference = load_masks(study, run_id, case_id, REFERENCE).masks
     automatic = load_masks(study, run_id, case_id, AUTOMATIC).masks
     regions = load_masks(study, run_id, case_id, REGIONS).masks if "peritumoural" in names else ()
     mine = (load_drawn(StudyFolder(study), drawn_key),) if drawn_key else ()
-    theirs = [(v.reader, load_drawn(StudyFolder(study), v.drawn_key)) for v in others if v.drawn_key]
+    theirs = [load_drawn(StudyFolder(study), key) for key in others]
     found = {
         "lungs": Layer("lungs", "Lungs", _of(LUNGS, (*reference, *automatic))),
         "peritumoural": Layer("peritumoural", "Peritumoural ring", _of(("peritumoural",), regions)),
@@ -54,8 +54,8 @@ def case_layers(
         "automatic": Layer("automatic", "Automatic", _of((TUMOUR,), automatic)),
         YOURS: Layer(YOURS, "Yours", mine),
     }
-    for name, (reader, mask) in zip((FIRST_READER, SECOND_READER), theirs, strict=False):
-        found[name] = Layer(name, reader, (mask,))
+    for name, mask in zip((FIRST_READER, SECOND_READER), theirs, strict=False):
+        found[name] = Layer(name, mask.source, (mask,))
     return tuple(found[name] for name in names if name in found)
 
 

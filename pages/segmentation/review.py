@@ -20,6 +20,7 @@ from engine.review.reading_list import (
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
 from engine.run.review_layers import YOURS, Layer, case_layers, others_words, visible_layers
 from pages.frame import Shown, answer, begin, empty, end, table
+from pages.image_viewer import Viewed, usable, viewer
 from pages.judging import Judging, contour, judge
 from pages.reader import Reader, require_reader
 from pages.slices import slices
@@ -164,8 +165,8 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     before, draft = before_of(reader, mode, at), read_draft(shown.study, reading)
     drawn_key = draft.drawn_key or (before.drawn_key if before else "")
     names = visible_layers(mode, before is not None)
-    others = others_words(state.verdicts, at[0], reader.name)
-    layers = case_layers(shown.study, shown.run.run_id, at[0], (*names, "automatic"), drawn_key, others)
+    others_drawn = [v.drawn_key for v in others_words(state.verdicts, at[0], reader.name) if v.drawn_key]
+    layers = case_layers(shown.study, shown.run.run_id, at[0], (*names, "automatic"), drawn_key, tuple(others_drawn))
     automatic = next(layer for layer in layers if layer.name == "automatic").masks
     judged = mask_key(automatic[0]) if automatic else ""
     layers = tuple(layer for layer in {one.name: one for one in layers}.values() if layer.name in names)
@@ -183,13 +184,20 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         following = next_reading(order, signed_readings(state.verdicts, reader.name, mode) | {at}, at)
         go(mode, following or at)
         st.rerun()
-    on, window = choices(layers)
-    slices(shown.study, shown.run.run_id, at[0], layers, on, window)
-    centre, width = WINDOWS[window]
-    st.html(f"<small>{legend(on, layers)}</small>")
+    can_draw = before is None or st.session_state.get(f"change-{judging.key}", False)
+    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, tuple(others_drawn), can_draw)
+    simple = st.sidebar.checkbox("Simple slices", key="simple", help="drawn on the server; needs no WebGL")
+    if usable() and not simple:
+        viewer(viewed)
+    else:
+        on, window = choices(layers)
+        slices(shown.study, shown.run.run_id, at[0], layers, on, window)
+        st.html(f"<small>{legend(on, layers)}</small>")
     st.caption(
-        f"{window} window {centre:.0f} / {width:.0f} HU; the patient's left is on the right. Ring: "
-        f"{roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, on the {shown.run.grid_mm:g} mm feature grid."
+        "The patient's left is on the right. Ring: "
+        f"{roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, on the {shown.run.grid_mm:g} mm feature grid. "
+        "Keys: 1 2 3 4 judge, ctrl+enter sign, n p next and previous case, w window, o outlines, d draw, e erase, "
+        "u undo stroke, c caliper, v scroll."
     )
 
 
