@@ -75,6 +75,7 @@ def viewer(viewed: Viewed) -> None:
         key=key,
         data={
             "key": volume_key(viewed, extent_name),
+            "layersKey": layers_key(viewed),
             "tokens": given,
             "layers": [shown_layer(layer) for layer in viewed.layers],
             "extent": extent_name,
@@ -119,11 +120,15 @@ def grant_of(viewed: Viewed, extent: Extent) -> Grant:
 
 
 def volume_key(viewed: Viewed, extent: str) -> str:
-    """Changes exactly when the volumes do; holds no case, so that hidden repeats stay hidden."""
-    names = [layer.name for layer in viewed.layers]
+    """Changes exactly when the images on screen do; holds no case, so that hidden repeats stay hidden."""
     reading = viewed.reading
-    parts = (viewed.run_id, reading.case_id, reading.mode, reading.reading, extent, viewed.drawn_key, names)
-    return session_digest(repr(parts))
+    return session_digest(repr((viewed.run_id, reading.case_id, reading.mode, reading.reading, extent)))
+
+
+def layers_key(viewed: Viewed) -> str:
+    """Changes exactly when the outlines do."""
+    names = [layer.name for layer in viewed.layers]
+    return session_digest(repr((viewed.drawn_key, viewed.others, names)))
 
 
 def shown_layer(layer: Layer) -> dict[str, object]:

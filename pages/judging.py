@@ -10,7 +10,7 @@ import streamlit as st
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import JUDGEMENTS as SAID
 from engine.protocol import Review
-from engine.review.criteria import REASONS, contradiction, criteria_text
+from engine.review.criteria import REASONS, contradiction
 from engine.run.review_desk import change_signed, keep_draft, sign_verdict, undo_drawing
 from pages.reader import Reader
 from store.queries.reviews import read_draft
@@ -62,7 +62,6 @@ def judge(judging: Judging) -> bool:
         )
         amends = _why(judging) if judging.before is not None else ""
         pressed = st.button("Sign", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
-    st.caption(criteria_text(judging.rules))
     _about_edit(judging, draft)
     return pressed and _sign(judging, read_draft(judging.study, judging.reading), amends)
 

@@ -10,6 +10,7 @@ from engine.present.wording.doubt import order_sentence
 from engine.present.wording.review import case_header, mode_sentence, progress_text
 from engine.present.wording.segmentation import review_answer
 from engine.protocol import Protocol
+from engine.review.criteria import criteria_text
 from engine.review.reading_list import (
     next_reading,
     progress,
@@ -24,6 +25,7 @@ from pages.image_viewer import Viewed, usable, viewer
 from pages.judging import Judging, contour, judge
 from pages.reader import Reader, require_reader
 from pages.slices import slices
+from pages.staleness import stale
 from store.queries.agreement import ReviewCase, review_cases
 from store.queries.cohort import case_facts
 from store.queries.inference import doubt_quality
@@ -85,6 +87,8 @@ def choose(order: list[Place], mode: str, signed: frozenset[Place], labels: dict
     """The reading on screen: the address's case in the work list, else the next unsigned; studies name no case."""
     if mode in (WORK_LIST, ADJUDICATION):
         return _by_case(order, mode, labels)
+    if "case" in st.query_params:
+        del st.query_params["case"]
     key = f"at-{mode}"
     kept = st.session_state.get(key)
     return kept if kept in order else next_reading(order, signed, None) or order[0]
@@ -120,14 +124,15 @@ def go(mode: str, at: Place) -> None:
         st.session_state[f"at-{mode}"] = at
 
 
-def steps(order: list[Place], mode: str, at: Place) -> None:
-    """Previous and next case, with their keys."""
+def header(shown: Shown, mode: str, order: list[Place], at: Place) -> None:
+    """The case in one line, with the way to the one before and the next, and their keys."""
     here = order.index(at)
-    with st.sidebar.container(horizontal=True):
-        back = (mode, order[(here - 1) % len(order)])
-        on = (mode, order[(here + 1) % len(order)])
-        st.button("Previous", key="previous", shortcut="p", on_click=go, args=back)
-        st.button("Next", key="next", shortcut="n", on_click=go, args=on)
+    back = (mode, order[(here - 1) % len(order)])
+    on = (mode, order[(here + 1) % len(order)])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("Previous", key="previous", shortcut="p", on_click=go, args=back, type="tertiary")
+        st.button("Next", key="next", shortcut="n", on_click=go, args=on, type="tertiary")
+        st.caption(case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
 
 
 def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
@@ -172,7 +177,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     layers = tuple(layer for layer in {one.name: one for one in layers}.values() if layer.name in names)
     role = ADJUDICATOR if mode == ADJUDICATION else "reader"
     judging = Judging(shown.study, reader, reading, role, judged, before, state.version(drawn_key), protocol.review)
-    st.markdown(case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
+    header(shown, mode, order, at)
     if mode == BLANK_CANVAS:
         signed = contour(judging)
     elif not judged:
@@ -199,6 +204,8 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         "Keys: 1 2 3 4 judge, ctrl+enter sign, n p next and previous case, w window, o outlines, d draw, e erase, "
         "u undo stroke, c caliper, v scroll."
     )
+    if mode != BLANK_CANVAS:
+        st.caption(criteria_text(protocol.review))
 
 
 def verdicts_of(reader: Reader, mode: str, case_id: str, signed: bool) -> None:
@@ -231,7 +238,6 @@ if not order:
     st.stop()
 labels = {case.case_id: label(case, (case.case_id, 1) in signed) for case in cases}
 at = choose(order, mode, signed, labels)
-steps(order, mode, at)
 done = progress(order, signed)
 st.sidebar.progress(done.signed / done.total, progress_text(done.signed, done.total))
 if mode == WORK_LIST:
@@ -239,6 +245,7 @@ if mode == WORK_LIST:
     answer(review_answer(case, [v for v in state.verdicts if v.case_id == at[0] and at in signed]))
 else:
     answer(mode_sentence(mode, order.index(at) + 1, done.signed, done.total))
+stale(shown.study, shown.run, state)
 open_reading(shown, protocol, reader, mode, order, at)
 if mode in (WORK_LIST, ADJUDICATION):
     verdicts_of(reader, mode, at[0], at in signed)

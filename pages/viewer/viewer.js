@@ -36,6 +36,7 @@ class Viewer {
   constructor(parent) {
     this.host = parent.querySelector('.viewer') || parent
     this.panel = panel(this.host, this)
+    this.host.viewer = this
     this.scene = { layers: [], bits: null, error: null, errorOn: false, drawing: false, cache: new Map() }
     this.lastAlive = 0
     this.key = ''
@@ -49,6 +50,8 @@ class Viewer {
       dragAndDropEnabled: false,
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.35, 0.7, 0.9, 0.6],
+      crosshairWidth: 0.4,
+      crosshairWidthUnit: 'mm',
       crosshairGap: 12,
       fontColor: [0.9, 0.9, 0.9, 1],
       dragMode: DRAG_MODE.pan,
@@ -86,7 +89,10 @@ class Viewer {
     this.tokens = data.tokens
     this.data = data
     this.panel.configure(data)
-    if (data.key === this.key) return
+    if (data.key === this.key) {
+      if (data.layersKey !== this.layersKey) await this.loadLayers(data)
+      return
+    }
     const loading = (this.key = data.key)
     try {
       await this.ready
@@ -101,13 +107,16 @@ class Viewer {
     const begun = performance.now()
     this.panel.say('Fetching the images …')
     this.scene.bits = this.scene.error = null
+    delete this.host.dataset.key
+    delete this.host.dataset.saved
     const [ct, bits] = await Promise.all([volume('ct', data.tokens.GET), volume('layers', data.tokens.GET)])
     if (this.key !== loading) return
     const [low, high] = this.panel.windowOf()
     const image = await NVImage.loadFromUrl({ url: 'ct.nii', name: 'ct.nii', buffer: ct, cal_min: low, cal_max: high, trustCalMinMax: true })
     while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
     this.nv.closeDrawing()
-    this.setDrawing('')
+    this.scene.drawing = false
+    this.tool('look')
     this.scene.cache.clear()
     this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
     this.scene.bits = await ras(bits, 'layers.nii')
@@ -116,8 +125,27 @@ class Viewer {
     this.setWindow()
     this.goTo(data.target)
     this.panel.say('')
+    this.layersKey = data.layersKey
+    this.host.dataset.layers = data.layersKey
     this.host.dataset.key = data.key
     this.host.dataset.firstSliceMs = Math.round(performance.now() - begun)
+  }
+
+  /** The outlines alone, after a mask was stored: images, place and window stay. */
+  async loadLayers(data) {
+    this.layersKey = data.layersKey
+    try {
+      this.scene.bits = await ras(await volume('layers', data.tokens.GET), 'layers.nii')
+    } catch (error) {
+      this.layersKey = ''
+      this.panel.say(`The outlines could not be fetched: ${error.message}.`, true)
+      return
+    }
+    this.scene.error = null
+    this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
+    this.scene.cache.clear()
+    this.nv.drawScene()
+    this.host.dataset.layers = data.layersKey
   }
 
   goTo(target) {
@@ -173,6 +201,7 @@ class Viewer {
   }
 
   async setDrawing(kind) {
+    this.host.dataset.pen = ''
     if (!kind) {
       this.nv.setDrawingEnabled(false)
       return
@@ -184,6 +213,7 @@ class Viewer {
     if (!this.scene.drawing) await this.beginDrawing()
     this.nv.setDrawingEnabled(true)
     this.nv.setPenValue(kind === 'erase' ? 0 : 1, true)
+    this.host.dataset.pen = kind
   }
 
   async beginDrawing() {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.metrics.readers import OrderEffect, PairAgreement, ReaderSummary
 from engine.present.intervals import share_interval
-from engine.present.numbers import counted, interval, number, p_term, percent
+from engine.present.numbers import counted, duration, interval, number, p_term, percent
 from engine.present.wording.doubt import TOGETHER
 from engine.statistics.rater_agreement import RaterAgreement
 from store.queries.cohort import CaseFacts
@@ -157,3 +157,16 @@ def _with_interval(found: RaterAgreement) -> str:
     if math.isnan(found.estimate):
         return "–"
     return f"{number(found.estimate)} ({interval(found.lower, found.upper)})"
+
+
+def stale_sentence(of_cases: int, cases: int, of_cohort: int, seconds: float) -> str:
+    """What signed verdicts and drawn masks would have a run compute."""
+    return (
+        f":orange-badge[Not in the numbers yet] {counted(of_cases, 'result')} of {counted(cases, 'case')} and "
+        f"{counted(of_cohort, 'result')} of the cohort would be computed, {about(seconds)}."
+    )
+
+
+def about(seconds: float) -> str:
+    """Seconds as a rough duration."""
+    return f"about {seconds:.0f} s" if seconds < 60 else f"about {duration(seconds)}"
