@@ -316,8 +316,8 @@ def model_train_demo(
     from_scratch: Annotated[bool, typer.Option(help="draw the first weights, not the shipped start")] = False,
 ) -> None:
     """Train a demo model on synthetic chest CTs: about twenty minutes of one core."""
-    cases = [TrainingCase(*case) for case in training_cases()]
-    origin = f"{len(cases)} synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
+    cases = (TrainingCase(*case) for case in training_cases())  # one at a time: whole cases are large
+    origin = "synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
     start = None if from_scratch else DEMO_START
     model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations), start)
     typer.echo(f"{model.sha256}  {model.name}")
