@@ -21,10 +21,13 @@ UNFINISHED = ("", "pending", "running")
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """The tasks a run would compute: (stage, unit) in order, and the seconds they took before, over the cores."""
+    """The tasks a run would compute: (stage, unit) in order, and the seconds they took before, over the cores.
+
+    seconds is None where a stage was never run, so that nobody knows.
+    """
 
     tasks: tuple[tuple[str, str], ...]
-    seconds: float
+    seconds: float | None
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -86,10 +89,12 @@ def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> list[tuple[
     return [(stage.name, unit) for unit, key in keyed if states.get(key, "") in UNFINISHED]
 
 
-def _seconds(tasks: list[tuple[str, str]], mean: dict[str, float]) -> float:
-    """Stages follow one another; within one, tasks share the cores."""
+def _seconds(tasks: list[tuple[str, str]], mean: dict[str, float]) -> float | None:
+    """Stages follow one another; within one, tasks share the cores. None where a stage has never been timed."""
+    if any(stage not in mean for stage, _ in tasks):
+        return None
     cores = len(os.sched_getaffinity(0))
     counts: dict[str, int] = {}
     for stage, _ in tasks:
         counts[stage] = counts.get(stage, 0) + 1
-    return sum(mean.get(stage, 0.0) * count / min(cores, count) for stage, count in counts.items())
+    return sum(mean[stage] * count / min(cores, count) for stage, count in counts.items())

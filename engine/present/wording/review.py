@@ -159,7 +159,7 @@ def _with_interval(found: RaterAgreement) -> str:
     return f"{number(found.estimate)} ({interval(found.lower, found.upper)})"
 
 
-def stale_sentence(of_cases: int, cases: int, of_cohort: int, seconds: float) -> str:
+def stale_sentence(of_cases: int, cases: int, of_cohort: int, seconds: float | None) -> str:
     """What signed verdicts and drawn masks would have a run compute."""
     return (
         f":orange-badge[Not in the numbers yet] {counted(of_cases, 'result')} of {counted(cases, 'case')} and "
@@ -167,6 +167,8 @@ def stale_sentence(of_cases: int, cases: int, of_cohort: int, seconds: float) ->
     )
 
 
-def about(seconds: float) -> str:
+def about(seconds: float | None) -> str:
     """Seconds as a rough duration."""
+    if seconds is None:
+        return "in a time that is not known before the first run"
     return f"about {seconds:.0f} s" if seconds < 60 else f"about {duration(seconds)}"
