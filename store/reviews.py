@@ -223,10 +223,12 @@ def store_reading_order(ledger: Ledger, reader: str, mode: str, order: Sequence[
 
 
 def latest_verdicts(rows: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """The last word of each reader on each reading: what was amended is left out."""
+    """The last word of each reader on each reading, in order of signing: what was amended is left out."""
     last: dict[tuple[str, ...], Verdict] = {}
     for row in rows:
-        last[(row.case_id, row.structure, row.reader, row.role, row.mode, str(row.reading))] = row
+        place = (row.case_id, row.structure, row.reader, row.role, row.mode, str(row.reading))
+        last.pop(place, None)
+        last[place] = row
     return tuple(last.values())
 
 

@@ -12,6 +12,7 @@ from engine.run.stage import ALL_CASES, GATHERED, TRAINED_SUBSET, Input, Stage, 
 from engine.segment.strategies.registry import total_epochs
 from store.ledger import Ledger
 from store.records import Verdict
+from store.reviews import latest_verdicts
 from store.sources import CaseSource, ClinicalSource, ReferenceFiles, ResampleNumber, TrainingUnit, Verdicts
 
 COHORT_UNIT = ""
@@ -138,7 +139,7 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
     if wanted.record_type is TrainingUnit:
         return unit
     if wanted.record_type is Verdicts:
-        return [_verdict_identity(v) for v in ledger.verdicts(unit)]
+        return _verdicts_identity(ledger.verdicts(unit))
     if wanted.record_type is ReferenceFiles:
         if plan.sources.references is None:
             raise MissingInputError(REFERENCES_ABSENT)
@@ -148,6 +149,12 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
         what = "a clinical table" if wanted.record_type is ClinicalSource else "a feature table"
         raise MissingInputError(f"needs {what}, and the study names none")
     return table_identity(source)
+
+
+def _verdicts_identity(rows: tuple[Verdict, ...]) -> list[list[str]]:
+    """What of a case's verdicts can change a mask: last words, and none where nobody accepted or drew anything."""
+    words = latest_verdicts(rows)
+    return [_verdict_identity(v) for v in words] if any(v.judgement == "none" or v.drawn_key for v in words) else []
 
 
 def _verdict_identity(verdict: Verdict) -> list[str]:
