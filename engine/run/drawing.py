@@ -13,14 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.acquire.dicom import read_segmentation_object
+from engine.acquire.ct_series import sort_along_normal
+from engine.acquire.dicom import read_header, read_segmentation_object
 from engine.acquire.dicom_seg import rasterise_segment
 from engine.acquire.nifti import read_mask_file
+from engine.acquire.seg_export import segmentation_bytes
 from engine.protocol import Acquire
 from engine.review.criteria import measured_edit
 from engine.review.grants import Grant
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.review_volumes import Extent, automatic_tumour, base_mask, viewed_grid
+from engine.run.sources import read_sources
 from store.layout import StudyFolder
 from store.queries.images import load_ct
 from store.records import DrawnMask, RefusedError
@@ -79,6 +82,21 @@ def exported(study: Path, grant: Grant) -> bytes:
     mask, grid = base_mask(study, grant), load_ct(study, grant.run_id, grant.case_id).grid
     voxels = np.zeros(grid.shape_zyx, np.uint8) if mask is None else mask.voxels.astype(np.uint8)
     return nifti_gz(voxels, grid)
+
+
+def exported_seg(study: Path, grant: Grant) -> bytes:
+    """The same as a DICOM SEG on the study's own slices; ValueError where the case is no DICOM, or nothing is drawn."""
+    mask = base_mask(study, grant)
+    files = [file for file in read_sources(study).case(grant.case_id).files if file.role.startswith("CT slice")]
+    if not files or mask is None:
+        raise ValueError("a DICOM SEG needs a case read from DICOM and a mask of it")
+    ordered = sort_along_normal([read_header(Path(file.path)) for file in files])
+    return segmentation_bytes([header.path for header in ordered], mask.voxels, TUMOUR, grant.case_id)
+
+
+def is_dicom_case(study: Path, case_id: str) -> bool:
+    """Whether a case was read from DICOM."""
+    return read_sources(study).case(case_id).layout == "dicom"
 
 
 def exported_ct(study: Path, grant: Grant) -> bytes:

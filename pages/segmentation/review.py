@@ -21,8 +21,9 @@ from engine.review.reading_list import (
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
 from engine.run.review_layers import YOURS, Layer, case_layers, others_words, visible_layers
 from pages.frame import Shown, answer, begin, empty, end, table
-from pages.image_viewer import Viewed, usable, viewer
+from pages.image_viewer import Viewed, file_grant, usable, viewer
 from pages.judging import Judging, contour, judge
+from pages.mask_files import mask_files
 from pages.reader import Reader, require_reader
 from pages.slices import slices
 from pages.staleness import stale
@@ -191,6 +192,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         st.rerun()
     can_draw = before is None or st.session_state.get(f"change-{judging.key}", False)
     viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, tuple(others_drawn), can_draw)
+    mask_files(shown.study, file_grant(viewed), can_draw)
     simple = st.sidebar.checkbox("Simple slices", key="simple", help="drawn on the server; needs no WebGL")
     if usable() and not simple:
         viewer(viewed)
