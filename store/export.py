@@ -90,7 +90,8 @@ EXPORTS = {
 def export_table(study: Path, table: str, run_id: str = "") -> pa.Table:
     """One table of a run (`latest_run_id` when empty) as Arrow; ValueError names the tables there are.
 
-    The columns that design section 3 names come first, in its order; run_id is last. Verdicts and drawn masks belong to no run.
+    The columns that design section 3 names come first, in its order; run_id is last. Verdicts and drawings belong to
+    no run.
     """
     if table not in EXPORTS:
         raise ValueError(f"table must be one of {sorted(EXPORTS)}, got {table!r}")

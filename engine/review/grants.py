@@ -66,8 +66,9 @@ def grant_of(secret: bytes, token: str, method: str, session: str, now: float) -
     if not hmac.compare_digest(signed, _signature(secret, raw)):
         raise ForbiddenError("signed by another key")
     stored = json.loads(raw)
-    names = ("layers", "others", "box", "stride")
-    grant = Grant(**{key: tuple(value) if key in names else value for key, value in stored.items()})
+    tuples = ("layers", "others", "box", "stride")
+    cells = {key: tuple(value) if key in tuples else value for key, value in stored.items()}
+    grant = Grant(**cells)  # type: ignore[arg-type]
     if grant.method != method:
         raise ForbiddenError(f"for {grant.method}, not for {method}")
     if not hmac.compare_digest(grant.session, session):

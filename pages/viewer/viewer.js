@@ -89,6 +89,7 @@ class Viewer {
     this.tokens = data.tokens
     this.data = data
     this.panel.configure(data)
+    this.host.dataset.wanted = data.key
     if (data.key === this.key) {
       if (data.layersKey !== this.layersKey) await this.loadLayers(data)
       return

@@ -65,6 +65,9 @@ def viewer_of(page: Page) -> Locator:
     """The viewer once its first slices are drawn."""
     found = page.locator(".viewer[data-key]")
     found.wait_for(timeout=WAIT_MS)
+    found.evaluate(
+        """async host => { while (host.dataset.key !== host.dataset.wanted) await new Promise(r => setTimeout(r, 50)) }"""
+    )
     return found
 
 

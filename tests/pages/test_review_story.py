@@ -23,6 +23,7 @@ JUDGED = 5
 STAGES = [stage.name for stage in IMAGE_STUDY]
 AFTER_REVIEW = set(STAGES[STAGES.index("review") :])
 RUN_SECONDS = 900
+KEYS = {"Minor": "2", "Major": "3"}
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def unjudged(study: Path) -> tuple[str, list[str]]:
 
 
 def judge_all(page: Page, address: str, study: Path, reader: str, words: dict[str, str]) -> None:
-    """Judge cases: the word, the reason, ctrl + enter; what the other said stays hidden until then."""
+    """Judge cases: the key of the word, the reason, sign; what the other said stays hidden until then."""
     for number, (case, word) in enumerate(words.items(), start=1):
         if number == 1:
             enter(page, f"{address}/review?case={case}", reader)
@@ -63,9 +64,11 @@ def judge_all(page: Page, address: str, study: Path, reader: str, words: dict[st
             go_to(page, case)
         page.wait_for_selector(f"text=Verdicts on {case} (0)")
         assert (page.get_by_text("hidden until you have signed").count() > 0) == (reader == "Ben")
-        page.get_by_role("button", name=word).click()
+        page.get_by_role("heading", name="Is this outline right?").click()
+        page.keyboard.press(KEYS[word])
+        page.locator("[data-testid=stBaseButton-primary]", has_text=word).wait_for()
         choose_reason(page)
-        page.keyboard.press("Control+Enter")
+        page.get_by_role("button", name="Sign").click()
         wait_for(lambda number=number: len(verdicts_of(study, reader)) == number)
 
 
@@ -86,6 +89,7 @@ def correct(page: Page, case: str) -> None:
     go_to(page, case)
     page.wait_for_selector("text=You signed on")
     page.get_by_role("button", name="Change it").click()
+    page.get_by_label("Why it changes").wait_for()
     viewer = viewer_of(page)
     take_pen(viewer, "erase")
     draw_on_axial(page, viewer, centre_of(viewer))
