@@ -59,12 +59,23 @@ def ct_of(study: Path, run_id: str, case_id: str) -> CtSeries:
     return load_ct(study, run_id, case_id)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def place_of(
+    study: Path, run_id: str, case_id: str, extent: str, layers: str, _viewed: Viewed
+) -> tuple[Extent, tuple[float, float, float] | None]:
+    """The part of the scan that is shown and where it opens; both follow from the layers."""
+    del layers
+    ct = ct_of(study, run_id, case_id)
+    return extent_of(extent, ct, _viewed.layers), centre_mm(ct.grid, _viewed.layers)
+
+
 def viewer(viewed: Viewed) -> None:
     """Mount the viewer; the page runs again when a mask was stored, more is wanted, or a token must be renewed."""
     key = f"viewer-{viewed.reading.mode}"
-    ct = ct_of(viewed.study, viewed.run_id, viewed.reading.case_id)
     extent_name = st.session_state.get(f"extent-{viewed.reading.case_id}", PREVIEW)
-    extent = extent_of(extent_name, ct, viewed.layers)
+    extent, target = place_of(
+        viewed.study, viewed.run_id, viewed.reading.case_id, extent_name, layers_key(viewed), viewed
+    )
     given = tokens(viewed.study, grant_of(viewed, extent), FETCH, SEND, ALIVE)
     st.components.v2.component(
         "cohortscope_viewer",
@@ -82,7 +93,7 @@ def viewer(viewed: Viewed) -> None:
             "editable": extent.editable,
             "canDraw": viewed.can_draw,
             "hasError": {"reference", "automatic"} <= {layer.name for layer in viewed.layers if layer.masks},
-            "target": centre_mm(ct.grid, viewed.layers),
+            "target": target,
         },
         on_saved_change=lambda: None,
         on_renew_change=lambda: None,

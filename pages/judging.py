@@ -11,6 +11,7 @@ from engine.present.numbers import moment
 from engine.present.wording.segmentation import JUDGEMENTS as SAID
 from engine.protocol import Review
 from engine.review.criteria import REASONS, contradiction
+from engine.review.grants import session_digest
 from engine.run.review_desk import change_signed, keep_draft, sign_verdict, undo_drawing
 from pages.reader import Reader
 from store.queries.reviews import read_draft
@@ -38,15 +39,19 @@ class Judging:
 
     @property
     def key(self) -> str:
-        """Of widgets: one set a reading."""
-        return "-".join((self.reading.mode, self.reading.case_id, str(self.reading.reading)))
+        """Of widgets: one set a reading; keys reach the browser, so they name no case."""
+        return session_digest(repr(self.reading.place))[:12]
+
+    @property
+    def changing(self) -> bool:
+        """Whether the reader has asked to change what he signed."""
+        return bool(st.session_state.get(f"change-{self.key}", False))
 
 
 def judge(judging: Judging) -> bool:
     """Show the strip; True when the reader has just signed."""
     draft = read_draft(judging.study, judging.reading)
-    changing = st.session_state.get(f"change-{judging.key}", False)
-    if judging.before is not None and not changing:
+    if judging.before is not None and not judging.changing:
         _signed(judging)
         return False
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -89,7 +89,8 @@ def reopen(ledger: Ledger, verdict: Verdict) -> None:
     with ledger.transaction() as connection:
         connection.execute(
             "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment, drawn_key)"
-            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET judgement=excluded.judgement,"
+            " reason=excluded.reason, comment=excluded.comment, drawn_key=excluded.drawn_key, active_seconds=0",
             (*place, *cells),
         )
 

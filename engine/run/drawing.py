@@ -95,8 +95,8 @@ def exported_seg(study: Path, grant: Grant) -> bytes:
 
 
 def is_dicom_case(study: Path, case_id: str) -> bool:
-    """Whether a case was read from DICOM."""
-    return read_sources(study).case(case_id).layout == "dicom"
+    """Whether the latest run read a case from DICOM."""
+    return any(case.case_id == case_id and case.layout == "dicom" for case in read_sources(study).cases)
 
 
 def exported_ct(study: Path, grant: Grant) -> bytes:

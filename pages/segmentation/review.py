@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import streamlit as st
 
 from engine.present.colours import CONTOUR_COLOURS, roi_label
@@ -20,6 +23,7 @@ from engine.review.reading_list import (
 )
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
 from engine.run.review_layers import YOURS, Layer, case_layers, others_words, visible_layers
+from engine.run.review_volumes import automatic_tumour
 from pages.frame import Shown, answer, begin, empty, end, table
 from pages.image_viewer import Viewed, file_grant, usable, viewer
 from pages.judging import Judging, contour, judge
@@ -164,20 +168,39 @@ def legend(on: list[str], layers: tuple[Layer, ...]) -> str:
     return " &nbsp; ".join(f'<span style="color:{CONTOUR_COLOURS[name]}">■</span> {titles[name]}' for name in on)
 
 
+@st.cache_resource(max_entries=4, show_spinner="Reading the outlines")
+def layers_of(
+    study: Path, run_id: str, case_id: str, names: tuple[str, ...], drawn_key: str, others: tuple[str, ...], of: str
+) -> tuple[Layer, ...]:
+    """The layers of a case, kept for the next steps of the same reader and generation."""
+    del of
+    return case_layers(study, run_id, case_id, names, drawn_key, others)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def judged_key(study: Path, run_id: str, case_id: str, of: str) -> str:
+    """The key of the automatic tumour that is judged; empty where there is none."""
+    del of
+    mask = automatic_tumour(study, run_id, case_id)
+    return "" if mask is None else mask_key(mask)
+
+
 def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, order: list[Place], at: Place) -> None:
     """Header, strip and images of one reading; goes on to the next when it is signed."""
     reading = Reading(at[0], reader.name, mode, at[1])
-    sign_of_life(shown.study, reading, protocol.review.idle_seconds)
-    before, draft = before_of(reader, mode, at), read_draft(shown.study, reading)
-    drawn_key = draft.drawn_key or (before.drawn_key if before else "")
-    names = visible_layers(mode, before is not None)
-    others_drawn = [v.drawn_key for v in others_words(state.verdicts, at[0], reader.name) if v.drawn_key]
-    layers = case_layers(shown.study, shown.run.run_id, at[0], (*names, "automatic"), drawn_key, tuple(others_drawn))
-    automatic = next(layer for layer in layers if layer.name == "automatic").masks
-    judged = mask_key(automatic[0]) if automatic else ""
-    layers = tuple(layer for layer in {one.name: one for one in layers}.values() if layer.name in names)
+    before = before_of(reader, mode, at)
+    where = (shown.study, shown.run.run_id, at[0])
+    judged = judged_key(*where, shown.snapshot.generation)
     role = ADJUDICATOR if mode == ADJUDICATION else "reader"
-    judging = Judging(shown.study, reader, reading, role, judged, before, state.version(drawn_key), protocol.review)
+    judging = Judging(shown.study, reader, reading, role, judged, before, None, protocol.review)
+    can_draw = before is None or judging.changing
+    if can_draw:
+        sign_of_life(shown.study, reading, protocol.review.idle_seconds)
+    drawn_key = read_draft(shown.study, reading).drawn_key if before is None or can_draw else before.drawn_key
+    judging = replace(judging, drawn=state.version(drawn_key))
+    others = tuple(v.drawn_key for v in others_words(state.verdicts, at[0], reader.name) if v.drawn_key)
+    names = visible_layers(mode, before is not None)
+    layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
     header(shown, mode, order, at)
     if mode == BLANK_CANVAS:
         signed = contour(judging)
@@ -190,8 +213,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         following = next_reading(order, signed_readings(state.verdicts, reader.name, mode) | {at}, at)
         go(mode, following or at)
         st.rerun()
-    can_draw = before is None or st.session_state.get(f"change-{judging.key}", False)
-    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, tuple(others_drawn), can_draw)
+    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
     mask_files(shown.study, file_grant(viewed), can_draw)
     simple = st.sidebar.checkbox("Simple slices", key="simple", help="drawn on the server; needs no WebGL")
     if usable() and not simple:

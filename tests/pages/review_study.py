@@ -66,7 +66,7 @@ def viewer_of(page: Page) -> Locator:
     found = page.locator(".viewer[data-key]")
     found.wait_for(timeout=WAIT_MS)
     found.evaluate(
-        """async host => { while (host.dataset.key !== host.dataset.wanted) await new Promise(r => setTimeout(r, 50)) }"""
+        "async host => { while (host.dataset.key !== host.dataset.wanted) await new Promise(r => setTimeout(r, 50)) }"
     )
     return found
 

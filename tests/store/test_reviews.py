@@ -180,6 +180,8 @@ def test_a_reading_order_is_drawn_once(ledger):
 def test_a_change_begins_with_what_was_signed(tmp_path, ledger):
     add(tmp_path, ledger, drawn())
     signed = sign(ledger, replace(SIGNED, drawn_key=mask_key(drawn())))
+    for moment in (1000.0, 1020.0):  # looking at what was signed is no part of the change
+        touch(ledger, ADA, moment, idle_seconds=60)
     reopen(ledger, signed)
     assert draft_of(ledger, ADA) == Draft("minor", "vessel", "", mask_key(drawn()))
 
