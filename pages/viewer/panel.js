@@ -16,6 +16,7 @@ class Panel {
     this.window = 'Lung'
     this.current = 'look'
     this.off = {}
+    this.switches = {}
     this.extents = element('span', 'group')
     this.layers = element('span', 'group')
     this.windows = element('span', 'group')
@@ -52,12 +53,12 @@ class Panel {
       )
     }
     this.edits.append(
-      switchButton('3D', '3d', (on) => this.act.render3D(on)),
-      switchButton('Slab 10 mm', 'slab', (on) => this.act.showSlab(on))
+      switchButton('3D', '3d', this.switches, (on) => this.act.render3D(on)),
+      switchButton('Slab 10 mm', 'slab', this.switches, (on) => this.act.showSlab(on))
     )
     this.layers.replaceChildren()
     data.layers.forEach((layer) => this.layers.append(this.layerBox(layer)))
-    if (data.hasError) this.edits.append(switchButton('Surface error', 'error', (on) => act(this, () => this.act.showError(on))))
+    if (data.hasError) this.edits.append(switchButton('Surface error', 'error', this.switches, (on) => act(this, () => this.act.showError(on))))
   }
 
   layerBox(layer) {
@@ -88,6 +89,15 @@ class Panel {
     this.window = name
     this.mark(this.windows, name)
     this.act.setWindow()
+  }
+
+  /** New images: no slab and no error colours yet; the 3D view stays as it is. */
+  fresh() {
+    for (const name of ['slab', 'error']) {
+      this.switches[name] = false
+      this.edits.querySelector(`[data-name=${name}]`)?.setAttribute('aria-pressed', 'false')
+    }
+    this.legend([])
   }
 
   chosen(name) {
@@ -166,12 +176,13 @@ function button(title, name, press) {
   return made
 }
 
-function switchButton(title, name, turn) {
+/** A button that stays pressed; `states` remembers it while the page runs again. */
+function switchButton(title, name, states, turn) {
   const made = button(title, name, () => {
-    const on = made.getAttribute('aria-pressed') !== 'true'
-    made.setAttribute('aria-pressed', String(on))
-    turn(on)
+    states[name] = !states[name]
+    made.setAttribute('aria-pressed', String(states[name]))
+    turn(states[name])
   })
-  made.setAttribute('aria-pressed', 'false')
+  made.setAttribute('aria-pressed', String(Boolean(states[name])))
   return made
 }

@@ -122,6 +122,8 @@ class Viewer {
     this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
     this.scene.bits = await ras(bits, 'layers.nii')
     this.slab = null
+    this.scene.errorOn = false
+    this.panel.fresh()
     this.nv.addVolume(image)
     this.setWindow()
     this.goTo(data.target)
@@ -142,7 +144,6 @@ class Viewer {
       this.panel.say(`The outlines could not be fetched: ${error.message}.`, true)
       return
     }
-    this.scene.error = null
     this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
     this.scene.cache.clear()
     this.nv.drawScene()
