@@ -51,8 +51,8 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("reproducibility", 1, "cohort", reproduce),
     Stage("table", 3, "cohort", tabulate),
     Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 1, "resample", resample),
-    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("resample", 2, "resample", resample),
+    Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 1, "case", read_label_maps, TRAINED_SUBSET),
     Stage("anatomy", 1, "case", label_anatomy, TRAINED_SUBSET),
@@ -68,8 +68,8 @@ TABLE_STUDY: tuple[Stage, ...] = (
     Stage("imported", 1, "cohort", read_feature_table),
     Stage("table", 2, "cohort", tabulate_import),
     Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 1, "resample", resample),
-    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("resample", 2, "resample", resample),
+    Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
 )
 

@@ -25,6 +25,7 @@ NOT_LOCKED: dict[
     "anatomy": True,  # how segmentation models are trained touches no outcome; segment.model is locked
     "train": True,
     "strategies": True,
+    "self_test": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
 
@@ -113,6 +114,10 @@ class ImportedFeatures(Section):
     id: str = Field("", description="its patient column")
     rater: str = Field("", description="its repeated-measures column (rater or scan), empty for one row a patient")
     columns: tuple[str, ...] = Field((), description="feature columns; what is left out is listed by new")
+    overflow: Literal["drop", "missing"] = Field(
+        "drop",
+        description="a value beyond float32: drop leaves its column out; missing takes the value for missing",
+    )
 
 
 class Acquire(Section):
@@ -312,13 +317,50 @@ class SelectionProtocol(Section):
 
     resamples: int = Field(500, ge=2, le=5000, description="bootstraps, stratified by outcome")
     trees: int = Field(500, ge=10, le=5000, description="trees of each forest")
-    mrmr_features: int = Field(50, ge=2, le=500, description="K of mRMR FCQ")
+    mrmr_features: int = Field(50, ge=2, le=500, description="K of mRMR")
+    schemes: tuple[Literal["FCQ", "MID", "MIQ"], ...] = Field(
+        ("FCQ",),
+        min_length=1,
+        description="of mRMR: FCQ F over mean |r|; MID, MIQ Gaussian information, difference and quotient. Of several "
+        "each bootstrap takes the one that is best in cross-validation over its own patients",
+    )
+    inner_folds: int = Field(5, ge=2, le=10, description="folds of that cross-validation, by patient")
+    signature: tuple[str, ...] = Field(
+        (),
+        description="features (region_image_class_feature) that alone may enter, from other patients; empty: all. A "
+        "list read off a study's frequencies is refused on its patients",
+    )
     most_kept: int = Field(
         10, ge=1, le=50, description="RFE keeps max(1, min(this, events // 10 - clinical parameters))"
+    )
+    ridge: float = Field(
+        1.0, gt=0, le=1000, description="penalty on squared slopes of standardised columns, the same in every arm"
     )
     fewest_events: int = Field(10, ge=5, description="under this many events or non-events the analysis is declined")
     icc_filter: bool = Field(True, description="inside each bootstrap, keep reproducible features only")
     degenerate_share: Share = Field(0.10, description="drop a feature degenerate in more of the training cases")
+    missing: Literal["drop", "median"] = Field(
+        "drop",
+        description="drop: a feature missing in any training patient is left out; median: it takes the median of the "
+        "training patients when few lack it",
+    )
+    missing_share: Share = Field(0.05, description="missing = median: a feature missing in more of them is left out")
+
+
+class StabilityProtocol(Section):
+    """How the page on stability groups features."""
+
+    cluster_features: int = Field(50, ge=2, le=200, description="most often kept features that are grouped")
+    cluster_correlation: Share = Field(
+        0.7, description="|Spearman rho| over patients, average linkage, from which features stand for each other"
+    )
+
+
+class SelfTest(Section):
+    """The whole pipeline on permuted outcomes."""
+
+    repeats: int = Field(20, ge=2, le=500, description="permutations of the outcomes among the patients")
+    resamples: int = Field(20, ge=2, le=500, description="bootstraps of each")
 
 
 class Plan(Section):
@@ -330,7 +372,7 @@ class Plan(Section):
     )
     locked_by: str = Field("", description="role that locked")
     derived_from: str = Field(
-        "", description="a study whose figures a feature list was read off; its patients are then refused"
+        "", description="the selection (id of a signature file) a feature list was read off; its patients are refused"
     )
 
 
@@ -356,6 +398,8 @@ class Protocol(Section):
     perturb: Perturb = Perturb()
     reproducibility: Reproducibility = Reproducibility()
     selection: SelectionProtocol = SelectionProtocol()
+    stability: StabilityProtocol = StabilityProtocol()
+    self_test: SelfTest = SelfTest()
     plan: Plan = Plan()
 
     @model_validator(mode="after")
