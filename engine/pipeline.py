@@ -14,6 +14,7 @@ from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
 from engine.analyse.selection import summarise_selection
+from engine.analyse.self_test import permute_outcomes
 from engine.analyse.strategies import compare_strategies
 from engine.analyse.table import tabulate
 from engine.bench.study_conformance import conform_study
@@ -73,12 +74,24 @@ TABLE_STUDY: tuple[Stage, ...] = (
     Stage("prognosis", 1, "cohort", compare_models),
 )
 
+SELF_TEST = Stage("self_test", 1, "permutation", permute_outcomes)  # run on demand, by `self-test`
+
 MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", "measure": "features"}
 
 
 def pipeline_of(kind: str) -> tuple[Stage, ...]:
     """The stages of a study of images or of a table."""
     return TABLE_STUDY if kind == "table" else IMAGE_STUDY
+
+
+def every_stage(kind: str) -> tuple[Stage, ...]:
+    """As `pipeline_of`, with what is run on demand only."""
+    return (*pipeline_of(kind), SELF_TEST)
+
+
+def self_test_pipeline(kind: str) -> tuple[Stage, ...]:
+    """The stages up to the selection's start, and the self-test in place of the bootstraps."""
+    return (*until(pipeline_of(kind), "candidates"), SELF_TEST)
 
 
 def training_pipeline() -> tuple[Stage, ...]:

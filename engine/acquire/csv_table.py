@@ -18,6 +18,7 @@ DELIMITERS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 MOST_BYTES = 1 << 30
 NO_BREAK_SPACE = "\u00a0"
+BLANKS = " \t\r\n\f\v"  # not the no-break space: an id that ends in one is another id to every other program
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,14 +50,7 @@ def read_table(path: Path, role: str) -> Table:
     RefusedError for another encoding, NUL bytes, ragged rows, an empty table and repeated column names; messages carry
     line numbers, never cells.
     """
-    text = _text_of(path, role)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, role), strict=True)
-    try:
-        records = [
-            (lines.line_num, tuple(cell.strip() for cell in row)) for row in lines if any(c.strip() for c in row)
-        ]
-    except csv.Error as error:
-        raise _refuse("malformed_csv", role, f"line {lines.line_num} is not valid CSV.", "Export it again.") from error
+    records = read_rows(path, role)
     if len(records) < 2:
         raise _refuse("empty_table", role, "the table has no rows.", "Export it again.")
     columns = records[0][1]
@@ -66,6 +60,18 @@ def read_table(path: Path, role: str) -> Table:
         text = f"rows with another number of cells than the header, at lines {_few(ragged)}."
         raise _refuse("ragged_rows", role, text, "Quote cells that hold the separator.")
     return Table(role, columns, tuple(row for _, row in records[1:]), tuple(line for line, _ in records[1:]))
+
+
+def read_rows(path: Path, role: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Line number and stripped cells of every row that is not blank, a header among them; refuses as `read_table`."""
+    text = _text_of(path, role)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, role), strict=True)
+    try:
+        return [
+            (lines.line_num, tuple(cell.strip(BLANKS) for cell in row)) for row in lines if any(c.strip() for c in row)
+        ]
+    except csv.Error as error:
+        raise _refuse("malformed_csv", role, f"line {lines.line_num} is not valid CSV.", "Export it again.") from error
 
 
 def is_missing(cell: str) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol as Interface
 
-from engine.pipeline import pipeline_of, training_pipeline, until
+from engine.pipeline import SELF_TEST, pipeline_of, self_test_pipeline, training_pipeline, until
 from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
@@ -104,6 +104,13 @@ def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: 
     result = _bring_up(folder, protocol.model_copy(update=update), training_pipeline(), TRAINING_END, backend)
     sweep_trainings(folder)
     return result
+
+
+def self_test(study: Path, backend: str = "local") -> RunResult:
+    """Run the whole selection and comparison on permuted outcomes; resumes and is cancelled like any run."""
+    folder = StudyFolder(study.resolve())
+    protocol = read_protocol(folder.root)
+    return _bring_up(folder, protocol, self_test_pipeline(protocol.study.kind), SELF_TEST.name, backend)
 
 
 def sweep_trainings(folder: StudyFolder) -> None:

@@ -13,6 +13,7 @@ from engine.statistics.checks import Floats, Indices, matrix, weights_or_ones
 REDUNDANCY_FLOOR = 0.001
 TIE_SHARE = 1e-10  # scores nearer than this are ties: matrix products round equal columns differently
 MIQ_OFFSET = 0.0001
+MOST_LEVELS = 10
 SMALLEST_REMAINDER = 1e-12  # of 1 - r^2: a copy of a column is as redundant as can be, not infinitely so
 Score = Callable[[Floats, Floats], Floats]
 
@@ -209,6 +210,12 @@ def _greedy_information(
         order.append(_first_best(own))
         scores.append(float(own[order[-1]]))
     return RankedFeatures(np.asarray(order, dtype=np.intp), np.asarray(scores))
+
+
+def are_discrete(x: ArrayLike) -> bool:
+    """Whether all columns of `x` (n, p) hold whole numbers of at most ten levels: counted, not taken for Gaussian."""
+    values = matrix("x", x)
+    return bool((values == np.rint(values)).all() and max(np.unique(c).size for c in values.T) <= MOST_LEVELS)
 
 
 def mutual_information(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Floats:
