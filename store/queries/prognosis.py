@@ -14,20 +14,11 @@ from store.records import (
     Performance,
     PermutedAuc,
     RocPoint,
-    SelectionFrequency,
     SelectionSize,
     Stability,
     SurvivalPoint,
 )
 from store.snapshot import Snapshot
-
-
-def top_features(snapshot: Snapshot, run_id: str, limit: int) -> tuple[SelectionFrequency, ...]:
-    """The features that were kept in most resamples, the commonest first."""
-    sql = """SELECT roi, image_type, feature_class, feature, mrmr_count, kept_count, resamples, volume_correlation
-    FROM selection_frequency WHERE run_id = ?
-    ORDER BY kept_count DESC, mrmr_count DESC, roi, image_type, feature_class, feature LIMIT ?"""
-    return ask(snapshot, SelectionFrequency, sql, (run_id, limit))
 
 
 def selection_size(snapshot: Snapshot, run_id: str) -> SelectionSize | None:
