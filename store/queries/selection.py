@@ -59,7 +59,7 @@ taken AS (SELECT roi, image_type, feature_class, feature, mrmr_rank FROM selecti
 SELECT top.roi, top.image_type, top.feature_class, top.feature, sizes.size,
   CAST(count(taken.mrmr_rank) FILTER (taken.mrmr_rank <= sizes.size) AS INTEGER) AS count, top.resamples
 FROM top CROSS JOIN sizes LEFT JOIN taken USING (roi, image_type, feature_class, feature)
-GROUP BY ALL, top.place ORDER BY top.place, sizes.size
+GROUP BY ALL ORDER BY any_value(top.place), sizes.size
 """
 
 
