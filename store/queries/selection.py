@@ -34,7 +34,7 @@ def co_selections(snapshot: Snapshot, run_id: str, features: int) -> tuple[CoSel
 
 def column_states(snapshot: Snapshot, run_id: str) -> tuple[ColumnState, ...]:
     """What became of every column of an imported table, those left out first."""
-    return ask_record(snapshot, ColumnState, "column_state", run_id, "state DESC, reason, column")
+    return ask_record(snapshot, ColumnState, "column_state", run_id, 'state DESC, reason, "column"')
 
 
 @dataclass(frozen=True, slots=True)
