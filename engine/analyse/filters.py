@@ -64,11 +64,13 @@ def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility
 
 def in_signature(table: DesignTable, signature: tuple[str, ...]) -> NDArray[np.bool_]:
     """Which columns (p,) a signature names, all without one; ValueError for a name that the table lacks."""
+    if not signature:
+        return np.ones(len(table.features), dtype=np.bool_)
     names = column_names(table)
     absent = sorted(set(signature) - set(names))
     if absent:
         raise ValueError(f"selection.signature must name features of the study, got {', '.join(absent[:5])}")
-    return np.array([not signature or name in signature for name in names], dtype=np.bool_)
+    return np.array([name in signature for name in names], dtype=np.bool_)
 
 
 def column_names(table: DesignTable) -> tuple[str, ...]:
