@@ -744,14 +744,14 @@ class FeatureGroup:
 
 @dataclass(frozen=True, slots=True)
 class CoSelection:
-    """Two often kept features, first before second in the order of groups: kept together, and how alike they are."""
+    """Two often kept features, first before second in the order of groups: taken by mRMR together, how alike."""
 
     first: int  # place in the order of groups, from 0
     second: int
     first_name: str
     second_name: str
     together: int
-    expected: float  # if the two were kept independently of each other
+    expected: float  # if the two were taken independently of each other
     correlation: float | None  # Spearman over patients
     resamples: int
 

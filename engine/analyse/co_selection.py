@@ -43,11 +43,12 @@ def grouped(correlation: Floats, threshold: float) -> NDArray[np.intp]:
 
 
 def co_selection(
-    table: DesignTable, kept: Kept, columns: NDArray[np.intp], choices: StabilityProtocol
+    table: DesignTable, kept: Kept, taken: Kept, columns: NDArray[np.intp], choices: StabilityProtocol
 ) -> tuple[tuple[FeatureGroup, ...], tuple[CoSelection, ...]]:
     """Groups of the given columns by their correlation over all patients, and every pair in the order of the groups.
 
-    kept (resamples, features) over the whole design table. A group counts a resample once, however many of its members
+    kept and taken (by mRMR), both (resamples, features) over the whole design table; pairs are counted among the taken,
+    of the kept there may be one only. A group counts a resample once, however many of its members
     were kept: where features stand for each other the group is steadier than any of them. Outcomes are not used here.
     """
     correlation = spearman_matrix(table.values[:, columns])
@@ -69,7 +70,7 @@ def co_selection(
         )
         for c in order
     )
-    return groups, _pairs(table, chosen, columns, order, correlation)
+    return groups, _pairs(table, taken[:, columns], columns, order, correlation)
 
 
 def _pairs(

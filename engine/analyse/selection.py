@@ -72,7 +72,9 @@ def summarise_selection(
     ]
     frequencies.sort(key=lambda f: (-f.kept_count, -f.mrmr_count, f.roi, f.image_type, f.feature_class, f.feature))
     often = [place[f.roi, f.image_type, f.feature_class, f.feature] for f in frequencies if f.kept_count]
-    groups, pairs = co_selection(table, kept, np.array(often[: choices.cluster_features], dtype=np.intp), choices)
+    groups, pairs = co_selection(
+        table, kept, taken, np.array(often[: choices.cluster_features], dtype=np.intp), choices
+    )
     return SelectionSummary(
         frequencies=tuple(frequencies),
         stability=(*_stability("mrmr", taken), *_stability("rfe", kept)),

@@ -95,7 +95,8 @@ def chosen_features(rows: tuple[SelectionFrequency, ...]) -> list[SelectionFrequ
     passed = [
         row
         for row in rows
-        if (not rois or row.roi in rois)
+        if row.kept_count
+        and (not rois or row.roi in rois)
         and (not types or row.image_type in types)
         and (not classes or row.feature_class in classes)
     ]
@@ -239,9 +240,10 @@ with right:
     st.subheader("How alike the sets are", anchor=False)
     if alike:
         figure(stability_figure(alike), stability_caption(alike), "stability")
-    table(features, TITLES, height=420)
 sizes(shown)
 together(shown)
+with st.expander("All features that were taken"):
+    table(every, TITLES, height=420)
 compared(shown)
 signature(shown)
 tested(shown)

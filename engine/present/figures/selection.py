@@ -30,7 +30,7 @@ def frequency_bars(rows: Sequence[SelectionFrequency], colour_by: str = "roi") -
     colour_by: roi, image_type (the family of the filter) or feature_class.
     """
     names = [feature_label(row.image_type, row.feature_class, row.feature) for row in rows]
-    figure = make_subplots(1, 2, shared_yaxes=True, column_widths=[0.74, 0.26], horizontal_spacing=0.03)
+    figure = make_subplots(1, 2, shared_yaxes=True, column_widths=[0.74, 0.26], horizontal_spacing=0.06)
     kinds = kind_order(rows, colour_by)
     for number, kind in enumerate(kinds):
         mine = [(place, row) for place, row in enumerate(rows) if kind_of(row, colour_by) == kind]
@@ -162,7 +162,7 @@ def frequency_by_size(rows: Sequence[FrequencyAtSize]) -> go.Figure:
 
 
 def co_selection_map(pairs: Sequence[CoSelection], groups: Sequence[FeatureGroup]) -> go.Figure:
-    """Pairs of features in the order of groups: blue, kept together less often than by chance; orange, more often."""
+    """Pairs of features in the order of groups: blue, taken by mRMR together less often than by chance; orange, more often."""
     size = max((pair.second for pair in pairs), default=-1) + 1
     shown = groups[:size]
     names = [f"{g.group} · {feature_label(g.image_type, g.feature_class, g.feature)}" for g in shown]
@@ -182,7 +182,7 @@ def co_selection_map(pairs: Sequence[CoSelection], groups: Sequence[FeatureGroup
         zmin=-WIDEST_LIFT,
         zmax=WIDEST_LIFT,
         colorscale=[[0, "#0072B2"], [0.5, "#F4F4F4"], [1, "#D55E00"]],
-        colorbar={"title": {"text": "kept together"}, "tickvals": [-2, 0, 2], "ticktext": ["¼", "as by chance", "4×"]},
+        colorbar={"title": {"text": "together"}, "tickvals": [-2, 0, 2], "ticktext": ["¼", "as by chance", "4×"]},
         customdata=notes,
         hovertemplate="%{customdata}<extra></extra>",
         xgap=1,

@@ -79,8 +79,8 @@ def group_caption(groups: Sequence[FeatureGroup], threshold: float) -> str:
     found = len({group.group for group in groups})
     return (
         f"n = {counted(len(groups), 'feature')} kept most often in {counted(found, 'group')} (|ρ| over patients about "
-        f"{number(threshold)} or more, average linkage; numbers beside the names). Blue: the two take turns; orange: "
-        f"they come together."
+        f"{number(threshold)} or more, average linkage; numbers beside the names). How often mRMR took two together: blue, "
+        f"they take turns; orange, they come together."
     )
 
 
@@ -131,7 +131,7 @@ def _plain(value: object) -> str:
 def columns_answer(states: Sequence[ColumnState]) -> str:
     """How many columns of an imported table are features."""
     left_out = [state for state in states if state.state != "feature"]
-    return f"{counted(len(states) - len(left_out), 'column')} are features, {len(left_out)} are left out."
+    return f"{counted(len(states) - len(left_out), 'feature')} of {counted(len(states), 'column')}"
 
 
 def selection_limits(size: SelectionSize, shares: Sequence[SurvivalShare]) -> str:
