@@ -109,14 +109,11 @@ def sizes(shown: Shown) -> None:
     by_size = size_stability(shown.snapshot, run_id)
     if not by_size:
         return
-    left, right = st.columns(2)
-    with left:
-        st.subheader("Stability by size of the set", anchor=False)
-        figure(size_figure(by_size), size_caption(by_size), "sizes")
-    with right:
-        st.subheader("Frequency by K", anchor=False)
-        rows = frequency_at_sizes(shown.snapshot, run_id, SIZED)
-        figure(frequency_by_size(rows), by_size_caption(rows), "by-size")
+    st.subheader("Stability by size of the set", anchor=False)
+    figure(size_figure(by_size), size_caption(by_size), "sizes")
+    st.subheader("Frequency by K", anchor=False)
+    rows = frequency_at_sizes(shown.snapshot, run_id, SIZED)
+    figure(frequency_by_size(rows), by_size_caption(rows), "by-size")
 
 
 def together(shown: Shown) -> None:

@@ -79,8 +79,8 @@ def group_caption(groups: Sequence[FeatureGroup], threshold: float) -> str:
     found = len({group.group for group in groups})
     return (
         f"n = {counted(len(groups), 'feature')} kept most often in {counted(found, 'group')} (|ρ| over patients about "
-        f"{number(threshold)} or more, average linkage; numbers beside the names). How often mRMR took two together: blue, "
-        f"they take turns; orange, they come together."
+        f"{number(threshold)} or more, average linkage; numbers beside the names). How often mRMR took two "
+        f"together: blue, they take turns; orange, they come together."
     )
 
 
