@@ -162,7 +162,7 @@ def frequency_by_size(rows: Sequence[FrequencyAtSize]) -> go.Figure:
 
 
 def co_selection_map(pairs: Sequence[CoSelection], groups: Sequence[FeatureGroup]) -> go.Figure:
-    """Pairs of features in the order of groups: blue, mRMR took them together less often than by chance; orange, more."""
+    """Pairs of features in the order of groups: blue, together in mRMR less often than by chance; orange, more."""
     size = max((pair.second for pair in pairs), default=-1) + 1
     shown = groups[:size]
     names = [f"{g.group} · {feature_label(g.image_type, g.feature_class, g.feature)}" for g in shown]
