@@ -25,23 +25,26 @@ STEP_LABELS = {"mrmr": "after mRMR", "rfe": "after RFE (kept)"}
 
 
 def frequency_bars(rows: Sequence[SelectionFrequency], colour_by: str = "roi") -> go.Figure:
-    """Share of resamples that kept each feature, the commonest at the top, and its correlation with tumour volume.
+    """Share of resamples that kept each feature, the commonest at the top, and its correlation with volume if known.
 
     colour_by: roi, image_type (the family of the filter) or feature_class.
     """
     names = [feature_label(row.image_type, row.feature_class, row.feature) for row in rows]
-    figure = make_subplots(1, 2, shared_yaxes=True, column_widths=[0.74, 0.26], horizontal_spacing=0.06)
+    with_volume = any(row.volume_correlation is not None for row in rows)
+    widths = [0.74, 0.26] if with_volume else [1.0]
+    figure = make_subplots(1, len(widths), shared_yaxes=True, column_widths=widths, horizontal_spacing=0.06)
     kinds = kind_order(rows, colour_by)
     for number, kind in enumerate(kinds):
         mine = [(place, row) for place, row in enumerate(rows) if kind_of(row, colour_by) == kind]
         figure.add_trace(_bar(kind, _colour(kind, number, colour_by), mine, names), 1, 1)
-    figure.add_trace(_volume_points(rows, names), 1, 2)
     resamples = rows[0].resamples if rows else 0
     framed(figure, f"Share of {resamples} resamples that kept the feature", "", rows_height(len(rows)))
     figure.update_layout(bargap=0.25)
     figure.update_xaxes(range=[0, 1], tickformat=".0%", col=1)
     volume = {"range": [-1.05, 1.05], "tickvals": [-1, 0, 1], "title": {"text": "ρ with volume"}, "zeroline": True}
-    figure.update_xaxes(**volume, zerolinecolor=AXIS, col=2)
+    if with_volume:
+        figure.add_trace(_volume_points(rows, names), 1, 2)
+        figure.update_xaxes(**volume, zerolinecolor=AXIS, col=2)
     ticks = {"tickvals": list(range(len(rows))), "ticktext": names, "range": [len(rows) - 0.4, -0.6]}
     figure.update_yaxes(**ticks, showgrid=False)
     return figure
