@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mrmr import mrmr_classif
+from mrmr import mrmr_classif  # type: ignore[import-not-found]  # installed in .venv-peers only
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import RFE
 
