@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def foresee(study: Path) -> Foreseen:
     if not (folder.private / SOURCES_FILE).exists():
         return Foreseen((), 0.0)
     protocol = read_protocol(folder.root)
-    with _Foreseeing(folder) as ledger:
+    with closing(_Foreseeing(folder)) as ledger:
         latest = ledger.latest_run()
         if latest is None:
             return Foreseen((), 0.0)

@@ -202,7 +202,7 @@ def _blocks(array: VolumeZyx, stride: tuple[int, int, int]) -> NDArray[np.generi
     sides = (array.shape[0] // z, array.shape[1] // y, array.shape[2] // x)
     cut = array[: sides[0] * z, : sides[1] * y, : sides[2] * x]
     means = cut.reshape(sides[0], z, sides[1], y, sides[2], x).mean(axis=(1, 3, 5), dtype=np.float32)
-    return np.rint(means).astype(np.int16) if array.dtype == np.int16 else means
+    return np.asarray(np.rint(means), dtype=np.int16) if array.dtype == np.int16 else np.asarray(means)
 
 
 def _union(grid: Grid, layers: list[Layer]) -> BoolZyx | None:

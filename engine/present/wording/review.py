@@ -30,7 +30,7 @@ def case_header(facts: CaseFacts | None, mode: str) -> str:
         return ""
     scan = [
         "" if facts.scan_days is None else f"scan {facts.scan_days:+d} days from time zero".replace("-", "−"),
-        {"yes": "contrast", "no": "no contrast"}.get(facts.contrast, ""),
+        {"yes": "contrast", "no": "no contrast"}.get(facts.contrast or "", ""),
         f"kernel {facts.convolution_kernel}" if facts.convolution_kernel else "",
         "" if facts.slice_thickness_mm is None else f"{facts.slice_thickness_mm:g} mm slices",
         f"voxels {facts.spacing_x_mm:.2g} × {facts.spacing_y_mm:.2g} × {facts.spacing_z_mm:.2g} mm",
