@@ -61,14 +61,15 @@ def choose_mode(page: Page, mode: str) -> None:
     page.get_by_role("option", name=mode).click()
 
 
-def viewer_of(page: Page) -> Locator:
-    """The viewer once its first slices are drawn."""
-    found = page.locator(".viewer[data-key]")
-    found.wait_for(timeout=WAIT_MS)
-    found.evaluate(
-        "async host => { while (host.dataset.key !== host.dataset.wanted) await new Promise(r => setTimeout(r, 50)) }"
-    )
-    return found
+def viewer_of(page: Page, other_than: str = "") -> Locator:
+    """The viewer once its first slices are drawn; other_than: the key of the images that were shown before."""
+    page.locator(f".viewer[data-key]:not([data-key='{other_than}'])").wait_for(timeout=WAIT_MS)
+    return page.locator(".viewer[data-key]")
+
+
+def key_of(page: Page) -> str:
+    """The key of the images on screen, once there are any."""
+    return str(viewer_of(page).get_attribute("data-key"))
 
 
 def press(viewer: Locator, name: str) -> None:

@@ -34,6 +34,7 @@ from tests.pages.review_study import (
     draw_on_axial,
     drawn_points,
     enter,
+    key_of,
     mask_points,
     save,
     take_pen,
@@ -75,11 +76,13 @@ def masks_of(study: Path, reader: str) -> list:
 
 def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, server, page):
     enter(page, f"{server.address}/review", "Ada")
+    shown = key_of(page)
     choose_mode(page, "Blank canvas")
     seen = set()
     for number in range(1, len(DIRECTIONS) + 1):
         page.wait_for_selector(f"text=reading {number} of {len(DIRECTIONS)}")
-        viewer = viewer_of(page)
+        viewer = viewer_of(page, shown)
+        shown = key_of(page)
         take_pen(viewer, "draw")
         draw_on_axial(page, viewer, TRIANGLE)
         drawn = drawn_points(viewer)

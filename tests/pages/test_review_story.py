@@ -17,7 +17,7 @@ from store.ledger import Ledger, running
 from store.queries.agreement import case_agreements, mask_pairs
 from store.snapshot import close_snapshots, open_snapshot
 from tests.pages.conftest import Server
-from tests.pages.review_study import WAIT_MS, draw_on_axial, enter, save, take_pen, viewer_of
+from tests.pages.review_study import WAIT_MS, draw_on_axial, enter, key_of, save, take_pen, viewer_of
 
 JUDGED = 5
 STAGES = [stage.name for stage in IMAGE_STUDY]
@@ -86,11 +86,12 @@ def choose_reason(page: Page) -> None:
 
 def correct(page: Page, case: str) -> None:
     """Change a signed verdict: rub out a piece of the automatic mask, save it, say why, sign."""
+    shown = key_of(page)
     go_to(page, case)
     page.wait_for_selector("text=You signed on")
     page.get_by_role("button", name="Change it").click()
     page.get_by_label("Why it changes").wait_for()
-    viewer = viewer_of(page)
+    viewer = viewer_of(page, shown)
     take_pen(viewer, "erase")
     draw_on_axial(page, viewer, centre_of(viewer))
     save(viewer, 1)
