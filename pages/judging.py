@@ -59,16 +59,13 @@ def judge(judging: Judging) -> bool:
             _word(judging, draft, word)
         reasons = (NO_REASON, *REASONS)
         known = reasons.index(draft.reason) if draft.reason in reasons else 0
-        st.selectbox(
-            "Reason", reasons, index=known, key=f"reason-{judging.key}", width=170, on_change=_keep, args=(judging,)
-        )
-        st.text_input(
-            "Comment", draft.comment, key=f"comment-{judging.key}", width=220, on_change=_keep, args=(judging,)
-        )
+        reason = st.selectbox("Reason", reasons, index=known, key=f"reason-{judging.key}", width=170)
+        comment = st.text_input("Comment", draft.comment, key=f"comment-{judging.key}", width=220)
+        draft = _kept(judging, draft, reason or NO_REASON, comment or "")
         amends = _why(judging) if judging.before is not None else ""
         pressed = st.button("Sign", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
     _about_edit(judging, draft)
-    return pressed and _sign(judging, read_draft(judging.study, judging.reading), amends)
+    return pressed and _sign(judging, draft, amends)
 
 
 def contour(judging: Judging) -> bool:
@@ -103,11 +100,12 @@ def _choose(judging: Judging, word: str) -> None:
     keep_draft(judging.study, judging.reading, word, draft.reason, draft.comment)
 
 
-def _keep(judging: Judging) -> None:
-    draft = read_draft(judging.study, judging.reading)
-    reason = str(st.session_state.get(f"reason-{judging.key}", ""))
-    comment = str(st.session_state.get(f"comment-{judging.key}", ""))
+def _kept(judging: Judging, draft: Draft, reason: str, comment: str) -> Draft:
+    """The draft with what stands in the fields now, kept where it differs."""
+    if (reason, comment) == (draft.reason, draft.comment):
+        return draft
     keep_draft(judging.study, judging.reading, draft.judgement, reason, comment)
+    return read_draft(judging.study, judging.reading)
 
 
 def _why(judging: Judging) -> str:
