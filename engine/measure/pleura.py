@@ -23,8 +23,8 @@ COSTAL, MEDIASTINAL, DIAPHRAGMATIC = range(3)
 COARSE_MM = 2.5  # faces need no finer grid
 CLOSING_MM = 10.0  # fills vessels and hilar dents up to 2 cm across
 SMOOTHING_MM = 5.0  # over which the direction that the pleura faces is taken
-DENT_MM = 4.0  # as near to the tumour the surface may be the tumour's own
-LEAST_DOWNWARD = 0.3  # cosine; the flank of the dome looks inwards and at least so much towards the feet
+DENT_MM = 8.0  # as near to the tumour the surface, and the way it looks, may be the tumour's own
+LEAST_TURN = 0.3  # cosine; the flanks of the dome look inwards and at least so much towards the feet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,8 @@ def pleura_of(lung: BoolZyx, tumour: BoolZyx, grid: Grid, side: str) -> Pleura |
     if not len(index):
         return None
     outward = _outward(closed, index, own)
-    points = index_to_points_mm(index[:, ::-1].astype(np.float64), own)
+    half = 0.5 / np.linalg.norm(outward @ np.array(grid.direction).reshape(3, 3) / np.array(own.spacing_mm), axis=1)
+    points = index_to_points_mm(index[:, ::-1].astype(np.float64), own) + outward * half[:, None]
     return Pleura(points, outward, faces_of(points, outward, side))
 
 
@@ -77,13 +78,13 @@ def faces_of(points_mm: Floats, outward: Floats, side: str) -> NDArray[np.int64]
     down = -outward[:, 2]
     inward = ((points_mm[:, :2] - points_mm[:, :2].mean(axis=0)) * outward[:, :2]).sum(axis=1) < 0
     largest = np.abs(outward).max(axis=1)
-    diaphragm = (down >= largest) | (inward & (down >= LEAST_DOWNWARD))
-    faces = np.where((medial >= largest) | (inward & (medial > 0)), MEDIASTINAL, COSTAL)
+    diaphragm = (down >= largest) | (inward & (down >= LEAST_TURN))
+    faces = np.where((medial >= largest) | (inward & (medial >= LEAST_TURN)), MEDIASTINAL, COSTAL)
     return np.asarray(np.where(diaphragm, DIAPHRAGMATIC, faces), dtype=np.int64)
 
 
 def _surface_index(closed: BoolZyx, dent: BoolZyx) -> NDArray[np.int64]:
-    """Indices (n, 3), z, y, x, of a region's border voxels, without the dent and where the image ends."""
+    """Indices (n, 3), z, y, x, of a region's outermost voxels, without the dent and where the image ends."""
     border = closed & ~ndimage.binary_erosion(closed, border_value=1) & ~dent
     edge = np.ones_like(border)
     edge[1:-1, 1:-1, 1:-1] = False

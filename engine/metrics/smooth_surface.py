@@ -53,7 +53,8 @@ def smooth_signed_distance_mm(mask: BoolZyx, spacing_zyx_mm: Triple) -> Floats:
         raise ValueError("a signed distance needs voxels both inside and outside the mask")
     inside = ndimage.distance_transform_edt(mask, sampling=spacing_zyx_mm)
     outside = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm)
-    smooth = ndimage.gaussian_filter(inside - outside, SMOOTHING_VOXELS, mode="nearest")
+    once = ndimage.gaussian_filter(inside - outside, SMOOTHING_VOXELS, mode="nearest")
+    smooth = 2 * once - ndimage.gaussian_filter(once, SMOOTHING_VOXELS, mode="nearest")
     first_out = mask.size - int(np.count_nonzero(mask)) - 1
     ordered = np.partition(smooth.ravel(), (first_out, first_out + 1))
     return np.asarray(smooth - (ordered[first_out] + ordered[first_out + 1]) / 2)
