@@ -218,6 +218,12 @@ class Agreement(Section):
     equivalence_margin: float = Field(
         0.05, gt=0, le=0.5, description="DSC; no batch effect = 90 % CI within this margin"
     )
+    aliased_from: Share = Field(
+        0.8, description="Cramer's V; acquisition variables that go together at least so much are one effect"
+    )
+    lobe: str = Field("lobe", description="declared covariate that names the tumour's lobe, where there is one")
+    misses_per_parameter: int = Field(5, ge=2, le=50, description="of the model of missed tumours")
+    patients_per_parameter: int = Field(10, ge=5, le=100, description="of the model of DSC among detected tumours")
 
 
 class Features(Section):

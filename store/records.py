@@ -657,6 +657,48 @@ class Association:
     q: float | None
     verdict: str  # "" | equivalent | different | inconclusive
     groups: str  # JSON: level -> [n, median]
+    change: float | None = None  # of the score: per change_per of a number, or first less second of two groups
+    change_lo: float | None = None
+    change_hi: float | None = None
+    change_per: str = ""  # "10 mm", "yes less no"
+    aliased_with: str = ""  # other acquisition variables that this one cannot be told from, joined by commas
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDifference:
+    """Mean score of one group of scans less that of another, with its 90 % interval against the margin."""
+
+    outcome: str  # dsc | surface_dsc
+    subset: str  # all | detected
+    variable: str
+    first: str
+    second: str
+    n_first: int
+    n_second: int
+    difference: float
+    lo: float
+    hi: float
+    margin: float
+    verdict: str  # equivalent | different | inconclusive
+    aliased_with: str  # as in Association
+
+    def __post_init__(self) -> None:
+        _check_one_of("verdict", self.verdict, ("equivalent", "different", "inconclusive"))
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionPair:
+    """How two acquisition variables go together: aliased, their effects cannot be told apart and are one."""
+
+    first: str
+    second: str
+    n: int  # patients with both known
+    cramers_v: float | None  # 0..1; None where one of them has one level only
+    aliased: bool
+    counts: str  # JSON: level of first -> level of second -> n, unknown included
+
+    def __post_init__(self) -> None:
+        _check_share("cramers_v", self.cramers_v)
 
 
 @dataclass(frozen=True, slots=True)

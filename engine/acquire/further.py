@@ -1,4 +1,4 @@
-"""Stage `further`: more outlines of the index tumour, by other readers and by other programs, where a study has them."""
+"""Stage `further`: more outlines of the index tumour by other readers and other programs, where a study has them."""
 
 from __future__ import annotations
 

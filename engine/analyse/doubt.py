@@ -58,7 +58,10 @@ def estimate_doubt(uncertainty: Cohort[Uncertainty], overlaps: Cohort[Overlap], 
     DeclinedError under 20 cases in which a tumour was predicted and that have an independent reference. The
     probability is None where there are under three misses or hits.
     """
-    achieved = {case: row for case, row in overlaps if row.structure == "tumour" and row.comparison == "agreement"}
+    achieved: dict[str, Overlap] = {}
+    for case, row in overlaps:  # the first of a case: reference against the study's own model
+        if row.structure == "tumour" and row.comparison == "agreement":
+            achieved.setdefault(case, row)
     table = _table(uncertainty, achieved)
     known = int(table.known.sum())
     if known < FEWEST_CASES:

@@ -99,7 +99,9 @@ def smooth_distances(reference: BoolZyx, predicted: BoolZyx, spacing_zyx_mm: Tri
     if one is None or other is None:
         return None
     return SmoothDistances(
-        np.concatenate([distances_to_surface_mm(one.centres_mm, other), distances_to_surface_mm(other.centres_mm, one)]),
+        np.concatenate(
+            [distances_to_surface_mm(one.centres_mm, other), distances_to_surface_mm(other.centres_mm, one)]
+        ),
         np.concatenate([one.areas_mm2, other.areas_mm2]),
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +13,9 @@ from scipy import stats
 from engine.statistics.checks import Floats, matrix, vector
 from engine.statistics.intervals import Interval
 from store.records import DeclinedError
+
+MOST_WAYS = 1_000_000
+RANK_TIE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,15 @@ class Kruskal:
     degrees: int
     p_value: float
     epsilon_squared: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """Change of y per unit of x with its bounds."""
+
+    estimate: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,23 @@ def mann_whitney(first: ArrayLike, second: ArrayLike) -> MannWhitney:
     return MannWhitney(u, p, 2 * u / (a.size * b.size) - 1)
 
 
+def mann_whitney_exact(first: ArrayLike, second: ArrayLike) -> MannWhitney:
+    """As `mann_whitney`, with p from every way to deal the observed values out to the two samples, ties included.
+
+    For small samples: DeclinedError where there are more than a million ways.
+    """
+    found = mann_whitney(first, second)
+    a, b = vector("first", first), vector("second", second)
+    ranks = stats.rankdata(np.concatenate([a, b]))
+    fewer = min(a.size, b.size)
+    _need(comb(ranks.size, fewer) <= MOST_WAYS, "an exact test needs one small sample")
+    sums = np.fromiter((sum(dealt) for dealt in combinations(ranks, fewer)), dtype=np.float64)
+    middle = fewer * (ranks.size + 1) / 2
+    own = ranks[: a.size].sum() if a.size <= b.size else ranks[a.size :].sum()
+    p = float((np.abs(sums - middle) >= abs(own - middle) - RANK_TIE).mean())
+    return MannWhitney(found.u, p, found.rank_biserial)
+
+
 def kruskal(values: ArrayLike, groups: ArrayLike) -> Kruskal:
     """Return the Kruskal-Wallis test of `values` (n,) over `groups` (n,) labels.
 
@@ -136,6 +167,29 @@ def kruskal(values: ArrayLike, groups: ArrayLike) -> Kruskal:
     return Kruskal(
         float(result.statistic), names.size - 1, float(result.pvalue), float(result.statistic) / (data.size - 1)
     )
+
+
+def cramers_v(first: ArrayLike, second: ArrayLike) -> float | None:
+    """Return Cramer's V of two sets of labels (n,) in 0..1, 1 when one tells the other; None when one is constant."""
+    rows, columns = np.asarray(first), np.asarray(second)
+    if rows.shape != columns.shape or rows.ndim != 1:
+        raise ValueError(f"labels must be vectors of one length, got shapes {rows.shape} and {columns.shape}")
+    counts = stats.contingency.crosstab(rows, columns).count
+    if min(counts.shape) < 2:
+        return None
+    return float(min(1.0, stats.contingency.association(counts, method="cramer")))
+
+
+def robust_slope(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Slope:
+    """Return the Theil-Sen slope of `y` on `x` (n >= 3), the median of all pairs' slopes, with Kendall's interval.
+
+    DeclinedError when x is constant. Source: Sen 1968.
+    """
+    first = vector("x", x)
+    second = vector("y", y, first.size)
+    _need(first.size >= 3 and bool(np.ptp(first) > 0), "a slope needs three pairs and an x that varies")
+    found = stats.theilslopes(second, first, level)
+    return Slope(float(found.slope), float(found.low_slope), float(found.high_slope))
 
 
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> Wilcoxon:

@@ -5,7 +5,7 @@ import pytest
 
 from engine.measure.agreement import measure_agreement
 from engine.protocol import Agreement
-from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks
+from store.volumes import AutomaticMasks, FurtherMasks, Grid, Mask, ReferenceMasks
 
 GRID = Grid((30, 30, 30), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
 LESION = (slice(10, 16), slice(10, 20), slice(10, 20))
@@ -22,8 +22,11 @@ def mask(voxels, origin, source, structure="tumour", lesion=0):
     return Mask(structure, origin, source, voxels, GRID, lesion)
 
 
-def agreement(reference, predicted, *more):
-    return measure_agreement(ReferenceMasks((reference, *more)), AutomaticMasks((predicted,)), Agreement()).overlaps
+def agreement(reference, predicted, *more, further=()):
+    found = measure_agreement(
+        ReferenceMasks((reference, *more)), AutomaticMasks((predicted,)), FurtherMasks(tuple(further)), Agreement()
+    )
+    return found.overlaps
 
 
 def test_one_voxel_shift_has_the_dice_of_the_cubes():

@@ -1,4 +1,4 @@
-"""Pleural contact against a chest of closed forms (chest_phantom.py) and against the surfaces of the demo's phantoms."""
+"""Pleural contact against a chest of closed forms (chest_phantom.py) and against the demo's own surfaces."""
 
 from __future__ import annotations
 
