@@ -68,6 +68,25 @@ def location(side="left", contact=False, source="reference", share=0.0):
 
 def acquisition(contrast="yes", kernel="soft", thickness=3.0, manufacturer="A", vendor="Siemens"):
     return Acquisition(
-        *("nifti", manufacturer, "", "", kernel, contrast, "", thickness, 120.0, 1.0, 1.0, 3.0, 10, 10, 10, None, "", 0),
+        *(
+            "nifti",
+            manufacturer,
+            "",
+            "",
+            kernel,
+            contrast,
+            "",
+            thickness,
+            120.0,
+            1.0,
+            1.0,
+            3.0,
+            10,
+            10,
+            10,
+            None,
+            "",
+            0,
+        ),
         vendor=vendor,
     )

@@ -52,7 +52,9 @@ def found():
 
 def row(result, variable, subset="all", outcome="dsc", test=""):
     return next(
-        r for r in result.associations if (r.variable, r.subset, r.outcome) == (variable, subset, outcome) and test in r.test
+        r
+        for r in result.associations
+        if (r.variable, r.subset, r.outcome) == (variable, subset, outcome) and test in r.test
     )
 
 
