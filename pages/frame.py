@@ -156,6 +156,18 @@ def figure(chart: go.Figure, caption: str, key: str, on_select: Callable[[], Non
     st.caption(caption)
 
 
+def selectable(chart: go.Figure, caption: str, key: str) -> tuple[str, ...]:
+    """A figure whose points can be clicked or boxed; the cases of the chosen ones (first of a point's customdata)."""
+    drawn = clickable(inked(chart, st.context.theme.type == "dark"))
+    drawn.update_layout(dragmode="select")
+    chosen = st.plotly_chart(
+        drawn, key=key, config=PLOT_CONFIG, theme=None, alt=caption, on_select="rerun", selection_mode=("points", "box")
+    )
+    st.caption(caption)
+    points = chosen.selection.points if chosen else []
+    return tuple(dict.fromkeys(str(point["customdata"][0]) for point in points if "customdata" in point))
+
+
 def table(records: Sequence[object], titles: dict[str, str], **settings: object) -> object:
     """Records as a table of the named fields, in that order, under the given titles; settings go to st.dataframe."""
     found = [{name: _cell(name, getattr(record, name)) for name in titles} for record in records]

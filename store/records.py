@@ -662,6 +662,8 @@ class Association:
     change_hi: float | None = None
     change_per: str = ""  # "10 mm", "yes less no"
     aliased_with: str = ""  # other acquisition variables that this one cannot be told from, joined by commas
+    from_source: str = ""  # the pair of masks that was tested: reader and model
+    to_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

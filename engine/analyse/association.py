@@ -101,6 +101,7 @@ def associate(  # noqa: PLR0913 - a stage's signature is its declaration
             batch += own
             rows += with_q(_family(table, scored, chosen, own, pairs, rng))
     rows += [*missed_rows(table, rules), *adjusted_rows(table, pairs, rules)]
+    rows = [replace(row, from_source=table.from_source, to_source=table.to_source) for row in rows]
     if not plan.locked_at:
         rows = [replace(row, p=None, q=None) for row in rows]
     return Associated(tuple(rows), tuple(batch), pairs)
