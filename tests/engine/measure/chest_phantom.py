@@ -12,8 +12,8 @@ from store.volumes import Grid
 RADIUS_MM = 16.0
 WALL_MM, WALL_AXIS_X_MM, MEDIAL_X_MM, DOME_MM, DOME_CENTRE_MM = 90.0, 20.0, 10.0, 90.0, (60.0, 0.0, -130.0)
 DEPTHS_MM = {"free": RADIUS_MM + 8, "abutting": RADIUS_MM, "indenting": 0.6 * RADIUS_MM, "invading": 0.3 * RADIUS_MM}
-IN_PLANE_MM = 0.8
-REACH_MM = 64.0
+IN_PLANE_MM = 0.9
+REACH_MM = 46.0
 
 
 def depths_mm(x, y, z):

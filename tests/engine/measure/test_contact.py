@@ -15,7 +15,7 @@ from engine.phantom.thorax import _anatomy, make_phantom
 from tests.engine.measure.chest_phantom import RADIUS_MM, true_area_mm2, voxels
 
 CONTACT_MM = 3.0
-PLACEMENTS = 4
+PLACEMENTS = 3
 
 
 def contacts(face, kind, slice_mm, placements=PLACEMENTS):
