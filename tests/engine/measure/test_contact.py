@@ -19,7 +19,7 @@ PLACEMENTS = 3
 
 
 def contacts(face, kind, slice_mm, placements=PLACEMENTS):
-    """The contact at some places of the grid between the voxels; where two slices lie is chance in a real scan too."""
+    """The contact at some places of the grid between the voxels: on 5 mm slices one place alone may be a fifth off."""
     rng = np.random.default_rng(7)
     for _ in range(placements):
         tumour, lung, grid = voxels(face, kind, slice_mm, rng.random(3))
@@ -59,7 +59,7 @@ def test_wide_contact_is_true_at_1_and_5_mm(kind, within_mm, slice_mm):
 def test_a_free_tumour_touches_nothing(face, slice_mm):
     for one in contacts(face, "free", slice_mm, 2):
         assert one.area_mm2(5.0) == 0
-        assert one.distance_mm == pytest.approx(8.0, abs=max(1.0, slice_mm / 2))
+        assert one.distance_mm == pytest.approx(8.0, abs=max(1.0, 0.6 * slice_mm))
         assert one.protrusion_mm == 0
 
 
