@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from scipy.special import expit
 from scipy.stats import norm
@@ -46,6 +47,7 @@ TREND_POINTS = 60
 FEWEST_FOR_TREND = 10
 BINS = {"start": 0.0, "end": 1.0001, "size": 0.05}
 THIRDS, SIDES = ("upper", "middle", "lower"), ("right", "left")  # as one looks at a patient
+Floats = NDArray[np.float64]
 Values = Mapping[str, float | str | None]
 
 
@@ -147,10 +149,10 @@ def _trend(figure: go.Figure, rows: Sequence[CaseAgreement], variable: str, meas
 
 def _line(
     figure: go.Figure,
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Floats,
+    y: Floats,
     more: dict[str, object],
-    width: int,  # type: ignore[type-arg]
+    width: int,
 ) -> None:
     line = {"color": GREY, "width": width}
     style = {"showlegend": False, "hoverinfo": "skip", "line": line, "mode": "lines"} | more
