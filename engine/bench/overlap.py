@@ -55,7 +55,9 @@ class OverlapBench:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pair:
+class MaskPair:
+    """Two masks z, y, x on one grid."""
+
     one: BoolZyx
     other: BoolZyx
     spacing_zyx_mm: Triple
@@ -72,7 +74,7 @@ def bench_overlap(quick: bool) -> OverlapBench:
     """Measure both sides in turns; RuntimeError when .venv-peers cannot be made."""
     shape = QUICK_ZYX if quick else SERIES_ZYX
     centre = tuple(n * s / 2 for n, s in zip(shape, SERIES_SPACING, strict=True))
-    pairs = [_shifted(shape, SERIES_SPACING, centre, TUMOUR_RADIUS_MM), *map(_spheres, SPACINGS)]
+    pairs = [_shifted(shape, SERIES_SPACING, centre, TUMOUR_RADIUS_MM), *map(shifted_spheres, SPACINGS)]
     with tempfile.TemporaryDirectory() as folder:
         given = _written(pairs, Path(folder))
         ours_command = [sys.executable, "-m", "engine.bench.overlap_worker"]
@@ -111,23 +113,24 @@ def overlap_lines(found: OverlapBench) -> list[str]:
     return lines
 
 
-def _spheres(spacing: Triple) -> _Pair:
+def shifted_spheres(spacing: Triple) -> MaskPair:
+    """Two spheres of SPHERE_RADIUS_MM shifted by SHIFT_MM along x, on a grid of this spacing z, y, x."""
     reach = 2 * SPHERE_RADIUS_MM + SHIFT_MM + 12.0
     shape = tuple(int(reach / s) + 2 for s in spacing)
     return _shifted((shape[0], shape[1], shape[2]), spacing, (reach / 2,) * 3, SPHERE_RADIUS_MM)
 
 
-def _shifted(shape: tuple[int, int, int], spacing: Triple, centre: Sequence[float], radius: float) -> _Pair:
+def _shifted(shape: tuple[int, int, int], spacing: Triple, centre: Sequence[float], radius: float) -> MaskPair:
     """Two balls whose centres lie SHIFT_MM apart along x, about a centre z, y, x in mm."""
     z, y, x = (np.arange(n, dtype=np.float32) * s for n, s in zip(shape, spacing, strict=True))
     plane = (z[:, None, None] - centre[0]) ** 2 + (y[None, :, None] - centre[1]) ** 2
     one, other = (
         plane + (x[None, None, :] - centre[2] - sign * SHIFT_MM / 2) ** 2 <= radius**2 for sign in (-1.0, 1.0)
     )
-    return _Pair(one, other, spacing)
+    return MaskPair(one, other, spacing)
 
 
-def _written(pairs: Sequence[_Pair], folder: Path) -> Path:
+def _written(pairs: Sequence[MaskPair], folder: Path) -> Path:
     arrays: dict[str, NDArray[np.generic]] = {}
     for place, pair in enumerate(pairs):
         arrays |= {f"one{place}": np.packbits(pair.one), f"other{place}": np.packbits(pair.other)}

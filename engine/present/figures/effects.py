@@ -66,6 +66,6 @@ def _effects(
 
 def _laid_out(figure: go.Figure, title: str, rows: int) -> go.Figure:
     framed(figure, title, "", rows_height(rows))
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_yaxes(autorange=False, range=[rows / 2 - 0.4, -0.6], showgrid=False)
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
     return figure

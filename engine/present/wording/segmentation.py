@@ -187,7 +187,8 @@ def missed_sentence(rows: Sequence[Association]) -> str:
     for row in rows:
         bounds = f" ({interval(row.effect_lo, row.effect_hi)})" if row.effect_lo is not None else ""
         shown = f", {p_term(row.p)}" if row.p is not None else ""
-        parts.append(f"{variable_label(row.variable).lower()} {number(row.effect)}{bounds}{shown}")
+        name = variable_label(row.variable)
+        parts.append(f"{name[0].lower() + name[1:]} {number(row.effect)}{bounds}{shown}")
     return f"{rows[0].effect_name.capitalize()} of a miss: {'; '.join(parts)} ({rows[0].test}; n = {rows[0].n})."
 
 
@@ -250,10 +251,11 @@ def curve_sentence(points: Sequence[CurvePoint], thickness_mm: Sequence[float]) 
     if not points:
         return "No tolerance curve: only tumours have one."
     thick = sorted(set(thickness_mm))
-    slices = f" Slices here: {thick[0]:g} to {thick[-1]:g} mm." if thick else ""
+    ends = f"{thick[0]:g} mm" if len(thick) == 1 else f"{thick[0]:g} to {thick[-1]:g} mm" if thick else ""
+    slices = f" Slices here: {ends}." if ends else ""
     return (
         f"n = {points[0].n}; bars: 95 % CI of the mean. The voxel definition (Nikolov, as surface-distance and MONAI) "
-        f"reads high, by up to 0.3 on 5 mm slices; smooth surfaces come within 0.03 of exact spheres.{slices}"
+        f"reads high, by up to 0.3 on 5 mm slices; smooth surfaces come within 0.04 of exact spheres.{slices}"
     )
 
 
