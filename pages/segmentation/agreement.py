@@ -41,7 +41,7 @@ from engine.present.wording.segmentation import (
     pair_label,
     variable_label,
 )
-from pages.frame import Shown, answer, badge, begin, empty, end, figure, open_case, selectable, table
+from pages.frame import Shown, answer, badge, begin, empty, end, figure, open_case, open_clicked, selectable, table
 from store.queries.agreement import (
     CaseAgreement,
     MaskPair,
@@ -276,6 +276,7 @@ def choose_pair(pairs: tuple[MaskPair, ...]) -> MaskPair:
     return st.sidebar.selectbox("Masks", pairs, format_func=pair_label, key="agreement-pair")
 
 
+open_clicked()
 shown = begin("How well do the masks agree, and what makes it harder?")
 found_pairs = mask_pairs(shown.snapshot, shown.run.run_id)
 if not any(one.comparison == "agreement" for one in found_pairs) and review_cases(shown.snapshot, shown.run.run_id):

@@ -274,7 +274,7 @@ def drawn_sentence(rows: Sequence[CaseAgreement], shown: int) -> str:
     """How many cases are drawn and how many miss the value."""
     missing = len(rows) - shown
     lost = f" ({counted(missing, 'case')} without this value)" if missing else ""
-    return f"Drawn: n = {shown}{lost}. Draw a box around points, or click one, to list their cases below."
+    return f"Drawn: n = {shown}{lost}. Click a point to see its images; draw a box around points to list their cases."
 
 
 def review_answer(case: ReviewCase, signed: Sequence[Verdict]) -> str:
