@@ -136,7 +136,8 @@ def _written(pairs: Sequence[MaskPair], folder: Path) -> Path:
         arrays |= {f"one{place}": np.packbits(pair.one), f"other{place}": np.packbits(pair.other)}
         arrays |= {f"shape{place}": np.array(pair.one.shape), f"spacing{place}": np.array(pair.spacing_zyx_mm)}
     path = folder / "pairs.npz"
-    np.savez(path, count=np.array(len(pairs)), tolerance_mm=np.array(TOLERANCE_MM), **arrays)
+    arrays |= {"count": np.array(len(pairs)), "tolerance_mm": np.array(TOLERANCE_MM)}
+    np.savez(path, allow_pickle=False, **arrays)
     return path
 
 
