@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import time
 
-import monai  # type: ignore[import-not-found] - lives in .venv-peers only
+import monai
 import numpy as np
-from monai.metrics import compute_surface_dice  # type: ignore[import-not-found]
-from monai.utils import convert_to_tensor  # type: ignore[import-not-found]
+from monai.metrics import compute_surface_dice
+from monai.utils import convert_to_tensor
 
 
 def main(source: str, target: str) -> None:
