@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.acquire.anatomy import read_label_maps
 from engine.acquire.clinical import read_clinical
 from engine.acquire.feature_table import read_feature_table
+from engine.acquire.further import read_further_masks
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
@@ -33,14 +34,15 @@ from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
-    Stage("acquire", 2, "case", acquire),
+    Stage("acquire", 3, "case", acquire),
     Stage("clinical", 2, "cohort", read_clinical),
     Stage("segment", 6, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
-    Stage("agreement", 1, "case", measure_agreement),
-    Stage("doubt", 2, "cohort", estimate_doubt),
-    Stage("description", 2, "case", describe_tumour),
-    Stage("association", 1, "cohort", associate),
+    Stage("further", 1, "case", read_further_masks),
+    Stage("agreement", 2, "case", measure_agreement),
+    Stage("doubt", 3, "cohort", estimate_doubt),
+    Stage("description", 3, "case", describe_tumour),
+    Stage("association", 2, "cohort", associate),
     Stage("regions", 3, "case", delineate_regions),
     Stage("embedding_names", 1, "cohort", name_embeddings),
     Stage("embeddings", 2, "case", embed_regions),
