@@ -7,6 +7,7 @@ import streamlit as st
 from engine.present.figures.strategies import CURVES, learning_figure, paired_dsc
 from engine.present.wording.strategies import (
     budget_lines,
+    left_out_sentence,
     split_sentence,
     strategies_answer,
     test_lines,
@@ -20,6 +21,7 @@ from store.queries.strategies import (
     split_counts,
     strategy_comparisons,
     strategy_summaries,
+    trainings_left_out,
 )
 
 NOTHING = (
@@ -42,6 +44,8 @@ tests = strategy_comparisons(shown.snapshot, run_id)
 answer(strategies_answer(summaries, tests))
 if summaries[0].trainings == 1:
     st.warning("Each strategy was trained once: how much another training would differ is not known.")
+if left_out := left_out_sentence(trainings_left_out(shown.snapshot, run_id)):
+    st.warning(left_out)
 
 rows = cases_by_strategy(shown.snapshot, run_id)
 caption = (

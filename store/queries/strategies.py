@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.queries.answers import ask, ask_record
-from store.records import StrategyComparison, StrategySummary
+from store.records import ComparedTraining, StrategyComparison, StrategySummary
 from store.snapshot import Snapshot
 
 COMPARED_RUNS = """
@@ -48,13 +48,22 @@ class CaseByStrategy:
 
 CASES = """
 SELECT case_id, strategy, avg(dsc) AS dsc, avg(CAST(missed AS DOUBLE)) AS missed_share, max(volume_ml) AS volume_ml
-FROM strategy_overlap WHERE run_id = ? GROUP BY case_id, strategy ORDER BY case_id, strategy
+FROM strategy_overlap o WHERE run_id = ? AND NOT EXISTS (
+  SELECT 1 FROM compared_training c
+  WHERE c.run_id = o.run_id AND c.strategy = o.strategy AND c.seed = o.seed AND NOT c.compared)
+GROUP BY case_id, strategy ORDER BY case_id, strategy
 """
 
 
 def cases_by_strategy(snapshot: Snapshot, run_id: str) -> tuple[CaseByStrategy, ...]:
-    """DSC of every reported case under every strategy."""
+    """DSC of every reported case under every strategy, over the trainings that are compared."""
     return ask(snapshot, CaseByStrategy, CASES, (run_id,))
+
+
+def trainings_left_out(snapshot: Snapshot, run_id: str) -> tuple[ComparedTraining, ...]:
+    """The trainings that are not compared, with the reason; those without a result first."""
+    rows = ask_record(snapshot, ComparedTraining, "compared_training", run_id, "reason <> 'gave no result', seed")
+    return tuple(row for row in rows if not row.compared)
 
 
 @dataclass(frozen=True, slots=True)

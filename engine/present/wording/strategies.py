@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import counted, interval, number, p_term, p_value, percent
 from store.queries.strategies import SplitCounts
-from store.records import StrategyComparison, StrategySummary
+from store.records import ComparedTraining, StrategyComparison, StrategySummary
 from store.sources import TrainingUnit
 from store.training_progress import TrainingProgress
 
@@ -89,6 +89,23 @@ def _numbers(
 def trainings(count: int) -> str:
     """How often each strategy was trained: one is called one training run."""
     return "one training run of each" if count == 1 else f"{count} trainings of each"
+
+
+def left_out_sentence(left_out: Sequence[ComparedTraining]) -> str:
+    """Which trainings the comparison does without, empty when it has all."""
+    if not left_out:
+        return ""
+    lost = [row for row in left_out if row.scored_folds < row.folds]
+    names = ", ".join(f"{_label(row.strategy)} seed {row.seed}{_folds(row)}" for row in lost)
+    rest = sorted({row.seed for row in left_out if row.scored_folds == row.folds})
+    text = f"Not compared, without a result: {names}; why is said on **Runs**."
+    if rest:
+        text += f" Seed {', '.join(map(str, rest))} of the other strategies is left out too: each has as many trainings."
+    return text
+
+
+def _folds(row: ComparedTraining) -> str:
+    return f" ({row.folds - row.scored_folds} of {row.folds} folds)" if row.folds > 1 else ""
 
 
 def _label(name: str) -> str:
