@@ -115,9 +115,7 @@ def choose_trainings(
     )
 
 
-def _reason(
-    name: str, seed: int, whole: set[tuple[str, int]], strategies: Sequence[str], seeds: Sequence[int]
-) -> str:
+def _reason(name: str, seed: int, whole: set[tuple[str, int]], strategies: Sequence[str], seeds: Sequence[int]) -> str:
     """Why a training is not compared, empty when it is."""
     if (name, seed) not in whole:
         return "gave no result"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.segment.anatomy_programs import label_by_program
+from engine.segment.image_key import image_key
 from engine.segment.lungs import find_lungs
 from engine.segment.nnunet_plan import Labels, fingerprint, painted
 from engine.training_protocol import Anatomy
 from store.records import TrainableCase
-from store.volumes import AnatomyMasks, BoolZyx, CaseFingerprint, CtSeries, LabelMaps, Mask, ReferenceMasks, ct_key
+from store.volumes import AnatomyMasks, BoolZyx, CaseFingerprint, CtSeries, LabelMaps, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
 BACKGROUND, TUMOUR = "background", "tumour"
@@ -43,7 +44,7 @@ def label_anatomy(ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, ana
     if tumour is not None:
         masks.append(Mask(TUMOUR, "independent", "reference", tumour, ct.grid))
     outlines = AnatomyMasks(tuple(masks))
-    trainable = TrainableCase(ct_key(ct), _volume_ml(references), ",".join(kept))
+    trainable = TrainableCase(image_key(ct), _volume_ml(references), ",".join(kept))
     return Labelled(outlines, (trainable,), fingerprint(ct, labels_of(outlines, (BACKGROUND, *kept, TUMOUR), ct)))
 
 

@@ -14,7 +14,7 @@ from engine.segment.out_of_fold import refuse_seen
 from engine.segment.segmentation import segment
 from store.records import StrategyOverlap, TrainingMember
 from store.sources import Lookup, TrainingUnit
-from store.volumes import BoolZyx, CtSeries, ReferenceMasks, TrainedWeights, ct_key
+from store.volumes import BoolZyx, CtSeries, ReferenceMasks, TrainedWeights
 
 MODEL_STEM = "model"
 
@@ -43,7 +43,7 @@ def score_model(
         rows = []
         for member in reported:
             ct = images.load(member.case_id)
-            refuse_seen(manifest, ct_key(ct))
+            refuse_seen(manifest, ct)
             tumour = references.load(member.case_id).find("tumour")
             if tumour is not None:
                 predicted = _tumour(ct, segmenting, model)

@@ -100,7 +100,9 @@ def left_out_sentence(left_out: Sequence[ComparedTraining]) -> str:
     rest = sorted({row.seed for row in left_out if row.scored_folds == row.folds})
     text = f"Not compared, without a result: {names}; why is said on **Runs**."
     if rest:
-        text += f" Seed {', '.join(map(str, rest))} of the other strategies is left out too: each has as many trainings."
+        text += (
+            f" Seed {', '.join(map(str, rest))} of the other strategies is left out too: each has as many trainings."
+        )
     return text
 
 

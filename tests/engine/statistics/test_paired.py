@@ -92,7 +92,7 @@ def test_the_mixed_model_is_that_of_statsmodels():
 
 
 def test_its_variance_and_degrees_of_freedom_follow_from_the_table_of_statsmodels():
-    """2 (MS run + MS treatment:case - MS residual) / (s c), Satterthwaite: sequential sums of squares by statsmodels."""
+    """2 (MS run + MS treatment:case - MS residual) / (s c), Satterthwaite; sequential sums of squares."""
     table = as_table(drawn(3, 0.08, 0.06))
     rows = anova_lm(ols("y ~ C(treatment) * C(case) + C(treatment):C(run - 100 * treatment)", table).fit())
     run = rows.loc["C(treatment):C(run - 100 * treatment)"]
@@ -123,8 +123,8 @@ def test_trainings_alike_beyond_chance_leave_treatment_by_case_alone():
     assert (found.estimate / found.t) ** 2 == pytest.approx(2 * (apart**2).sum() / (2 * 11) / 12)
 
 
-# Nominal 0.05, 1000 draws: of true 0.05 chance takes one in 270 out of 0.03-0.07, and the seeds are fixed. Without the treatment x case term
-# the first three were 0.17 to 0.46.
+# Nominal 0.05, 1000 draws: chance takes one true 0.05 in 270 out of 0.03-0.07, and the seeds are fixed. Without the
+# treatment x case term the first three were 0.17 to 0.46.
 @pytest.mark.parametrize(
     ("interaction_sd", "run_sd", "shape"),
     [(0.1, 0.02, (3, 3, 12)), (0.2, 0.0, (3, 5, 12)), (0.1, 0.05, (4, 2, 18)), (0.0, 0.1, (3, 3, 12))],
