@@ -136,7 +136,7 @@ def test_small_tumours_are_drawn_more_often_than_large_ones():
 def prepared_block(side: int) -> Prepared:
     labels = np.zeros(GRID.shape_zyx, dtype=np.uint8)
     labels[:side, :side, :side] = LABELS.index("tumour")
-    return Prepared(np.zeros(GRID.shape_zyx, dtype=np.int16), labels, np.argwhere(labels))
+    return Prepared(np.zeros(GRID.shape_zyx, dtype=np.int16), labels, np.argwhere(labels), "f" * 64)
 
 
 def test_the_learning_rate_is_constant_and_then_falls_to_nothing():
