@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from engine.geometry import same_grid
 from engine.metrics import overlap
 from engine.protocol import Agreement
 from store.records import Overlap
-from store.volumes import AutomaticMasks, BoolZyx, Mask, MaskSet, ReferenceMasks
+from store.volumes import AutomaticMasks, BoolZyx, Mask, ReferenceMasks
 
 STRUCTURES = ("tumour", "lung_left", "lung_right")
 NARROW_MM, WIDE_MM = 1.0, 3.0
@@ -33,7 +31,7 @@ def measure_agreement(references: ReferenceMasks, automatic: AutomaticMasks, rul
         reference, predicted = references.find(structure), automatic.find(structure)
         if reference is None or predicted is None or predicted.origin != "automatic":
             continue
-        row = compare(reference, predicted, rules.tolerance_mm, _other_lesions(references, structure))
+        row = compare(reference, predicted, rules.tolerance_mm, references.others(structure))
         if row is not None:
             rows.append(row)
     return Agreed(tuple(rows))
@@ -71,8 +69,3 @@ def compare(reference: Mask, predicted: Mask, tolerance_mm: float, others: BoolZ
         missed_kind=detection.kind,
         extra_components=detection.extra_components,
     )
-
-
-def _other_lesions(references: MaskSet, structure: str) -> BoolZyx | None:
-    others = [m.voxels for m in references.masks if m.structure == structure and m.lesion > 0]
-    return np.logical_or.reduce(others) if others else None

@@ -93,24 +93,38 @@ def learning_curves(snapshot: Snapshot, run_id: str) -> tuple[CurvePoint, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """How many images took which part; a case may be reported by one fold and trained on by another."""
+    """How many images one training used for what (the most of any), and how many are reported by all folds together."""
 
-    tumour_free: int
     trained_on: int
+    monitored: int
+    pretrained_on: int  # 0 where no strategy pretrains
+    pretraining_monitored: int
     reported: int
     folds: int
     planned_on: int
 
 
 SPLIT = """
-SELECT count(DISTINCT case_id) FILTER (role = 'tumour_free') AS tumour_free,
-  count(DISTINCT case_id) FILTER (role IN ('training', 'monitored')) AS trained_on,
-  count(DISTINCT case_id) FILTER (role = 'reported') AS reported, count(DISTINCT fold) AS folds,
-  (SELECT max(len(string_split(planned_on, ','))) FROM training_plan WHERE run_id = ?) AS planned_on
-FROM training_member WHERE run_id = ?
+WITH chosen AS (SELECT CAST(? AS VARCHAR) AS run_id),
+used AS (
+  SELECT s.strategy, s.seed, s.fold, s.purpose, m.role, s.content_sha256 FROM seen_case s
+  JOIN (SELECT DISTINCT fold, content_sha256, role FROM training_member WHERE run_id = (SELECT run_id FROM chosen)) m
+  USING (fold, content_sha256) WHERE s.run_id = (SELECT run_id FROM chosen)),
+counted AS (
+  SELECT count(DISTINCT content_sha256) FILTER (purpose = 'training') AS trained_on,
+    count(DISTINCT content_sha256) FILTER (purpose = 'monitoring' AND role = 'monitored') AS monitored,
+    count(DISTINCT content_sha256) FILTER (purpose = 'pretraining') AS pretrained_on,
+    count(DISTINCT content_sha256) FILTER (purpose = 'monitoring' AND role = 'tumour_free') AS pretraining_monitored
+  FROM used GROUP BY strategy, seed, fold)
+SELECT coalesce(max(trained_on), 0) AS trained_on, coalesce(max(monitored), 0) AS monitored,
+  coalesce(max(pretrained_on), 0) AS pretrained_on, coalesce(max(pretraining_monitored), 0) AS pretraining_monitored,
+  (SELECT count(DISTINCT case_id) FROM training_member WHERE run_id = (SELECT run_id FROM chosen) AND role = 'reported') AS reported,
+  (SELECT count(DISTINCT fold) FROM training_member WHERE run_id = (SELECT run_id FROM chosen)) AS folds,
+  (SELECT max(len(string_split(planned_on, ','))) FROM training_plan WHERE run_id = (SELECT run_id FROM chosen)) AS planned_on
+FROM counted
 """
 
 
 def split_counts(snapshot: Snapshot, run_id: str) -> SplitCounts:
-    """The split of a comparison's cases."""
-    return ask(snapshot, SplitCounts, SPLIT, (run_id, run_id))[0]
+    """What the images of a comparison were used for, counted by what each model saw."""
+    return ask(snapshot, SplitCounts, SPLIT, (run_id,))[0]

@@ -153,16 +153,19 @@ def test_lines(tests: Sequence[StrategyComparison]) -> tuple[dict[str, object], 
 
 
 def split_sentence(split: SplitCounts) -> str:
-    """Which cases were trained on, planned on and reported."""
-    how = (
-        "reported cases were never trained on"
-        if split.folds == 1
-        else f"{split.folds} folds, each case reported by the fold that left it out"
+    """Which cases were trained on, monitored, pretrained on, planned on and reported."""
+    crossed = split.folds > 1
+    how = f"{split.folds} folds, each case by the fold that left it out" if crossed else "no training saw one of them"
+    pretrained = (
+        f" Pretrained on: {split.pretrained_on} without one, {split.pretraining_monitored} more only monitored."
+        if split.pretrained_on
+        else ""
     )
     return (
-        f"{split.trained_on} cases with a tumour were trained on, {split.tumour_free} without one were pretrained on; "
-        f"{split.reported} are reported ({how}). nnU-Net planned once, on {split.planned_on} cases, and every strategy "
-        "has these plans: the same window of HU, grid, network and patch."
+        f"Trained on: {counted(split.trained_on, 'case')} with a tumour{' in a fold' if crossed else ''},"
+        f" {split.monitored} more only monitored.{pretrained} Reported: {split.reported} ({how}). nnU-Net planned once, "
+        f"on {counted(split.planned_on, 'case')}, and every strategy has these plans: the same window of HU, grid, "
+        "network and patch."
     )
 
 
