@@ -106,10 +106,10 @@ class SplitCounts:
 
 SPLIT = """
 WITH chosen AS (SELECT CAST(? AS VARCHAR) AS run_id),
-used AS (
-  SELECT s.strategy, s.seed, s.fold, s.purpose, m.role, s.content_sha256 FROM seen_case s
-  JOIN (SELECT DISTINCT fold, content_sha256, role FROM training_member WHERE run_id = (SELECT run_id FROM chosen)) m
-  USING (fold, content_sha256) WHERE s.run_id = (SELECT run_id FROM chosen)),
+member AS (SELECT fold, case_id, content_sha256, role FROM training_member JOIN chosen USING (run_id)),
+planned AS (SELECT len(string_split(planned_on, ',')) AS images FROM training_plan JOIN chosen USING (run_id)),
+used AS (SELECT strategy, seed, s.fold, purpose, role, content_sha256
+  FROM seen_case s JOIN chosen USING (run_id) JOIN member USING (fold, content_sha256)),
 counted AS (
   SELECT count(DISTINCT content_sha256) FILTER (purpose = 'training') AS trained_on,
     count(DISTINCT content_sha256) FILTER (purpose = 'monitoring' AND role = 'monitored') AS monitored,
@@ -118,9 +118,8 @@ counted AS (
   FROM used GROUP BY strategy, seed, fold)
 SELECT coalesce(max(trained_on), 0) AS trained_on, coalesce(max(monitored), 0) AS monitored,
   coalesce(max(pretrained_on), 0) AS pretrained_on, coalesce(max(pretraining_monitored), 0) AS pretraining_monitored,
-  (SELECT count(DISTINCT case_id) FROM training_member WHERE run_id = (SELECT run_id FROM chosen) AND role = 'reported') AS reported,
-  (SELECT count(DISTINCT fold) FROM training_member WHERE run_id = (SELECT run_id FROM chosen)) AS folds,
-  (SELECT max(len(string_split(planned_on, ','))) FROM training_plan WHERE run_id = (SELECT run_id FROM chosen)) AS planned_on
+  (SELECT count(DISTINCT case_id) FROM member WHERE role = 'reported') AS reported,
+  (SELECT count(DISTINCT fold) FROM member) AS folds, (SELECT max(images) FROM planned) AS planned_on
 FROM counted
 """
 

@@ -100,9 +100,8 @@ def left_out_sentence(left_out: Sequence[ComparedTraining]) -> str:
     rest = sorted({row.seed for row in left_out if row.scored_folds == row.folds})
     text = f"Not compared, without a result: {names}; why is said on **Runs**."
     if rest:
-        text += (
-            f" Seed {', '.join(map(str, rest))} of the other strategies is left out too: each has as many trainings."
-        )
+        seeds = ", ".join(map(str, rest))
+        text += f" Seed {seeds} of the others is left out too, so that each has as many trainings."
     return text
 
 
@@ -163,8 +162,8 @@ def split_sentence(split: SplitCounts) -> str:
     )
     return (
         f"Trained on: {counted(split.trained_on, 'case')} with a tumour{' in a fold' if crossed else ''},"
-        f" {split.monitored} more only monitored.{pretrained} Reported: {split.reported} ({how}). nnU-Net planned once, "
-        f"on {counted(split.planned_on, 'case')}, and every strategy has these plans: the same window of HU, grid, "
+        f" {split.monitored} more only monitored.{pretrained} Reported: {split.reported} ({how}). nnU-Net planned "
+        f"once, on {counted(split.planned_on, 'case')}, and every strategy has these plans: the same window of HU, grid, "
         "network and patch."
     )
 
