@@ -12,6 +12,7 @@ from engine.segment.lungs import find_lungs
 from engine.segment.nnunet_plan import Labels, fingerprint, painted
 from engine.training_protocol import Anatomy
 from store.records import TrainableCase
+from store.sources import AnatomyProgram
 from store.volumes import AnatomyMasks, BoolZyx, CaseFingerprint, CtSeries, LabelMaps, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
@@ -27,12 +28,14 @@ class Labelled:
     fingerprint: CaseFingerprint
 
 
-def label_anatomy(ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy) -> Labelled:
+def label_anatomy(
+    ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy, program: AnatomyProgram
+) -> Labelled:
     """Anatomical masks and the reference tumour on the CT's grid, from the source that the protocol names.
 
     The reference tumour is never part of a structure. A case without any is left without (it cannot be trained on).
     """
-    found = _structures(ct, references, maps, anatomy)
+    found = _structures(ct, references, maps, anatomy, program)
     tumour = tumour_of(references)
     if tumour is not None:
         found = {name: voxels & ~tumour for name, voxels in found.items()}
@@ -52,11 +55,13 @@ def _origin(anatomy: Anatomy) -> str:
     return "independent" if anatomy.source == "label maps" else "automatic"
 
 
-def _structures(ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy) -> dict[str, BoolZyx]:
+def _structures(
+    ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy, program: AnatomyProgram
+) -> dict[str, BoolZyx]:
     if anatomy.source == "label maps":
         return {mask.name: mask.voxels for mask in maps.masks}
     if anatomy.source != "lungs":
-        return label_by_program(ct, anatomy.source)
+        return label_by_program(ct, program)
     outlined = {name: mask.voxels for name in LUNGS if (mask := references.find(name)) is not None}
     if len(outlined) == len(LUNGS):
         return outlined

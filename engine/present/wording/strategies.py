@@ -163,8 +163,8 @@ def split_sentence(split: SplitCounts) -> str:
     return (
         f"Trained on: {counted(split.trained_on, 'case')} with a tumour{' in a fold' if crossed else ''},"
         f" {split.monitored} more only monitored.{pretrained} Reported: {split.reported} ({how}). nnU-Net planned "
-        f"once, on {counted(split.planned_on, 'case')}, and every strategy has these plans: the same window of HU, grid, "
-        "network and patch."
+        f"once, on {counted(split.planned_on, 'case')}, and every strategy has these plans: the same window of HU, "
+        "grid, network and patch."
     )
 
 

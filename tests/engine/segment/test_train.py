@@ -20,7 +20,7 @@ from engine.segment.scoring import place_model, score_model
 from engine.segment.train import refuse_reported, train_model
 from engine.training_protocol import Anatomy
 from store.records import Cohort, DeclinedError, RefusedError
-from store.sources import Lookup, TrainingUnit, Workspace
+from store.sources import AnatomyProgram, Lookup, TrainingUnit, Workspace
 from store.volumes import AnatomyMasks, CtSeries, Grid, LabelMaps, ct_key
 from tests.engine.segment.trainings import FREE, TINY, WITH_TUMOUR, ct_of, labelled, lungs, planned, references, tumour
 
@@ -222,7 +222,7 @@ def without_anatomy(names: tuple[str, ...]):
     done = {
         name: labelled(name)
         if name not in names
-        else label_anatomy(ct_of(name), references(name), LabelMaps(()), LUNGS)
+        else label_anatomy(ct_of(name), references(name), LabelMaps(()), LUNGS, AnatomyProgram())
         for name in EVERY
     }
     cases = Cohort(tuple((name, one.trainable[0]) for name, one in done.items()))
