@@ -18,9 +18,10 @@ def image_key(ct: CtSeries) -> str:
     The same for DICOM and NIfTI, int16 and float32, LPS and RAS. Spacing and origin do not enter: a file format rounds
     them, a number at the edge of any rounding falls to either side, and equal voxels are the same patient anyway.
     """
-    whole = np.rint(np.clip(facing(ct.intensity_hu, ct.grid), *HU_RANGE)).astype("<i2")
-    state = hashlib.sha256(repr(whole.shape).encode())
-    state.update(np.ascontiguousarray(whole).data)
+    turned = facing(ct.intensity_hu, ct.grid)
+    state = hashlib.sha256(repr(turned.shape).encode())
+    for section in turned:  # one at a time: a whole series in float would be a gigabyte
+        state.update(np.rint(np.clip(section, *HU_RANGE)).astype("<i2").tobytes())
     return state.hexdigest()
 
 
