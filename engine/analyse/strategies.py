@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,7 +115,7 @@ def choose_trainings(
     )
 
 
-def _reason(name: str, seed: int, whole: set[tuple[str, int]], strategies: Sequence[str], seeds: Sequence[int]) -> str:
+def _reason(name: str, seed: int, whole: Set[tuple[str, int]], strategies: Sequence[str], seeds: Sequence[int]) -> str:
     """Why a training is not compared, empty when it is."""
     if (name, seed) not in whole:
         return "gave no result"

@@ -120,7 +120,7 @@ def _offline() -> Iterator[None]:
     def no_lookup(*_: object, **__: object) -> object:
         raise OfflineError("no network during a run")
 
-    def no_connection(connection: socket.socket, address: object) -> object:
+    def no_connection(connection: socket.socket, address: tuple[object, ...] | str) -> object:
         if connection.family in INTERNET:
             raise OfflineError("no network during a run")
         return before[1](connection, address)
