@@ -99,7 +99,7 @@ def test_a_gain_over_cases_and_trainings_is_a_yes_with_number_and_budget(show, t
 def test_a_lost_training_is_said_and_its_seed_is_in_no_figure(show, tmp_path):
     write(tmp_path, 3, 0.2, lost=[("tumour-only", 3)])
     said = text_of(show(tmp_path, PAGE))
-    assert "Not compared, without a result: Tumour only seed 3; why is said on **Runs**." in said
+    assert "Not compared, without a result: Tumour only, seed 3. **Runs** says why." in said
     assert "Seed 3 of the others is left out too" in said
     assert "2 trainings of each" in said
     snapshot = open_snapshot(tmp_path)

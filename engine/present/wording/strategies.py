@@ -96,9 +96,12 @@ def left_out_sentence(left_out: Sequence[ComparedTraining]) -> str:
     if not left_out:
         return ""
     lost = [row for row in left_out if row.scored_folds < row.folds]
-    names = ", ".join(f"{_label(row.strategy)} seed {row.seed}{_folds(row)}" for row in lost)
+    names = "; ".join(
+        f"{_label(name)}, seed {', '.join(f'{row.seed}{_folds(row)}' for row in lost if row.strategy == name)}"
+        for name in dict.fromkeys(row.strategy for row in lost)
+    )
     rest = sorted({row.seed for row in left_out if row.scored_folds == row.folds})
-    text = f"Not compared, without a result: {names}; why is said on **Runs**."
+    text = f"Not compared, without a result: {names}. **Runs** says why."
     if rest:
         seeds = ", ".join(map(str, rest))
         text += f" Seed {seeds} of the others is left out too, so that each has as many trainings."
