@@ -75,8 +75,9 @@ def readers_masks(verdicts: Verdicts, predicted: Mask | None) -> Iterator[Reader
 
 
 def _row(one: ReadersMask, other: Mask, name: str, comparison: str, rules: Agreement) -> ReaderOverlap | None:
-    row = compare(one.mask, other, rules.tolerance_mm)
-    if row is None:
+    found = compare(one.mask, other, rules)
+    if found is None:
         return None
+    row = found.overlap
     cells = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
     return ReaderOverlap(**(cells | {"from_source": one.name, "to_source": name, "comparison": comparison}))

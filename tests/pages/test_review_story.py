@@ -74,7 +74,8 @@ def judge_all(page: Page, address: str, study: Path, reader: str, words: dict[st
 
 def go_to(page: Page, case: str) -> None:
     """Choose a case in the sidebar."""
-    page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]", has_text="Case").locator("input").fill(case)
+    page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]", has_text="Case").locator("input").click()
+    page.keyboard.type(case)
     page.get_by_role("option", name=case).first.click()
 
 
