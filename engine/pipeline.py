@@ -32,7 +32,7 @@ from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
-    Stage("acquire", 2, "case", acquire),
+    Stage("acquire", 3, "case", acquire),
     Stage("clinical", 1, "cohort", read_clinical),
     Stage("segment", 5, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
@@ -54,7 +54,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("resample", 1, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
-    Stage("label_maps", 1, "case", read_label_maps, TRAINED_SUBSET),
+    Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
     Stage("anatomy", 1, "case", label_anatomy, TRAINED_SUBSET),
     Stage("training_plan", 1, "cohort", plan_training, TRAINED_SUBSET),
     Stage("training", 1, "training", train_model, TRAINED_SUBSET),

@@ -18,6 +18,14 @@ from store.records import RefusedError
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
+LEGACY_ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.2"
+MULTI_FRAME_CT = (ENHANCED_CT_IMAGE, LEGACY_ENHANCED_CT_IMAGE)
+LOSSY_SYNTAXES = (
+    "1.2.840.10008.1.2.4.50",  # JPEG baseline
+    "1.2.840.10008.1.2.4.51",  # JPEG extended
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000, lossless or not: LossyImageCompression decides
+)
 PREAMBLE_BYTES = 132
 ATTENUATION_WORDS = ("CTAC", "AC CT", "CT AC", "ATTENUATION", "WB CT", "LOW DOSE CT FOR PET")
 DECODE_ERRORS = (
@@ -41,7 +49,7 @@ StudyDate SeriesDate AcquisitionNumber InstanceNumber ImagesInAcquisition Rows C
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept RescaleType
 SliceThickness KVP Manufacturer ManufacturerModelName ConvolutionKernel ContrastBolusAgent ContrastBolusRoute
 StudyDescription SeriesDescription BurnedInAnnotation ReferencedFrameOfReferenceSequence
-ReferencedSeriesSequence
+ReferencedSeriesSequence LossyImageCompression
 """
 HEADER_TAGS = HEADER_TAG_TEXT.split()
 
@@ -86,6 +94,8 @@ class DicomHeader:
     attenuation_map: bool
     burned_in: bool
     referenced_series: tuple[str, ...]
+    lossy: bool = False
+    frame: int = 0  # of a multi-frame file, from 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,22 +154,7 @@ def read_header(path: Path) -> DicomHeader:
             dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
             return _header_of(dataset, str(path))
     except DECODE_ERRORS as error:
-        raise _undecodable("DICOM file", "its header cannot be read") from error
-
-
-def read_stored_pixels(path: str, role: str) -> NDArray[np.generic]:
-    """Stored values of a single-frame file, (rows, columns); RefusedError `undecodable` where damaged."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pixels = np.asarray(pydicom.dcmread(path, force=True).pixel_array)
-    except DECODE_ERRORS as error:
-        raise _undecodable(
-            role, "its pixels cannot be decoded (truncated, damaged or an unsupported compression)"
-        ) from error
-    if pixels.ndim != 2:
-        raise _undecodable(role, f"one grey image is needed, the file holds an array of shape {pixels.shape}")
-    return pixels
+        raise undecodable("DICOM file", "its header cannot be read") from error
 
 
 def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
@@ -170,7 +165,7 @@ def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
         rois = dataset.get("StructureSetROISequence", [])
         return tuple(OutlinedRoi(str(r.get("ROIName", "")).strip(), contours.get(int(r.ROINumber), ())) for r in rois)
     except DECODE_ERRORS as error:
-        raise _undecodable(role, "its contours cannot be read") from error
+        raise undecodable(role, "its contours cannot be read") from error
 
 
 def read_segmentation_object(path: str, role: str) -> SegmentationObject:
@@ -183,7 +178,7 @@ def read_segmentation_object(path: str, role: str) -> SegmentationObject:
         pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
         return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels)
     except DECODE_ERRORS as error:
-        raise _undecodable(role, "its segments cannot be read") from error
+        raise undecodable(role, "its segments cannot be read") from error
 
 
 def segment_labels(path: str) -> tuple[str, ...]:
@@ -204,7 +199,8 @@ def roi_names(path: str) -> tuple[str, ...]:
         return ()
 
 
-def _undecodable(role: str, message: str) -> RefusedError:
+def undecodable(role: str, message: str) -> RefusedError:
+    """A file that cannot be read for the reason given."""
     return RefusedError("undecodable", role, message + ".", "Export the file again from its source.")
 
 
@@ -218,45 +214,47 @@ def _bare_class(path: Path) -> str:
 
 
 def _header_of(dataset: Dataset, path: str) -> DicomHeader:
-    descriptions = f"{_text(dataset, 'StudyDescription')} {_text(dataset, 'SeriesDescription')}".upper()
+    descriptions = f"{text_of(dataset, 'StudyDescription')} {text_of(dataset, 'SeriesDescription')}".upper()
     return DicomHeader(
         path=path,
-        sop_class=_text(dataset, "SOPClassUID"),
-        sop_uid=_text(dataset, "SOPInstanceUID"),
-        patient_id=_text(dataset, "PatientID"),
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        modality=_text(dataset, "Modality"),
-        frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
-        image_type=tuple(_text(dataset, "ImageType").upper().split("\\")),
-        study_date=_text(dataset, "StudyDate") or _text(dataset, "SeriesDate"),
+        sop_class=text_of(dataset, "SOPClassUID"),
+        sop_uid=text_of(dataset, "SOPInstanceUID"),
+        patient_id=text_of(dataset, "PatientID"),
+        study_uid=text_of(dataset, "StudyInstanceUID"),
+        series_uid=text_of(dataset, "SeriesInstanceUID"),
+        modality=text_of(dataset, "Modality"),
+        frame_of_reference=text_of(dataset, "FrameOfReferenceUID"),
+        image_type=tuple(text_of(dataset, "ImageType").upper().split("\\")),
+        study_date=text_of(dataset, "StudyDate") or text_of(dataset, "SeriesDate"),
         acquisition_number=_whole(dataset, "AcquisitionNumber"),
         instance_number=_whole(dataset, "InstanceNumber"),
         images_in_acquisition=_whole(dataset, "ImagesInAcquisition"),
         rows=_whole(dataset, "Rows") or 0,
         columns=_whole(dataset, "Columns") or 0,
         frames=_whole(dataset, "NumberOfFrames") or 1,
-        position=_numbers(dataset, "ImagePositionPatient", 3),
-        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
-        pixel_spacing=_numbers(dataset, "PixelSpacing", 2),
-        slope=_number(dataset, "RescaleSlope"),
-        intercept=_number(dataset, "RescaleIntercept"),
-        rescale_type=_text(dataset, "RescaleType"),
-        slice_thickness_mm=_number(dataset, "SliceThickness"),
-        kvp=_number(dataset, "KVP"),
-        manufacturer=_text(dataset, "Manufacturer"),
-        model=_text(dataset, "ManufacturerModelName"),
-        kernel=_text(dataset, "ConvolutionKernel"),
-        contrast_agent=_text(dataset, "ContrastBolusAgent"),
-        contrast_route=_text(dataset, "ContrastBolusRoute"),
+        position=numbers_of(dataset, "ImagePositionPatient", 3),
+        orientation=numbers_of(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing=numbers_of(dataset, "PixelSpacing", 2),
+        slope=number_of(dataset, "RescaleSlope"),
+        intercept=number_of(dataset, "RescaleIntercept"),
+        rescale_type=text_of(dataset, "RescaleType"),
+        slice_thickness_mm=number_of(dataset, "SliceThickness"),
+        kvp=number_of(dataset, "KVP"),
+        manufacturer=text_of(dataset, "Manufacturer"),
+        model=text_of(dataset, "ManufacturerModelName"),
+        kernel=text_of(dataset, "ConvolutionKernel"),
+        contrast_agent=text_of(dataset, "ContrastBolusAgent"),
+        contrast_route=text_of(dataset, "ContrastBolusRoute"),
         contrast_text=text_category(descriptions),
         attenuation_map=any(word in descriptions for word in ATTENUATION_WORDS),
-        burned_in=_text(dataset, "BurnedInAnnotation").upper() == "YES",
+        burned_in=text_of(dataset, "BurnedInAnnotation").upper() == "YES",
         referenced_series=_referenced_series(dataset),
+        lossy=_is_lossy(dataset),
     )
 
 
-def _text(dataset: Dataset, name: str) -> str:
+def text_of(dataset: Dataset, name: str) -> str:
+    """An element as stripped text, several values joined by a backslash, empty where absent."""
     value = dataset.get(name)
     if value is None:
         return ""
@@ -265,7 +263,8 @@ def _text(dataset: Dataset, name: str) -> str:
     return "\\".join(str(part).strip() for part in value)
 
 
-def _number(dataset: Dataset, name: str) -> float | None:
+def number_of(dataset: Dataset, name: str) -> float | None:
+    """An element as a finite number, None where there is none."""
     try:
         value = float(dataset.get(name))
     except (TypeError, ValueError, OverflowError):
@@ -274,16 +273,24 @@ def _number(dataset: Dataset, name: str) -> float | None:
 
 
 def _whole(dataset: Dataset, name: str) -> int | None:
-    value = _number(dataset, name)
+    value = number_of(dataset, name)
     return None if value is None else int(value)
 
 
-def _numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+def numbers_of(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+    """An element as so many finite numbers, None where it is not."""
     try:
         values = tuple(float(v) for v in dataset.get(name))
     except (TypeError, ValueError, OverflowError):
         return None
     return values if len(values) == count and bool(np.isfinite(values).all()) else None
+
+
+def _is_lossy(dataset: Dataset) -> bool:
+    said = text_of(dataset, "LossyImageCompression")
+    meta = getattr(dataset, "file_meta", None)
+    syntax = str(meta.get("TransferSyntaxUID", "")) if meta else ""
+    return said == "01" or (syntax in LOSSY_SYNTAXES and not (syntax.endswith(".91") and said == "00"))
 
 
 def _referenced_series(dataset: Dataset) -> tuple[str, ...]:

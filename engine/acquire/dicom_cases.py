@@ -8,15 +8,8 @@ from pathlib import Path
 
 from engine.acquire.content_index import ContentIndex
 from engine.acquire.ct_series import sort_along_normal
-from engine.acquire.dicom import (
-    CT_IMAGE,
-    ENHANCED_CT_IMAGE,
-    DicomHeader,
-    is_dicom,
-    read_header,
-    roi_names,
-    segment_labels,
-)
+from engine.acquire.dicom import CT_IMAGE, MULTI_FRAME_CT, DicomHeader, is_dicom, roi_names, segment_labels
+from engine.acquire.dicom_frames import read_headers
 from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
 from engine.acquire.series_choice import SeriesCandidate, SeriesChoice, choose_index_series
@@ -67,23 +60,23 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
     for path in files:
         if path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES:
             continue
-        header = _header_or_none(path)
-        if header is None:
+        found = _headers_of(path)
+        if not found:
             suspicious.append(path)
         elif path.name.lower() != "dicomdir":
-            tree.headers.append(header)
+            tree.headers += found
     tree.damaged_folders = {p.parent for p in suspicious if p.stem.lower() not in PLAIN_NAMES}
     return tree
 
 
-def _header_or_none(path: Path) -> DicomHeader | None:
+def _headers_of(path: Path) -> tuple[DicomHeader, ...]:
     if not is_dicom(path):
-        return None
+        return ()
     try:
-        header = read_header(path)
+        headers = read_headers(path)
     except RefusedError:
-        return None
-    return header if header.series_uid and header.sop_class else None
+        return ()
+    return headers if all(header.series_uid and header.sop_class for header in headers) else ()
 
 
 def _patient(
@@ -99,8 +92,8 @@ def _patient(
         outlines = _outlines_of(choice, headers, protocol)
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
-    slices = sort_along_normal(choice.series.headers)
-    files = [index.source(f"CT slice {place}", Path(h.path)) for place, h in enumerate(slices)]
+    slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
+    files = [index.source(f"CT slice {place}", Path(path)) for place, path in enumerate(slices)]
     return PatientFiles(
         patient, "dicom", (*files, *_outline_files(outlines, index)), choice.reason, choice.alternatives
     )
@@ -120,7 +113,7 @@ def _choose(headers: list[DicomHeader], protocol: Protocol) -> SeriesChoice:
 
 
 def _is_ct(header: DicomHeader) -> bool:
-    return header.modality == "CT" or (not header.modality and header.sop_class in (CT_IMAGE, ENHANCED_CT_IMAGE))
+    return header.modality == "CT" or (not header.modality and header.sop_class in (CT_IMAGE, *MULTI_FRAME_CT))
 
 
 def _outlines_of(choice: SeriesChoice, headers: list[DicomHeader], protocol: Protocol) -> list[DicomHeader]:
