@@ -33,7 +33,7 @@ from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 3, "case", acquire),
-    Stage("clinical", 1, "cohort", read_clinical),
+    Stage("clinical", 2, "cohort", read_clinical),
     Stage("segment", 5, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("agreement", 1, "case", measure_agreement),
@@ -64,7 +64,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
 TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "training", "trained_overlap", "strategies")
 
 TABLE_STUDY: tuple[Stage, ...] = (
-    Stage("clinical", 1, "cohort", read_clinical),
+    Stage("clinical", 2, "cohort", read_clinical),
     Stage("imported", 1, "cohort", read_feature_table),
     Stage("table", 2, "cohort", tabulate_import),
     Stage("candidates", 1, "cohort", candidates),

@@ -82,6 +82,12 @@ class Outcome(Section):
     )
     endpoint: str = Field("any-cause disease-free survival", description="name of the endpoint on every page")
     horizon_days: int = Field(730, gt=0, le=36500, description="days; two years")
+    longest_days: int = Field(
+        18262,
+        gt=0,
+        le=36525,
+        description="days; a row with more is refused: a spreadsheet keeps a date after 1950 as such a number",
+    )
 
 
 class CovariateColumn(Section):

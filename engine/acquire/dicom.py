@@ -27,6 +27,7 @@ LOSSY_SYNTAXES = (
     "1.2.840.10008.1.2.4.91",  # JPEG 2000, lossless or not: LossyImageCompression decides
 )
 PREAMBLE_BYTES = 132
+MOST_SEGMENT_PIXELS = 4_000_000_000
 ATTENUATION_WORDS = ("CTAC", "AC CT", "CT AC", "ATTENUATION", "WB CT", "LOW DOSE CT FOR PET")
 DECODE_ERRORS = (
     InvalidDicomError,
@@ -132,6 +133,7 @@ class SegmentationObject:
     labels: tuple[tuple[int, str], ...]
     frames: tuple[SegmentFrame, ...]
     pixels: NDArray[np.generic]
+    full_value: int = 1  # of a FRACTIONAL segmentation: what stands for a whole voxel
 
 
 def is_dicom(path: Path) -> bool:
@@ -161,8 +163,10 @@ def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
     """All ROIs of an RTSTRUCT in file order, with their contours; RefusedError where it cannot be read."""
     try:
         dataset = pydicom.dcmread(path, force=True)
-        contours = {int(item.ReferencedROINumber): _contours_of(item) for item in dataset.get("ROIContourSequence", [])}
-        rois = dataset.get("StructureSetROISequence", [])
+        rois = list(dataset.get("StructureSetROISequence") or [])
+        items = list(dataset.get("ROIContourSequence") or [])
+        _check_roi_numbers([int(r.ROINumber) for r in rois], [int(i.ReferencedROINumber) for i in items], role)
+        contours = {int(item.ReferencedROINumber): _contours_of(item, role) for item in items}
         return tuple(OutlinedRoi(str(r.get("ROIName", "")).strip(), contours.get(int(r.ROINumber), ())) for r in rois)
     except DECODE_ERRORS as error:
         raise undecodable(role, "its contours cannot be read") from error
@@ -174,9 +178,13 @@ def read_segmentation_object(path: str, role: str) -> SegmentationObject:
         dataset = pydicom.dcmread(path, force=True)
         labels = tuple((int(s.SegmentNumber), str(s.get("SegmentLabel", "")).strip()) for s in dataset.SegmentSequence)
         shared = dataset.SharedFunctionalGroupsSequence[0]
-        frames = tuple(_frame_of(own, shared) for own in dataset.PerFrameFunctionalGroupsSequence)
+        groups = list(dataset.PerFrameFunctionalGroupsSequence)
+        if len(groups) * int(dataset.Rows) * int(dataset.Columns) > MOST_SEGMENT_PIXELS:
+            raise undecodable(role, f"its header claims more than {MOST_SEGMENT_PIXELS} pixels")
+        frames = tuple(_frame_of(own, shared) for own in groups)
         pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
-        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels)
+        full = int(dataset.get("MaximumFractionalValue") or 1)
+        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full)
     except DECODE_ERRORS as error:
         raise undecodable(role, "its segments cannot be read") from error
 
@@ -301,10 +309,29 @@ def _referenced_series(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uid for uid in found if uid))
 
 
-def _contours_of(item: Dataset) -> tuple[Contour, ...]:
+def _check_roi_numbers(numbers: list[int], drawn: list[int], role: str) -> None:
+    repeated = sorted({n for many in (numbers, drawn) for n in many if many.count(n) > 1})
+    if repeated:
+        text = f"ROI number {repeated[0]} stands for two structures."
+        raise RefusedError("duplicate_roi_number", role, text, "Export the structure set again.")
+    lost = sorted(set(drawn) - set(numbers))
+    if lost:
+        text = f"contours refer to ROI number {lost[0]}, which the file does not name."
+        raise RefusedError("unnamed_roi", role, text, "Export the structure set again.")
+
+
+def _contours_of(item: Dataset, role: str) -> tuple[Contour, ...]:
     contours = []
     for one in item.get("ContourSequence") or []:
-        points = np.array([float(v) for v in one.ContourData], dtype=np.float64).reshape(-1, 3)
+        data = one.get("ContourData")
+        points = np.array([float(v) for v in ([] if data is None else data)], dtype=np.float64).reshape(-1, 3)
+        if not np.isfinite(points).all():
+            text = "a contour holds a coordinate that is no number."
+            raise RefusedError("not_finite", role, text, "Export the structure set again.")
+        announced = number_of(one, "NumberOfContourPoints")
+        if announced is not None and announced != len(points):
+            text = f"a contour announces {int(announced)} points and holds {len(points)}."
+            raise RefusedError("contour_points", role, text, "Export the structure set again.")
         contours.append(Contour(str(one.get("ContourGeometricType", "")), points))
     return tuple(contours)
 
@@ -313,8 +340,9 @@ def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:
     def first(name: str) -> Dataset:
         return own[name][0] if name in own else shared[name][0]
 
+    named = "SegmentIdentificationSequence" in own or "SegmentIdentificationSequence" in shared  # a LABELMAP has none
     return SegmentFrame(
-        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber),
+        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber) if named else 0,
         position=tuple(float(v) for v in first("PlanePositionSequence").ImagePositionPatient),
         orientation=tuple(float(v) for v in first("PlaneOrientationSequence").ImageOrientationPatient),
         pixel_spacing=tuple(float(v) for v in first("PixelMeasuresSequence").PixelSpacing),

@@ -13,6 +13,7 @@ from store.records import Flag, Outcome, RefusedError
 CAUSES = ("cancer", "other", "unknown")
 OPPOSITE = {"1": "0", "yes": "no", "true": "false", "y": "n", "0": "1", "dead": "alive", "deceased": "alive"}
 BEFORE_TIME_ZERO = "undetermined: a recorded day lies before time zero (row refused, counts as censored at day 0)"
+NO_SUCH_DAY = "undetermined: a recorded day cannot be (row refused, counts as censored at day 0)"
 STAGE = "clinical"
 
 
@@ -52,6 +53,12 @@ def days_before_zero(joined: Joined, patient: str, choices: OutcomeChoices) -> t
         if value is not None and value < 0:
             found.append(column)
     return tuple(found)
+
+
+def impossible_days(joined: Joined, patient: str, choices: OutcomeChoices) -> tuple[str, ...]:
+    """The declared day columns in which a patient has more days than anybody is followed: a date kept as a number."""
+    values = ((column, joined.number(patient, column)) for column in _day_columns(choices))
+    return tuple(column for column, value in values if value is not None and value > choices.longest_days)
 
 
 def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> None:
@@ -154,9 +161,9 @@ def _from_binary(joined: Joined, patient: str, case_id: str, choices: OutcomeCho
     return _composite(case_id, time_zero, (None, None), label)
 
 
-def before_time_zero(case_id: str, time_zero: str, kind: str) -> Outcome:
-    """The outcome of a patient with a day before time zero: censored at day 0, undetermined, with its reason."""
-    outcome = _composite(case_id, time_zero, (0, False), Label(None, BEFORE_TIME_ZERO))
+def refused_outcome(case_id: str, time_zero: str, kind: str, reason: str) -> Outcome:
+    """The outcome of a patient whose row is refused: censored at day 0, undetermined, with its reason."""
+    outcome = _composite(case_id, time_zero, (0, False), Label(None, reason))
     return outcome if kind == "time" else dataclasses.replace(outcome, composite_only=False)
 
 
