@@ -63,10 +63,13 @@ def unpack(archive: Path, target: Path, role: str = "archive", limits: ArchiveLi
 
 
 def _entries(archive: Path, role: str) -> Iterator[_Entry]:
-    if zipfile.is_zipfile(archive):
-        return _zip_entries(archive, role)
-    if tarfile.is_tarfile(archive):
-        return _tar_entries(archive, role)
+    try:
+        if zipfile.is_zipfile(archive):
+            return _zip_entries(archive, role)
+        if tarfile.is_tarfile(archive):
+            return _tar_entries(archive, role)
+    except TAR_ERRORS as error:
+        raise _refuse("archive_damaged", role, "it cannot be unpacked (damaged or cut off).") from error
     raise _refuse("archive_damaged", role, "the file is no zip or tar archive, or it is cut off.")
 
 
@@ -159,7 +162,7 @@ def _write_file(entry: _Entry, path: Path, packed_bytes: int, before: int, role:
     if entry.announced_bytes > rules.file_bytes:
         raise _refuse("archive_bomb", role, f"an entry announces {entry.announced_bytes} bytes.")
     with path.open("xb") as file:
-        while chunk := entry.open.read(CHUNK_BYTES):
+        while chunk := _read(entry.open, role):
             written += len(chunk)
             total = before + written
             too_dense = total > SMALL_BYTES and total > rules.ratio * max(1, packed_bytes)
@@ -169,6 +172,13 @@ def _write_file(entry: _Entry, path: Path, packed_bytes: int, before: int, role:
     if written != entry.announced_bytes:
         raise _refuse("archive_damaged", role, "an entry is not as long as it says.")
     return written
+
+
+def _read(stream: IO[bytes], role: str) -> bytes:
+    try:
+        return stream.read(CHUNK_BYTES)
+    except TAR_ERRORS as error:
+        raise _refuse("archive_damaged", role, "an entry cannot be unpacked (damaged or cut off).") from error
 
 
 def _refuse(

@@ -20,6 +20,8 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
 LEGACY_ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.2"
 MULTI_FRAME_CT = (ENHANCED_CT_IMAGE, LEGACY_ENHANCED_CT_IMAGE)
+RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 LOSSY_SYNTAXES = (
     "1.2.840.10008.1.2.4.50",  # JPEG baseline
     "1.2.840.10008.1.2.4.51",  # JPEG extended
@@ -98,6 +100,13 @@ class DicomHeader:
     lossy: bool = False
     frame: int = 0  # of a multi-frame file, from 0
 
+    @property
+    def outline_kind(self) -> str:
+        """RTSTRUCT or SEG, by modality or, where that is missing, by class; else empty."""
+        if self.modality == "RTSTRUCT" or self.sop_class == RT_STRUCTURE_SET:
+            return "RTSTRUCT"
+        return "SEG" if self.modality == "SEG" or self.sop_class in SEGMENTATIONS else ""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contour:
@@ -162,12 +171,16 @@ def read_header(path: Path) -> DicomHeader:
 def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
     """All ROIs of an RTSTRUCT in file order, with their contours; RefusedError where it cannot be read."""
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = _read_whole(path)
         rois = list(dataset.get("StructureSetROISequence") or [])
         items = list(dataset.get("ROIContourSequence") or [])
+        if not rois or "ROIContourSequence" not in dataset:
+            raise undecodable(role, "it names no structures or holds no contours (cut off?)")
         _check_roi_numbers([int(r.ROINumber) for r in rois], [int(i.ReferencedROINumber) for i in items], role)
         contours = {int(item.ReferencedROINumber): _contours_of(item, role) for item in items}
         return tuple(OutlinedRoi(str(r.get("ROIName", "")).strip(), contours.get(int(r.ROINumber), ())) for r in rois)
+    except RefusedError:
+        raise
     except DECODE_ERRORS as error:
         raise undecodable(role, "its contours cannot be read") from error
 
@@ -175,7 +188,7 @@ def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
 def read_segmentation_object(path: str, role: str) -> SegmentationObject:
     """A DICOM SEG with its pixels; RefusedError where it cannot be read."""
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = _read_whole(path)
         labels = tuple((int(s.SegmentNumber), str(s.get("SegmentLabel", "")).strip()) for s in dataset.SegmentSequence)
         shared = dataset.SharedFunctionalGroupsSequence[0]
         groups = list(dataset.PerFrameFunctionalGroupsSequence)
@@ -185,6 +198,8 @@ def read_segmentation_object(path: str, role: str) -> SegmentationObject:
         pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
         full = int(dataset.get("MaximumFractionalValue") or 1)
         return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full)
+    except RefusedError:
+        raise
     except DECODE_ERRORS as error:
         raise undecodable(role, "its segments cannot be read") from error
 
@@ -307,6 +322,16 @@ def _referenced_series(dataset: Dataset) -> tuple[str, ...]:
         for study in frame.get("RTReferencedStudySequence") or []:
             found += [str(s.get("SeriesInstanceUID", "")) for s in study.get("RTReferencedSeriesSequence") or []]
     return tuple(dict.fromkeys(uid for uid in found if uid))
+
+
+def _read_whole(path: str) -> Dataset:
+    """A data set read to its end; EOFError where the file ends inside an element, of which pydicom only warns."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        dataset = pydicom.dcmread(path, force=True)
+    if any("end of file" in str(one.message).lower() for one in said):
+        raise EOFError("the file ends inside an element")
+    return dataset
 
 
 def _check_roi_numbers(numbers: list[int], drawn: list[int], role: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from engine.acquire.ct_series import read_ct_series
 from engine.acquire.dicom_frames import read_headers
-from engine.bench.made_dicom import SLICES, ct_slice, write, write_series
+from engine.bench.malformed.made_dicom import SLICES, ct_slice, write, write_series
 from engine.protocol import Acquire
 from store.records import RefusedError
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.acquire.dicom import read_segmentation_object, segment_labels
 from engine.acquire.dicom_seg import rasterise_segment
-from engine.bench.made_dicom import SIDE, write_seg
+from engine.bench.malformed.made_dicom import SIDE, write_seg
 from store.records import RefusedError
 from store.volumes import Grid
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from engine.bench.made_dicom import SIDE, SLICES, write_rtstruct, write_series
+from engine.bench.malformed.made_dicom import SIDE, SLICES, write_rtstruct, write_series
 from engine.protocol import Features
 from engine.run.one_mask import as_csv, extract_one
 from store.records import RefusedError

@@ -42,10 +42,11 @@ def ct_slice(number: int, series_uid: str, patient: str) -> Dataset:
 
 
 def write(ds: Dataset, path: Path) -> Path:
-    """Write a data set with preamble and file meta."""
+    """Write a data set with preamble and file meta, in the transfer syntax that it names, else explicit VR."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if not hasattr(ds, "file_meta"):
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     ds.save_as(path, enforce_file_format=True)
     return path
