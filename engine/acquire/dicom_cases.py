@@ -48,6 +48,7 @@ class _Tree:
     headers: list[DicomHeader] = field(default_factory=list)
     damaged_folders: set[Path] = field(default_factory=set)
     damaged_patients: set[str] = field(default_factory=set)
+    nameless_folders: set[Path] = field(default_factory=set)  # of damaged DICOM files that name no patient
 
 
 def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
@@ -60,7 +61,22 @@ def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentInde
     patients: dict[str, list[DicomHeader]] = {}
     for header in tree.headers:
         patients.setdefault(header.patient_id or f"unnamed {header.study_uid}", []).append(header)
-    return [_patient(patient, patients[patient], tree, protocol, index) for patient in sorted(patients)]
+    orphans = _place_nameless(tree, patients)
+    return orphans + [_patient(patient, patients[patient], tree, protocol, index) for patient in sorted(patients)]
+
+
+def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list[PatientFiles]:
+    """Give damaged files to the one patient below their folder; where several could own one, the study is told."""
+    orphans = []
+    for folder in sorted(tree.nameless_folders):
+        owners = [p for p, own in patients.items() if any(Path(h.path).is_relative_to(folder) for h in own)]
+        if len(owners) == 1:
+            tree.damaged_patients.add(owners[0])
+        else:
+            text = "a DICOM file is cut off before it names its patient."
+            problem = RefusedError("undecodable", "DICOM file", text, "Copy it again, or take it out.")
+            orphans.append(PatientFiles("", "dicom", (), problem=problem))
+    return orphans
 
 
 def _read_headers(files: Sequence[Path]) -> _Tree:
@@ -71,9 +87,14 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
         found = _headers_of(path)
         if not found:
             suspicious.append(path)
+            if is_dicom(path):
+                tree.nameless_folders.add(path.parent)
         elif not all(header.series_uid and header.sop_class for header in found):
             suspicious.append(path)
-            tree.damaged_patients.add(found[0].patient_id)
+            if found[0].patient_id:
+                tree.damaged_patients.add(found[0].patient_id)
+            else:
+                tree.nameless_folders.add(path.parent)
         elif path.name.lower() != "dicomdir":
             tree.headers += found
     tree.damaged_folders = {p.parent for p in suspicious if p.stem.lower() not in PLAIN_NAMES}

@@ -48,8 +48,9 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
         found += _file_patients(root, protocol, index)
     except RefusedError as error:
         refusals.append(refusal_of("", error))
-    counts = Counter(one.patient_id for one in found)
-    for one in sorted(found, key=lambda f: f.patient_id):
+    refusals += [refusal_of("", one.problem) for one in found if not one.patient_id and one.problem]
+    counts = Counter(one.patient_id for one in found if one.patient_id)
+    for one in sorted((f for f in found if f.patient_id), key=lambda f: f.patient_id):
         case_id = pseudonyms.case_id(one.patient_id)
         problem = one.problem if counts[one.patient_id] == 1 else _found_twice()
         if problem is not None:

@@ -90,7 +90,7 @@ def outline_specimens() -> tuple[Specimen, ...]:
             for gone in ((5,), (4, 5, 6))
         ),
         *(
-            _edited("coordinate no number", value, ("not_finite",), _coordinate(value))
+            _edited("coordinate no number", value, ("not_finite", "undecodable"), _coordinate(value))
             for value in ("nan", "inf", "1e400")
         ),
         _edited("contour points", "more announced", ("contour_points",), _announced(5)),
