@@ -25,6 +25,7 @@ NOT_LOCKED: dict[
     "anatomy": True,  # how segmentation models are trained touches no outcome; segment.model is locked
     "train": True,
     "strategies": True,
+    "governance": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
 
@@ -331,6 +332,20 @@ class SelectionProtocol(Section):
     degenerate_share: Share = Field(0.10, description="drop a feature degenerate in more of the training cases")
 
 
+class Governance(Section):
+    """Why the study may hold these data, and until when; texts for its holder, shown to administrators."""
+
+    approval_reference: str = Field("", description="reference of the ethics approval")
+    legal_basis: str = Field("", description="legal basis of processing, such as consent or research exemption")
+    opt_out_checked_on: str = Field(
+        "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="YYYY-MM-DD: when opt-outs were last checked"
+    )
+    retention_until: str = Field(
+        "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="YYYY-MM-DD: when the data must be deleted"
+    )
+    remind_days: int = Field(90, ge=0, le=3650, description="days before retention_until from which check says so")
+
+
 class Plan(Section):
     """The locked analysis plan; empty means exploratory."""
 
@@ -367,6 +382,7 @@ class Protocol(Section):
     reproducibility: Reproducibility = Reproducibility()
     selection: SelectionProtocol = SelectionProtocol()
     plan: Plan = Plan()
+    governance: Governance = Governance()
 
     @model_validator(mode="after")
     def _resegmentation_cuts(self) -> Protocol:

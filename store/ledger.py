@@ -355,6 +355,15 @@ class Ledger:
         )
         return tuple((str(a), str(b), str(c)) for a, b, c in found)
 
+    def keys_of_unit(self, stage: str, unit: str) -> tuple[str, ...]:
+        """The keys of a unit's finished tasks of one stage, in all runs."""
+        found = self.rows(
+            "SELECT DISTINCT key FROM placement p JOIN task t USING (key) WHERE p.stage=? AND p.unit=? AND"
+            " t.state='done'",
+            (stage, unit),
+        )
+        return tuple(str(row[0]) for row in found)
+
     def latest_done(self, stage: str) -> tuple[tuple[str, str], ...]:
         """(unit, key) of the finished tasks of a stage in the latest run that placed any."""
         found = self.rows(
@@ -389,7 +398,7 @@ class Ledger:
                 (verdict.case_id, verdict.structure, verdict.reader, verdict.judgement, verdict.reason)
                 + (verdict.comment, verdict.active_seconds, verdict.signed_at, verdict.mask_key),
             )
-            self._append_audit(
+            self.append_audit(
                 connection, actor, "verdict", f"{verdict.case_id} {verdict.structure} {verdict.judgement}"
             )
 
@@ -403,10 +412,11 @@ class Ledger:
     def audit(self, actor: str, action: str, detail: str) -> None:
         """Append one line to the chained audit."""
         with self.transaction() as connection:
-            self._append_audit(connection, actor, action, detail)
+            self.append_audit(connection, actor, action, detail)
 
     @staticmethod
-    def _append_audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+    def append_audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+        """Append one line to the chained audit inside a transaction."""
         last = connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
         previous, at = (last[0] if last else ""), now()
         text = json.dumps([previous, at, actor, action, detail], separators=(",", ":"))
@@ -426,6 +436,12 @@ class Ledger:
                 return False
             previous = str(digest)
         return True
+
+    def compact(self) -> None:
+        """Overwrite what was deleted: pages are rebuilt and the write-ahead log is emptied."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # --- progress ---
 
