@@ -22,6 +22,7 @@ from engine.present.figures.slices import (
 )
 from engine.present.wording.doubt import order_sentence
 from engine.present.wording.segmentation import review_answer
+from engine.service import note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
 from store.queries.agreement import ReviewCase, review_cases, verdicts
 from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_ct, load_masks
@@ -160,13 +161,16 @@ def images(shown: Shown, case: ReviewCase) -> None:
     )
 
 
-shown = begin("Is this outline right?")
+shown = begin("Is this outline right?", "view images")
 cases = review_cases(shown.snapshot, shown.run.run_id)
 if not cases:
     empty("No images have been read in this run; a study of imported features has none.", "acquire")
 case = choose_case(cases)
 signed = [verdict for verdict in verdicts(shown.snapshot) if verdict.case_id == case.case_id]
 answer(review_answer(case, signed))
+if st.session_state.get("seen") != case.case_id:  # once for each time a case is opened
+    note_images_seen(shown.study, shown.person, case.case_id)
+    st.session_state["seen"] = case.case_id
 images(shown, case)
 st.subheader(f"Verdicts on {case.case_id} ({len(signed)})", anchor=False)
 if signed:

@@ -10,8 +10,10 @@ from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import duration, moment
 from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
-from engine.run.launch import cancel, launch, launch_training
+from engine.service import cancel_run, start_run, start_training
 from pages.frame import Shown, begin_without_run, end, table
+from pages.gate import admit, may
+from store.access import Person
 from store.ledger import StageProgress, read_progress, running
 from store.queries.study import declined, failures, runs, stage_costs
 from store.training_progress import TrainingProgress, read_training
@@ -65,25 +67,27 @@ def learning(training: TrainingProgress) -> None:
         st.progress(min(1.0, training.epoch / training.epochs), text=training_line(training))
 
 
-def controls(study: Path) -> None:
-    """Start and cancel, in the sidebar."""
+def controls(study: Path, person: Person) -> None:
+    """Start and cancel, in the sidebar, for those who may."""
+    if not may(person, "start run"):
+        return
     busy = running(study)
     st.sidebar.subheader("Run", anchor=False)
     if st.sidebar.button("Start a run", disabled=busy, width="stretch"):
         try:
-            launch(study)
+            start_run(study, person)
             st.toast("The run has started; it goes on when you close this page.")
         except (RuntimeError, ValueError) as error:
             st.sidebar.warning(str(error))
     if st.sidebar.button("Cancel the run", disabled=not busy, width="stretch"):
-        cancel(study)
+        cancel_run(study, person)
         st.toast("The run is being stopped; what is done stays.")
     st.sidebar.caption("A run computes only what is missing or changed, with the choices of study.toml.")
     st.sidebar.subheader("Training", anchor=False)
     strategy = st.sidebar.selectbox("Strategy", [ALL, *STRATEGY_LABELS], format_func=strategy_name, key="strategy")
     if st.sidebar.button("Train and compare", disabled=busy, width="stretch"):
         try:
-            launch_training(study, strategy)
+            start_training(study, person, strategy)
             st.toast("The training has started; it goes on when you close this page.")
         except (RuntimeError, ValueError) as error:
             st.sidebar.warning(str(error))
@@ -130,7 +134,7 @@ def history(shown: Shown) -> None:
 
 
 study, shown = begin_without_run("What has been computed, and what is left?")
-controls(study)
+controls(study, admit())
 live(study)
 if shown is not None:
     history(shown)

@@ -1,0 +1,81 @@
+"""What pages and routes may do: each action asks for its role first, and what changes something or shows a patient's
+images is written to the audit. Pages call these functions and no other that changes anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.acquire.pseudonyms import Pseudonyms
+from engine.protocol import read_protocol
+from engine.run.launch import cancel, launch, launch_training
+from engine.run.plan_lock import lock_plan
+from engine.run.withdrawal import Withdrawn, withdraw
+from store.access import Person, authorise, record_action, set_account
+from store.audit import AuditLine, audit_lines
+
+
+def start_run(study: Path, person: Person) -> None:
+    """Start a run that survives browser and app; errors as `launch`."""
+    authorise(study, person, "start run")
+    launch(study)
+    record_action(study, person, "start run")
+
+
+def cancel_run(study: Path, person: Person) -> bool:
+    """Stop the run of a study; False when none was alive."""
+    authorise(study, person, "cancel run")
+    stopped = cancel(study)
+    record_action(study, person, "cancel run")
+    return stopped
+
+
+def start_training(study: Path, person: Person, strategy: str) -> None:
+    """Start the training of one strategy or of all; errors as `launch`."""
+    authorise(study, person, "train")
+    launch_training(study, strategy)
+    record_action(study, person, "train", strategy)
+
+
+def lock_the_plan(study: Path, person: Person) -> str:
+    """Freeze the analysis plan; returns its hash."""
+    authorise(study, person, "lock plan")
+    plan = lock_plan(study, person.role)
+    record_action(study, person, "lock plan", plan.protocol_sha256)
+    return plan.protocol_sha256
+
+
+def note_images_seen(study: Path, person: Person, case_id: str) -> None:
+    """Ask whether a person may see a case's images, and record that he does."""
+    authorise(study, person, "view images")
+    record_action(study, person, "view images", case_id)
+
+
+def name_patient(study: Path, person: Person, case_id: str, reason: str) -> str:
+    """The patient behind a case, where this computer holds the private folder; ValueError without a reason."""
+    authorise(study, person, "name patient")
+    if len(reason.strip()) < 3:
+        raise ValueError("give the reason (--reason): the audit keeps it")
+    public = read_protocol(study).study.public_ids
+    patient = Pseudonyms(study, public_ids=public).patient_id(case_id)
+    record_action(study, person, "name patient", f"{case_id}: {reason}")
+    if patient is None:
+        raise ValueError("this study knows no such case, or the link is not on this computer")
+    return patient
+
+
+def withdraw_patient(study: Path, person: Person, case_id: str, reason: str) -> Withdrawn:
+    """Remove a patient from everything the study holds; errors as `withdraw`."""
+    authorise(study, person, "withdraw patient")
+    return withdraw(study, case_id, person.name, reason)
+
+
+def see_audit(study: Path, person: Person, last: int = 50) -> tuple[AuditLine, ...]:
+    """The newest lines of the audit."""
+    authorise(study, person, "see audit")
+    return audit_lines(study, last)
+
+
+def give_role(study: Path, person: Person, name: str, role: str) -> None:
+    """Give a name a role in the study, or take it away with an empty one."""
+    authorise(study, person, "set accounts")
+    set_account(study, name, role, person.name)
