@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import tarfile
 import tempfile
 import unicodedata
@@ -21,7 +23,17 @@ ENCRYPTED = 0x1
 LONGEST_NAME = 200
 DEEPEST = 16
 SMALL_BYTES = 1 << 20  # a ratio says nothing of files as small as this
-READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile)
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 TAR_ERRORS = (tarfile.TarError, *READ_ERRORS)
 
 

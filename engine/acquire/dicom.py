@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from engine.acquire.acquisition import text_category
 from store.records import RefusedError
@@ -31,7 +33,11 @@ LOSSY_SYNTAXES = (
 PREAMBLE_BYTES = 132
 MOST_SEGMENT_PIXELS = 4_000_000_000
 ATTENUATION_WORDS = ("CTAC", "AC CT", "CT AC", "ATTENUATION", "WB CT", "LOW DOSE CT FOR PET")
+# pydicom quotes values that break a rule, which may be names: neither its log nor its warnings leave this door
+logging.getLogger("pydicom").disabled = True
+warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
 DECODE_ERRORS = (
+    BytesLengthException,
     InvalidDicomError,
     AttributeError,
     EOFError,
@@ -45,6 +51,7 @@ DECODE_ERRORS = (
     TypeError,
     ValueError,
     struct.error,
+    zlib.error,
 )
 HEADER_TAG_TEXT = """
 SOPClassUID SOPInstanceUID PatientID StudyInstanceUID SeriesInstanceUID Modality FrameOfReferenceUID ImageType

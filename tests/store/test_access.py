@@ -55,7 +55,7 @@ def test_a_role_is_given_changed_and_taken_away(tmp_path):
 
 @pytest.mark.parametrize(("name", "role"), [("", "viewer"), ("a\nb", "viewer"), ("x" * 300, "viewer"), ("a", "root")])
 def test_accounts_that_cannot_be_are_refused(tmp_path, name, role):
-    with pytest.raises(ValueError, match="account is named|role must be"):
+    with pytest.raises(ValueError, match=r"account is named|role must be"):
         set_account(tmp_path, name, role, "boss")
 
 
