@@ -3,15 +3,41 @@ images is written to the audit. Pages call these functions and no other that cha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from engine.acquire.check import CheckResult
 from engine.acquire.pseudonyms import Pseudonyms
-from engine.protocol import read_protocol
+from engine.acquire.uploads import (
+    ColumnFacts,
+    TableCheck,
+    accept_images,
+    accept_table,
+    check_table,
+    check_upload,
+    column_facts,
+    discard,
+    stage_archive,
+    stage_files,
+    stage_table,
+)
+from engine.protocol import Covariates, Outcome, read_protocol
 from engine.run.launch import cancel, launch, launch_training
 from engine.run.plan_lock import lock_plan
 from engine.run.withdrawal import Withdrawn, withdraw
 from store.access import Person, authorise, record_action, set_account
 from store.audit import AuditLine, audit_lines
+
+
+@dataclass(frozen=True, slots=True)
+class TableMapping:
+    """Which columns of an uploaded table say what."""
+
+    id_column: str
+    outcome: Outcome
+    covariates: Covariates
 
 
 def start_run(study: Path, person: Person) -> None:
@@ -79,3 +105,59 @@ def give_role(study: Path, person: Person, name: str, role: str) -> None:
     """Give a name a role in the study, or take it away with an empty one."""
     authorise(study, person, "set accounts")
     set_account(study, name, role, person.name)
+
+
+def take_archive(study: Path, person: Person, stream: IO[bytes]) -> str:
+    """Take an uploaded archive in, apart from the study; returns its token."""
+    authorise(study, person, "upload images")
+    return stage_archive(study, stream)
+
+
+def take_files(study: Path, person: Person, files: Iterable[tuple[str, IO[bytes], int]]) -> str:
+    """Take the files of an uploaded folder in, apart from the study; returns their token."""
+    authorise(study, person, "upload images")
+    return stage_files(study, files)
+
+
+def judge_upload(study: Path, person: Person, token: str) -> CheckResult:
+    """What the gate says to an upload."""
+    authorise(study, person, "upload images")
+    return check_upload(study, token)
+
+
+def keep_images(study: Path, person: Person, token: str) -> None:
+    """Move an upload that the gate lets in into the study."""
+    authorise(study, person, "upload images")
+    count = len(list(accept_images(study, token).rglob("*")))
+    record_action(study, person, "upload images", f"{count} files")
+
+
+def drop_upload(study: Path, person: Person, token: str) -> None:
+    """Remove an upload."""
+    authorise(study, person, "upload images")
+    discard(study, token)
+
+
+def take_table(study: Path, person: Person, raw: bytes) -> str:
+    """Take an uploaded table in, apart from the study; returns its token."""
+    authorise(study, person, "upload table")
+    return stage_table(study, raw)
+
+
+def describe_table(study: Path, person: Person, token: str) -> tuple[ColumnFacts, ...]:
+    """The columns of an uploaded table, without a cell of them."""
+    authorise(study, person, "upload table")
+    return column_facts(study, token)
+
+
+def judge_table(study: Path, person: Person, token: str, mapping: TableMapping) -> TableCheck:
+    """What the gate says to an uploaded table with a mapping."""
+    authorise(study, person, "upload table")
+    return check_table(study, token, mapping.id_column, mapping.outcome, mapping.covariates)
+
+
+def keep_table(study: Path, person: Person, token: str, mapping: TableMapping) -> None:
+    """Make an uploaded table the study's clinical table."""
+    authorise(study, person, "upload table")
+    accept_table(study, token, mapping.id_column, mapping.outcome, mapping.covariates)
+    record_action(study, person, "upload table", f"{len(mapping.covariates.columns)} covariates")

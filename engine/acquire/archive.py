@@ -74,6 +74,26 @@ def unpack(archive: Path, target: Path, role: str = "archive", limits: ArchiveLi
     return count
 
 
+def place_files(
+    files: Iterable[tuple[str, IO[bytes], int]],
+    target: Path,
+    role: str = "uploaded folder",
+    limits: ArchiveLimits | None = None,
+) -> int:
+    """Write files given as (name, stream, bytes) into a new folder under the same laws as `unpack`."""
+    rules = limits or ArchiveLimits()
+    if target.exists():
+        raise ValueError("the folder to write into must not exist yet")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
+        place = Path(folder) / "content"
+        place.mkdir()
+        entries = (_Entry(name.replace("\\", "/"), size, stream) for name, stream, size in files)
+        count = _write_entries(entries, place, rules.total_bytes, role, rules)
+        place.rename(target)
+    return count
+
+
 def _entries(archive: Path, role: str) -> Iterator[_Entry]:
     try:
         if zipfile.is_zipfile(archive):
