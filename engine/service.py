@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +24,14 @@ from engine.acquire.uploads import (
     stage_files,
     stage_table,
 )
-from engine.protocol import Covariates, Outcome, read_protocol
+from engine.protocol import PROTOCOL_FILE, Covariates, Outcome, read_protocol
 from engine.run.launch import cancel, launch, launch_training
+from engine.run.paperwork import retention_note
 from engine.run.plan_lock import lock_plan
 from engine.run.withdrawal import Withdrawn, withdraw
 from store.access import Person, authorise, record_action, set_account
 from store.audit import AuditLine, audit_lines
+from store.withdrawal import tombstones
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,19 @@ def withdraw_patient(study: Path, person: Person, case_id: str, reason: str) -> 
     """Remove a patient from everything the study holds; errors as `withdraw`."""
     authorise(study, person, "withdraw patient")
     return withdraw(study, case_id, person.name, reason)
+
+
+def custody_notes(study: Path, person: Person) -> tuple[str, ...]:
+    """What everybody who sees the study should know: patients who withdrew, and a date of deletion that is near."""
+    authorise(study, person, "view study")
+    gone = tombstones(study)
+    last = gone[-1].at[:10] if gone else ""
+    people = f"{len(gone)} patient{'s' if len(gone) > 1 else ''}"
+    notes = [f"{people} withdrew, last on {last}; results that had used them were removed."] if gone else []
+    if (study / PROTOCOL_FILE).exists():
+        today = datetime.now(UTC).date().isoformat()
+        notes.append(retention_note(read_protocol(study).governance, today))
+    return tuple(note for note in notes if note)
 
 
 def see_audit(study: Path, person: Person, last: int = 50) -> tuple[AuditLine, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import logging
 import shutil
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from engine.acquire.withdrawn import withdrawn_cases
 from engine.bench.malformed.made_dicom import square, write_rtstruct, write_series
 from engine.commands import app
 from engine.protocol import Clinical, CovariateColumn, Covariates, Images, Outcome, Protocol, write_protocol
-from engine.run.runner import run
 from store.audit import audit_lines, verify_audit
 from store.export import EXPORTS, export_table, write_export
 from store.layout import StudyFolder
@@ -27,6 +27,7 @@ from store.publisher import rebuild
 from store.snapshot import close_snapshots
 from store.verification import verify
 from store.withdrawal import tombstones
+from tests.conftest import HOUSE
 from tests.pages.conftest import show  # noqa: F401 - a fixture
 
 CANARIES = ("Canariensis", "CANARY-4711", "19470731", "1947-07-31", "ACC-90210", "Castle Hospital", "Dr. Serinus")
@@ -72,12 +73,15 @@ def named_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         covariates=Covariates(columns=(CovariateColumn(column="stage"),)),
     )
     write_protocol(study, protocol)
-    with (study / "run.log").open("w") as log:
-        handler = logging.StreamHandler(log)
-        logging.getLogger().addHandler(handler)
-        run(study, "review", "inline")
-        logging.getLogger().removeHandler(handler)
+    run(study, "review")
     return study
+
+
+def run(study: Path, until: str) -> None:
+    """Run in a process of its own, as `start` does: what it says goes to run.log."""
+    command = [sys.executable, "-m", "engine", "run", str(study), "--until", until, "--backend", "inline"]
+    with (study / "run.log").open("a") as log:
+        subprocess.run(command, cwd=HOUSE, stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=True)
 
 
 @pytest.fixture
@@ -176,7 +180,7 @@ def test_a_withdrawn_patient_leaves_nothing_but_a_tombstone(copied):
 def test_after_a_withdrawal_the_study_goes_on_without_the_patient(copied):
     case_id = Pseudonyms(copied, public_ids=False).case_id("CANARY-4711")
     CliRunner().invoke(app, ["withdraw", str(copied), case_id, "--reason", "asked for it"])
-    run(copied, "review", "inline")
+    run(copied, "review")
     assert [one.code for one in check(copied).refused if one.case == case_id] == ["withdrawn"]
     rows = export_table(copied, "cases").column("case_id").to_pylist()
     assert len(rows) == 1
@@ -195,7 +199,7 @@ def test_a_restored_backup_withdraws_again(copied, tmp_path):
         path.unlink()
     shutil.copytree(backup, copied, dirs_exist_ok=True)
     assert tombstones(copied) == ()
-    run(copied, "acquire", "inline")
+    run(copied, "acquire")
     assert [stone.case_id for stone in tombstones(copied)] == [case_id]
     assert withdrawn_cases(copied) == {case_id: "asked for it"}
     assert case_id not in export_table(copied, "cases").column("case_id").to_pylist()

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.acquire.discover import discover
+from engine.acquire.pseudonyms import Pseudonyms
 from engine.acquire.withdrawn import forget_way_back, remember_withdrawal
+from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.runner import run_lock
 from engine.segment.model import list_models, models_home, read_manifest
 from store.artifacts import read_value, suffix_of
@@ -39,14 +42,26 @@ def withdraw(study: Path, case_id: str, actor: str, reason: str) -> Withdrawn:
     folder = StudyFolder(study.resolve())
     with run_lock(folder):
         images = _image_keys(folder.root, case_id)
+        paths = _current_files(folder.root, case_id)
         remember_withdrawal(folder.root, case_id, reason)
         stone = withdraw_case(folder.root, case_id, actor, reason)
-        paths = forget_way_back(folder.root, case_id)
+        paths |= set(forget_way_back(folder.root, case_id))
     inside = [path for path in paths if path.resolve().is_relative_to(folder.root)]
     for path in inside:
         path.unlink(missing_ok=True)
-    outside = tuple(path for path in paths if path not in inside and path.exists())
+    outside = tuple(sorted(path for path in paths if path not in inside and path.exists()))
     return Withdrawn(stone, len(inside), outside, _mark_models(images, stone.at))
+
+
+def _current_files(study: Path, case_id: str) -> set[Path]:
+    """Where the case's files lie now: the folder may have moved since the last run."""
+    if not (study / PROTOCOL_FILE).exists():
+        return set()
+    protocol = read_protocol(study)
+    if not protocol.images.root or not (study / protocol.images.root).is_dir():
+        return set()
+    found = discover(study, protocol, Pseudonyms(study, public_ids=protocol.study.public_ids)).cases
+    return {Path(file.path) for case in found if case.case_id == case_id for file in case.files}
 
 
 def marked_models() -> dict[str, str]:
