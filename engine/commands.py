@@ -44,7 +44,7 @@ from engine.run.task import reason_of
 from engine.run.trained_models import register_trained
 from engine.segment.checkpoint import import_model
 from engine.segment.folds import join_folds
-from engine.segment.model import find_model, list_models
+from engine.segment.model import Axes, find_model, list_models
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
@@ -253,9 +253,12 @@ def model_list() -> None:
 def model_import(
     path: Annotated[Path, typer.Argument(help="an nnU-Net checkpoint (.pth), results folder, or zip of one")],
     fold: Annotated[str | None, typer.Option(help="0 to 4 or all, of a results folder; default the first")] = None,
+    axes: Annotated[
+        Axes | None, typer.Option(help="where x, y, z of its training images ran to; default as its reader says")
+    ] = None,
 ) -> None:
     """Load a model safely, keep its weights only, register it by sha256."""
-    model = import_model(path, fold)
+    model = import_model(path, fold, axes)
     typer.echo(f"{model.sha256}  {model.name}")
 
 
@@ -319,8 +322,8 @@ def model_train_demo(
     from_scratch: Annotated[bool, typer.Option(help="draw the first weights, not the shipped start")] = False,
 ) -> None:
     """Train a demo model on synthetic chest CTs: about twenty minutes of one core."""
-    cases = [TrainingCase(*case) for case in training_cases()]
-    origin = f"{len(cases)} synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
+    cases = (TrainingCase(*case) for case in training_cases())  # one at a time: whole cases are large
+    origin = "synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
     start = None if from_scratch else DEMO_START
     model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations), start)
     typer.echo(f"{model.sha256}  {model.name}")
