@@ -34,7 +34,9 @@ PREAMBLE_BYTES = 132
 MOST_SEGMENT_PIXELS = 4_000_000_000
 ATTENUATION_WORDS = ("CTAC", "AC CT", "CT AC", "ATTENUATION", "WB CT", "LOW DOSE CT FOR PET")
 # pydicom quotes values that break a rule, which may be names: neither its log nor its warnings leave this door
-logging.getLogger("pydicom").disabled = True
+PYDICOM_LOG = logging.getLogger("pydicom")
+PYDICOM_LOG.addHandler(logging.NullHandler())
+PYDICOM_LOG.propagate = False
 warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
 DECODE_ERRORS = (
     BytesLengthException,
