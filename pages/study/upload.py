@@ -66,9 +66,9 @@ def judged_images(study: Path, person: Person, token: str) -> None:
         table(found.refused, REFUSED)
     if found.flagged:
         table(found.flagged, FLAGGED)
-    keep, drop, _ = st.columns([1, 1, 3])
+    keep, drop = st.columns(2)
     usable = bool(found.accepted) and not found.refused
-    if keep.button("Keep them", disabled=not usable, type="primary", key="keep-images"):
+    if keep.button("Keep them", disabled=not usable, type="primary", key="keep-images", width="stretch"):
         try:
             keep_images(study, person, token)
         except ValueError as error:
@@ -76,7 +76,7 @@ def judged_images(study: Path, person: Person, token: str) -> None:
             return
         st.session_state.pop(IMAGES)
         st.success("The images are in the study; start a run on the page **Runs**.")
-    if drop.button("Discard", key="drop-images"):
+    if drop.button("Discard", key="drop-images", width="stretch"):
         drop_upload(study, person, token)
         st.session_state.pop(IMAGES)
         st.rerun()
@@ -105,8 +105,8 @@ def mapped_table(study: Path, person: Person, token: str) -> None:
     facts = describe_table(study, person, token)
     table(facts, COLUMNS)
     mapping = chosen_mapping(facts)
-    keep, drop, _ = st.columns([1, 1, 3])
-    if drop.button("Discard", key="drop-table"):
+    keep, drop = st.columns(2)
+    if drop.button("Discard", key="drop-table", width="stretch"):
         drop_upload(study, person, token)
         st.session_state.pop(TABLE)
         st.rerun()
@@ -120,7 +120,7 @@ def mapped_table(study: Path, person: Person, token: str) -> None:
     st.markdown(f"**{found.known} patients; {len(found.refused)} rows refused, {len(found.flagged)} flagged.**")
     if found.refused:
         table(found.refused, {"case_id": "Case", "message": "Why", "remedy": "What to do"})
-    if keep.button("Make it the study's table", type="primary", key="keep-table"):
+    if keep.button("Make it the study's table", type="primary", key="keep-table", width="stretch"):
         keep_table(study, person, token, mapping)
         st.session_state.pop(TABLE)
         st.success("study.toml names the table and its columns; start a run on the page **Runs**.")
@@ -130,7 +130,8 @@ def chosen_mapping(facts: tuple[ColumnFacts, ...]) -> TableMapping | None:
     """The mapping chosen in the form; None until id, time and event are named."""
     names = [one.column for one in facts]
     kinds = {one.column: one.kind for one in facts}
-    one, two, three, four = st.columns(4)
+    one, two = st.columns(2)
+    three, four = st.columns(2)
     id_column = one.selectbox("Patient id", names, index=None, key="map-id")
     time = two.selectbox("Days from time zero", names, index=None, key="map-time")
     event = three.selectbox("Event", names, index=None, key="map-event")

@@ -82,4 +82,4 @@ def _frame_of_gdcm(pixels: np.ndarray[tuple[int, ...], np.dtype[np.generic]], co
         writer.UseCompressionOn()
         writer.SetCompressor(compressor)
         writer.Execute(sitk.GetImageFromArray(pixels))
-        return next(generate_frames(pydicom.dcmread(path).PixelData, number_of_frames=1))
+        return bytes(next(generate_frames(pydicom.dcmread(path).PixelData, number_of_frames=1)))

@@ -116,7 +116,7 @@ def _files(suffix: str, kind: type[np.generic]) -> Callable[[Path], None]:
     return make
 
 
-def _turned(axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Callable[[Path], None]:
+def _turned(axes: tuple[int, ...], flips: tuple[bool, ...]) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         for name, array in (("image", image_array()), ("Tumour", mask_array())):
             turned, grid = stored_otherwise(array, axes, flips)
@@ -126,7 +126,7 @@ def _turned(axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Calla
 
 
 def stored_otherwise(
-    array: Array, axes: tuple[int, int, int], flips: tuple[bool, bool, bool], grid: Grid = GRID
+    array: Array, axes: tuple[int, ...], flips: tuple[bool, ...], grid: Grid = GRID
 ) -> tuple[Array, Grid]:
     """The same voxels stored with other axes: new axis k (x, y, z) is the old `axes[k]`, turned round where flipped."""
     moved = np.transpose(array, tuple(2 - axes[2 - k] for k in range(3)))

@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from engine.bench.malformed.specimen import Specimen
+from engine.bench.malformed.specimen import Make, Specimen
 from store.volumes import Grid
 
 GRID = Grid((12, 14, 16), (1.0, 1.5, 2.0), (-5.0, 3.0, 10.0))
@@ -31,11 +31,11 @@ def write_image(path: Path, array: Array | None = None, grid: Grid = GRID) -> Pa
     return path
 
 
-def image_array() -> Array:
+def image_array() -> NDArray[np.int16]:
     """An image of soft tissue with noise in air, HU, int16."""
     hu = np.full(GRID.shape_zyx, -1000, np.int16)
     hu[2:14, 2:12, 2:10] = 40
-    return hu + np.random.default_rng(1).integers(-20, 20, hu.shape).astype(np.int16)
+    return np.asarray(hu + np.random.default_rng(1).integers(-20, 20, hu.shape).astype(np.int16))
 
 
 def mask_array(kind: type[np.generic] = np.uint8, value: float = 1) -> Array:
@@ -93,7 +93,7 @@ def image_specimens() -> tuple[Specimen, ...]:
                 "not finite",
                 f"{value} in {kind.__name__}",
                 ("not_finite",),
-                lambda f, v=value, k=kind: write_image(f / "P1/image.nii.gz", _with(float(v), k)),
+                _one_value(float(value), kind),
             )
             for value in ("nan", "inf", "-inf")
             for kind in (np.float32, np.float64)
@@ -103,20 +103,20 @@ def image_specimens() -> tuple[Specimen, ...]:
                 "not finite",
                 f"NaN in {suffix}",
                 ("not_finite",),
-                lambda f, s=suffix: write_image(f / f"P1/image.{s}", _with(np.nan, np.float32)),
+                _one_value(np.nan, np.float32, suffix),
             )
             for suffix in ("nrrd", "mha")
         ),
-        *(_written("several volumes", str(n), ("several_volumes",), lambda f, n=n: _several(f, n)) for n in (2, 5)),
-        _written("not a volume", "one slice", ("not_a_volume", "few_slices"), lambda f: _flat(f)),
-        _written("not a volume", "colour", ("not_a_volume", "several_volumes"), lambda f: _colour(f)),
-        *(_written("too few slices", str(n), ("few_slices",), lambda f, n=n: _few(f, n)) for n in (1, 4, 9)),
+        *(_written("several volumes", str(n), ("several_volumes",), _several(n)) for n in (2, 5)),
+        _written("not a volume", "one slice", ("not_a_volume", "few_slices"), _flat),
+        _written("not a volume", "colour", ("not_a_volume", "several_volumes"), _colour),
+        *(_written("too few slices", str(n), ("few_slices",), _few(n)) for n in (1, 4, 9)),
         *(
             _written(
                 "values no CT has",
                 str(value),
                 ("hu_range",),
-                lambda f, v=value: write_image(f / "P1/image.nii.gz", _with(float(v), np.float32)),
+                _one_value(float(value), np.float32),
             )
             for value in ("1e6", "-1e20", "65535")
         ),
@@ -206,7 +206,7 @@ def mask_specimens() -> tuple[Specimen, ...]:
             "one value",
             ("constant_reference",),
             mask_array(),
-            image=np.where(mask_array() > 0, 40, image_array()).astype(np.int16),
+            image=np.where(mask_array().astype(np.bool_), 40, image_array()).astype(np.int16),
         ),
         _mask("padding inside", "-3024", ("padding_in_reference",), mask_array(), image=_padded()),
         Specimen("mask", "mask cut off", "half", ("truncated", "undecodable"), lambda f: _cut(0.5)(_good_mask(f))),
@@ -270,16 +270,20 @@ def _replace(raw: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(raw)
 
 
-def _with(value: float, kind: type[np.generic]) -> Array:
+def _one_value(value: float, kind: type[np.generic], suffix: str = "nii.gz") -> Make:
+    """Write the image with one other voxel."""
     array = image_array().astype(kind)
-    array[6, 6, 5] = value  # type: ignore[call-overload]
-    return array
+    array[6, 6, 5] = value
+    return lambda folder: write_image(folder / f"P1/image.{suffix}", array)
 
 
-def _several(folder: Path, count: int) -> None:
-    (folder / "P1").mkdir()
-    image = sitk.JoinSeries([sitk.GetImageFromArray(image_array())] * count)
-    sitk.WriteImage(image, str(folder / "P1/image.nii.gz"))
+def _several(count: int) -> Make:
+    def make(folder: Path) -> None:
+        (folder / "P1").mkdir()
+        image = sitk.JoinSeries([sitk.GetImageFromArray(image_array())] * count)
+        sitk.WriteImage(image, str(folder / "P1/image.nii.gz"))
+
+    return make
 
 
 def _flat(folder: Path) -> None:
@@ -293,15 +297,14 @@ def _colour(folder: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(folder / "P1/image.nii.gz"))
 
 
-def _few(folder: Path, count: int) -> None:
-    write_image(
-        folder / "P1/image.nii.gz", image_array()[:count], Grid((12, 14, count), GRID.spacing_mm, GRID.origin_mm)
-    )
+def _few(count: int) -> Make:
+    grid = Grid((12, 14, count), GRID.spacing_mm, GRID.origin_mm)
+    return lambda folder: write_image(folder / "P1/image.nii.gz", image_array()[:count], grid)
 
 
 def _two_labels(other: int) -> Array:
     mask = mask_array()
-    mask[0, 0, 0] = other  # type: ignore[call-overload]
+    mask[0, 0, 0] = other
     return mask
 
 
