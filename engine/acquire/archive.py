@@ -11,6 +11,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -63,15 +64,21 @@ def unpack(archive: Path, target: Path, role: str = "archive", limits: ArchiveLi
     counted while writing: what an entry announces is not believed.
     """
     rules = limits or ArchiveLimits()
+    with appearing(target) as place:
+        return _write_entries(_entries(archive, role), place, archive.stat().st_size, role, rules)
+
+
+@contextmanager
+def appearing(target: Path) -> Iterator[Path]:
+    """A new folder beside the target that becomes it when all went well, and vanishes otherwise."""
     if target.exists():
-        raise ValueError("the folder to unpack into must not exist yet")
+        raise ValueError("the folder to write into must not exist yet")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
         place = Path(folder) / "content"
         place.mkdir()
-        count = _write_entries(_entries(archive, role), place, archive.stat().st_size, role, rules)
+        yield place
         place.rename(target)
-    return count
 
 
 def place_files(
@@ -82,16 +89,9 @@ def place_files(
 ) -> int:
     """Write files given as (name, stream, bytes) into a new folder under the same laws as `unpack`."""
     rules = limits or ArchiveLimits()
-    if target.exists():
-        raise ValueError("the folder to write into must not exist yet")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
-        place = Path(folder) / "content"
-        place.mkdir()
-        entries = (_Entry(name.replace("\\", "/"), size, stream) for name, stream, size in files)
-        count = _write_entries(entries, place, rules.total_bytes, role, rules)
-        place.rename(target)
-    return count
+    entries = (_Entry(name.replace("\\", "/"), size, stream) for name, stream, size in files)
+    with appearing(target) as place:
+        return _write_entries(entries, place, rules.total_bytes, role, rules)
 
 
 def _entries(archive: Path, role: str) -> Iterator[_Entry]:

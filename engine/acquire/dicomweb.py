@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO
 
+from engine.acquire.archive import appearing
 from store.records import RefusedError
 
 ROLE = "DICOMweb archive"
@@ -63,13 +63,8 @@ def fetch_studies(archive: Archive, patients: tuple[str, ...], target: Path) -> 
     beyond this computer, a wildcard in a patient id, a patient that the archive does not know, an answer that breaks
     off or is no DICOMweb, and more than the limits. What was fetched still has to pass the gate.
     """
-    if target.exists():
-        raise ValueError("the folder to import into must not exist yet")
     _check_address(archive.address)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
-        place = Path(folder) / "content"
-        place.mkdir()
+    with appearing(target) as place:
         series = [one for patient in patients for one in _series_of(archive, patient)]
         count = 0
         for number, (study, uid) in enumerate(series):
@@ -80,7 +75,6 @@ def fetch_studies(archive: Archive, patients: tuple[str, ...], target: Path) -> 
                 if count > MOST_INSTANCES:
                     raise _refuse("too_large", f"more than {MOST_INSTANCES} files.")
                 (own / f"{count:06d}.dcm").write_bytes(raw)
-        place.rename(target)
     return Fetched(len(series), count)
 
 
