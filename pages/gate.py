@@ -69,7 +69,7 @@ def _open_person() -> Person:
 
 def _local_only() -> bool:
     """The server listens on loopback and nobody forwards requests from elsewhere."""
-    forwarded = any(st.context.headers.get(name) for name in FORWARDED)
+    forwarded = any(header(name) for name in FORWARDED)
     return st.get_option("server.address") in LOOPBACK and not forwarded
 
 
@@ -94,10 +94,14 @@ def _too_old() -> bool:
     return issued is None or time.time() - float(issued) > hours * SECONDS_AN_HOUR
 
 
+def header(name: str) -> str:
+    """A header of the visitor's request, empty where there is none."""
+    return st.context.headers.get(name) or ""
+
+
 def _proxy_person() -> Person:
     secret = os.environ.get(PROXY_SECRET_VARIABLE, "")
-    given = st.context.headers.get(PROXY_SECRET_HEADER) or ""
-    name = st.context.headers.get(PROXY_USER_HEADER) or ""
+    given, name = header(PROXY_SECRET_HEADER), header(PROXY_USER_HEADER)
     if len(secret) < SHORTEST_SECRET or not hmac.compare_digest(given.encode(), secret.encode()) or not name:
         st.error("Sign in through the proxy of your institution.")
         st.stop()
