@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from engine.acquire.check import check as check_study
-from engine.acquire.check import check_lines
+from engine.acquire.check import check_lines, with_refusal
 from engine.acquire.new import new_image_study, new_table_study
 from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
@@ -39,6 +39,8 @@ from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
 from engine.run.plan_lock import lock_plan
 from engine.run.runner import CancelledRunError, run, run_lock, train
+from engine.run.selection_register import check_known_list
+from engine.run.signature import use_signature
 from engine.run.spread import spread
 from engine.run.task import reason_of
 from engine.run.trained_models import register_trained
@@ -48,6 +50,7 @@ from engine.segment.model import Axes, find_model, list_models
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
+from engine.selection_commands import bench_selection_command, self_test_command, signature_command, stats_app
 from engine.training_protocol import Strategies
 from store.export import export_table, write_export
 from store.layout import StudyFolder
@@ -64,6 +67,10 @@ bench_app = typer.Typer(no_args_is_help=True, help="Measured against other softw
 app.add_typer(bench_app, name="bench")
 app.add_typer(custody_app)
 add_gate_benches(bench_app)
+app.add_typer(stats_app, name="stats")
+app.command("signature")(signature_command)
+app.command("self-test")(self_test_command)
+bench_app.command("selection")(bench_selection_command)
 
 Directory = Annotated[Path, typer.Argument(help="the study folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
@@ -123,6 +130,9 @@ def new(
     features: Annotated[
         Path | None, typer.Option(help="CSV of features somebody extracted: a table-only study")
     ] = None,
+    signature: Annotated[
+        Path | None, typer.Option(help="JSON of `signature`: only its features enter; refused on its own patients")
+    ] = None,
 ) -> None:
     """Start a study: study.toml with every default written out and explained."""
     if (images is None) == (features is None):
@@ -131,6 +141,8 @@ def new(
         new_image_study(directory, images, tuple(reference or ()), lungs, tuple(clinical or ()))
     elif features is not None:
         new_table_study(directory, features, tuple(clinical or ()))
+    if signature is not None:
+        use_signature(directory, signature)
     typer.echo(f"wrote {directory / 'study.toml'}; read it, then `python -m engine check {directory}`")
 
 
@@ -138,6 +150,8 @@ def new(
 def check(directory: Directory, as_json: AsJson = False) -> None:
     """Run the gate on every case: accepted, refused with reason and remedy, flagged."""
     result = check_study(directory)
+    if (derived := check_known_list(directory)) is not None:
+        result = with_refusal(result, derived)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(result)))
     else:

@@ -14,6 +14,7 @@ from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
 from engine.analyse.selection import summarise_selection
+from engine.analyse.self_test import permute_outcomes
 from engine.analyse.strategies import compare_strategies
 from engine.analyse.table import tabulate
 from engine.bench.study_conformance import conform_study
@@ -51,8 +52,8 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("reproducibility", 1, "cohort", reproduce),
     Stage("table", 3, "cohort", tabulate),
     Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 1, "resample", resample),
-    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("resample", 2, "resample", resample),
+    Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
     Stage("anatomy", 1, "case", label_anatomy, TRAINED_SUBSET),
@@ -65,13 +66,15 @@ TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "trainin
 
 TABLE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 2, "cohort", read_clinical),
-    Stage("imported", 1, "cohort", read_feature_table),
+    Stage("imported", 2, "cohort", read_feature_table),
     Stage("table", 2, "cohort", tabulate_import),
     Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 1, "resample", resample),
-    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("resample", 2, "resample", resample),
+    Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
 )
+
+SELF_TEST = Stage("self_test", 1, "permutation", permute_outcomes)  # run on demand, by `self-test`
 
 MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", "measure": "features"}
 
@@ -79,6 +82,16 @@ MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", 
 def pipeline_of(kind: str) -> tuple[Stage, ...]:
     """The stages of a study of images or of a table."""
     return TABLE_STUDY if kind == "table" else IMAGE_STUDY
+
+
+def every_stage(kind: str) -> tuple[Stage, ...]:
+    """As `pipeline_of`, with what is run on demand only."""
+    return (*pipeline_of(kind), SELF_TEST)
+
+
+def self_test_pipeline(kind: str) -> tuple[Stage, ...]:
+    """The stages up to the selection's start, and the self-test in place of the bootstraps."""
+    return (*until(pipeline_of(kind), "candidates"), SELF_TEST)
 
 
 def training_pipeline() -> tuple[Stage, ...]:

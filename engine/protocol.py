@@ -10,7 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from engine.governance_protocol import Governance as Governance
 from engine.section import Section, Share
+from engine.selection_protocol import SelectionProtocol as SelectionProtocol
+from engine.selection_protocol import SelfTest as SelfTest
+from engine.selection_protocol import StabilityProtocol as StabilityProtocol
 from engine.training_protocol import Anatomy, Strategies, Train
 
 PROTOCOL_FILE = "study.toml"
@@ -26,6 +30,7 @@ NOT_LOCKED: dict[
     "train": True,
     "strategies": True,
     "governance": True,
+    "self_test": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
 
@@ -83,12 +88,6 @@ class Outcome(Section):
     )
     endpoint: str = Field("any-cause disease-free survival", description="name of the endpoint on every page")
     horizon_days: int = Field(730, gt=0, le=36500, description="days; two years")
-    longest_days: int = Field(
-        18262,
-        gt=0,
-        le=36525,
-        description="days; a row with more is refused: a spreadsheet keeps a date after 1950 as such a number",
-    )
 
 
 class CovariateColumn(Section):
@@ -120,6 +119,10 @@ class ImportedFeatures(Section):
     id: str = Field("", description="its patient column")
     rater: str = Field("", description="its repeated-measures column (rater or scan), empty for one row a patient")
     columns: tuple[str, ...] = Field((), description="feature columns; what is left out is listed by new")
+    overflow: Literal["drop", "missing"] = Field(
+        "drop",
+        description="a value beyond float32: drop leaves its column out; missing takes the value for missing",
+    )
 
 
 class Acquire(Section):
@@ -318,34 +321,6 @@ class Reproducibility(Section):
     disagreement: Share = Field(0.2, description="flag when rank or trimmed ICC differ by more")
 
 
-class SelectionProtocol(Section):
-    """Bootstraps, mRMR and recursive elimination."""
-
-    resamples: int = Field(500, ge=2, le=5000, description="bootstraps, stratified by outcome")
-    trees: int = Field(500, ge=10, le=5000, description="trees of each forest")
-    mrmr_features: int = Field(50, ge=2, le=500, description="K of mRMR FCQ")
-    most_kept: int = Field(
-        10, ge=1, le=50, description="RFE keeps max(1, min(this, events // 10 - clinical parameters))"
-    )
-    fewest_events: int = Field(10, ge=5, description="under this many events or non-events the analysis is declined")
-    icc_filter: bool = Field(True, description="inside each bootstrap, keep reproducible features only")
-    degenerate_share: Share = Field(0.10, description="drop a feature degenerate in more of the training cases")
-
-
-class Governance(Section):
-    """Why the study may hold these data, and until when; texts for its holder, shown to administrators."""
-
-    approval_reference: str = Field("", description="reference of the ethics approval")
-    legal_basis: str = Field("", description="legal basis of processing, such as consent or research exemption")
-    opt_out_checked_on: str = Field(
-        "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="YYYY-MM-DD: when opt-outs were last checked"
-    )
-    retention_until: str = Field(
-        "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="YYYY-MM-DD: when the data must be deleted"
-    )
-    remind_days: int = Field(90, ge=0, le=3650, description="days before retention_until from which check says so")
-
-
 class Plan(Section):
     """The locked analysis plan; empty means exploratory."""
 
@@ -355,7 +330,7 @@ class Plan(Section):
     )
     locked_by: str = Field("", description="role that locked")
     derived_from: str = Field(
-        "", description="a study whose figures a feature list was read off; its patients are then refused"
+        "", description="the selection (id of a signature file) a feature list was read off; its patients are refused"
     )
 
 
@@ -381,6 +356,8 @@ class Protocol(Section):
     perturb: Perturb = Perturb()
     reproducibility: Reproducibility = Reproducibility()
     selection: SelectionProtocol = SelectionProtocol()
+    stability: StabilityProtocol = StabilityProtocol()
+    self_test: SelfTest = SelfTest()
     plan: Plan = Plan()
     governance: Governance = Governance()
 

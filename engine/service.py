@@ -25,9 +25,10 @@ from engine.acquire.uploads import (
     stage_table,
 )
 from engine.protocol import PROTOCOL_FILE, Covariates, Outcome, read_protocol
-from engine.run.launch import cancel, launch, launch_training
+from engine.run.launch import cancel, launch, launch_self_test, launch_training
 from engine.run.paperwork import retention_note
 from engine.run.plan_lock import lock_plan
+from engine.run.signature import Signature, take_signature
 from engine.run.withdrawal import Withdrawn, withdraw
 from store.access import Person, authorise, record_action, set_account
 from store.audit import AuditLine, audit_lines
@@ -63,6 +64,21 @@ def start_training(study: Path, person: Person, strategy: str) -> None:
     authorise(study, person, "train")
     launch_training(study, strategy)
     record_action(study, person, "train", strategy)
+
+
+def start_self_test(study: Path, person: Person) -> None:
+    """Start the self-test on permuted outcomes; errors as `launch`."""
+    authorise(study, person, "start run")
+    launch_self_test(study)
+    record_action(study, person, "start run", "self-test")
+
+
+def take_list(study: Path, person: Person, count: int, run_id: str) -> Signature:
+    """The features that a run kept most often, marked as taken; errors as `take_signature`."""
+    authorise(study, person, "take list")
+    taken = take_signature(study, count, run_id)
+    record_action(study, person, "take list", f"{count} features")
+    return taken
 
 
 def lock_the_plan(study: Path, person: Person) -> str:

@@ -18,6 +18,7 @@ ACTIONS: dict[str, str] = {
     "cancel run": "administrator",
     "train": "administrator",
     "lock plan": "administrator",
+    "take list": "administrator",
     "upload images": "administrator",
     "upload table": "administrator",
     "name patient": "administrator",

@@ -702,7 +702,11 @@ class SelectionSize:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One feature that a bootstrap's mRMR took, with its rank there and whether RF-RFE kept it."""
+    """One feature that a bootstrap's mRMR took, with its rank there and whether RF-RFE kept it.
+
+    The sets of any other size are there too: mRMR's first k are those of rank <= k, the k that elimination would have
+    kept those of rfe_rank <= k.
+    """
 
     resample: int
     roi: str
@@ -711,6 +715,7 @@ class Selection:
     feature: str
     mrmr_rank: int
     kept: bool
+    rfe_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -725,6 +730,69 @@ class SelectionFrequency:
     kept_count: int
     resamples: int
     volume_correlation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureGroup:
+    """A feature of a group whose members stand for each other; in how many resamples any of them was kept."""
+
+    group: int  # from 1, the group kept most often first
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    kept_count: int
+    group_count: int
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoSelection:
+    """Two often kept features, first before second in the order of groups: taken by mRMR together, how alike."""
+
+    first: int  # place in the order of groups, from 0
+    second: int
+    first_name: str
+    second_name: str
+    together: int
+    expected: float  # if the two were taken independently of each other
+    correlation: float | None  # Spearman over patients
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SizeStability:
+    """Stability of the sets of one size, with its 95 % interval."""
+
+    step: str  # mrmr | rfe
+    size: int
+    stability: float
+    lo: float
+    hi: float
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class PermutedAuc:
+    """Self-test: mean AUC of one model over the bootstraps of one permutation of the outcomes."""
+
+    repeat: int
+    model: str
+    evaluation: str  # out-of-bag | cross-validation
+    auc: float
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnState:
+    """What became of one column of an imported table."""
+
+    column: str
+    state: str  # feature | left out
+    reason: str
+    rows: int
+    missing: int
+    overflowed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -775,6 +843,7 @@ class Performance:
     candidates: int = 0  # features left for mRMR after the filters
     icc_filtered: bool = False  # False: fewer than three perturbed patients in the training part, or no filter asked
     train_sha256: str = ""  # of the training ids: every fit can be traced to its patients
+    scheme: str = ""  # of mRMR, where the protocol names several the one chosen inside this resample
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ def check_images(
     return CheckResult(tuple(accepted), tuple(refused), tuple(flagged)), found.patients
 
 
+def with_refusal(result: CheckResult, error: RefusedError) -> CheckResult:
+    """A result whose study is refused as a whole: nobody is accepted."""
+    return CheckResult((), (_refused(refusal_of("", error)), *result.refused), result.flagged)
+
+
 def check_lines(result: CheckResult) -> list[str]:
     """A result as lines for a terminal."""
     lines = [f"{len(result.accepted)} cases accepted"]

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from engine.acquire.csv_table import DATE, is_missing
 from engine.acquire.joined import Joined, join_tables
 from engine.acquire.outcomes import (
-    BEFORE_TIME_ZERO,
-    NO_SUCH_DAY,
     STAGE,
+    before_time_zero,
     check_event_codes,
     contradiction_flags,
     days_before_zero,
-    impossible_days,
     outcome_of,
-    refused_outcome,
 )
 from engine.protocol import Clinical, CovariateColumn, Covariates, Outcome
 from store import records
@@ -53,8 +50,7 @@ def read_clinical(
         check_event_codes(joined, tuple(patient for _, patient in known), outcome)
         for case_id, patient in known:
             if case_id in refused:
-                why = BEFORE_TIME_ZERO if refused[case_id].code == "negative_time" else NO_SUCH_DAY
-                outcomes.append(refused_outcome(case_id, clinical.time_zero, outcome.kind, why))
+                outcomes.append(before_time_zero(case_id, clinical.time_zero, outcome.kind))
             else:
                 outcomes.append(outcome_of(joined, patient, case_id, outcome, clinical.time_zero))
     flags = [Flag(STAGE, r.code, f"case {r.case_id}: {r.file}: {r.message}", r.remedy) for r in refused.values()]
@@ -68,7 +64,7 @@ def read_clinical(
 
 
 def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -> tuple[Refusal, ...]:
-    """Rows of the study's cases whose outcome cannot be: a day before time zero, or beyond any follow-up."""
+    """Rows of the study's cases whose outcome cannot be: a day before time zero."""
     if outcome.kind == "none":
         return ()
     joined = join_tables(source, clinical)
@@ -78,12 +74,6 @@ def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -
             text = f"column {column!r}, line {joined.line(patient, column)} lies before time zero."
             remedy = "Correct the dates, or leave the patient out."
             refusals.append(Refusal(case_id, "negative_time", joined.role(column), text, remedy))
-        for column in impossible_days(joined, patient, outcome):
-            text = (
-                f"column {column!r}, line {joined.line(patient, column)} counts more than {outcome.longest_days} days."
-            )
-            remedy = "Give days from time zero; a spreadsheet keeps dates as such numbers."
-            refusals.append(Refusal(case_id, "impossible_days", joined.role(column), text, remedy))
     return tuple(refusals)
 
 

@@ -39,7 +39,7 @@ LUNG_TRUTH_LABELS = {"lung_left": 1, "lung_right": 2, "tumour in the left lung":
 COMPRESSION_LEVEL = 1
 NOTICE = (
     "Synthetic patients at reduced settings: 3 mm feature grid, perturbations on 10 patients, "
-    "50 bootstraps of 100 trees."
+    "500 bootstraps of 50 trees."
 )
 Truth = dict[str, object]
 
@@ -107,7 +107,7 @@ def demo_protocol(seed: int) -> Protocol:
         segment=Segment(model="demo"),
         grid=FeatureGrid(spacing_mm=3.0),
         perturb=Perturb(cases=10, rois=("intratumoural", "peritumoural", "whole_lung")),
-        selection=SelectionProtocol(resamples=50, trees=100),
+        selection=SelectionProtocol(resamples=500, trees=50),
     )
 
 

@@ -10,7 +10,8 @@ from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import duration, moment
 from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
-from engine.service import cancel_run, start_run, start_training
+from engine.protocol import PROTOCOL_FILE, read_protocol
+from engine.service import cancel_run, lock_the_plan, start_run, start_training
 from pages.frame import Shown, begin_without_run, end, table
 from pages.gate import admit, may
 from store.access import Person
@@ -94,6 +95,26 @@ def controls(study: Path, person: Person) -> None:
     st.sidebar.caption("With the sizes of study.toml. Cancel it and train again: it goes on from its last epoch.")
 
 
+def plan_lock(study: Path, person: Person) -> None:
+    """Whether the analysis plan is locked, and the button that locks it."""
+    st.sidebar.subheader("Analysis plan", anchor=False)
+    try:
+        plan = read_protocol(study).plan
+    except ValueError as error:
+        st.sidebar.warning(str(error))
+        plan = None
+    if plan is not None and plan.locked_at:
+        st.sidebar.caption(f"Locked {moment(plan.locked_at)} ({plan.locked_by}).")
+    sure = st.sidebar.checkbox("The choices of study.toml are final", key="plan-sure")
+    if st.sidebar.button("Lock the plan", disabled=not sure or running(study), width="stretch"):
+        try:
+            lock_the_plan(study, person)
+            st.toast("The plan is locked; start a run to bring p values up to date.")
+        except (RuntimeError, ValueError) as error:
+            st.sidebar.warning(str(error))
+    st.sidebar.caption("Until then every result is exploratory: estimates and intervals, no p values.")
+
+
 def strategy_name(name: str) -> str:
     """A strategy as the list shows it."""
     return "All strategies" if name == ALL else STRATEGY_LABELS[name]
@@ -134,7 +155,10 @@ def history(shown: Shown) -> None:
 
 
 study, shown = begin_without_run("What has been computed, and what is left?")
-controls(study, admit())
+visitor = admit()
+controls(study, visitor)
+if (study / PROTOCOL_FILE).exists() and may(visitor, "lock plan"):
+    plan_lock(study, visitor)
 live(study)
 if shown is not None:
     history(shown)

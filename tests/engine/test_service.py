@@ -56,6 +56,12 @@ def test_a_role_that_may_not_is_refused_and_changes_nothing(name, role, tmp_path
 def test_pages_change_things_through_the_service_layer_only():
     from tests.test_architecture import PAGES, imports_of, tree_of
 
-    changing = ("engine.run.launch", "engine.run.plan_lock", "engine.run.withdrawal", "engine.acquire.pseudonyms")
+    changing = (
+        "engine.run.launch",
+        "engine.run.plan_lock",
+        "engine.run.withdrawal",
+        "engine.acquire.pseudonyms",
+        "store.access.set_account",
+    )
     found = {path.name: set(changing) & imports_of(tree_of(path)) for path in PAGES}
     assert not {name: names for name, names in found.items() if names}

@@ -9,11 +9,12 @@ from engine.present.figures.agreement import drawn_rows, driver_figure
 from engine.present.figures.flow import flow_figure
 from engine.present.figures.heat import image_type_order
 from engine.present.figures.reproducibility import survival_heat_map
-from engine.present.figures.selection import frequency_bars
+from engine.present.figures.selection import co_selection_map, frequency_bars, frequency_by_size
 from engine.present.figures.survival import at_risk, survival_figure
 from store.queries.agreement import CaseAgreement
 from store.queries.reproducibility import SurvivalShare
-from store.records import FlowStep, SelectionFrequency, SurvivalPoint
+from store.queries.selection import FrequencyAtSize
+from store.records import CoSelection, FeatureGroup, FlowStep, SelectionFrequency, SurvivalPoint
 
 
 def case(case_id: str, dsc: float, sphericity: float | None, contact: bool | None = None) -> CaseAgreement:
@@ -58,11 +59,53 @@ def test_bars_keep_the_colour_of_their_region():
         SelectionFrequency("whole_lung", "original", "glcm", "Contrast", 9, 8, 10, None),
         SelectionFrequency("intratumoural", "original", "glcm", "Contrast", 9, 5, 10, None),
     ]
-    colours = {trace.name: (trace.marker.color, list(trace.x)) for trace in frequency_bars(rows).data}
+    bars = [trace for trace in frequency_bars(rows).data if trace.type == "bar"]
+    colours = {trace.name: (trace.marker.color, list(trace.x)) for trace in bars}
     assert colours == {
         "Whole lung": (ROI_COLOURS["whole_lung"], [0.8]),
         "Intratumoural": (ROI_COLOURS["intratumoural"], [0.5]),
     }
+
+
+def kept(feature_class: str, image_type: str, rho: float | None) -> SelectionFrequency:
+    return SelectionFrequency("intratumoural", image_type, feature_class, "Contrast", 9, 8, 10, rho)
+
+
+def test_bars_are_coloured_by_filter_family_or_class_on_demand():
+    rows = [
+        kept("glcm", "wavelet-LLH", 0.5),
+        kept("glcm", "wavelet-HHH", None),
+        kept("shape", "log-sigma-2-0-mm-3D", -0.9),
+    ]
+    named = {
+        by: [t.name for t in frequency_bars(rows, by).data if t.type == "bar"] for by in ("image_type", "feature_class")
+    }
+    assert named == {"image_type": ["wavelet", "LoG"], "feature_class": ["glcm", "shape"]}
+
+
+def test_the_correlation_with_volume_stands_beside_each_bar_that_has_one():
+    points = [
+        t
+        for t in frequency_bars([kept("glcm", "original", 0.5), kept("glcm", "square", None)]).data
+        if t.type == "scatter"
+    ]
+    assert [(list(t.x), list(t.y)) for t in points] == [([0.5], [0])]
+
+
+def test_pairs_that_take_turns_are_below_chance_and_the_map_is_symmetric():
+    pair = CoSelection(0, 1, "a", "b", 0, 3.5, 0.9, 10)
+    groups = [FeatureGroup(1, "intratumoural", "original", "glcm", name, 5, 9, 10) for name in "ab"]
+    cells = co_selection_map([pair], groups).data[0].z
+    assert cells[0][1] == cells[1][0] == -3  # log2 of (0 + 0.5) / (3.5 + 0.5)
+    assert cells[0][0] is None
+
+
+def test_frequency_by_size_has_a_row_a_feature_and_a_column_a_size():
+    rows = [
+        FrequencyAtSize("whole_lung", "original", "glcm", f, k, n, 10)
+        for f, k, n in (("A", 1, 2), ("A", 5, 4), ("B", 1, 0), ("B", 5, 10))
+    ]
+    assert [list(row) for row in frequency_by_size(rows).data[0].z] == [[0.2, 0.4], [0.0, 1.0]]
 
 
 def point(level: str, days: float, risk: int) -> SurvivalPoint:
