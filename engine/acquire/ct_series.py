@@ -225,7 +225,8 @@ class _StoredPixels:
     """Stored pixels by header; the frames of one file stay in memory until another file is asked for."""
 
     def __init__(self) -> None:
-        self._path, self._frames = "", np.empty((0, 0, 0))
+        self._path = ""
+        self._frames: NDArray[np.generic] = np.empty((0, 0, 0))
 
     def of(self, header: DicomHeader, role: str) -> NDArray[np.generic]:
         if header.path != self._path:

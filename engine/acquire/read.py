@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -22,7 +23,7 @@ from engine.geometry import index_to_points_mm
 from engine.protocol import Acquire, Images
 from store.records import Acquisition, Flag, Lesion, MaskVersion, RefusedError
 from store.sources import CaseSource
-from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
+from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks, VolumeZyx
 
 SOURCE = "reference"
 PADDING_HU = -1100
@@ -85,7 +86,8 @@ def _read_dicom(source: CaseSource, images: Images, rules: Acquire) -> _Read:
 def canonical_ct(ct: CtSeries) -> CtSeries:
     """The same voxels with x, y, z growing to the patient's left, back and head."""
     turn = turn_of(ct.grid)
-    return CtSeries(turned_array(ct.intensity_hu, turn), turned_grid(ct.grid, turn))
+    turned = cast("VolumeZyx", turned_array(np.asarray(ct.intensity_hu), turn))
+    return CtSeries(turned, turned_grid(ct.grid, turn))
 
 
 def _canonical_outlines(outlines: Outlines, grid: Grid) -> Outlines:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.bench.malformed.gate import answer_of_gate, every_specimen
 from engine.bench.malformed.specimen import Specimen
-from engine.bench.peers import HOUSE, peers_python
+from engine.bench.peers import peers_python
 
 PEER_SECONDS = 1800
 SILENT, RAISED, DIED = "silent", "raised", "died"
@@ -64,19 +64,42 @@ def gate_lines(rows: Sequence[PartRow]) -> list[str]:
 
 
 def _peer(python: str, peer: str, root: Path, specimens: Sequence[Specimen]) -> dict[int, str]:
-    """What one peer did with the specimens that are for it, in a process of its own."""
+    """What one peer did with the specimens that are for it; where its process dies the rest goes on.
+
+    RuntimeError where the peer cannot even be imported.
+    """
     asked = {str(number): one.part for number, one in enumerate(specimens)}
-    done = subprocess.run(
-        [python, str(Path(__file__).with_name("peer_worker.py")), peer, str(root)],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        cwd=HOUSE,
-        timeout=PEER_SECONDS,
-        check=False,
-    )
-    lines = [line.split(" ", 1) for line in done.stdout.splitlines() if line.startswith("answer ")]
-    return {int(number): what for _, rest in lines for number, what in [rest.split(" ", 1)]}
+    said: dict[int, str] = {}
+    while asked:
+        lines = _answers(python, peer, root, asked)
+        if not lines or lines[0] != "ready":
+            raise RuntimeError(f"{peer} could not be started for comparison")
+        tried = [line.split(" ")[1] for line in lines if line.startswith("reading ")]
+        answers = [line.split(" ") for line in lines if line.startswith("answer ")]
+        said |= {int(number): what for _, number, what in answers}
+        if lines[-1] == "end" or not tried:
+            break
+        said.setdefault(int(tried[-1]), DIED)
+        asked = {number: part for number, part in asked.items() if int(number) > int(tried[-1])}
+    return said
+
+
+def _answers(python: str, peer: str, root: Path, asked: dict[str, str]) -> list[str]:
+    try:
+        done = subprocess.run(
+            [python, str(Path(__file__).with_name("peer_worker.py")), peer, str(root)],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            cwd=root,
+            timeout=PEER_SECONDS,
+            check=False,
+        )
+        text = done.stdout
+    except subprocess.TimeoutExpired as error:
+        text = error.stdout.decode() if isinstance(error.stdout, bytes) else str(error.stdout or "")
+    words = ("ready", "reading", "answer", "end")
+    return [line for line in text.splitlines() if line.split(" ")[0] in words]
 
 
 def _row(part: str, places: Sequence[int], right: Sequence[bool], said: dict[str, dict[int, str]]) -> PartRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import sys
@@ -35,11 +36,9 @@ def pyradiomics(part: str, inputs: Path) -> object:
 
 
 def rt_utils(part: str, inputs: Path) -> object:
-    """The mask of `Tumour` in the structure set."""
-    from rt_utils import RTStructBuilder
-
-    builder = RTStructBuilder.create_from(str(inputs / "ct"), str(inputs / "rs.dcm"))
-    return builder.get_roi_mask_by_name("Tumour").sum()
+    """The mask of `Tumour` in the structure set; rt-utils lives in .venv-peers only."""
+    maker = importlib.import_module("rt_utils").RTStructBuilder
+    return maker.create_from(str(inputs / "ct"), str(inputs / "rs.dcm")).get_roi_mask_by_name("Tumour").sum()
 
 
 PEERS = {
@@ -49,22 +48,34 @@ PEERS = {
 }
 
 
+IMPORTED = {"simpleitk": "SimpleITK", "pyradiomics": "radiomics", "rt_utils": "rt_utils"}
+
+
 def main() -> None:
     """Answer for each specimen on a line of its own, so that a crash loses one answer only."""
     peer, root = sys.argv[1], Path(sys.argv[2])
     read, parts = PEERS[peer]
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    importlib.import_module(IMPORTED[peer])
+    say("ready")
     for number, part in json.load(sys.stdin).items():
         inputs = root / number / "inputs"
         if part not in parts or (peer == "rt_utils" and not (inputs / "rs.dcm").exists()):
             continue
+        say(f"reading {number}")
         answer = "raised"
         with contextlib.suppress(Exception):  # any exception counts as noticed
             read(part, inputs)
             answer = "silent"
-        sys.stdout.write(f"answer {number} {answer}\n")
-        sys.stdout.flush()
+        say(f"answer {number} {answer}")
+    say("end")
+
+
+def say(line: str) -> None:
+    """One line at once: what a crash comes after must have left."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
