@@ -162,6 +162,9 @@ def _outlines_of(choice: SeriesChoice, headers: list[DicomHeader], protocol: Pro
     frame = choice.series.headers[0].frame_of_reference
     own = [h for h in outlines if choice.series.series_uid in h.referenced_series]
     own += [h for h in outlines if not h.referenced_series and h.frame_of_reference in (frame, "")]
+    if any(h not in own and not _names_of(h) for h in outlines):
+        text = "a file of outlines names no structure (cut off?)."
+        raise RefusedError("undecodable", "outlines", text, "Copy it again, or take it out.")
     foreign = [h for h in outlines if h not in own and _names_reference(h, protocol)]
     if foreign and not any(_names_reference(h, protocol) for h in own):
         text = "the reference was outlined on another series than those present."
@@ -169,8 +172,12 @@ def _outlines_of(choice: SeriesChoice, headers: list[DicomHeader], protocol: Pro
     return own
 
 
+def _names_of(header: DicomHeader) -> tuple[str, ...]:
+    return roi_names(header.path) if header.outline_kind == "RTSTRUCT" else segment_labels(header.path)
+
+
 def _names_reference(header: DicomHeader, protocol: Protocol) -> bool:
-    names = roi_names(header.path) if header.outline_kind == "RTSTRUCT" else segment_labels(header.path)
+    names = _names_of(header)
     wanted = {split_label(name)[0].strip().lower() for name in protocol.images.reference}
     return any(name.strip().lower() in wanted for name in names)
 

@@ -89,6 +89,7 @@ def write_rtstruct(
     series.ContourImageSequence = [_image_of(number, series_uid) for number in range(SLICES)]
     study.RTReferencedSeriesSequence = [series]
     frame.RTReferencedStudySequence = [study]
+    frame.FrameOfReferenceUID = "1.2.3.9"
     ds.ReferencedFrameOfReferenceSequence = [frame]
     ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = [], [], []
     for number, (name, contours) in enumerate(rois, 1):
