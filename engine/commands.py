@@ -20,6 +20,7 @@ from engine.acquire.new import new_image_study, new_table_study
 from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
+from engine.bench.overlap import bench_overlap, overlap_lines
 from engine.bench.phantoms import bench_phantoms, phantom_lines
 from engine.bench.reference_files import shared_folder
 from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
@@ -37,8 +38,9 @@ from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
+from engine.run.one_overlap import overlap_of_files, overlap_text
 from engine.run.plan_lock import lock_plan
-from engine.run.runner import CancelledRunError, run, run_lock, train
+from engine.run.runner import CancelledRunError, RunResult, run, run_lock, train
 from engine.run.selection_register import check_known_list
 from engine.run.signature import use_signature
 from engine.run.spread import spread
@@ -168,7 +170,7 @@ def run_command(
 ) -> None:
     """Bring every stage up to date; recompute only what changed."""
     result = run(directory, until, backend)
-    typer.echo(f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {result.skipped} declined")
+    typer.echo("\n".join(run_lines(result)))
 
 
 @app.command("start")
@@ -294,7 +296,18 @@ def train_command(
         build_strategy_demo(directory, PRESETS[preset or "toy"], _report_building)
     chosen = chosen_strategies(read_protocol(directory).strategies, tuple(strategy or ()), seeds)
     result = train(directory, chosen, PRESETS[preset] if preset and not demo else None, backend)
-    typer.echo(f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {result.skipped} declined")
+    typer.echo("\n".join(run_lines(result)))
+
+
+def run_lines(result: RunResult) -> list[str]:
+    """How a run ended, then every reason for which something was declined in it, with the stages that it hit."""
+    count = sum(left_out.tasks for left_out in result.declined)
+    stages: dict[str, list[str]] = {}
+    for left_out in result.declined:
+        times = f" ({left_out.tasks} tasks)" if left_out.tasks > 1 else ""
+        stages.setdefault(left_out.reason, []).append(f"{left_out.stage}{times}")
+    lines = [f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {count} declined"]
+    return lines + [f"  {', '.join(names)}: {reason}" for reason, names in stages.items()]
 
 
 def chosen_strategies(declared: Strategies, names: tuple[str, ...], seeds: str) -> Strategies:
@@ -360,6 +373,19 @@ def extract(
         typer.echo(f"{text.count(chr(10)) - 1} features to {to.name}")
 
 
+@app.command("overlap")
+def overlap_command(
+    reference: Annotated[Path, typer.Argument(help="NIfTI or NRRD mask")],
+    prediction: Annotated[Path, typer.Argument(help="NIfTI or NRRD mask on the same grid")],
+    tolerance_mm: Annotated[float, typer.Option(help="of the surface DSC, mm")] = 2.0,
+    label: Annotated[int | None, typer.Option(help="value of the masks' voxels; default the only one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """DSC, surface DSC, distances and detection of one mask against another, no study."""
+    found = overlap_of_files(reference, prediction, tolerance_mm, label)
+    typer.echo(json.dumps(found) if as_json else overlap_text(found))
+
+
 @app.command("compile")
 def compile_command() -> None:
     """Compile the numba kernels now, not in the first run; `make setup` does it."""
@@ -398,6 +424,16 @@ def bench_extraction_command(
         return
     typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
     typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")
+
+
+@bench_app.command("overlap")
+def bench_overlap_command(
+    quick: Annotated[bool, typer.Option("--quick", help="a series of 256 x 256 x 120 voxels")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Surface DSC against MONAI's use_subvoxels, and both against closed forms (installs .venv-peers once)."""
+    found = bench_overlap(quick)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(overlap_lines(found)))
 
 
 @bench_app.command("segmentation")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.acquire.anatomy import read_label_maps
 from engine.acquire.clinical import read_clinical
 from engine.acquire.feature_table import read_feature_table
+from engine.acquire.further import read_further_masks
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
@@ -37,10 +38,11 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 2, "cohort", read_clinical),
     Stage("segment", 6, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
-    Stage("agreement", 1, "case", measure_agreement),
-    Stage("doubt", 2, "cohort", estimate_doubt),
-    Stage("description", 2, "case", describe_tumour),
-    Stage("association", 1, "cohort", associate),
+    Stage("further", 1, "case", read_further_masks),
+    Stage("agreement", 2, "case", measure_agreement),
+    Stage("doubt", 3, "cohort", estimate_doubt),
+    Stage("description", 3, "case", describe_tumour),
+    Stage("association", 2, "cohort", associate),
     Stage("regions", 3, "case", delineate_regions),
     Stage("embedding_names", 1, "cohort", name_embeddings),
     Stage("embeddings", 2, "case", embed_regions),
@@ -56,11 +58,11 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
-    Stage("anatomy", 1, "case", label_anatomy, TRAINED_SUBSET),
-    Stage("training_plan", 1, "cohort", plan_training, TRAINED_SUBSET),
-    Stage("training", 1, "training", train_model, TRAINED_SUBSET),
-    Stage("trained_overlap", 1, "training", score_model, TRAINED_SUBSET),
-    Stage("strategies", 1, "cohort", compare_strategies, TRAINED_SUBSET),
+    Stage("anatomy", 2, "case", label_anatomy, TRAINED_SUBSET),
+    Stage("training_plan", 2, "cohort", plan_training, TRAINED_SUBSET),
+    Stage("training", 2, "training", train_model, TRAINED_SUBSET),
+    Stage("trained_overlap", 2, "training", score_model, TRAINED_SUBSET),
+    Stage("strategies", 2, "cohort", compare_strategies, TRAINED_SUBSET),
 )
 TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "training", "trained_overlap", "strategies")
 

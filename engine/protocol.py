@@ -53,10 +53,24 @@ class Images(Section):
     reference: tuple[str, ...] = Field(
         (), description="ROI, segment or file stem of the reference tumour, first match per case"
     )
+    readers: tuple[str, ...] = Field(
+        (), description="ROIs, segments, file stems or images.csv columns: the same tumour outlined by further readers"
+    )
+    predictions: tuple[str, ...] = Field(
+        (), description="the same: automatic outlines of the tumour that other programs made, to be compared"
+    )
     lungs: str = Field(r"lung[-_ ]?(left|right|l|r)|lungs", description="pattern (case-insensitive) of outlined lungs")
     reference_origin: Literal["independent", "accepted", "corrected"] = Field(
         "independent", description="how imported references were drawn"
     )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Images:
+        """Refuse a name that would stand for two outlines of the same tumour."""
+        names = [name.strip().lower() for name in (*self.reference, *self.readers, *self.predictions)]
+        if len(set(names)) != len(names):
+            raise ValueError(f"images.reference, readers and predictions must name each outline once, got {names}")
+        return self
 
 
 class Clinical(Section):
@@ -204,10 +218,22 @@ class Agreement(Section):
     """How masks are compared and what may be called equivalent."""
 
     tolerance_mm: float = Field(2.0, gt=0, le=10, description="surface DSC tolerance, mm (Nikolov definition)")
+    curve_mm: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
+        (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0), description="tolerances of the surface DSC curve, mm"
+    )
+    low_lesion_dsc: float = Field(
+        0.1, gt=0, lt=1, description="lesion DSC; a lesion touched with less is also shown as missed"
+    )
     contact_mm: float = Field(3.0, gt=0, le=10, description="chest-wall contact: distance to the pleura, mm")
     equivalence_margin: float = Field(
         0.05, gt=0, le=0.5, description="DSC; no batch effect = 90 % CI within this margin"
     )
+    aliased_from: Share = Field(
+        0.8, description="Cramer's V; acquisition variables that go together at least so much are one effect"
+    )
+    lobe: str = Field("lobe", description="declared covariate that names the tumour's lobe, where there is one")
+    misses_per_parameter: int = Field(5, ge=2, le=50, description="of the model of missed tumours")
+    patients_per_parameter: int = Field(10, ge=5, le=100, description="of the model of DSC among detected tumours")
 
 
 class Features(Section):

@@ -101,6 +101,7 @@ class Acquisition:
     series_alternatives: int
     synthetic: bool = False
     stored_axes: str = ""  # where the file's axes grow to, such as LPS or RAS; read in LPS order
+    vendor: str = "unknown"  # Siemens | GE | Philips | Canon | other | unknown, however the tag spells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +293,7 @@ class TrainingMember:
     case_id: str
     content_sha256: str
     role: str
+    anatomy: str  # names of its labelled structures, joined by commas
 
     def __post_init__(self) -> None:
         _check_one_of("role", self.role, TRAINING_ROLES)
@@ -370,6 +372,18 @@ class StrategyOverlap:
     def __post_init__(self) -> None:
         _check_share("dsc", self.dsc)
         _check_share("surface_dsc", self.surface_dsc)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTraining:
+    """Whether the trainings of one strategy with one seed enter the comparison, and if not, why."""
+
+    strategy: str
+    seed: int
+    folds: int
+    scored_folds: int  # those whose every reported case has a score
+    compared: bool
+    reason: str  # empty when compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,6 +480,10 @@ class RoiMask:
         _check_share("share_left", self.share_left)
 
 
+# automatic against an independent reference; against one that was made from it; two readers; two models
+COMPARISONS = ("agreement", "edit_distance", "readers", "models")
+
+
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """Agreement of two masks of one structure; dsc and surface_dsc are 0 where the prediction is empty."""
@@ -473,7 +491,7 @@ class Overlap:
     structure: str
     from_source: str  # the reference
     to_source: str
-    comparison: str  # agreement (independent reference) | edit_distance
+    comparison: str  # one of COMPARISONS
     dsc: float
     surface_dsc: float
     tolerance_mm: float
@@ -486,10 +504,33 @@ class Overlap:
     missed: bool
     missed_kind: str  # found | empty | wrong_place
     extra_components: int
+    lesion_dsc: float = 0.0  # with the predicted components that touch the lesion only
+    missed_at_low_dsc: bool = False  # missed, or lesion_dsc under the protocol's low_lesion_dsc
+    surface_dsc_smooth: float | None = None  # on smooth surfaces (smooth_surface.py); None: not of lungs
 
     def __post_init__(self) -> None:
         _check_share("dsc", self.dsc)
         _check_share("surface_dsc", self.surface_dsc)
+        _check_share("lesion_dsc", self.lesion_dsc)
+        _check_share("surface_dsc_smooth", self.surface_dsc_smooth)
+        _check_one_of("comparison", self.comparison, COMPARISONS)
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceDscPoint:
+    """One point of the tolerance curve of one comparison of tumours."""
+
+    structure: str
+    from_source: str
+    to_source: str
+    comparison: str
+    tolerance_mm: float
+    surface_dsc: float
+    surface_dsc_smooth: float
+
+    def __post_init__(self) -> None:
+        _check_share("surface_dsc", self.surface_dsc)
+        _check_share("surface_dsc_smooth", self.surface_dsc_smooth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,7 +566,25 @@ class Location:
     contact_1mm: bool | None
     contact_3mm: bool | None
     contact_5mm: bool | None
-    chest_wall_contact: bool | None  # costal contact at 3 mm
+    chest_wall_contact: bool | None  # costal contact within the protocol's contact_mm, as are the areas above
+    costal_contact_share: float | None = None  # of the tumour's surface
+    distance_to_mediastinum_mm: float | None = None
+    protrusion_mm: float | None = None  # beyond the run of the pleura around it; None: too little of it to say
+
+
+@dataclass(frozen=True, slots=True)
+class ContactArea:
+    """Tumour surface within a distance of the pleura, all of it or of one face."""
+
+    mask_source: str
+    face: str  # all | costal | mediastinal | diaphragmatic
+    within_mm: float
+    contact_mm2: float
+    contact_share: float  # of the tumour's surface
+
+    def __post_init__(self) -> None:
+        _check_one_of("face", self.face, ("all", "costal", "mediastinal", "diaphragmatic"))
+        _check_share("contact_share", self.contact_share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -612,6 +671,50 @@ class Association:
     q: float | None
     verdict: str  # "" | equivalent | different | inconclusive
     groups: str  # JSON: level -> [n, median]
+    change: float | None = None  # of the score: per change_per of a number, or first less second of two groups
+    change_lo: float | None = None
+    change_hi: float | None = None
+    change_per: str = ""  # "10 mm", "yes less no"
+    aliased_with: str = ""  # other acquisition variables that this one cannot be told from, joined by commas
+    from_source: str = ""  # the pair of masks that was tested: reader and model
+    to_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDifference:
+    """Mean score of one group of scans less that of another, with its 90 % interval against the margin."""
+
+    outcome: str  # dsc | surface_dsc
+    subset: str  # all | detected
+    variable: str
+    first: str
+    second: str
+    n_first: int
+    n_second: int
+    difference: float
+    lo: float
+    hi: float
+    margin: float
+    verdict: str  # equivalent | different | inconclusive
+    aliased_with: str  # as in Association
+
+    def __post_init__(self) -> None:
+        _check_one_of("verdict", self.verdict, ("equivalent", "different", "inconclusive"))
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionPair:
+    """How two acquisition variables go together: aliased, their effects cannot be told apart and are one."""
+
+    first: str
+    second: str
+    n: int  # patients with both known
+    cramers_v: float | None  # 0..1; None where one of them has one level only
+    aliased: bool
+    counts: str  # JSON: level of first -> level of second -> n, unknown included
+
+    def __post_init__(self) -> None:
+        _check_share("cramers_v", self.cramers_v)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,11 @@ def read_ct_series(headers: Sequence[DicomHeader], rules: Acquire) -> DicomCt:
     return DicomCt(CtSeries(_read_hu(ordered), grid), tuple(ordered), flags)
 
 
+def stored_grid(headers: Sequence[DicomHeader]) -> Grid:
+    """The grid of a series that the gate let in, as its slices are stored: that on which outlines were drawn."""
+    return _grid_of(_drop_identical(sort_along_normal(headers))[0])
+
+
 def sort_along_normal(headers: Sequence[DicomHeader]) -> list[DicomHeader]:
     """Slices by their position along the normal of the first; by SOP instance where a geometry tag is missing."""
     known = [h for h in headers if h.position is not None and h.orientation is not None]

@@ -76,6 +76,15 @@ def read_ct_file(path: Path, role: str, rules: Acquire) -> FileCt:
     return FileCt(CtSeries(values, turned_grid(grid, turn)), flags, axes_name(grid))
 
 
+def grid_of_file(path: Path, role: str, rules: Acquire) -> Grid:
+    """The grid of an image or mask file that passes the gate's checks, its axes turned to left, back, head.
+
+    RefusedError as `read_mask_file`.
+    """
+    grid = grid_of(_read_checked(path, role, rules.max_voxels)[0])
+    return turned_grid(grid, turn_of(grid))
+
+
 def read_mask_file(path: Path, role: str, grid: Grid, label: int | None, rules: Acquire) -> OutlinedMask:
     """A mask from a file on exactly the image's grid (corners within a thousandth of a voxel), boolean z, y, x.
 

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from scipy import ndimage
 
-from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group
+from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, vendor_of
 from engine.acquire.ct_series import air_flags, check_hu_range, read_ct_series
 from engine.acquire.dicom import DicomHeader
 from engine.acquire.dicom_frames import read_headers
@@ -117,6 +117,7 @@ def _dicom_acquisition(header: DicomHeader, grid: Grid, source: CaseSource) -> A
     return Acquisition(
         source_format="dicom",
         manufacturer=clean_tag(header.manufacturer) or "unknown",
+        vendor=vendor_of(header.manufacturer),
         model=clean_tag(header.model) or "unknown",
         convolution_kernel=clean_tag(header.kernel) or "unknown",
         kernel_group=kernel_group(header.kernel, header.manufacturer),
@@ -145,6 +146,7 @@ def _file_acquisition(source: CaseSource, kind: str, grid: Grid) -> Acquisition:
     return Acquisition(
         source_format=kind,
         manufacturer=manufacturer or "unknown",
+        vendor=vendor_of(manufacturer),
         model=cells.get("model", "") or "unknown",
         convolution_kernel=kernel or "unknown",
         kernel_group=kernel_group(kernel, manufacturer),

@@ -140,6 +140,35 @@ def detect(reference: BoolZyx, predicted: BoolZyx, others: BoolZyx | None = None
     return Detection("found" if overlapping.size else "wrong_place", extra)
 
 
+def lesion_dsc(reference: BoolZyx, predicted: BoolZyx) -> float:
+    """Dice coefficient of the reference lesion and the predicted components that overlap it, in 0..1; 0 if none does.
+
+    Extra components do not lower it. Both arrays z, y, x on one grid.
+    """
+    _check_shapes(reference, predicted)
+    if not (reference & predicted).any():
+        return 0.0
+    box = box_of(predicted)
+    labels, _ = ndimage.label(predicted[box], structure=TOUCHING_26)
+    touching = np.unique(labels[reference[box] & predicted[box]])
+    size = int(np.isin(labels, touching).sum())
+    shared = int(np.count_nonzero(reference & predicted))
+    return 2.0 * shared / (int(np.count_nonzero(reference)) + size)
+
+
+def on_index_lesion(predicted: BoolZyx, reference: BoolZyx, others: BoolZyx | None) -> BoolZyx:
+    """A prediction without its components (26-connected) that lie on other reference lesions and not on this one.
+
+    They are right, but not about the lesion that is scored; what touches it, or no lesion at all, stays.
+    """
+    _check_shapes(reference, predicted)
+    if others is None or not predicted.any():
+        return predicted
+    labels, _ = ndimage.label(predicted, structure=TOUCHING_26)
+    elsewhere = np.setdiff1d(labels[others & predicted], labels[reference & predicted])
+    return predicted & ~np.isin(labels, elsewhere)
+
+
 def _check_shapes(reference: BoolZyx, predicted: BoolZyx) -> None:
     if reference.shape != predicted.shape:
         raise ValueError(f"masks must lie on one grid, got shapes {reference.shape} and {predicted.shape}")

@@ -10,11 +10,12 @@ from engine.acquire.pseudonyms import Pseudonyms
 from engine.acquire.withdrawn import forget_way_back, remember_withdrawal
 from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.runner import run_lock
+from engine.segment.image_key import known_keys
 from engine.segment.model import list_models, models_home, read_manifest
 from store.artifacts import read_value, suffix_of
 from store.layout import StudyFolder
 from store.ledger import Ledger
-from store.volumes import CtSeries, ct_key
+from store.volumes import CtSeries
 from store.withdrawal import Tombstone, withdraw_case
 
 CT_KIND = "acquire.ct"
@@ -80,7 +81,7 @@ def _image_keys(study: Path, case_id: str) -> frozenset[str]:
         keys = ledger.keys_of_unit("acquire", case_id)
     paths = (folder.artifact(CT_KIND, key, suffix_of(CtSeries)) for key in keys)
     stored = (read_value(path, CtSeries) for path in paths if path.exists())
-    return frozenset(ct_key(ct) for ct in stored if isinstance(ct, CtSeries))
+    return frozenset(key for ct in stored if isinstance(ct, CtSeries) for key in known_keys(ct))
 
 
 def _mark_models(images: frozenset[str], at: str) -> tuple[str, ...]:

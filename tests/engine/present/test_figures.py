@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from engine.present.colours import ROI_COLOURS
-from engine.present.figures.agreement import drawn_rows, driver_figure
+from engine.present.colours import GREY, ROI_COLOURS
+from engine.present.figures.agreement import drawn_rows, driver_figure, location_figure
 from engine.present.figures.flow import flow_figure
 from engine.present.figures.heat import image_type_order
 from engine.present.figures.reproducibility import survival_heat_map
@@ -28,9 +30,30 @@ CASES = (case("A", 0.9, 0.8, True), case("B", 0.7, None, False), case("C", 0.0, 
 
 
 def test_every_point_carries_its_case_and_misses_are_apart():
-    figure = driver_figure(CASES, "sphericity", "dsc", "DSC")
+    figure = driver_figure(CASES, "sphericity", "dsc")
     assert [[point[0] for point in trace.customdata] for trace in figure.data] == [["A"], ["C"]]
-    assert [trace.marker.symbol for trace in figure.data] == ["circle", "x"]
+    assert [list(trace.marker.symbol) for trace in figure.data] == [["circle"], ["x"]]
+
+
+def test_points_are_coloured_by_any_value_and_unknown_is_grey():
+    figure = driver_figure(CASES, "sphericity", "dsc", ("Sex", {"A": "female", "C": None}))
+    assert [trace.name for trace in figure.data] == ["female (n = 1)", "unknown (n = 1)"]
+    assert figure.data[1].marker.color == GREY
+
+
+def test_the_trend_passes_through_a_planted_fall():
+    rows = [case(f"P{i:02d}", 0.9 - 0.02 * i, 0.5 + 0.02 * i) for i in range(20)]
+    band, line = driver_figure(rows, "sphericity", "dsc").data[:2]
+    assert line.y[0] == pytest.approx(0.9, abs=0.03)
+    assert line.y[-1] == pytest.approx(0.52, abs=0.03)
+    assert max(band.y) >= max(line.y)
+
+
+def test_small_multiples_say_the_n_of_each_place():
+    rows = [replace(case("A", 0.9, 0.8), third="upper"), replace(case("B", 0.5, 0.6), third="upper", side="right")]
+    titles = [note.text for note in location_figure(rows, "sphericity", "dsc").layout.annotations]
+    assert titles[:2] == ["upper third, right (n = 1)", "upper third, left (n = 1)"]
+    assert all(title.endswith("(n = 0)") for title in titles[2:])
 
 
 def test_cases_without_the_value_are_not_drawn():
@@ -38,7 +61,7 @@ def test_cases_without_the_value_are_not_drawn():
 
 
 def test_unknown_is_a_group_of_its_own_with_its_n():
-    figure = driver_figure(CASES, "chest_wall_contact", "dsc", "DSC")
+    figure = driver_figure(CASES, "chest_wall_contact", "dsc")
     assert list(figure.layout.xaxis.ticktext) == ["no<br>n = 1", "unknown<br>n = 1", "yes<br>n = 1"]
 
 
