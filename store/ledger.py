@@ -378,15 +378,6 @@ class Ledger:
         )
         return tuple((str(a), str(b), str(c)) for a, b, c in found)
 
-    def keys_of_unit(self, stage: str, unit: str) -> tuple[str, ...]:
-        """The keys of a unit's finished tasks of one stage, in all runs."""
-        found = self.rows(
-            "SELECT DISTINCT key FROM placement p JOIN task t USING (key) WHERE p.stage=? AND p.unit=? AND"
-            " t.state='done'",
-            (stage, unit),
-        )
-        return tuple(str(row[0]) for row in found)
-
     def latest_done(self, stage: str) -> tuple[tuple[str, str], ...]:
         """(unit, key) of the finished tasks of a stage in the latest run that placed any."""
         found = self.rows(
@@ -459,12 +450,6 @@ class Ledger:
                 return False
             previous = str(digest)
         return True
-
-    def compact(self) -> None:
-        """Overwrite what was deleted: pages are rebuilt and the write-ahead log is emptied."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # --- progress ---
 

@@ -61,8 +61,33 @@ def withdraw_case(study: Path, case_id: str, actor: str, reason: str) -> Tombsto
         for path in folder.snapshots.iterdir():
             if path.name != folder.publisher_lock.name:
                 path.unlink()
-        ledger.compact()
+    _overwrite_deleted(folder)
     return stone
+
+
+def keys_of_unit(study: Path, stage: str, unit: str) -> tuple[str, ...]:
+    """The keys of a unit's finished tasks of one stage, in all runs."""
+    folder = StudyFolder(study)
+    if not folder.ledger.exists():
+        return ()
+    with Ledger(folder) as ledger:
+        found = ledger.rows(
+            "SELECT DISTINCT key FROM placement p JOIN task t USING (key) WHERE p.stage=? AND p.unit=? AND"
+            " t.state='done'",
+            (stage, unit),
+        )
+    return tuple(str(row[0]) for row in found)
+
+
+def _overwrite_deleted(folder: StudyFolder) -> None:
+    """Rebuild the ledger's pages and empty its write-ahead log, so that deleted rows are not left in the file."""
+    connection = sqlite3.connect(folder.ledger, timeout=30, isolation_level=None)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.close()
 
 
 def tombstones(study: Path) -> tuple[Tombstone, ...]:

@@ -14,9 +14,8 @@ from engine.segment.image_key import known_keys
 from engine.segment.model import list_models, models_home, read_manifest
 from store.artifacts import read_value, suffix_of
 from store.layout import StudyFolder
-from store.ledger import Ledger
 from store.volumes import CtSeries
-from store.withdrawal import Tombstone, withdraw_case
+from store.withdrawal import Tombstone, keys_of_unit, withdraw_case
 
 CT_KIND = "acquire.ct"
 MARKS_FILE = "withdrawn.txt"
@@ -75,10 +74,7 @@ def marked_models() -> dict[str, str]:
 def _image_keys(study: Path, case_id: str) -> frozenset[str]:
     """Content keys of the images that the store holds of a case, as manifests of trained models list them."""
     folder = StudyFolder(study)
-    if not folder.ledger.exists():
-        return frozenset()
-    with Ledger(folder) as ledger:
-        keys = ledger.keys_of_unit("acquire", case_id)
+    keys = keys_of_unit(study, "acquire", case_id)
     paths = (folder.artifact(CT_KIND, key, suffix_of(CtSeries)) for key in keys)
     stored = (read_value(path, CtSeries) for path in paths if path.exists())
     return frozenset(key for ct in stored if isinstance(ct, CtSeries) for key in known_keys(ct))
