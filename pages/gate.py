@@ -52,6 +52,23 @@ def admit(action: str = "view study") -> Person:
     return person
 
 
+def signed_in() -> Person | None:
+    """The visitor where people sign in and he may judge; None where the app is open on this computer."""
+    return admit_quietly() if os.environ.get(SIGN_IN_VARIABLE, "") else None
+
+
+def admit_quietly() -> Person:
+    """The visitor once `admit` has let him in, without its words in the sidebar."""
+    return _oidc_person() if os.environ.get(SIGN_IN_VARIABLE, "") == "oidc" else _proxy_person()
+
+
+def still_may(study: Path, name: str, action: str) -> bool:
+    """Whether a name that a token carries may still do something: a role taken away ends the token too."""
+    if not os.environ.get(SIGN_IN_VARIABLE, ""):
+        return True
+    return allowed(Person(name, role_of(study, name), "token"), action)
+
+
 def may(person: Person, action: str) -> bool:
     """Whether a control is worth showing; the action itself asks again."""
     return allowed(person, action)
