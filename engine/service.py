@@ -51,6 +51,13 @@ def start_run(study: Path, person: Person) -> None:
     record_action(study, person, "start run")
 
 
+def bring_up_to_date(study: Path, person: Person) -> None:
+    """Let what was signed enter the numbers: a run with the study's own choices; errors as `launch`."""
+    authorise(study, person, "bring up to date")
+    launch(study)
+    record_action(study, person, "bring up to date")
+
+
 def cancel_run(study: Path, person: Person) -> bool:
     """Stop the run of a study; False when none was alive."""
     authorise(study, person, "cancel run")

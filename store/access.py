@@ -14,6 +14,7 @@ ACTIONS: dict[str, str] = {
     "view images": "reader",
     "judge": "reader",
     "draw": "reader",
+    "bring up to date": "reader",
     "start run": "administrator",
     "cancel run": "administrator",
     "train": "administrator",

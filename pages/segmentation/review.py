@@ -270,7 +270,7 @@ if mode == WORK_LIST:
     answer(review_answer(case, [v for v in state.verdicts if v.case_id == at[0] and at in signed]))
 else:
     answer(mode_sentence(mode, order.index(at) + 1, done.signed, done.total))
-stale(shown.study, shown.run, state)
+stale(shown.study, shown.person, shown.run, state)
 if st.session_state.get("seen") != at[0]:  # once for each time a case is opened
     note_images_seen(shown.study, shown.person, at[0])
     st.session_state["seen"] = at[0]
