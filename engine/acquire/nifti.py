@@ -22,7 +22,7 @@ from store.volumes import CtSeries, Grid
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 NIFTI_HEADER_BYTES = 348
-SMALLEST_OFFSET_BYTES = 352
+SMALLEST_OFFSET_BYTES, LARGEST_OFFSET_BYTES = 352, 1 << 24
 LARGEST_FORM_DIFFERENCE = 1e-3
 LARGEST_ORIGIN_DIFFERENCE_MM = 0.01
 LARGEST_SHEAR = 1e-3
@@ -197,8 +197,10 @@ def _check_nifti(path: Path, role: str, most_voxels: int) -> None:
         if not header.sizes or min(header.sizes) < 1 or header.voxel_bytes < 1 or len(header.sizes) > 7:
             raise ValueError("impossible sizes")
         numbers = (*header.spacing_mm, *header.quaternion, *header.sform)
-        if not np.isfinite(numbers).all() or header.offset_bytes < SMALLEST_OFFSET_BYTES:
-            raise ValueError("numbers that are none, or voxels inside the header")
+        if not np.isfinite(numbers).all():
+            raise ValueError("numbers that are none")
+        if not SMALLEST_OFFSET_BYTES <= header.offset_bytes <= LARGEST_OFFSET_BYTES:
+            raise ValueError("voxels inside the header, or absurdly far behind it")
     except (OSError, EOFError, ValueError, OverflowError, zlib.error, struct.error) as error:
         raise RefusedError("undecodable", role, "the NIfTI header cannot be read.", "Export it again.") from error
     _check_size(list(header.sizes), role, most_voxels)
