@@ -27,6 +27,7 @@ from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
 from engine.bench.scaling_figure import draw_scaling
 from engine.bench.segmentation import bench_segmentation
 from engine.bench.study_conformance import IBSI_FEATURES, conform_all
+from engine.custody_commands import add_gate_benches, custody_app
 from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.strategy_demo import build_strategy_demo
@@ -66,6 +67,8 @@ model_app = typer.Typer(no_args_is_help=True, help="Registered segmentation mode
 app.add_typer(model_app, name="model")
 bench_app = typer.Typer(no_args_is_help=True, help="Measured against other software on this machine, in one run.")
 app.add_typer(bench_app, name="bench")
+app.add_typer(custody_app)
+add_gate_benches(bench_app)
 app.add_typer(stats_app, name="stats")
 app.command("signature")(signature_command)
 app.command("self-test")(self_test_command)

@@ -59,7 +59,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("resample", 2, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
-    Stage("label_maps", 1, "case", read_label_maps, TRAINED_SUBSET),
+    Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
     Stage("anatomy", 2, "case", label_anatomy, TRAINED_SUBSET),
     Stage("training_plan", 2, "cohort", plan_training, TRAINED_SUBSET),
     Stage("training", 2, "training", train_model, TRAINED_SUBSET),

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from engine.governance_protocol import Governance as Governance
 from engine.review_protocol import Agreement as Agreement
 from engine.review_protocol import Masks as Masks
 from engine.review_protocol import Review as Review
@@ -31,6 +32,7 @@ NOT_LOCKED: dict[
     "anatomy": True,  # how segmentation models are trained touches no outcome; segment.model is locked
     "train": True,
     "strategies": True,
+    "governance": True,
     "self_test": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
@@ -356,6 +358,7 @@ class Protocol(Section):
     stability: StabilityProtocol = StabilityProtocol()
     self_test: SelfTest = SelfTest()
     plan: Plan = Plan()
+    governance: Governance = Governance()
 
     @model_validator(mode="after")
     def _resegmentation_cuts(self) -> Protocol:

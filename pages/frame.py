@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,11 @@ from engine.present.numbers import moment
 from engine.present.wording.segmentation import variable_label
 from engine.present.wording.study import masks_line, packages_line, run_state
 from pages.gate import admit
+from pages.gate import study_folder as study_folder
+from store.access import Person
 from store.queries.study import RunFacts, declined, failures, published_at, runs, standing, standing_masks
 from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 
-STUDY_VARIABLE = "COHORTSCOPE_STUDY"
 REVIEW = Path(__file__).parent / "segmentation" / "review.py"
 REFRESH_SECONDS = 5
 CLICKED = "open-case"
@@ -39,25 +39,20 @@ class Shown:
     study: Path
     snapshot: Snapshot
     run: RunFacts
+    person: Person
 
 
-def study_folder() -> Path | None:
-    """The study folder named by the environment, None when there is none."""
-    named = os.environ.get(STUDY_VARIABLE, "")
-    return Path(named).resolve() if named and Path(named).is_dir() else None
-
-
-def begin(question: str) -> Shown:
+def begin(question: str, action: str = "view study") -> Shown:
     """Gate, title, banner and run of a page; stops with what to do when there is nothing to show yet."""
-    _, shown = begin_without_run(question)
+    _, shown = begin_without_run(question, action)
     if shown is None:
         empty("Nothing is published for this study yet.")
     return shown
 
 
-def begin_without_run(question: str) -> tuple[Path, Shown | None]:
+def begin_without_run(question: str, action: str = "view study") -> tuple[Path, Shown | None]:
     """As `begin`, for a page that has something to show before the first run is published."""
-    admit()
+    person = admit(action)
     st.title(question, anchor=False)
     study = require_study()
     try:
@@ -72,7 +67,7 @@ def begin_without_run(question: str) -> tuple[Path, Shown | None]:
     run = _choose_run(found)
     st.caption(f"{run.study_name} · as of {moment(published_at(snapshot))}")
     _banner(run)
-    return study, Shown(study, snapshot, run)
+    return study, Shown(study, snapshot, run, person)
 
 
 def require_study() -> Path:

@@ -1,24 +1,135 @@
-"""Who may see a page. Without sign-in the app is open on this computer only; every page asks again for itself."""
+"""Who may see a page. Every page asks for itself; roles come from the study's accounts on every rerun.
+
+COHORTSCOPE_SIGN_IN says how people sign in: `oidc` (Streamlit's st.login), `proxy` (a header that a reverse proxy
+sets, trusted only together with a secret that only it knows), or nothing: open, on this computer only.
+"""
 
 from __future__ import annotations
 
+import hmac
+import os
+import time
+from pathlib import Path
+
 import streamlit as st
+
+from store.access import Person, allowed, role_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+STUDY_VARIABLE = "COHORTSCOPE_STUDY"
+SIGN_IN_VARIABLE = "COHORTSCOPE_SIGN_IN"
+HOURS_VARIABLE, DEFAULT_HOURS = "COHORTSCOPE_SESSION_HOURS", 12.0
+PROXY_SECRET_VARIABLE = "COHORTSCOPE_PROXY_SECRET"
+PROXY_USER_HEADER, PROXY_SECRET_HEADER = "X-Forwarded-User", "X-Cohortscope-Proxy"
+SHORTEST_SECRET = 16
+OPEN = Person("this computer", "administrator", "open on this computer")
+SECONDS_AN_HOUR = 3600
 
 
-def admit() -> None:
-    """Stop the page unless the visitor may see it; every page calls this first."""
+def study_folder() -> Path | None:
+    """The study folder named by the environment, None when there is none."""
+    named = os.environ.get(STUDY_VARIABLE, "")
+    return Path(named).resolve() if named and Path(named).is_dir() else None
+
+
+def admit(action: str = "view study") -> Person:
+    """The visitor of a page that needs an action; stops the page unless he may do it. Every page calls this first."""
+    way = os.environ.get(SIGN_IN_VARIABLE, "")
+    ways = {"": _open_person, "oidc": _oidc_person, "proxy": _proxy_person}
+    if way not in ways:
+        st.error(f"{SIGN_IN_VARIABLE} must be oidc, proxy or empty.")
+        st.stop()
+    person = ways[way]()
+    if not allowed(person, action):
+        what = "no role in this study" if not person.role else f"the role {person.role}, which may not: {action}"
+        st.error(f"Signed in as {person.name}, with {what}. An administrator gives roles.")
+        _leave_button(way)
+        st.stop()
+    if way:
+        st.sidebar.caption(f"{person.name} · {person.role}")
+        _leave_button(way)
+    return person
+
+
+def signed_in() -> Person | None:
+    """The visitor where people sign in and he may judge; None where the app is open on this computer."""
+    return admit_quietly() if os.environ.get(SIGN_IN_VARIABLE, "") else None
+
+
+def admit_quietly() -> Person:
+    """The visitor once `admit` has let him in, without its words in the sidebar."""
+    return _oidc_person() if os.environ.get(SIGN_IN_VARIABLE, "") == "oidc" else _proxy_person()
+
+
+def still_may(study: Path, name: str, action: str) -> bool:
+    """Whether a name that a token carries may still do something: a role taken away ends the token too."""
+    if not os.environ.get(SIGN_IN_VARIABLE, ""):
+        return True
+    return allowed(Person(name, role_of(study, name), "token"), action)
+
+
+def may(person: Person, action: str) -> bool:
+    """Whether a control is worth showing; the action itself asks again."""
+    return allowed(person, action)
+
+
+def _open_person() -> Person:
     if not _local_only():
         st.error(
             "This installation has no sign-in, so it answers on this computer only. "
             "Start it with `--server.address 127.0.0.1` and without a proxy in front."
         )
         st.stop()
+    return OPEN
 
 
 def _local_only() -> bool:
     """The server listens on loopback and nobody forwards requests from elsewhere."""
-    forwarded = any(st.context.headers.get(name) for name in FORWARDED)
+    forwarded = any(header(name) for name in FORWARDED)
     return st.get_option("server.address") in LOOPBACK and not forwarded
+
+
+def _oidc_person() -> Person:
+    if not st.user.is_logged_in:
+        st.title("Cohortscope", anchor=False)
+        st.write("Sign in with your institution's account to see this study.")
+        if st.button("Sign in", type="primary", key="sign-in"):
+            st.login()
+        st.stop()
+    if _too_old():
+        st.logout()
+        st.stop()
+    verified = st.user.get("email") if st.user.get("email_verified", True) else None
+    return _person(str(verified or st.user.get("sub") or ""), "OpenID Connect")
+
+
+def _too_old() -> bool:
+    """Whether the session outlived its hours, counted from when the provider issued the identity."""
+    hours = float(os.environ.get(HOURS_VARIABLE, DEFAULT_HOURS))
+    issued = st.user.get("iat")
+    return issued is None or time.time() - float(issued) > hours * SECONDS_AN_HOUR
+
+
+def header(name: str) -> str:
+    """A header of the visitor's request, empty where there is none."""
+    return st.context.headers.get(name) or ""
+
+
+def _proxy_person() -> Person:
+    secret = os.environ.get(PROXY_SECRET_VARIABLE, "")
+    given, name = header(PROXY_SECRET_HEADER), header(PROXY_USER_HEADER)
+    if len(secret) < SHORTEST_SECRET or not hmac.compare_digest(given.encode(), secret.encode()) or not name:
+        st.error("Sign in through the proxy of your institution.")
+        st.stop()
+    return _person(name, "proxy")
+
+
+def _person(name: str, how: str) -> Person:
+    study = study_folder()
+    return Person(name.strip().lower(), role_of(study, name) if study and name.strip() else "", how)
+
+
+def _leave_button(way: str) -> None:
+    if way == "oidc" and st.sidebar.button("Sign out", key="sign-out", type="tertiary"):
+        st.logout()

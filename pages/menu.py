@@ -5,7 +5,10 @@ from __future__ import annotations
 START = "pages/study/cohort.py"
 
 SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("Study", (("pages/study/cohort.py", "Cohort"), ("pages/study/runs.py", "Runs"))),
+    (
+        "Study",
+        (("pages/study/cohort.py", "Cohort"), ("pages/study/runs.py", "Runs"), ("pages/study/upload.py", "Upload")),
+    ),
     (
         "Segmentation",
         (

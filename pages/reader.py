@@ -1,4 +1,4 @@
-"""Who reads. Until accounts exist a reader names himself; this file is the one place where identity comes from."""
+"""Who reads: whoever signed in, or, where the app is open on this computer, who the reader says he is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
+
+from pages.gate import signed_in
 
 NAME = re.compile(r"[^\W_][\w .'-]{0,39}")
 NAMED_HIMSELF = "named himself"
@@ -24,7 +26,10 @@ class Reader:
 
 
 def current_reader() -> Reader | None:
-    """The reader of this session; None until he has said who he is. Accounts will answer here instead."""
+    """The reader of this session: whoever signed in; where nobody signs in, None until he has said who he is."""
+    person = signed_in()
+    if person is not None:
+        return Reader(person.name, person.how)
     name = st.session_state.get(SESSION_KEY)
     return Reader(str(name), NAMED_HIMSELF) if name else None
 
@@ -48,7 +53,7 @@ def require_reader(known: tuple[str, ...]) -> Reader:
         _ask(known)
         st.stop()
     st.sidebar.caption(f"Reading as **{reader.name}** ({reader.identity})")
-    if st.sidebar.button("Another reader", key="leave", type="tertiary"):
+    if reader.identity == NAMED_HIMSELF and st.sidebar.button("Another reader", key="leave", type="tertiary"):
         st.session_state.pop(SESSION_KEY)
         st.rerun()
     return reader

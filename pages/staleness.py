@@ -8,7 +8,8 @@ import streamlit as st
 
 from engine.present.wording.review import stale_sentence
 from engine.run.foresee import Foreseen, foresee
-from engine.run.launch import launch
+from engine.service import bring_up_to_date
+from store.access import Person
 from store.ledger import running
 from store.queries.reviews import ReviewState
 from store.queries.study import RunFacts
@@ -23,7 +24,7 @@ def foreseen(study: Path, run_id: str, signed: int) -> Foreseen:
     return foresee(study)
 
 
-def stale(study: Path, run: RunFacts, state: ReviewState) -> None:
+def stale(study: Path, person: Person, run: RunFacts, state: ReviewState) -> None:
     """Say what is not in the numbers yet, and offer to bring it up to date; nothing where all is."""
     if running(study):
         _waiting(study)
@@ -40,12 +41,12 @@ def stale(study: Path, run: RunFacts, state: ReviewState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(stale_sentence(found.of_cases, len(found.cases), found.of_cohort, found.seconds))
         if st.button("Bring up to date", key="bring-up-to-date"):
-            _start(study)
+            _start(study, person)
 
 
-def _start(study: Path) -> None:
+def _start(study: Path, person: Person) -> None:
     try:
-        launch(study)
+        bring_up_to_date(study, person)
     except (RuntimeError, ValueError) as error:
         st.error(str(error))
         return

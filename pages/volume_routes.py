@@ -17,7 +17,7 @@ from engine.review.grants import ALIVE, FETCH, SEND, ForbiddenError, Grant, gran
 from engine.run.drawing import MOST_BYTES, save_from_viewer
 from engine.run.review_desk import protocol_of, sign_of_life
 from engine.run.review_volumes import ct_bytes, drawing_bytes, error_bytes, layers_bytes, tokens, viewer_secret
-from pages.frame import study_folder
+from pages.gate import still_may, study_folder
 from pages.reader import session_of
 from store.records import RefusedError
 from store.reviews import Reading
@@ -41,7 +41,10 @@ def granted(request: Request) -> tuple[Path, Grant]:
         raise ForbiddenError("no study")
     token = request.headers.get("Authorization", "").removeprefix(BEARER)
     session = session_digest(session_of(request.cookies))
-    return study, grant_of(viewer_secret(study), token, request.method, session, time.time())
+    grant = grant_of(viewer_secret(study), token, request.method, session, time.time())
+    if not still_may(study, grant.reader, "view images" if request.method == "GET" else "draw"):
+        raise ForbiddenError("the reader has no such role any more")
+    return study, grant
 
 
 def refused(error: ForbiddenError) -> Response:

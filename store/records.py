@@ -104,6 +104,7 @@ class Acquisition:
     series_choice: str  # why this is the index series
     series_alternatives: int
     synthetic: bool = False
+    stored_axes: str = ""  # where the file's axes grow to, such as LPS or RAS; read in LPS order
     vendor: str = "unknown"  # Siemens | GE | Philips | Canon | other | unknown, however the tag spells it
 
 

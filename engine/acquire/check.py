@@ -55,6 +55,15 @@ def check(directory: Path) -> CheckResult:
     pseudonyms = Pseudonyms(directory, public_ids=protocol.study.public_ids)
     if protocol.study.kind == "table":
         return _check_table(directory, protocol, pseudonyms)
+    images, patients = check_images(directory, protocol, pseudonyms)
+    clinical = _check_clinical(directory, protocol, patients)
+    return CheckResult(images.accepted, (*images.refused, *clinical.refused), (*images.flagged, *clinical.flagged))
+
+
+def check_images(
+    directory: Path, protocol: Protocol, pseudonyms: Pseudonyms
+) -> tuple[CheckResult, tuple[tuple[str, str], ...]]:
+    """The gate on every case of the protocol's image folder; and the (patient, case) pairs, for tables to be joined."""
     found = discover(directory, protocol, pseudonyms)
     accepted: list[str] = []
     refused = [_refused(one) for one in found.refusals]
@@ -67,8 +76,7 @@ def check(directory: Path) -> CheckResult:
         else:
             accepted.append(source.case_id)
             flagged += [_flagged(source.case_id, flag) for flag in flags]
-    clinical = _check_clinical(directory, protocol, found.patients)
-    return CheckResult(tuple(accepted), (*refused, *clinical.refused), (*flagged, *clinical.flagged))
+    return CheckResult(tuple(accepted), tuple(refused), tuple(flagged)), found.patients
 
 
 def with_refusal(result: CheckResult, error: RefusedError) -> CheckResult:

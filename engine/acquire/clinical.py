@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import is_missing
+from engine.acquire.csv_table import DATE, is_missing
 from engine.acquire.joined import Joined, join_tables
 from engine.acquire.outcomes import (
     STAGE,
@@ -16,8 +16,11 @@ from engine.acquire.outcomes import (
 )
 from engine.protocol import Clinical, CovariateColumn, Covariates, Outcome
 from store import records
-from store.records import Covariate, Flag, Refusal
+from store.records import Covariate, Flag, Refusal, RefusedError
 from store.sources import ClinicalSource
+
+FEWEST_TO_JUDGE = 10  # filled rows, under which a category may well differ in each
+LARGEST_DISTINCT_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +56,9 @@ def read_clinical(
     flags = [Flag(STAGE, r.code, f"case {r.case_id}: {r.file}: {r.message}", r.remedy) for r in refused.values()]
     flags += _missing_row_flags(cases, known)
     flags += [flag for one in outcomes for flag in contradiction_flags(one)]
+    for column in covariates.columns:
+        _check_category(joined, [patient for _, patient in known], column)
+    flags += _unpaired_flags(joined, known, outcome)
     values = [_covariate(joined, patient, case_id, c) for case_id, patient in known for c in covariates.columns]
     return ClinicalTable(tuple(values), tuple(outcomes), tuple(flags))
 
@@ -69,6 +75,35 @@ def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -
             remedy = "Correct the dates, or leave the patient out."
             refusals.append(Refusal(case_id, "negative_time", joined.role(column), text, remedy))
     return tuple(refusals)
+
+
+def _check_category(joined: Joined, patients: list[str], column: CovariateColumn) -> None:
+    """Refuse a category that holds dates, or as many values as patients: both name people once they are stored."""
+    if column.kind == "number":
+        return
+    name = column.column.strip()
+    cells = {patient: joined.cell(patient, name) for patient in patients}
+    filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
+    dates = sorted(joined.line(patient, name) for patient, cell in filled.items() if DATE.fullmatch(cell))
+    if dates:
+        text = f"column {name!r} holds dates, first at line {dates[0]}."
+        remedy = "Give days from time zero; a date is not stored."
+        raise RefusedError("date_in_category", joined.role(name), text, remedy)
+    if len(filled) >= FEWEST_TO_JUDGE and len(set(filled.values())) > LARGEST_DISTINCT_SHARE * len(filled):
+        text = f"column {name!r} has another value in almost every row: free text or an identifier, not a category."
+        raise RefusedError("identifying_category", joined.role(name), text, "Take it out of covariates.columns.")
+
+
+def _unpaired_flags(joined: Joined, known: list[tuple[str, str]], outcome: Outcome) -> list[Flag]:
+    if outcome.kind != "time":
+        return []
+    flags = []
+    for case_id, patient in known:
+        has_time = not is_missing(joined.cell(patient, outcome.time))
+        if has_time == is_missing(joined.cell(patient, outcome.event)):
+            text = f"case {case_id} has {'a time without event code' if has_time else 'an event code without time'}."
+            flags.append(Flag(STAGE, "unpaired_outcome", text, "Fill both or neither."))
+    return flags
 
 
 def _missing_row_flags(cases: list[tuple[str, str]], known: list[tuple[str, str]]) -> list[Flag]:

@@ -18,8 +18,16 @@ from store.records import RefusedError
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "not collected", "not available", "missing", "."))
 DELIMITERS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-MOST_BYTES = 1 << 30
-NO_BREAK_SPACE = "\u00a0"
+MOST_BYTES = 1 << 28
+# 2019-03-04, 04/03/2019, 4.3.19, 20190304, 3 March 2019: a date, whatever its order
+DATE = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ].*)?|(19|20)\d{6}"
+    r"|\d{1,2}[- ]?[A-Za-z]{3,9}[- ,]*\d{2,4}"
+)
+# an id such as 00123E45 or 123456789012 after a spreadsheet has turned it into a number
+DAMAGED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+WIDE_TEXT = (b"\xff\xfe", b"\xfe\xff")
 BLANKS = " \t\r\n\f\v"  # not the no-break space: an id that ends in one is another id to every other program
 
 
@@ -95,6 +103,9 @@ def float_in(cell: str, table: Table, row: int, column: str) -> float | None:
     if is_missing(cell):
         return None
     where = f"column {column!r}, line {table.lines[row]}"
+    if DATE.fullmatch(cell) and not cell.isdigit():
+        text = f"{where} is a date, whose order of day and month cannot be known."
+        raise _refuse("date_cell", table.role, text, "Give days from time zero instead of dates.")
     if DECIMAL_COMMA.fullmatch(cell):
         raise _refuse("decimal_comma", table.role, f"{where} has a decimal comma.", "Export with a decimal point.")
     try:
@@ -106,12 +117,16 @@ def float_in(cell: str, table: Table, row: int, column: str) -> float | None:
 
 
 def check_ids(table: Table, ids: Sequence[str]) -> None:
-    """RefusedError with lines for a patient id that is empty or holds a no-break space."""
+    """RefusedError with lines for a patient id that is empty, holds an invisible character or was made a number."""
     missing = [table.lines[k] for k, value in enumerate(ids) if not value]
-    untidy = [table.lines[k] for k, value in enumerate(ids) if NO_BREAK_SPACE in value]
+    untidy = [table.lines[k] for k, value in enumerate(ids) if not value.isprintable()]
     if missing or untidy:
-        text = f"patient id missing or with a no-break space at lines {few_lines(missing + untidy)}."
+        text = f"patient id missing or with an invisible character at lines {few_lines(missing + untidy)}."
         raise _refuse("bad_id", table.role, text, "Correct the ids.")
+    damaged = [table.lines[k] for k, value in enumerate(ids) if DAMAGED_ID.fullmatch(value)]
+    if damaged:
+        text = f"a spreadsheet has turned patient ids into numbers at lines {few_lines(damaged)}."
+        raise _refuse("damaged_id", table.role, text, "Export again with the id column as text.")
 
 
 def patient_rows(table: Table, id_column: str) -> dict[str, int]:
@@ -136,6 +151,10 @@ def _text_of(path: Path, role: str) -> str:
             raw = stream.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _refuse("unreadable", role, "the file cannot be read.", "Copy it again.") from error
+    if raw.startswith(SPREADSHEETS):
+        raise _refuse("spreadsheet", role, "the file is a spreadsheet, not CSV.", "Save it as CSV UTF-8.")
+    if raw.startswith(WIDE_TEXT):
+        raise _refuse("encoding", role, "the file is UTF-16.", "Save it as CSV UTF-8.")
     if len(raw) > MOST_BYTES or b"\x00" in raw:
         raise _refuse("bad_bytes", role, "the file is too large or holds NUL bytes.", "Export it as UTF-8 CSV.")
     try:

@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.dicom import CT_IMAGE, DicomHeader, read_stored_pixels
+from engine.acquire.dicom import CT_IMAGE, MULTI_FRAME_CT, DicomHeader
+from engine.acquire.dicom_pixels import read_frames
 from engine.protocol import Acquire
 from store.records import Flag, RefusedError
 from store.volumes import CtSeries, Grid
@@ -50,7 +51,13 @@ def read_ct_series(headers: Sequence[DicomHeader], rules: Acquire) -> DicomCt:
     _check_gaps(_positions(ordered), rules.max_spacing_gap_share)
     _check_tilt(ordered)
     grid = _grid_of(ordered)
-    return DicomCt(CtSeries(_read_hu(ordered), grid), tuple(ordered), (*flags, *_instance_flags(ordered)))
+    flags = (*flags, *_instance_flags(ordered), *_value_flags(ordered))
+    return DicomCt(CtSeries(_read_hu(ordered), grid), tuple(ordered), flags)
+
+
+def stored_grid(headers: Sequence[DicomHeader]) -> Grid:
+    """The grid of a series that the gate let in, as its slices are stored: that on which outlines were drawn."""
+    return _grid_of(_drop_identical(sort_along_normal(headers))[0])
 
 
 def sort_along_normal(headers: Sequence[DicomHeader]) -> list[DicomHeader]:
@@ -80,7 +87,7 @@ def _tag_problem(header: DicomHeader) -> tuple[str, str] | None:
         (header.rows < 1 or header.columns < 1, "undecodable", "Rows or Columns cannot be read."),
         (not header.modality, "no_modality", "Modality is missing."),
         (header.modality != "CT", "not_ct", "Modality must be CT."),
-        (header.sop_class != CT_IMAGE or header.frames > 1, "not_ct_image", "Single-frame CT Image Storage is needed."),
+        (not _is_ct_frame(header), "not_ct_image", "CT Image Storage is needed, single-frame or enhanced."),
         (header.burned_in, "burned_in", "BurnedInAnnotation is YES: the pixels may name the patient."),
         (header.position is None, "no_position", "ImagePositionPatient is missing."),
         (header.orientation is None, "no_orientation", "ImageOrientationPatient is missing."),
@@ -90,6 +97,10 @@ def _tag_problem(header: DicomHeader) -> tuple[str, str] | None:
         (header.rescale_type not in ("", "HU"), "not_hu", "RescaleType is not HU."),
     )
     return next(((code, message) for broken, code, message in checks if broken), None)
+
+
+def _is_ct_frame(header: DicomHeader) -> bool:
+    return header.sop_class in (CT_IMAGE, *MULTI_FRAME_CT) and header.frames == 1
 
 
 def _check_uniform(headers: Sequence[DicomHeader]) -> None:
@@ -145,8 +156,8 @@ def _drop_identical(ordered: list[DicomHeader]) -> tuple[list[DicomHeader], tupl
 def _identical(one: DicomHeader, other: DicomHeader, number: int) -> bool:
     if (one.slope, one.intercept) != (other.slope, other.intercept):
         return False
-    role = f"CT slice {number}"
-    return np.array_equal(read_stored_pixels(one.path, role), read_stored_pixels(other.path, role))
+    stored = _StoredPixels()
+    return np.array_equal(stored.of(one, f"CT slice {number}"), stored.of(other, f"CT slice {number}"))
 
 
 def _duplicate(one: DicomHeader, other: DicomHeader, position: float) -> RefusedError:
@@ -215,11 +226,26 @@ def _grid_of(ordered: list[DicomHeader]) -> Grid:
     )
 
 
+class _StoredPixels:
+    """Stored pixels by header; the frames of one file stay in memory until another file is asked for."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._frames: NDArray[np.generic] = np.empty((0, 0, 0))
+
+    def of(self, header: DicomHeader, role: str) -> NDArray[np.generic]:
+        if header.path != self._path:
+            self._path, self._frames = header.path, read_frames(header.path, role)
+        if header.frame >= len(self._frames):
+            raise _refuse("undecodable", role, "the file holds fewer frames than its header says.")
+        return np.asarray(self._frames[header.frame])
+
+
 def _read_hu(ordered: list[DicomHeader]) -> NDArray[np.int16] | NDArray[np.float32]:
     volume = np.empty((len(ordered), ordered[0].rows, ordered[0].columns), dtype=np.float32)
-    whole = True
+    whole, pixels = True, _StoredPixels()
     for place, header in enumerate(ordered):
-        stored = read_stored_pixels(header.path, f"CT slice {place}")
+        stored = pixels.of(header, f"CT slice {place}")
         if stored.shape != volume.shape[1:]:
             raise _refuse("mixed_size", f"CT slice {place}", f"pixels {stored.shape}, header {volume.shape[1:]}.")
         hu = stored.astype(np.float64) * (header.slope or 1.0) + (header.intercept or 0.0)
@@ -235,6 +261,14 @@ def as_hu_array(volume: NDArray[np.float32], whole: bool) -> NDArray[np.int16] |
     return volume
 
 
+def check_hu_range(ct: CtSeries, role: str) -> None:
+    """RefusedError `hu_range` where a value fits no 16 bits: no CT has it; a sign or slope was read wrongly."""
+    lowest, highest = float(ct.intensity_hu.min()), float(ct.intensity_hu.max())
+    if lowest < SMALLEST_INT16 or highest > LARGEST_INT16:
+        text = f"values reach from {lowest:.6g} to {highest:.6g}, which no CT has."
+        raise _refuse("hu_range", role, text, "Check the rescale slope, the sign of stored values and the padding.")
+
+
 def air_flags(ct: CtSeries) -> tuple[Flag, ...]:
     """A flag where a series holds nothing like air: its values may not be HU."""
     lowest = float(ct.intensity_hu.min())
@@ -242,6 +276,18 @@ def air_flags(ct: CtSeries) -> tuple[Flag, ...]:
         return ()
     text = f"the lowest value is {lowest:.0f}: no air in the image, or values that are not HU."
     return (Flag("acquire", "no_air", text, "Check that the values are Hounsfield units."),)
+
+
+def _value_flags(ordered: list[DicomHeader]) -> tuple[Flag, ...]:
+    flags = []
+    rescales = {(h.slope, h.intercept) for h in ordered}
+    if len(rescales) > 1:
+        text = f"slices use {len(rescales)} different rescales; each was read with its own."
+        flags.append(Flag("acquire", "mixed_rescale", text, "Look for a slice that is brighter or darker as a whole."))
+    if any(h.lossy for h in ordered):
+        text = "the images were compressed with loss: textures are not those of the scanner."
+        flags.append(Flag("acquire", "lossy", text, "Export the series without lossy compression."))
+    return tuple(flags)
 
 
 def _instance_flags(ordered: list[DicomHeader]) -> tuple[Flag, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +13,33 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from engine.acquire.acquisition import text_category
 from store.records import RefusedError
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
+LEGACY_ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.2"
+MULTI_FRAME_CT = (ENHANCED_CT_IMAGE, LEGACY_ENHANCED_CT_IMAGE)
+RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+LOSSY_SYNTAXES = (
+    "1.2.840.10008.1.2.4.50",  # JPEG baseline
+    "1.2.840.10008.1.2.4.51",  # JPEG extended
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000, lossless or not: LossyImageCompression decides
+)
 PREAMBLE_BYTES = 132
+MOST_SEGMENT_PIXELS = 4_000_000_000
 ATTENUATION_WORDS = ("CTAC", "AC CT", "CT AC", "ATTENUATION", "WB CT", "LOW DOSE CT FOR PET")
+# pydicom quotes values that break a rule, which may be names: neither its log nor its warnings leave this door
+PYDICOM_LOG = logging.getLogger("pydicom")
+PYDICOM_LOG.addHandler(logging.NullHandler())
+PYDICOM_LOG.propagate = False
+warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
 DECODE_ERRORS = (
+    BytesLengthException,
     InvalidDicomError,
     AttributeError,
     EOFError,
@@ -34,6 +53,7 @@ DECODE_ERRORS = (
     TypeError,
     ValueError,
     struct.error,
+    zlib.error,
 )
 HEADER_TAG_TEXT = """
 SOPClassUID SOPInstanceUID PatientID StudyInstanceUID SeriesInstanceUID Modality FrameOfReferenceUID ImageType
@@ -41,7 +61,7 @@ StudyDate SeriesDate AcquisitionNumber InstanceNumber ImagesInAcquisition Rows C
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept RescaleType
 SliceThickness KVP Manufacturer ManufacturerModelName ConvolutionKernel ContrastBolusAgent ContrastBolusRoute
 StudyDescription SeriesDescription BurnedInAnnotation ReferencedFrameOfReferenceSequence
-ReferencedSeriesSequence
+ReferencedSeriesSequence LossyImageCompression
 """
 HEADER_TAGS = HEADER_TAG_TEXT.split()
 
@@ -86,6 +106,15 @@ class DicomHeader:
     attenuation_map: bool
     burned_in: bool
     referenced_series: tuple[str, ...]
+    lossy: bool = False
+    frame: int = 0  # of a multi-frame file, from 0
+
+    @property
+    def outline_kind(self) -> str:
+        """RTSTRUCT or SEG, by modality or, where that is missing, by class; else empty."""
+        if self.modality == "RTSTRUCT" or self.sop_class == RT_STRUCTURE_SET:
+            return "RTSTRUCT"
+        return "SEG" if self.modality == "SEG" or self.sop_class in SEGMENTATIONS else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +151,7 @@ class SegmentationObject:
     labels: tuple[tuple[int, str], ...]
     frames: tuple[SegmentFrame, ...]
     pixels: NDArray[np.generic]
+    full_value: int = 1  # of a FRACTIONAL segmentation: what stands for a whole voxel
 
 
 def is_dicom(path: Path) -> bool:
@@ -144,46 +174,43 @@ def read_header(path: Path) -> DicomHeader:
             dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
             return _header_of(dataset, str(path))
     except DECODE_ERRORS as error:
-        raise _undecodable("DICOM file", "its header cannot be read") from error
-
-
-def read_stored_pixels(path: str, role: str) -> NDArray[np.generic]:
-    """Stored values of a single-frame file, (rows, columns); RefusedError `undecodable` where damaged."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pixels = np.asarray(pydicom.dcmread(path, force=True).pixel_array)
-    except DECODE_ERRORS as error:
-        raise _undecodable(
-            role, "its pixels cannot be decoded (truncated, damaged or an unsupported compression)"
-        ) from error
-    if pixels.ndim != 2:
-        raise _undecodable(role, f"one grey image is needed, the file holds an array of shape {pixels.shape}")
-    return pixels
+        raise undecodable("DICOM file", "its header cannot be read") from error
 
 
 def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
     """All ROIs of an RTSTRUCT in file order, with their contours; RefusedError where it cannot be read."""
     try:
-        dataset = pydicom.dcmread(path, force=True)
-        contours = {int(item.ReferencedROINumber): _contours_of(item) for item in dataset.get("ROIContourSequence", [])}
-        rois = dataset.get("StructureSetROISequence", [])
+        dataset = _read_whole(path)
+        rois = list(dataset.get("StructureSetROISequence") or [])
+        items = list(dataset.get("ROIContourSequence") or [])
+        if not rois or "ROIContourSequence" not in dataset:
+            raise undecodable(role, "it names no structures or holds no contours (cut off?)")
+        _check_roi_numbers([int(r.ROINumber) for r in rois], [int(i.ReferencedROINumber) for i in items], role)
+        contours = {int(item.ReferencedROINumber): _contours_of(item, role) for item in items}
         return tuple(OutlinedRoi(str(r.get("ROIName", "")).strip(), contours.get(int(r.ROINumber), ())) for r in rois)
+    except RefusedError:
+        raise
     except DECODE_ERRORS as error:
-        raise _undecodable(role, "its contours cannot be read") from error
+        raise undecodable(role, "its contours cannot be read") from error
 
 
 def read_segmentation_object(path: str, role: str) -> SegmentationObject:
     """A DICOM SEG with its pixels; RefusedError where it cannot be read."""
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = _read_whole(path)
         labels = tuple((int(s.SegmentNumber), str(s.get("SegmentLabel", "")).strip()) for s in dataset.SegmentSequence)
         shared = dataset.SharedFunctionalGroupsSequence[0]
-        frames = tuple(_frame_of(own, shared) for own in dataset.PerFrameFunctionalGroupsSequence)
+        groups = list(dataset.PerFrameFunctionalGroupsSequence)
+        if len(groups) * int(dataset.Rows) * int(dataset.Columns) > MOST_SEGMENT_PIXELS:
+            raise undecodable(role, f"its header claims more than {MOST_SEGMENT_PIXELS} pixels")
+        frames = tuple(_frame_of(own, shared) for own in groups)
         pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
-        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels)
+        full = int(dataset.get("MaximumFractionalValue") or 1)
+        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full)
+    except RefusedError:
+        raise
     except DECODE_ERRORS as error:
-        raise _undecodable(role, "its segments cannot be read") from error
+        raise undecodable(role, "its segments cannot be read") from error
 
 
 def segment_labels(path: str) -> tuple[str, ...]:
@@ -204,7 +231,8 @@ def roi_names(path: str) -> tuple[str, ...]:
         return ()
 
 
-def _undecodable(role: str, message: str) -> RefusedError:
+def undecodable(role: str, message: str) -> RefusedError:
+    """A file that cannot be read for the reason given."""
     return RefusedError("undecodable", role, message + ".", "Export the file again from its source.")
 
 
@@ -218,45 +246,47 @@ def _bare_class(path: Path) -> str:
 
 
 def _header_of(dataset: Dataset, path: str) -> DicomHeader:
-    descriptions = f"{_text(dataset, 'StudyDescription')} {_text(dataset, 'SeriesDescription')}".upper()
+    descriptions = f"{text_of(dataset, 'StudyDescription')} {text_of(dataset, 'SeriesDescription')}".upper()
     return DicomHeader(
         path=path,
-        sop_class=_text(dataset, "SOPClassUID"),
-        sop_uid=_text(dataset, "SOPInstanceUID"),
-        patient_id=_text(dataset, "PatientID"),
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        modality=_text(dataset, "Modality"),
-        frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
-        image_type=tuple(_text(dataset, "ImageType").upper().split("\\")),
-        study_date=_text(dataset, "StudyDate") or _text(dataset, "SeriesDate"),
+        sop_class=text_of(dataset, "SOPClassUID"),
+        sop_uid=text_of(dataset, "SOPInstanceUID"),
+        patient_id=text_of(dataset, "PatientID"),
+        study_uid=text_of(dataset, "StudyInstanceUID"),
+        series_uid=text_of(dataset, "SeriesInstanceUID"),
+        modality=text_of(dataset, "Modality"),
+        frame_of_reference=text_of(dataset, "FrameOfReferenceUID"),
+        image_type=tuple(text_of(dataset, "ImageType").upper().split("\\")),
+        study_date=text_of(dataset, "StudyDate") or text_of(dataset, "SeriesDate"),
         acquisition_number=_whole(dataset, "AcquisitionNumber"),
         instance_number=_whole(dataset, "InstanceNumber"),
         images_in_acquisition=_whole(dataset, "ImagesInAcquisition"),
         rows=_whole(dataset, "Rows") or 0,
         columns=_whole(dataset, "Columns") or 0,
         frames=_whole(dataset, "NumberOfFrames") or 1,
-        position=_numbers(dataset, "ImagePositionPatient", 3),
-        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
-        pixel_spacing=_numbers(dataset, "PixelSpacing", 2),
-        slope=_number(dataset, "RescaleSlope"),
-        intercept=_number(dataset, "RescaleIntercept"),
-        rescale_type=_text(dataset, "RescaleType"),
-        slice_thickness_mm=_number(dataset, "SliceThickness"),
-        kvp=_number(dataset, "KVP"),
-        manufacturer=_text(dataset, "Manufacturer"),
-        model=_text(dataset, "ManufacturerModelName"),
-        kernel=_text(dataset, "ConvolutionKernel"),
-        contrast_agent=_text(dataset, "ContrastBolusAgent"),
-        contrast_route=_text(dataset, "ContrastBolusRoute"),
+        position=numbers_of(dataset, "ImagePositionPatient", 3),
+        orientation=numbers_of(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing=numbers_of(dataset, "PixelSpacing", 2),
+        slope=number_of(dataset, "RescaleSlope"),
+        intercept=number_of(dataset, "RescaleIntercept"),
+        rescale_type=text_of(dataset, "RescaleType"),
+        slice_thickness_mm=number_of(dataset, "SliceThickness"),
+        kvp=number_of(dataset, "KVP"),
+        manufacturer=text_of(dataset, "Manufacturer"),
+        model=text_of(dataset, "ManufacturerModelName"),
+        kernel=text_of(dataset, "ConvolutionKernel"),
+        contrast_agent=text_of(dataset, "ContrastBolusAgent"),
+        contrast_route=text_of(dataset, "ContrastBolusRoute"),
         contrast_text=text_category(descriptions),
         attenuation_map=any(word in descriptions for word in ATTENUATION_WORDS),
-        burned_in=_text(dataset, "BurnedInAnnotation").upper() == "YES",
+        burned_in=text_of(dataset, "BurnedInAnnotation").upper() == "YES",
         referenced_series=_referenced_series(dataset),
+        lossy=_is_lossy(dataset),
     )
 
 
-def _text(dataset: Dataset, name: str) -> str:
+def text_of(dataset: Dataset, name: str) -> str:
+    """An element as stripped text, several values joined by a backslash, empty where absent."""
     value = dataset.get(name)
     if value is None:
         return ""
@@ -265,7 +295,8 @@ def _text(dataset: Dataset, name: str) -> str:
     return "\\".join(str(part).strip() for part in value)
 
 
-def _number(dataset: Dataset, name: str) -> float | None:
+def number_of(dataset: Dataset, name: str) -> float | None:
+    """An element as a finite number, None where there is none."""
     try:
         value = float(dataset.get(name))
     except (TypeError, ValueError, OverflowError):
@@ -274,16 +305,24 @@ def _number(dataset: Dataset, name: str) -> float | None:
 
 
 def _whole(dataset: Dataset, name: str) -> int | None:
-    value = _number(dataset, name)
+    value = number_of(dataset, name)
     return None if value is None else int(value)
 
 
-def _numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+def numbers_of(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+    """An element as so many finite numbers, None where it is not."""
     try:
         values = tuple(float(v) for v in dataset.get(name))
     except (TypeError, ValueError, OverflowError):
         return None
     return values if len(values) == count and bool(np.isfinite(values).all()) else None
+
+
+def _is_lossy(dataset: Dataset) -> bool:
+    said = text_of(dataset, "LossyImageCompression")
+    meta = getattr(dataset, "file_meta", None)
+    syntax = str(meta.get("TransferSyntaxUID", "")) if meta else ""
+    return said == "01" or (syntax in LOSSY_SYNTAXES and not (syntax.endswith(".91") and said == "00"))
 
 
 def _referenced_series(dataset: Dataset) -> tuple[str, ...]:
@@ -294,10 +333,39 @@ def _referenced_series(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uid for uid in found if uid))
 
 
-def _contours_of(item: Dataset) -> tuple[Contour, ...]:
+def _read_whole(path: str) -> Dataset:
+    """A data set read to its end; EOFError where the file ends inside an element, of which pydicom only warns."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        dataset = pydicom.dcmread(path, force=True)
+    if any("end of file" in str(one.message).lower() for one in said):
+        raise EOFError("the file ends inside an element")
+    return dataset
+
+
+def _check_roi_numbers(numbers: list[int], drawn: list[int], role: str) -> None:
+    repeated = sorted({n for many in (numbers, drawn) for n in many if many.count(n) > 1})
+    if repeated:
+        text = f"ROI number {repeated[0]} stands for two structures."
+        raise RefusedError("duplicate_roi_number", role, text, "Export the structure set again.")
+    lost = sorted(set(drawn) - set(numbers))
+    if lost:
+        text = f"contours refer to ROI number {lost[0]}, which the file does not name."
+        raise RefusedError("unnamed_roi", role, text, "Export the structure set again.")
+
+
+def _contours_of(item: Dataset, role: str) -> tuple[Contour, ...]:
     contours = []
     for one in item.get("ContourSequence") or []:
-        points = np.array([float(v) for v in one.ContourData], dtype=np.float64).reshape(-1, 3)
+        data = one.get("ContourData")
+        points = np.array([float(v) for v in ([] if data is None else data)], dtype=np.float64).reshape(-1, 3)
+        if not np.isfinite(points).all():
+            text = "a contour holds a coordinate that is no number."
+            raise RefusedError("not_finite", role, text, "Export the structure set again.")
+        announced = number_of(one, "NumberOfContourPoints")
+        if announced is not None and announced != len(points):
+            text = f"a contour announces {int(announced)} points and holds {len(points)}."
+            raise RefusedError("contour_points", role, text, "Export the structure set again.")
         contours.append(Contour(str(one.get("ContourGeometricType", "")), points))
     return tuple(contours)
 
@@ -306,8 +374,9 @@ def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:
     def first(name: str) -> Dataset:
         return own[name][0] if name in own else shared[name][0]
 
+    named = "SegmentIdentificationSequence" in own or "SegmentIdentificationSequence" in shared  # a LABELMAP has none
     return SegmentFrame(
-        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber),
+        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber) if named else 0,
         position=tuple(float(v) for v in first("PlanePositionSequence").ImagePositionPatient),
         orientation=tuple(float(v) for v in first("PlaneOrientationSequence").ImageOrientationPatient),
         pixel_spacing=tuple(float(v) for v in first("PixelMeasuresSequence").PixelSpacing),

@@ -10,13 +10,14 @@ from engine.acquire.content_index import ContentIndex
 from engine.acquire.ct_series import sort_along_normal
 from engine.acquire.dicom import (
     CT_IMAGE,
-    ENHANCED_CT_IMAGE,
+    MULTI_FRAME_CT,
     DicomHeader,
     is_dicom,
     read_header,
     roi_names,
     segment_labels,
 )
+from engine.acquire.dicom_frames import read_headers
 from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
 from engine.acquire.series_choice import SeriesCandidate, SeriesChoice, choose_index_series
@@ -40,26 +41,42 @@ PLAIN_SUFFIXES = (
     ".zip",
 )
 PLAIN_NAMES = ("dicomdir", "license", "readme", "version", "lockfile")
-OUTLINES = {"RTSTRUCT": "RTSTRUCT", "SEG": "SEG"}
 
 
 @dataclass(slots=True)
 class _Tree:
     headers: list[DicomHeader] = field(default_factory=list)
     damaged_folders: set[Path] = field(default_factory=set)
+    damaged_patients: set[str] = field(default_factory=set)
+    nameless_folders: set[Path] = field(default_factory=set)  # of damaged DICOM files that name no patient
 
 
 def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
     """Every patient with DICOM files below the image folder, in order of patient id.
 
-    A file among a series' slices that is no DICOM, or whose header cannot be read, refuses the patients of its folder:
-    leaving it out would silently drop a slice.
+    A file among a series' slices that is no DICOM, or whose header cannot be read, refuses the patients of its folder,
+    and the patient that it still names: leaving it out would silently drop a slice or an outline.
     """
     tree = _read_headers(files)
     patients: dict[str, list[DicomHeader]] = {}
     for header in tree.headers:
         patients.setdefault(header.patient_id or f"unnamed {header.study_uid}", []).append(header)
-    return [_patient(patient, patients[patient], tree.damaged_folders, protocol, index) for patient in sorted(patients)]
+    orphans = _place_nameless(tree, patients)
+    return orphans + [_patient(patient, patients[patient], tree, protocol, index) for patient in sorted(patients)]
+
+
+def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list[PatientFiles]:
+    """Give damaged files to the one patient below their folder; where several could own one, the study is told."""
+    orphans = []
+    for folder in sorted(tree.nameless_folders):
+        owners = [p for p, own in patients.items() if any(Path(h.path).is_relative_to(folder) for h in own)]
+        if len(owners) == 1:
+            tree.damaged_patients.add(owners[0])
+        else:
+            text = "a DICOM file is cut off before it names its patient."
+            problem = RefusedError("undecodable", "DICOM file", text, "Copy it again, or take it out.")
+            orphans.append(PatientFiles("", "dicom", (), problem=problem))
+    return orphans
 
 
 def _read_headers(files: Sequence[Path]) -> _Tree:
@@ -67,40 +84,56 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
     for path in files:
         if path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES:
             continue
-        header = _header_or_none(path)
-        if header is None:
+        found = _headers_of(path)
+        if not found:
             suspicious.append(path)
+            if is_dicom(path):
+                tree.nameless_folders.add(path.parent)
+        elif not all(header.series_uid and header.sop_class for header in found):
+            suspicious.append(path)
+            if found[0].patient_id:
+                tree.damaged_patients.add(found[0].patient_id)
+            else:
+                tree.nameless_folders.add(path.parent)
         elif path.name.lower() != "dicomdir":
-            tree.headers.append(header)
+            tree.headers += found
     tree.damaged_folders = {p.parent for p in suspicious if p.stem.lower() not in PLAIN_NAMES}
     return tree
 
 
-def _header_or_none(path: Path) -> DicomHeader | None:
+def _headers_of(path: Path) -> tuple[DicomHeader, ...]:
     if not is_dicom(path):
-        return None
+        return ()
     try:
-        header = read_header(path)
+        return _frames_or_file(path, read_header(path))
     except RefusedError:
-        return None
-    return header if header.series_uid and header.sop_class else None
+        return ()
+
+
+def _frames_or_file(path: Path, header: DicomHeader) -> tuple[DicomHeader, ...]:
+    """The frames of an enhanced CT; the file as one slice where they cannot be told, which the gate then refuses."""
+    try:
+        return read_headers(path)
+    except RefusedError:
+        return (header,)
 
 
 def _patient(
-    patient: str, headers: list[DicomHeader], damaged: set[Path], protocol: Protocol, index: ContentIndex
+    patient: str, headers: list[DicomHeader], tree: _Tree, protocol: Protocol, index: ContentIndex
 ) -> PatientFiles:
     try:
         if not headers[0].patient_id:
             raise RefusedError("no_patient_id", "DICOM files", "PatientID is missing.", "Give each patient an id.")
-        if any(Path(header.path).parent in damaged for header in headers):
+        beside = any(Path(header.path).parent in tree.damaged_folders for header in headers)
+        if beside or patient in tree.damaged_patients:
             text = "a file among the DICOM files cannot be read as DICOM."
             raise RefusedError("undecodable", "DICOM folder", text, "Copy the series again, or take the file out.")
         choice = _choose(headers, protocol)
         outlines = _outlines_of(choice, headers, protocol)
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
-    slices = sort_along_normal(choice.series.headers)
-    files = [index.source(f"CT slice {place}", Path(h.path)) for place, h in enumerate(slices)]
+    slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
+    files = [index.source(f"CT slice {place}", Path(path)) for place, path in enumerate(slices)]
     return PatientFiles(
         patient, "dicom", (*files, *_outline_files(outlines, index)), choice.reason, choice.alternatives
     )
@@ -108,42 +141,48 @@ def _patient(
 
 def _choose(headers: list[DicomHeader], protocol: Protocol) -> SeriesChoice:
     series: dict[str, list[DicomHeader]] = {}
+    with_ct = {header.series_uid for header in headers if _is_ct(header)}
     for header in headers:
-        if _is_ct(header) and "LOCALIZER" not in header.image_type:
+        if header.series_uid in with_ct and not header.outline_kind and "LOCALIZER" not in header.image_type:
             series.setdefault(header.series_uid, []).append(header)
     if not series:
         text = "there is no CT series of this patient."
         raise RefusedError("no_ct", "DICOM files", text, "Add the CT on which the tumour was outlined.")
-    referenced = {uid for h in headers if h.modality in OUTLINES for uid in h.referenced_series}
+    referenced = {uid for h in headers if h.outline_kind for uid in h.referenced_series}
     candidates = [SeriesCandidate(uid, tuple(own), uid in referenced) for uid, own in series.items()]
     return choose_index_series(candidates, protocol.acquire.min_slices)
 
 
 def _is_ct(header: DicomHeader) -> bool:
-    return header.modality == "CT" or (not header.modality and header.sop_class in (CT_IMAGE, ENHANCED_CT_IMAGE))
+    return header.modality == "CT" or (not header.modality and header.sop_class in (CT_IMAGE, *MULTI_FRAME_CT))
 
 
 def _outlines_of(choice: SeriesChoice, headers: list[DicomHeader], protocol: Protocol) -> list[DicomHeader]:
-    outlines = [h for h in headers if h.modality in OUTLINES]
+    outlines = [h for h in headers if h.outline_kind]
     frame = choice.series.headers[0].frame_of_reference
     own = [h for h in outlines if choice.series.series_uid in h.referenced_series]
     own += [h for h in outlines if not h.referenced_series and h.frame_of_reference in (frame, "")]
+    if any(h not in own and not _names_of(h) for h in outlines):
+        text = "a file of outlines names no structure (cut off?)."
+        raise RefusedError("undecodable", "outlines", text, "Copy it again, or take it out.")
     foreign = [h for h in outlines if h not in own and _names_reference(h, protocol)]
     if foreign and not any(_names_reference(h, protocol) for h in own):
         text = "the reference was outlined on another series than those present."
-        raise RefusedError("other_series", foreign[0].modality, text, "Add the series it was outlined on.")
+        raise RefusedError("other_series", foreign[0].outline_kind, text, "Add the series it was outlined on.")
     return own
 
 
+def _names_of(header: DicomHeader) -> tuple[str, ...]:
+    return roi_names(header.path) if header.outline_kind == "RTSTRUCT" else segment_labels(header.path)
+
+
 def _names_reference(header: DicomHeader, protocol: Protocol) -> bool:
-    names = roi_names(header.path) if header.modality == "RTSTRUCT" else segment_labels(header.path)
+    names = _names_of(header)
     wanted = {split_label(name)[0].strip().lower() for name in protocol.images.reference}
     return any(name.strip().lower() in wanted for name in names)
 
 
 def _outline_files(outlines: list[DicomHeader], index: ContentIndex) -> list[SourceFile]:
-    files = sorted(
-        (index.source(OUTLINES[h.modality], Path(h.path)) for h in outlines), key=lambda f: (f.role, f.sha256)
-    )
+    files = sorted((index.source(h.outline_kind, Path(h.path)) for h in outlines), key=lambda f: (f.role, f.sha256))
     unique = list({(f.role, f.sha256): f for f in files}.values())
     return [SourceFile(f"{f.role} {place}", f.path, f.sha256) for place, f in enumerate(unique, 1)]

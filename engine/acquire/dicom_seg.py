@@ -1,4 +1,4 @@
-"""DICOM SEG -> voxels of one segment on the CT's grid; only binary segments on the very pixels of the CT."""
+"""DICOM SEG -> voxels of one segment on the CT's grid; only whole voxels on the very pixels of the CT."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import numpy as np
 from engine.acquire.dicom import SegmentationObject, SegmentFrame
 from engine.acquire.rtstruct import OutlinedMask
 from engine.geometry import points_to_index
-from store.records import RefusedError
+from store.records import Flag, RefusedError
 from store.volumes import BoolZyx, Grid
 
+LABEL_MAP = "LABELMAP"
 LARGEST_OFFSET_VOXELS = 0.01
 LARGEST_COSINE_DIFFERENCE = 1e-3
 LARGEST_SPACING_SHARE = 1e-3
@@ -18,27 +19,40 @@ LARGEST_SPACING_SHARE = 1e-3
 def rasterise_segment(segments: SegmentationObject, label: str, grid: Grid, role: str) -> OutlinedMask:
     """Voxels of the segment with this label on the grid, boolean z, y, x; frames left out are empty slices.
 
-    RefusedError for fractional segments, frames that do not lie on the voxels of the grid, and a frame given twice.
+    BINARY and LABELMAP segmentations, and a FRACTIONAL one that holds only none and whole. RefusedError for other
+    fractional segments, frames that do not lie on the voxels of the grid, and a frame given twice.
     """
-    if segments.kind.upper() != "BINARY":
-        text = f"segmentation type {segments.kind or 'unknown'}: a share per voxel is not a mask."
-        raise RefusedError("fractional_seg", role, text, "Export a BINARY segmentation.")
+    flags = _check_kind(segments, role)
     numbers = [number for number, name in segments.labels if name.strip().lower() == label.strip().lower()]
     if len(numbers) != 1:
         text = f"{len(numbers)} segments are called {label!r}."
         raise RefusedError("duplicate_segment", role, text, "Give each segment its own label.")
     voxels = np.zeros(grid.shape_zyx, dtype=np.bool_)
     seen: set[int] = set()
+    mapped = segments.kind.upper() == LABEL_MAP
     for frame, pixels in zip(segments.frames, segments.pixels, strict=True):
-        if frame.segment == numbers[0]:
-            _place_frame(voxels, frame, pixels.astype(np.bool_), grid, role)
+        if frame.segment == (0 if mapped else numbers[0]):
+            inside = pixels == numbers[0] if mapped else pixels.astype(np.bool_)
+            _place_frame(voxels, frame, inside, grid, role)
             place = _frame_index(frame, grid)[2]
             if place in seen:
                 raise RefusedError(
                     "duplicate_frame", role, "a slice of the segment is given twice.", "Export it again."
                 )
             seen.add(place)
-    return OutlinedMask(voxels)
+    return OutlinedMask(voxels, flags)
+
+
+def _check_kind(segments: SegmentationObject, role: str) -> tuple[Flag, ...]:
+    kind = segments.kind.upper()
+    if kind in ("BINARY", LABEL_MAP):
+        return ()
+    whole = kind == "FRACTIONAL" and bool(np.isin(segments.pixels, (0, segments.full_value)).all())
+    if not whole:
+        text = f"segmentation type {segments.kind or 'unknown'}: a share per voxel is not a mask."
+        raise RefusedError("fractional_seg", role, text, "Export a BINARY segmentation.")
+    text = f"{role} is stored as FRACTIONAL but holds none and whole voxels only; it was read as binary."
+    return (Flag("acquire", "fractional_is_binary", text, "Nothing if meant so."),)
 
 
 def _frame_index(frame: SegmentFrame, grid: Grid) -> tuple[int, int, int]:

@@ -14,6 +14,7 @@ from engine.acquire.dicom_cases import dicom_patients
 from engine.acquire.file_cases import listed_cases, named_cases
 from engine.acquire.patient_files import PatientFiles
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms
+from engine.acquire.withdrawn import withdrawn_cases
 from engine.protocol import Protocol
 from store.records import Refusal, RefusedError
 from store.sources import CaseSource, ClinicalSource, FeatureTableSource
@@ -48,9 +49,16 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
         found += _file_patients(root, protocol, index)
     except RefusedError as error:
         refusals.append(refusal_of("", error))
-    counts = Counter(one.patient_id for one in found)
-    for one in sorted(found, key=lambda f: f.patient_id):
+    refusals += [refusal_of("", one.problem) for one in found if not one.patient_id and one.problem]
+    counts = Counter(one.patient_id for one in found if one.patient_id)
+    gone = withdrawn_cases(directory)
+    for one in sorted((f for f in found if f.patient_id), key=lambda f: f.patient_id):
         case_id = pseudonyms.case_id(one.patient_id)
+        if case_id in gone:
+            pseudonyms.forget(case_id)
+            refusals.append(_withdrawn(case_id))
+            del counts[one.patient_id]
+            continue
         problem = one.problem if counts[one.patient_id] == 1 else _found_twice()
         if problem is not None:
             refusals.append(refusal_of(case_id, problem))
@@ -93,13 +101,22 @@ def feature_table_source(directory: Path, protocol: Protocol, pseudonyms: Pseudo
         ids = list(dict.fromkeys(table.column(protocol.features_table.id)))
     else:
         ids = list(patient_rows(table, protocol.features_table.id))
-    cases = tuple((patient, pseudonyms.case_id(patient)) for patient in ids)
+    gone = withdrawn_cases(directory)
+    pairs = tuple((patient, pseudonyms.case_id(patient)) for patient in ids)
+    cases = tuple((patient, case_id) for patient, case_id in pairs if case_id not in gone)
+    for case_id in gone:
+        pseudonyms.forget(case_id)
     pseudonyms.save()
     return FeatureTableSource(source, cases)
 
 
 def _pairs(counts: Counter[str], pseudonyms: Pseudonyms) -> tuple[tuple[str, str], ...]:
     return tuple((patient, pseudonyms.case_id(patient)) for patient in sorted(counts))
+
+
+def _withdrawn(case_id: str) -> Refusal:
+    text = "the patient withdrew; nothing of his files was read."
+    return Refusal(case_id, "withdrawn", "image folder", text, "Remove his files from the image folder.")
 
 
 def _found_twice() -> RefusedError:

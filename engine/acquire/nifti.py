@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from engine.acquire.ct_series import as_hu_array
+from engine.acquire.orientation import axes_name, turn_of, turned_array, turned_grid
 from engine.acquire.rtstruct import OutlinedMask
 from engine.geometry import grid_of, same_grid
 from engine.protocol import Acquire
@@ -21,6 +22,7 @@ from store.volumes import CtSeries, Grid
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 NIFTI_HEADER_BYTES = 348
+SMALLEST_OFFSET_BYTES, LARGEST_OFFSET_BYTES = 352, 1 << 24
 LARGEST_FORM_DIFFERENCE = 1e-3
 LARGEST_ORIGIN_DIFFERENCE_MM = 0.01
 LARGEST_SHEAR = 1e-3
@@ -50,32 +52,43 @@ class FileCt:
 
     ct: CtSeries
     flags: tuple[Flag, ...]
+    stored_axes: str = ""
 
 
 def read_ct_file(path: Path, role: str, rules: Acquire) -> FileCt:
-    """A CT from a NIfTI, NRRD or MetaImage file, HU, int16 where whole, else float32, LPS grid.
+    """A CT from a NIfTI, NRRD or MetaImage file, HU, int16 where whole, else float32, axes turned to left, back, head.
 
     RefusedError for a truncated or damaged file, disagreeing or missing orientation, more than one volume, too many
     voxels, values that are not finite, and too few slices.
     """
     image, flags = _read_checked(path, role, rules.max_voxels)
-    array = np.asarray(sitk.GetArrayFromImage(image))
-    if not np.isfinite(array).all():
+    stored = np.asarray(sitk.GetArrayFromImage(image))
+    if not np.isfinite(stored).all():
         raise _not_finite(role)
+    grid = grid_of(image)
+    turn = turn_of(grid)
+    array = turned_array(stored, turn)
     if array.shape[0] < rules.min_slices:
         text = f"{array.shape[0]} slices, at least {rules.min_slices} are needed."
         raise RefusedError("few_slices", role, text, "Use the whole series.")
     whole = bool((array == np.rint(array)).all())
-    return FileCt(CtSeries(as_hu_array(array.astype(np.float32), whole), grid_of(image)), flags)
+    values = as_hu_array(array.astype(np.float32), whole)
+    return FileCt(CtSeries(values, turned_grid(grid, turn)), flags, axes_name(grid))
 
 
 def grid_of_file(path: Path, role: str, rules: Acquire) -> Grid:
-    """The grid of an image or mask file that passes the gate's checks; RefusedError as `read_mask_file`."""
-    return grid_of(_read_checked(path, role, rules.max_voxels)[0])
+    """The grid of an image or mask file that passes the gate's checks, its axes turned to left, back, head.
+
+    RefusedError as `read_mask_file`.
+    """
+    grid = grid_of(_read_checked(path, role, rules.max_voxels)[0])
+    return turned_grid(grid, turn_of(grid))
 
 
 def read_mask_file(path: Path, role: str, grid: Grid, label: int | None, rules: Acquire) -> OutlinedMask:
     """A mask from a file on exactly the image's grid (corners within a thousandth of a voxel), boolean z, y, x.
+
+    Its axes may be stored in another order than the image's: both are turned to left, back, head.
 
     Without a label the file holds 0 and at most one other whole number. RefusedError for soft values, several labels
     when none is named, an absent label, and another geometry; an empty mask is flagged.
@@ -137,12 +150,14 @@ def read_header(path: Path) -> NiftiHeader:
 
 def _read_mask_array(path: Path, role: str, grid: Grid, rules: Acquire) -> tuple[NDArray[np.generic], tuple[Flag, ...]]:
     image, flags = _read_checked(path, role, rules.max_voxels)
-    if not same_grid(grid_of(image), grid):
-        text = f"geometry differs from the image: {_difference(grid_of(image), grid)}."
+    turn = turn_of(grid_of(image))
+    own = turned_grid(grid_of(image), turn)
+    if not same_grid(own, grid):
+        text = f"geometry differs from the image: {_difference(own, grid)}."
         raise RefusedError(
             "geometry_differs", role, text, "Resample the mask onto its image in the software that drew it."
         )
-    return np.asarray(sitk.GetArrayFromImage(image)), flags
+    return turned_array(np.asarray(sitk.GetArrayFromImage(image)), turn), flags
 
 
 def _read_checked(path: Path, role: str, most_voxels: int) -> tuple[sitk.Image, tuple[Flag, ...]]:
@@ -179,8 +194,13 @@ def _check_size(sizes: list[int], role: str, most_voxels: int) -> None:
 def _check_nifti(path: Path, role: str, most_voxels: int) -> None:
     try:
         header = read_header(path)
-        if not header.sizes or min(header.sizes) < 1 or header.voxel_bytes < 1:
+        if not header.sizes or min(header.sizes) < 1 or header.voxel_bytes < 1 or len(header.sizes) > 7:
             raise ValueError("impossible sizes")
+        numbers = (*header.spacing_mm, *header.quaternion, *header.sform)
+        if not np.isfinite(numbers).all():
+            raise ValueError("numbers that are none")
+        if not SMALLEST_OFFSET_BYTES <= header.offset_bytes <= LARGEST_OFFSET_BYTES:
+            raise ValueError("voxels inside the header, or absurdly far behind it")
     except (OSError, EOFError, ValueError, OverflowError, zlib.error, struct.error) as error:
         raise RefusedError("undecodable", role, "the NIfTI header cannot be read.", "Export it again.") from error
     _check_size(list(header.sizes), role, most_voxels)

@@ -43,6 +43,10 @@ class Pseudonyms:
         """The patient behind a case id, or None where it is unknown; for the holder of the private folder only."""
         return self._links.get(case_id)
 
+    def forget(self, case_id: str) -> None:
+        """Drop the way back of a case."""
+        self._links.pop(case_id, None)
+
     def save(self) -> None:
         """Write the links atomically, readable by their owner only."""
         write_private(self._folder / LINKS_FILE, json.dumps(self._links, indent=1, sort_keys=True))

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
 
 from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, vendor_of
-from engine.acquire.ct_series import air_flags, read_ct_series
-from engine.acquire.dicom import DicomHeader, read_header
+from engine.acquire.ct_series import air_flags, check_hu_range, read_ct_series
+from engine.acquire.dicom import DicomHeader
+from engine.acquire.dicom_frames import read_headers
 from engine.acquire.file_cases import IMAGE_ROLE
 from engine.acquire.lungs import split_by_side
 from engine.acquire.nifti import read_ct_file
+from engine.acquire.orientation import axes_name, turn_of, turned_array, turned_grid
 from engine.acquire.outlines import OutlinedLesion, OutlinedLung, Outlines, outlines_in_dicom, outlines_in_files
 from engine.geometry import index_to_points_mm
 from engine.protocol import Acquire, Images
 from store.records import Acquisition, Flag, Lesion, MaskVersion, RefusedError
 from store.sources import CaseSource
-from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
+from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks, VolumeZyx
 
 SOURCE = "reference"
 PADDING_HU = -1100
+AIR_INSIDE_HU = -900
+SMALLEST_REFERENCE = 27  # voxels as stored; [rois] smallest_voxels judges the feature grid
+LARGEST_REFERENCE_SHARE = 0.5
 YES = ("yes", "true", "1", "y")
 
 
@@ -54,6 +61,7 @@ def acquire(source: CaseSource, images: Images, rules: Acquire) -> Acquired:
     RefusedError, with file role and remedy, for every input that would be silently wrong.
     """
     read = _read_dicom(source, images, rules) if source.layout == "dicom" else _read_files(source, images, rules)
+    check_hu_range(read.ct, "CT series" if source.layout == "dicom" else IMAGE_ROLE)
     masks = _masks(read.outlines, images, read.ct.grid)
     return Acquired(
         ct=read.ct,
@@ -66,11 +74,31 @@ def acquire(source: CaseSource, images: Images, rules: Acquire) -> Acquired:
 
 
 def _read_dicom(source: CaseSource, images: Images, rules: Acquire) -> _Read:
-    headers = [read_header(Path(file.path)) for file in source.files if file.role.startswith("CT slice")]
-    series = read_ct_series(headers, rules)
+    slices = (file for file in source.files if file.role.startswith("CT slice"))
+    series = read_ct_series([header for file in slices for header in read_headers(Path(file.path))], rules)
     outlines = outlines_in_dicom(source, images, series.ct.grid)
-    acquisition = _dicom_acquisition(series.headers[0], series.ct.grid, source)
-    return _Read(series.ct, outlines, acquisition, (*series.flags, *outlines.flags))
+    ct = canonical_ct(series.ct)
+    acquisition = _dicom_acquisition(series.headers[0], ct.grid, source)
+    acquisition = dataclasses.replace(acquisition, stored_axes=axes_name(series.ct.grid))
+    return _Read(ct, _canonical_outlines(outlines, series.ct.grid), acquisition, (*series.flags, *outlines.flags))
+
+
+def canonical_ct(ct: CtSeries) -> CtSeries:
+    """The same voxels with x, y, z growing to the patient's left, back and head."""
+    turn = turn_of(ct.grid)
+    turned = cast("VolumeZyx", turned_array(np.asarray(ct.intensity_hu), turn))
+    return CtSeries(turned, turned_grid(ct.grid, turn))
+
+
+def _canonical_outlines(outlines: Outlines, grid: Grid) -> Outlines:
+    turn = turn_of(grid)
+    if turn.is_nothing:
+        return outlines
+    return Outlines(
+        tuple(dataclasses.replace(one, voxels=turned_array(one.voxels, turn)) for one in outlines.lesions),
+        tuple(dataclasses.replace(one, voxels=turned_array(one.voxels, turn)) for one in outlines.lungs),
+        outlines.flags,
+    )
 
 
 def _read_files(source: CaseSource, images: Images, rules: Acquire) -> _Read:
@@ -80,7 +108,8 @@ def _read_files(source: CaseSource, images: Images, rules: Acquire) -> _Read:
     read = read_ct_file(Path(image.path), image.role, rules)
     outlines = outlines_in_files(source, read.ct.grid, rules)
     kind = "nrrd" if image.path.lower().endswith((".nrrd", ".nhdr")) else "nifti"
-    return _Read(read.ct, outlines, _file_acquisition(source, kind, read.ct.grid), (*read.flags, *outlines.flags))
+    acquisition = dataclasses.replace(_file_acquisition(source, kind, read.ct.grid), stored_axes=read.stored_axes)
+    return _Read(read.ct, outlines, acquisition, (*read.flags, *outlines.flags))
 
 
 def _dicom_acquisition(header: DicomHeader, grid: Grid, source: CaseSource) -> Acquisition:
@@ -234,6 +263,13 @@ def _tumour_flags(ct: CtSeries, voxels: BoolZyx) -> list[Flag]:
         flags.append(
             _flag("several_components", f"the reference has {parts} separate parts.", "Look for stray voxels.")
         )
+    count = int(voxels.sum())
+    if count < SMALLEST_REFERENCE:
+        text = f"the reference holds {count} voxels: too few for features."
+        flags.append(_flag("tiny_reference", text, "Check the outline."))
+    if count > LARGEST_REFERENCE_SHARE * voxels.size:
+        text = f"the reference fills {100 * count / voxels.size:.0f} % of the image."
+        flags.append(_flag("mask_fills_image", text, "Check that it is the tumour and not its inverse."))
     if int(voxels.any(axis=(1, 2)).sum()) == 1:
         flags.append(_flag("single_slice", "the reference covers one slice.", "Shape is not meaningful."))
     if _touches_border(voxels):
@@ -242,6 +278,9 @@ def _tumour_flags(ct: CtSeries, voxels: BoolZyx) -> list[Flag]:
     if inside.min() < PADDING_HU:
         text = f"the reference holds values below {PADDING_HU} HU (padding)."
         flags.append(_flag("padding_in_reference", text, "Outline tissue only."))
+    if float(np.median(inside)) < AIR_INSIDE_HU:
+        text = f"half of the reference lies below {AIR_INSIDE_HU} HU: in air."
+        flags.append(_flag("reference_in_air", text, "Check that the outline belongs to this image."))
     if inside.min() == inside.max():
         flags.append(_flag("constant_reference", "the reference holds one value only.", "Check the image."))
     return flags

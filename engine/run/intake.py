@@ -9,6 +9,7 @@ from engine.acquire.discover import clinical_source, discover, feature_table_sou
 from engine.acquire.pseudonyms import Pseudonyms
 from engine.bench.reference_files import reference_files, shared_folder
 from engine.protocol import Protocol, read_protocol
+from engine.run.reapply import reapply_withdrawals
 from engine.run.sources import Sources, write_sources
 from engine.segment.anatomy_programs import find_program
 from store.layout import StudyFolder
@@ -19,7 +20,11 @@ VERDICTS_FILE = "verdicts.csv"
 
 
 def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refusal, ...]]:
-    """Find the inputs of a study and write them down for the workers; returns them with what was refused."""
+    """Find the inputs of a study and write them down for the workers; returns them with what was refused.
+
+    Withdrawals that a restored backup undid are applied again first.
+    """
+    reapply_withdrawals(study)
     pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
     if protocol.study.kind == "table":
         table = feature_table_source(study, protocol, pseudonyms)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.acquire.ct_series import read_ct_series
-from engine.acquire.dicom import DicomHeader, is_dicom, read_header
+from engine.acquire.dicom import DicomHeader, is_dicom
+from engine.acquire.dicom_frames import read_headers
 from engine.acquire.nifti import read_ct_file, read_mask_file
+from engine.acquire.read import canonical_ct
 from engine.geometry import resample_mask
 from engine.measure.extraction import measure
 from engine.measure.feature_image import feature_grid, feature_image
@@ -72,7 +74,7 @@ def as_csv(rows: tuple[FeatureRow, ...]) -> str:
 
 def _read_image(path: Path, rules: Acquire) -> CtSeries:
     if path.is_dir():
-        return read_ct_series(_ct_slices(path), rules).ct
+        return canonical_ct(read_ct_series(_ct_slices(path), rules).ct)
     if not path.exists():
         raise FileNotFoundError("the image file does not exist")
     return read_ct_file(path, "image", rules).ct
@@ -81,7 +83,7 @@ def _read_image(path: Path, rules: Acquire) -> CtSeries:
 def _ct_slices(folder: Path) -> list[DicomHeader]:
     """The slices of the one CT series below a folder; a file without a modality is left to the gate, which says so."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file() and is_dicom(file))
-    slices = [header for header in map(read_header, files) if header.modality in ("", "CT")]
+    slices = [header for file in files for header in read_headers(file) if header.modality in ("", "CT")]
     series = {header.series_uid for header in slices}
     if not slices:
         raise RefusedError("no_ct", "image folder", "it holds no DICOM CT.", "Name the folder of one CT series.")

@@ -33,9 +33,10 @@ from engine.present.wording.features import (
 )
 from engine.present.wording.self_test import self_test_answer, self_test_caption
 from engine.present.wording.study import exploratory_badge
-from engine.run.launch import launch_self_test
-from engine.run.signature import signature_text, take_signature
+from engine.run.signature import signature_text
+from engine.service import start_self_test, take_list
 from pages.frame import Shown, answer, badge, begin, end, figure, table, why_missing
+from pages.gate import may
 from store.ledger import running
 from store.queries.prognosis import kept_shares, permuted_aucs, selection_size, self_test, stability
 from store.queries.reproducibility import survival_shares
@@ -169,10 +170,12 @@ def side_by_side(shown: Shown, other: RunFacts) -> None:
 
 def signature(shown: Shown) -> None:
     """The most frequent features as a list for other patients."""
+    if not may(shown.person, "take list"):
+        return
     st.sidebar.subheader("Take a list", anchor=False)
     count = st.sidebar.number_input("Features", 1, 50, 10, key="signature-count")
     if st.sidebar.button("Take the list", width="stretch"):
-        taken = take_signature(shown.study, int(count), shown.run.run_id)
+        taken = take_list(shown.study, shown.person, int(count), shown.run.run_id)
         st.sidebar.download_button(
             "Download it", signature_text(taken), f"signature-{taken.derived_from}.json", width="stretch"
         )
@@ -180,21 +183,27 @@ def signature(shown: Shown) -> None:
 
 
 def tested(shown: Shown) -> None:
-    """The self-test: its latest result, and a button."""
-    st.sidebar.subheader("Self-test", anchor=False)
-    if st.sidebar.button("Run it on permuted outcomes", disabled=running(shown.study), width="stretch"):
-        try:
-            launch_self_test(shown.study)
-            st.toast("The self-test has started; it goes on when you close this page.")
-        except (RuntimeError, ValueError) as error:
-            st.sidebar.warning(str(error))
-    st.sidebar.caption("The study's whole procedure where nothing can be predicted: every AUC must be about 0.5.")
+    """The self-test: its latest result, and a button for those who may start it."""
+    if may(shown.person, "start run"):
+        self_test_control(shown)
     found = self_test(shown.snapshot)
     if found:
         st.subheader("Self-test on permuted outcomes", anchor=False)
         answer(self_test_answer(found))
         rows = permuted_aucs(shown.snapshot, found[0].run_id)
         figure(self_test_figure(rows), self_test_caption(found), "self-test")
+
+
+def self_test_control(shown: Shown) -> None:
+    """Start the self-test, in the sidebar."""
+    st.sidebar.subheader("Self-test", anchor=False)
+    if st.sidebar.button("Run it on permuted outcomes", disabled=running(shown.study), width="stretch"):
+        try:
+            start_self_test(shown.study, shown.person)
+            st.toast("The self-test has started; it goes on when you close this page.")
+        except (RuntimeError, ValueError) as error:
+            st.sidebar.warning(str(error))
+    st.sidebar.caption("The study's whole procedure where nothing can be predicted: every AUC must be about 0.5.")
 
 
 def columns(shown: Shown) -> None:

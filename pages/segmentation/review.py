@@ -24,6 +24,7 @@ from engine.review.reading_list import (
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
 from engine.run.review_layers import YOURS, Layer, case_layers, others_words, visible_layers
 from engine.run.review_volumes import automatic_tumour
+from engine.service import note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
 from pages.image_viewer import Viewed, file_grant, usable, viewer
 from pages.judging import Judging, contour, judge
@@ -246,7 +247,7 @@ def verdicts_of(reader: Reader, mode: str, case_id: str, signed: bool) -> None:
         st.caption("No reader has signed a verdict on this case.")
 
 
-shown = begin("Is this outline right?")
+shown = begin("Is this outline right?", "view images")
 cases = review_cases(shown.snapshot, shown.run.run_id)
 if not cases:
     empty("No images have been read in this run; a study of imported features has none.", "acquire")
@@ -269,7 +270,10 @@ if mode == WORK_LIST:
     answer(review_answer(case, [v for v in state.verdicts if v.case_id == at[0] and at in signed]))
 else:
     answer(mode_sentence(mode, order.index(at) + 1, done.signed, done.total))
-stale(shown.study, shown.run, state)
+stale(shown.study, shown.person, shown.run, state)
+if st.session_state.get("seen") != at[0]:  # once for each time a case is opened
+    note_images_seen(shown.study, shown.person, at[0])
+    st.session_state["seen"] = at[0]
 open_reading(shown, protocol, reader, mode, order, at)
 if mode in (WORK_LIST, ADJUDICATION):
     verdicts_of(reader, mode, at[0], at in signed)

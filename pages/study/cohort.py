@@ -8,6 +8,7 @@ import streamlit as st
 from engine.present.figures.flow import flow_figure
 from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
+from engine.service import custody_notes
 from pages.frame import answer, begin, empty, end, figure, open_case, table
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
 from store.queries.study import flow_steps, refusals
@@ -115,6 +116,8 @@ with clinical:
     st.caption("Numbers: median (quartiles); categories: count (share of the known).")
 with gate:
     st.subheader("What the gate said", anchor=False)
+    for note in custody_notes(shown.study, shown.person):
+        st.caption(note)
     said = flags(shown.snapshot, shown.run.run_id)
     refusal_table(refused)
     st.markdown(f"**Accepted, but flagged: {len(said)}**")

@@ -11,9 +11,10 @@ from engine.present.numbers import duration, moment
 from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
 from engine.protocol import PROTOCOL_FILE, read_protocol
-from engine.run.launch import cancel, launch, launch_training
-from engine.run.plan_lock import lock_plan
+from engine.service import cancel_run, lock_the_plan, start_run, start_training
 from pages.frame import Shown, begin_without_run, end, table
+from pages.gate import admit, may
+from store.access import Person
 from store.ledger import StageProgress, read_progress, running
 from store.queries.study import declined, failures, runs, stage_costs
 from store.training_progress import TrainingProgress, read_training
@@ -67,32 +68,34 @@ def learning(training: TrainingProgress) -> None:
         st.progress(min(1.0, training.epoch / training.epochs), text=training_line(training))
 
 
-def controls(study: Path) -> None:
-    """Start and cancel, in the sidebar."""
+def controls(study: Path, person: Person) -> None:
+    """Start and cancel, in the sidebar, for those who may."""
+    if not may(person, "start run"):
+        return
     busy = running(study)
     st.sidebar.subheader("Run", anchor=False)
     if st.sidebar.button("Start a run", disabled=busy, width="stretch"):
         try:
-            launch(study)
+            start_run(study, person)
             st.toast("The run has started; it goes on when you close this page.")
         except (RuntimeError, ValueError) as error:
             st.sidebar.warning(str(error))
     if st.sidebar.button("Cancel the run", disabled=not busy, width="stretch"):
-        cancel(study)
+        cancel_run(study, person)
         st.toast("The run is being stopped; what is done stays.")
     st.sidebar.caption("A run computes only what is missing or changed, with the choices of study.toml.")
     st.sidebar.subheader("Training", anchor=False)
     strategy = st.sidebar.selectbox("Strategy", [ALL, *STRATEGY_LABELS], format_func=strategy_name, key="strategy")
     if st.sidebar.button("Train and compare", disabled=busy, width="stretch"):
         try:
-            launch_training(study, strategy)
+            start_training(study, person, strategy)
             st.toast("The training has started; it goes on when you close this page.")
         except (RuntimeError, ValueError) as error:
             st.sidebar.warning(str(error))
     st.sidebar.caption("With the sizes of study.toml. Cancel it and train again: it goes on from its last epoch.")
 
 
-def plan_lock(study: Path) -> None:
+def plan_lock(study: Path, person: Person) -> None:
     """Whether the analysis plan is locked, and the button that locks it."""
     st.sidebar.subheader("Analysis plan", anchor=False)
     try:
@@ -105,7 +108,7 @@ def plan_lock(study: Path) -> None:
     sure = st.sidebar.checkbox("The choices of study.toml are final", key="plan-sure")
     if st.sidebar.button("Lock the plan", disabled=not sure or running(study), width="stretch"):
         try:
-            lock_plan(study, "page")
+            lock_the_plan(study, person)
             st.toast("The plan is locked; start a run to bring p values up to date.")
         except (RuntimeError, ValueError) as error:
             st.sidebar.warning(str(error))
@@ -152,9 +155,10 @@ def history(shown: Shown) -> None:
 
 
 study, shown = begin_without_run("What has been computed, and what is left?")
-controls(study)
-if (study / PROTOCOL_FILE).exists():
-    plan_lock(study)
+visitor = admit()
+controls(study, visitor)
+if (study / PROTOCOL_FILE).exists() and may(visitor, "lock plan"):
+    plan_lock(study, visitor)
 live(study)
 if shown is not None:
     history(shown)

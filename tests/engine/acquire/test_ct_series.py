@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from engine.acquire.ct_series import read_ct_series
-from engine.acquire.dicom import read_header
+from engine.acquire.dicom_frames import read_headers
+from engine.bench.malformed.made_dicom import SLICES, ct_slice, write, write_series
 from engine.protocol import Acquire
 from store.records import RefusedError
-from tests.engine.acquire.made_dicom import SLICES, ct_slice, write, write_series
 
 
 def read(paths):
-    return read_ct_series([read_header(path) for path in paths], Acquire())
+    return read_ct_series([header for path in paths for header in read_headers(path)], Acquire())
 
 
 def test_slices_come_sorted_along_the_normal_in_hounsfield_units(tmp_path):
@@ -106,7 +106,8 @@ def edits():  # noqa: C901 - one small edit a bad input
         "duplicate position": (z(lambda n: 2.0 * min(n, SLICES - 2)), "duplicate_slices"),
         "interleaved acquisitions": (two_acquisitions, "two_acquisitions"),
         "truncated slice": (truncated, "undecodable"),
-        "multi-frame": (at(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1"), "not_ct_image"),
+        "multi-frame without frames": (at(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1"), "undecodable"),
+        "secondary capture": (at(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.7"), "not_ct_image"),
     }
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from engine.acquire.dicom import read_segmentation_object, segment_labels
 from engine.acquire.dicom_seg import rasterise_segment
+from engine.bench.malformed.made_dicom import SIDE, write_seg
 from store.records import RefusedError
 from store.volumes import Grid
-from tests.engine.acquire.made_dicom import SIDE, write_seg
 
 GRID = Grid((SIDE, SIDE, 12), (1.0, 1.0, 2.0), (-8.0, -8.0, 0.0))
 

@@ -13,8 +13,8 @@ from engine.acquire.check import check
 from engine.acquire.discover import discover
 from engine.acquire.pseudonyms import PSEUDONYM, Pseudonyms
 from engine.acquire.read import acquire
+from engine.bench.malformed.made_dicom import SLICES, square, write_rtstruct, write_series
 from engine.protocol import Images, Protocol
-from tests.engine.acquire.made_dicom import SLICES, square, write_rtstruct, write_series
 
 GTV = ("GTV-1", [square(8.0), square(10.0)])
 

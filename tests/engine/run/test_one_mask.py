@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from engine.bench.malformed.made_dicom import SIDE, SLICES, write_rtstruct, write_series
 from engine.protocol import Features
 from engine.run.one_mask import as_csv, extract_one
 from store.records import RefusedError
-from tests.engine.acquire.made_dicom import SIDE, SLICES, write_rtstruct, write_series
 
 SHORT = Features(recipe="original-107")
 

@@ -42,10 +42,11 @@ def ct_slice(number: int, series_uid: str, patient: str) -> Dataset:
 
 
 def write(ds: Dataset, path: Path) -> Path:
-    """Write a data set with preamble and file meta."""
+    """Write a data set with preamble and file meta, in the transfer syntax that it names, else explicit VR."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if not hasattr(ds, "file_meta"):
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     ds.save_as(path, enforce_file_format=True)
     return path
@@ -85,19 +86,37 @@ def write_rtstruct(
     ds.PatientID, ds.StudyInstanceUID, ds.SeriesInstanceUID = patient, "1.2.3", generate_uid()
     series, study, frame = Dataset(), Dataset(), Dataset()
     series.SeriesInstanceUID = series_uid
+    series.ContourImageSequence = [_image_of(number, series_uid) for number in range(SLICES)]
     study.RTReferencedSeriesSequence = [series]
     frame.RTReferencedStudySequence = [study]
+    frame.FrameOfReferenceUID = "1.2.3.9"
     ds.ReferencedFrameOfReferenceSequence = [frame]
-    ds.StructureSetROISequence, ds.ROIContourSequence = [], []
+    ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = [], [], []
     for number, (name, contours) in enumerate(rois, 1):
         roi, item = Dataset(), Dataset()
         roi.ROINumber, roi.ROIName = number, name
         item.ReferencedROINumber = number
         if contours:
-            item.ContourSequence = list(contours)
+            item.ContourSequence = [_on_slice(contour, series_uid) for contour in contours]
+        seen = Dataset()
+        seen.ObservationNumber, seen.ReferencedROINumber, seen.RTROIInterpretedType = number, number, "GTV"
         ds.StructureSetROISequence.append(roi)
         ds.ROIContourSequence.append(item)
+        ds.RTROIObservationsSequence.append(seen)
     return write(ds, path)
+
+
+def _on_slice(contour: Dataset, series_uid: str) -> Dataset:
+    """A contour that names the slice of `ct_slice` nearest to it, as other software wants."""
+    contour.ContourImageSequence = [_image_of(round(float(contour.ContourData[2]) / STEP_MM), series_uid)]
+    return contour
+
+
+def _image_of(number: int, series_uid: str) -> Dataset:
+    image = Dataset()
+    image.ReferencedSOPClassUID = CT_CLASS
+    image.ReferencedSOPInstanceUID = generate_uid(entropy_srcs=[series_uid, str(number)])
+    return image
 
 
 def write_seg(

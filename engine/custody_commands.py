@@ -1,0 +1,166 @@
+"""Commands for whoever holds a study's data: who a case is, withdrawal, audit, accounts, copies, papers, imports."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.acquire.archive import unpack
+from engine.acquire.dicomweb import Archive, fetch_studies
+from engine.bench.malformed.comparison import compare_gate, gate_lines
+from engine.bench.malformed.fuzz import READERS, fuzz
+from engine.protocol import read_protocol
+from engine.run.deidentified import write_deidentified
+from engine.run.paperwork import retention_note, write_paperwork
+from engine.service import give_role, name_patient, see_audit, withdraw_patient
+from store.access import ROLES, Person, accounts, authorise, record_action
+from store.audit import verify_audit
+
+custody_app = typer.Typer(no_args_is_help=True)
+audit_app = typer.Typer(no_args_is_help=True, help="The chained audit of a study.")
+account_app = typer.Typer(no_args_is_help=True, help="Who may do what in a study.")
+import_app = typer.Typer(no_args_is_help=True, help="Images from an archive file or a DICOMweb server.")
+custody_app.add_typer(audit_app, name="audit")
+custody_app.add_typer(account_app, name="account")
+custody_app.add_typer(import_app, name="import")
+
+Directory = Annotated[Path, typer.Argument(help="the study folder")]
+Case = Annotated[str, typer.Argument(help="a case id, as the pages show it")]
+Reason = Annotated[str, typer.Option(help="why; the audit keeps it")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+def operator() -> Person:
+    """Whoever holds the study's files on this computer is its administrator."""
+    return Person(getpass.getuser(), "administrator", "command line")
+
+
+@custody_app.command()
+def whois(directory: Directory, case: Case, reason: Reason) -> None:
+    """The patient behind a case; only where the private folder is, with a reason, audited."""
+    typer.echo(name_patient(directory, operator(), case, reason))
+
+
+@custody_app.command("withdraw")
+def withdraw_command(directory: Directory, case: Case, reason: Reason) -> None:
+    """Remove a patient: images in the study's folder, masks, features, results, snapshots; a tombstone stays."""
+    done = withdraw_patient(directory, operator(), case, reason)
+    typer.echo(f"withdrawn {case}: {done.stone.artifacts} results and {done.deleted_files} image files removed")
+    for path in done.left_outside:
+        typer.echo(f"outside the study, remove it yourself: {path}")
+    for model in done.models:
+        typer.echo(f"marked: the model {model} was trained on this case")
+    typer.echo("Slides, tables and reports handed out before are out of reach. `run` brings results up to date.")
+
+
+@custody_app.command("deidentify")
+def deidentify_command(directory: Directory, to: Annotated[Path, typer.Option(help="an empty or new folder")]) -> None:
+    """A pseudonymised copy of images, outlines and tables."""
+    authorise(directory, operator(), "export pseudonymised")
+    count = write_deidentified(directory, to)
+    record_action(directory, operator(), "export pseudonymised", f"{count} cases")
+    typer.echo(f"{count} cases to {to.name}")
+
+
+@custody_app.command("paperwork")
+def paperwork_command(directory: Directory, to: Annotated[Path, typer.Option(help="folder")]) -> None:
+    """Drafts of a data protection assessment and of a model card, with the study's facts filled in."""
+    for path in write_paperwork(directory, to):
+        typer.echo(path.name)
+    note = retention_note(read_protocol(directory).governance, datetime.now(UTC).date().isoformat())
+    if note:
+        typer.echo(note)
+
+
+@audit_app.command("verify")
+def audit_verify(directory: Directory, as_json: AsJson = False) -> None:
+    """Whether no line of the audit was changed, taken out or cut off."""
+    found = verify_audit(directory)
+    if as_json:
+        typer.echo(json.dumps({**dataclasses.asdict(found), "whole": found.whole}))
+    else:
+        typer.echo(f"{found.lines} lines, head {found.head[:16] or 'none'}: {found.problem or 'whole'}")
+    if not found.whole:
+        raise typer.Exit(1)
+
+
+@audit_app.command("show")
+def audit_show(directory: Directory, last: Annotated[int, typer.Option(min=1, help="lines")] = 50) -> None:
+    """The newest lines of the audit."""
+    for line in see_audit(directory, operator(), last):
+        typer.echo(f"{line.seq:6d} {line.at} {line.actor} {line.action} {line.detail}")
+
+
+@account_app.command("set")
+def account_set(
+    directory: Directory,
+    name: Annotated[str, typer.Argument(help="e-mail address or subject, as the provider sends it")],
+    role: Annotated[str, typer.Argument(help=f"{', '.join(ROLES)}, or none")],
+) -> None:
+    """Give somebody a role in a study, or take it away with `none`."""
+    give_role(directory, operator(), name, "" if role == "none" else role)
+    typer.echo(f"{name}: {role}")
+
+
+@account_app.command("list")
+def account_list(directory: Directory) -> None:
+    """Names and roles."""
+    for account in accounts(directory):
+        typer.echo(f"{account.role:14s} {account.name}  since {account.set_at[:10]} by {account.set_by}")
+
+
+@import_app.command("archive")
+def import_archive(
+    archive: Annotated[Path, typer.Argument(help="zip or tar file")],
+    to: Annotated[Path, typer.Argument(help="a new folder below the image folder")],
+) -> None:
+    """Unpack an archive that may come from anywhere; then `check`."""
+    typer.echo(f"{unpack(archive, to)} files; now `check` the study")
+
+
+@import_app.command("dicomweb")
+def import_dicomweb(
+    address: Annotated[str, typer.Argument(help="base address of the DICOMweb service (…/dicom-web)")],
+    to: Annotated[Path, typer.Argument(help="a new folder below the image folder")],
+    patient: Annotated[list[str], typer.Option(help="PatientID, may be repeated")],
+    user: Annotated[str, typer.Option(help="user; the password is read from COHORTSCOPE_DICOMWEB_PASSWORD")] = "",
+) -> None:
+    """Fetch CT, RTSTRUCT and SEG of named patients from an archive such as Orthanc or XNAT; then `check`."""
+    password = os.environ.get("COHORTSCOPE_DICOMWEB_PASSWORD", "")
+    found = fetch_studies(Archive(address, user, password), tuple(patient), to)
+    typer.echo(f"{found.instances} files of {found.series} series; now `check` the study")
+
+
+def add_gate_benches(bench_app: typer.Typer) -> None:
+    """Add the benches of the gate to the command line's benches."""
+    bench_app.command("gate")(bench_gate)
+    bench_app.command("fuzz")(bench_fuzz)
+
+
+def bench_gate(as_json: AsJson = False) -> None:
+    """The malformed corpus through the gate, SimpleITK, PyRadiomics and rt-utils (first: makes .venv-peers)."""
+    found = compare_gate()
+    typer.echo(json.dumps([dataclasses.asdict(row) for row in found]) if as_json else "\n".join(gate_lines(found)))
+
+
+def bench_fuzz(
+    reader: Annotated[list[str] | None, typer.Option(help=f"of {', '.join(READERS)}; default all")] = None,
+    minutes: Annotated[float, typer.Option(min=0.01, help="for each reader")] = 10.0,
+    seed: Annotated[int, typer.Option(help="mutations are a function of it")] = 1,
+) -> None:
+    """Mutated files through the readers: no crash, no hang, no memory blow-up; what breaks one is kept as a seed."""
+    for name in reader or READERS:
+        found = fuzz(name, minutes * 60, seed)
+        typer.echo(
+            f"{name}: {found.tried} files in {found.seconds:.0f} s, {found.refused} refused, {found.crashes} crashes, "
+            f"slowest {found.slowest_seconds:.2f} s, memory grew by {found.grown_mb:.0f} MB"
+        )
+        if found.crashes:
+            raise typer.Exit(1)

@@ -1,0 +1,21 @@
+"""Withdrawals applied once more after an older backup of the study was restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.acquire.withdrawn import forget_way_back, withdrawn_cases
+from store.withdrawal import tombstones, withdraw_case
+
+
+def reapply_withdrawals(study: Path) -> tuple[str, ...]:
+    """Withdraw again what the private folder remembers and the ledger does not: a backup was restored.
+
+    The caller holds run.lock. Returns the cases.
+    """
+    known = {stone.case_id for stone in tombstones(study)}
+    again = {case: reason for case, reason in withdrawn_cases(study).items() if case not in known}
+    for case_id, reason in again.items():
+        withdraw_case(study, case_id, "restore", reason)
+        forget_way_back(study, case_id)
+    return tuple(sorted(again))

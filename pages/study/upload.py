@@ -1,0 +1,160 @@
+"""Images and a clinical table through the browser: taken apart, judged by the gate, kept only when somebody says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from engine.acquire.uploads import ColumnFacts
+from engine.protocol import CovariateColumn, Covariates, Outcome
+from engine.service import (
+    TableMapping,
+    describe_table,
+    drop_upload,
+    judge_table,
+    judge_upload,
+    keep_images,
+    keep_table,
+    take_archive,
+    take_files,
+    take_table,
+)
+from pages.frame import begin_without_run, end, table
+from pages.gate import admit
+from store.access import Person
+from store.records import RefusedError
+
+REFUSED = {"case": "Case", "file": "File", "message": "Why", "remedy": "What to do"}
+FLAGGED = {"case": "Case", "message": "Flag", "remedy": "What to do"}
+COLUMNS = {"column": "Column", "kind": "Holds", "filled": "Rows filled", "levels": "Different values"}
+IMAGES, TABLE = "upload-images", "upload-table"
+KINDS = {"number": "number", "text": "category"}
+
+
+def refuse(error: RefusedError) -> None:
+    """What is wrong with an upload and what to do."""
+    st.error(f"**Refused: {error.code}.** {error.message} {error.remedy}")
+
+
+def images(study: Path, person: Person) -> None:
+    """A folder or an archive of images, judged before it is kept."""
+    token = st.session_state.get(IMAGES)
+    if token:
+        return judged_images(study, person, token)
+    folder = st.file_uploader("A folder of images", accept_multiple_files="directory", key="folder")
+    packed = st.file_uploader("Or an archive (zip, tar)", type=["zip", "tar", "gz", "tgz", "xz", "bz2"], key="packed")
+    if not st.button("Check the images", disabled=not (folder or packed), type="primary"):
+        st.caption("Large cohorts are quicker from the command line: `import archive`, `import dicomweb`.")
+        return None
+    try:
+        if packed:
+            st.session_state[IMAGES] = take_archive(study, person, packed)
+        else:
+            st.session_state[IMAGES] = take_files(study, person, ((one.name, one, one.size) for one in folder or ()))
+    except RefusedError as error:
+        refuse(error)
+        return None
+    st.rerun()
+
+
+def judged_images(study: Path, person: Person, token: str) -> None:
+    """What the gate says, and the two ways on."""
+    found = judge_upload(study, person, token)
+    st.markdown(f"**{len(found.accepted)} accepted, {len(found.refused)} refused, {len(found.flagged)} flagged.**")
+    if found.refused:
+        table(found.refused, REFUSED)
+    if found.flagged:
+        table(found.flagged, FLAGGED)
+    keep, drop = st.columns(2)
+    usable = bool(found.accepted) and not found.refused
+    if keep.button("Keep them", disabled=not usable, type="primary", key="keep-images", width="stretch"):
+        try:
+            keep_images(study, person, token)
+        except ValueError as error:
+            st.error(str(error))
+            return
+        st.session_state.pop(IMAGES)
+        st.success("The images are in the study; start a run on the page **Runs**.")
+    if drop.button("Discard", key="drop-images", width="stretch"):
+        drop_upload(study, person, token)
+        st.session_state.pop(IMAGES)
+        st.rerun()
+    if found.refused:
+        st.caption("An upload is kept as a whole: correct or take out what is refused, and upload again.")
+
+
+def clinical(study: Path, person: Person) -> None:
+    """A clinical table: columns first, then the mapping, then the gate's word, then the confirmation."""
+    token = st.session_state.get(TABLE)
+    if token:
+        return mapped_table(study, person, token)
+    sent = st.file_uploader("A clinical table (CSV in UTF-8)", type=["csv"], key="table")
+    if sent is not None and st.button("Read its columns", type="primary"):
+        try:
+            st.session_state[TABLE] = take_table(study, person, sent.getvalue())
+        except RefusedError as error:
+            refuse(error)
+            return None
+        st.rerun()
+    return None
+
+
+def mapped_table(study: Path, person: Person, token: str) -> None:
+    """Which column is what, and what the gate says to it; no cell is shown."""
+    facts = describe_table(study, person, token)
+    table(facts, COLUMNS)
+    mapping = chosen_mapping(facts)
+    keep, drop = st.columns(2)
+    if drop.button("Discard", key="drop-table", width="stretch"):
+        drop_upload(study, person, token)
+        st.session_state.pop(TABLE)
+        st.rerun()
+    if mapping is None:
+        return
+    try:
+        found = judge_table(study, person, token, mapping)
+    except RefusedError as error:
+        refuse(error)
+        return
+    st.markdown(f"**{found.known} patients; {len(found.refused)} rows refused, {len(found.flagged)} flagged.**")
+    if found.refused:
+        table(found.refused, {"case_id": "Case", "message": "Why", "remedy": "What to do"})
+    if keep.button("Make it the study's table", type="primary", key="keep-table", width="stretch"):
+        keep_table(study, person, token, mapping)
+        st.session_state.pop(TABLE)
+        st.success("study.toml names the table and its columns; start a run on the page **Runs**.")
+
+
+def chosen_mapping(facts: tuple[ColumnFacts, ...]) -> TableMapping | None:
+    """The mapping chosen in the form; None until id, time and event are named."""
+    names = [one.column for one in facts]
+    kinds = {one.column: one.kind for one in facts}
+    one, two = st.columns(2)
+    three, four = st.columns(2)
+    id_column = one.selectbox("Patient id", names, index=None, key="map-id")
+    time = two.selectbox("Days from time zero", names, index=None, key="map-time")
+    event = three.selectbox("Event", names, index=None, key="map-event")
+    value = four.text_input("Value that means event", "1", key="map-value")
+    rest = [name for name in names if name not in (id_column, time, event) and kinds[name] in KINDS]
+    predictors = st.multiselect("Predictors known before the moment of prediction", rest, key="map-covariates")
+    if not (id_column and time and event):
+        st.caption("Name the three columns; more kinds of outcome are set in study.toml.")
+        return None
+    columns = tuple(CovariateColumn(column=name, kind=KINDS[kinds[name]]) for name in predictors)
+    outcome = Outcome(kind="time", time=time, event=event, event_value=value)
+    return TableMapping(id_column, outcome, Covariates(columns=columns))
+
+
+place, shown = begin_without_run("What shall come into this study?", "upload images")
+visitor = admit("upload images")
+st.info("Nothing is kept before you have seen what the gate says to it. What is kept is read by the next run.")
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("Images", anchor=False)
+    images(place, visitor)
+with right:
+    st.subheader("Clinical table", anchor=False)
+    clinical(place, visitor)
+if shown is not None:
+    end(shown)

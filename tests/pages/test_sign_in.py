@@ -1,0 +1,127 @@
+"""Sign-in end to end: an OpenID provider as a program of its own on loopback, the app, and a browser between them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pages.menu import SECTIONS
+from store.access import set_account
+from store.audit import audit_lines
+from store.publisher import publish
+from tests.pages.conftest import PAGE_SECONDS, Server, free_port
+from tests.store.recorded import finish_run, start_run
+
+STEMS = [path.rpartition("/")[2].removesuffix(".py") for _, pages in SECTIONS for path, _ in pages]
+WAIT_MS = PAGE_SECONDS * 1000
+READER = {"sub": "r-1", "email": "reader@example.org", "email_verified": True}
+STRANGER = {"sub": "s-1", "email": "stranger@example.org", "email_verified": True}
+UNVERIFIED = {"sub": "u-1", "email": "reader@example.org", "email_verified": False}
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """oidc-provider-mock: a whole OpenID provider (discovery, keys, code flow, signed tokens) built on Authlib."""
+    port = free_port()
+    users = [part for user in (READER, STRANGER, UNVERIFIED) for part in ("--user-claims", json.dumps(user))]
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), *users]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/.well-known/openid-configuration", timeout=5).close()
+            break
+        except OSError:
+            assert process.poll() is None, "the provider did not start"
+            assert time.monotonic() < deadline, "the provider did not answer"
+            time.sleep(0.2)
+    yield address
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    start_run(folder, "run-1")
+    finish_run(folder, "run-1")
+    publish(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(provider: str, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    secrets = tmp_path_factory.mktemp("secrets") / "secrets.toml"
+    port = free_port()
+    secrets.write_text(
+        f'[auth]\nredirect_uri = "http://127.0.0.1:{port}/oauth2callback"\ncookie_secret = "{"c" * 40}"\n'
+        f'client_id = "cohortscope"\nclient_secret = "{"s" * 40}"\n'
+        f'server_metadata_url = "{provider}/.well-known/openid-configuration"\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COHORTSCOPE_SIGN_IN", "oidc")
+        patch.setattr("tests.pages.conftest.free_port", lambda: port)
+        found = Server(study, "--secrets.files", str(secrets))
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    yield page
+    context.close()
+
+
+def sign_in(page, server: Server, subject: str, path: str = "cohort") -> None:
+    page.goto(f"{server.address}/{path}")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_selector("input[name=sub]")
+    page.fill("input[name=sub]", subject)
+    page.get_by_role("button", name="Authorize").first.click()
+    page.wait_for_url(f"{server.address}/**")
+
+
+def test_a_deep_link_to_every_page_shows_nothing_to_somebody_signed_out(server, page):
+    for stem in reversed(STEMS):  # the first one meets a server that nobody has visited
+        page.goto(f"{server.address}/{stem}")
+        page.get_by_role("button", name="Sign in").wait_for()
+        said = page.inner_text("body")
+        assert "run-1" not in said
+        assert "seed" not in said
+
+
+def test_a_reader_signs_in_and_out_and_a_role_taken_away_counts_at_once(server, page, study):
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, "r-1")
+    page.wait_for_selector("text=reader@example.org · reader")
+    page.goto(f"{server.address}/runs")
+    page.wait_for_selector("text=reader@example.org · reader")
+    assert not page.get_by_role("button", name="Start a run").count()
+    set_account(study, "reader@example.org", "", "boss")
+    page.reload()
+    page.wait_for_selector("text=no role in this study")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/oauth2/end_session**")
+    page.goto(f"{server.address}/cohort")
+    page.get_by_role("button", name="Sign in").wait_for()
+
+
+@pytest.mark.parametrize("subject", ["s-1", "u-1"])
+def test_somebody_without_a_role_or_with_an_unverified_address_sees_nothing(server, page, study, subject):
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, subject)
+    page.wait_for_selector("text=no role in this study")
+    assert "run-1" not in page.inner_text("body")
+    assert "set account" in [line.action for line in audit_lines(study)]
