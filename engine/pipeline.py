@@ -28,6 +28,7 @@ from engine.segment.anatomy import label_anatomy
 from engine.segment.embedding import embed_regions, name_embeddings
 from engine.segment.membership import plan_training
 from engine.segment.scoring import score_model
+from engine.segment.second_lungs import second_lungs
 from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
@@ -45,10 +46,11 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("embeddings", 1, "case", embed_regions),
     Stage("names", 1, "cohort", name_features),
     Stage("features", 4, "case", extract_features),
-    Stage("perturb", 3, "case", perturb_masks, PERTURBED_SUBSET),
-    Stage("perturbed_features", 4, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("second_lungs", 1, "case", second_lungs, PERTURBED_SUBSET),
+    Stage("perturb", 4, "case", perturb_masks, PERTURBED_SUBSET),
+    Stage("perturbed_features", 5, "case", extract_perturbed, PERTURBED_SUBSET),
     Stage("conform", 1, "cohort", conform_study),
-    Stage("reproducibility", 1, "cohort", reproduce),
+    Stage("reproducibility", 2, "cohort", reproduce),
     Stage("table", 3, "cohort", tabulate),
     Stage("candidates", 1, "cohort", candidates),
     Stage("resample", 1, "resample", resample),
