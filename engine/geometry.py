@@ -206,7 +206,7 @@ def _turned_in_plane(one: Grid, other: Grid) -> bool:
 
 
 def _turned_places(source: Grid, target: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Continuous indices in a source of the target's voxels: z (n,), and y and x (rows, columns) alike in all planes."""
+    """Continuous indices in a source of the target's voxels: z (n,), and y, x (rows, columns) of every plane."""
     nx, ny, nz = target.size_xyz
     y, x = np.meshgrid(np.arange(ny, dtype=np.float64), np.arange(nx, dtype=np.float64), indexing="ij")
     flat = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)

@@ -53,12 +53,13 @@ def resample_turned(
         _plane_coefficients(plane)
     if len(stack) > 1:
         _coefficients(stack)
-    places, weights = _taps(z, array.shape[0])
-    y_places, y_weights = _taps(y.ravel(), array.shape[1])
-    x_places, x_weights = _taps(x.ravel(), array.shape[2])
+    across = _taps(z, array.shape[0])
+    in_plane = (*_taps(y.ravel(), array.shape[1]), *_taps(x.ravel(), array.shape[2]))
     result = np.empty((len(z), *y.shape), dtype=np.float32)
-    flat = result.reshape(len(z), -1)
-    _turned(stack, places, weights, y_places, y_weights, x_places, x_weights, flat)
+    plane = np.empty_like(stack[0])
+    for number in range(len(z)):
+        _between(stack, across[0][number], across[1][number], plane)
+        _turned(plane, *in_plane, result[number].reshape(-1))
     beyond = (y < -0.5) | (y >= array.shape[1] - 0.5) | (x < -0.5) | (x >= array.shape[2] - 0.5)
     result[:, beyond] = outside
     result[(z < -0.5) | (z >= array.shape[0] - 0.5)] = outside
@@ -114,31 +115,34 @@ def _plane_coefficients(plane: NDArray[np.float64]) -> None:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _between(
+    stack: Volume, places: NDArray[np.int64], weights: NDArray[np.float64], plane: NDArray[np.float64]
+) -> None:
+    """Coefficients of one plane between slices."""
+    plane[:] = 0.0
+    for tap in range(TAPS):
+        for row in range(len(plane)):
+            _add(plane[row], stack[places[tap], row], weights[tap])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _turned(
-    stack: Volume,
-    z_places: NDArray[np.int64],
-    z_weights: NDArray[np.float64],
+    plane: NDArray[np.float64],
     y_places: NDArray[np.int64],
     y_weights: NDArray[np.float64],
     x_places: NDArray[np.int64],
     x_weights: NDArray[np.float64],
     result: NDArray[np.float32],
 ) -> None:
-    plane = np.empty(stack.shape[1:])
-    for z in range(len(z_places)):
-        plane[:] = 0.0
-        for tap in range(TAPS):
-            for row in range(stack.shape[1]):
-                _add(plane[row], stack[z_places[z, tap], row], z_weights[z, tap])
-        for point in range(result.shape[1]):
-            total = 0.0
-            for y in range(TAPS):
-                row_of = plane[y_places[point, y]]
-                line = 0.0
-                for x in range(TAPS):
-                    line += row_of[x_places[point, x]] * x_weights[point, x]
-                total += line * y_weights[point, y]
-            result[z, point] = total
+    """Values at points of one plane of coefficients, sixteen of them for each."""
+    for point in range(len(result)):
+        total = 0.0
+        for y in range(TAPS):
+            line = 0.0
+            for x in range(TAPS):
+                line += plane[y_places[point, y], x_places[point, x]] * x_weights[point, x]
+            total += line * y_weights[point, y]
+        result[point] = total
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""What a perturbation does to the image and to the feature grid: the one place where a PerturbedImage is carried out."""
+"""What a perturbation does to the image and to the feature grid: where a PerturbedImage is carried out."""
 
 from __future__ import annotations
 
