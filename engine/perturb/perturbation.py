@@ -68,9 +68,7 @@ def perturb_masks(  # noqa: PLR0913 - a stage's signature is its declaration: on
     drawn = [(plan, plan.draw(rng, context)) for plan in planned(choices)]
     anatomy = _anatomy(ct, masks, tumour, regions_choices, choices, grid)
     found = list(_found(anatomy, drawn, masks, references, automatic, second_lungs, tuple(wanted)))
-    records = tuple(
-        _record(plan, one, region, wanted[region.roi], choices) for plan, one, regions in found for region in regions
-    )
+    records = tuple(record for plan, one, regions in found for record in _records(plan, one, regions, wanted, choices))
     made = tuple(_stored(plan.name, region) for plan, _, regions in found for region in regions)
     images = tuple(replace(one.image, perturbation=plan.name) for plan, one, _ in found)
     return Perturbed(PerturbedMasks(made), records, images)
@@ -148,23 +146,28 @@ def _stored(name: str, region: Region) -> Mask:
     return Mask(region.roi, "perturbed", name, voxels[box].copy(), cropped_grid(region.grid, box))
 
 
-def _record(plan: Planned, drawn: Drawn, region: Region, base: Mask, choices: Perturb) -> PerturbedMask:
-    dsc = _dsc(region, base)
-    before = float(np.count_nonzero(base.voxels)) * base.grid.voxel_ml
-    after = float(np.count_nonzero(region.voxels)) * region.grid.voxel_ml
-    changed = drawn.image.changes or (dsc is not None and dsc <= choices.unchanged_dsc)
-    missed = plan.family == "readers" and not dsc
-    return PerturbedMask(
-        roi=region.roi,
-        perturbation=plan.name,
-        family=plan.family,
-        method=plan.method,
-        parameters=drawn.parameters(),
-        dsc=dsc,
-        volume_change_percent=100.0 * (after - before) / before,
-        tested=changed and not missed,
-        plausible=dsc is not None and dsc >= choices.plausible_dsc,
-    )
+def _records(
+    plan: Planned, drawn: Drawn, regions: tuple[Region, ...], wanted: dict[str, Mask], choices: Perturb
+) -> Iterator[PerturbedMask]:
+    """What became of each region; a ring is as plausible as the tumour that it surrounds."""
+    dsc = {region.roi: _dsc(region, wanted[region.roi]) for region in regions}
+    for region in regions:
+        own = dsc[region.roi]
+        judged = dsc.get("intratumoural", own) if region.roi == "peritumoural" else own
+        before = float(np.count_nonzero(wanted[region.roi].voxels)) * wanted[region.roi].grid.voxel_ml
+        after = float(np.count_nonzero(region.voxels)) * region.grid.voxel_ml
+        changed = drawn.image.changes or (own is not None and own <= choices.unchanged_dsc)
+        yield PerturbedMask(
+            roi=region.roi,
+            perturbation=plan.name,
+            family=plan.family,
+            method=plan.method,
+            parameters=drawn.parameters(),
+            dsc=own,
+            volume_change_percent=100.0 * (after - before) / before,
+            tested=changed and not (plan.family == "readers" and not judged),
+            plausible=judged is not None and judged >= choices.plausible_dsc,
+        )
 
 
 def _dsc(region: Region, base: Mask) -> float | None:

@@ -104,9 +104,13 @@ def test_masks_in_their_boxes_and_in_turns_give_the_values_of_whole_masks_at_onc
     whole = [Mask("intratumoural", "perturbed", n, v, GRID) for n, v in shifted.items()]
     box = (slice(6, 12), slice(5, 13), slice(6, 15))
     boxed = [Mask(m.structure, m.origin, m.source, m.voxels[box], cropped_grid(GRID, box)) for m in whole]
-    together = extract_perturbed(ct(), PerturbedMasks(tuple(whole)), records, unchanged(records), CHOICES, RECIPE, Rois()).vectors
+    together = extract_perturbed(
+        ct(), PerturbedMasks(tuple(whole)), records, unchanged(records), CHOICES, RECIPE, Rois()
+    ).vectors
     monkeypatch.setattr(extraction, "MOST_MASKS", 2)
-    in_turns = extract_perturbed(ct(), PerturbedMasks(tuple(boxed)), records, unchanged(records), CHOICES, RECIPE, Rois()).vectors
+    in_turns = extract_perturbed(
+        ct(), PerturbedMasks(tuple(boxed)), records, unchanged(records), CHOICES, RECIPE, Rois()
+    ).vectors
     assert [v.perturbation for v in in_turns] == [v.perturbation for v in together]
     for one, other in zip(in_turns, together, strict=True):
         assert np.allclose(one.values, other.values, rtol=1e-9, atol=1e-11, equal_nan=True)
