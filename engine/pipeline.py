@@ -10,6 +10,7 @@ from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
 from engine.analyse.doubt import estimate_doubt
 from engine.analyse.imported import tabulate_import
+from engine.analyse.imported_reproducibility import reproduce_import
 from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
@@ -52,8 +53,8 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("conform", 1, "cohort", conform_study),
     Stage("reproducibility", 2, "cohort", reproduce),
     Stage("table", 3, "cohort", tabulate),
-    Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 1, "resample", resample),
+    Stage("candidates", 2, "cohort", candidates),
+    Stage("resample", 2, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 1, "case", read_label_maps, TRAINED_SUBSET),
@@ -68,9 +69,10 @@ TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "trainin
 TABLE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 1, "cohort", read_clinical),
     Stage("imported", 1, "cohort", read_feature_table),
-    Stage("table", 2, "cohort", tabulate_import),
-    Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 1, "resample", resample),
+    Stage("reproducibility", 1, "cohort", reproduce_import),
+    Stage("table", 3, "cohort", tabulate_import),
+    Stage("candidates", 2, "cohort", candidates),
+    Stage("resample", 2, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
 )

@@ -113,6 +113,11 @@ class ImportedFeatures(Section):
     )
     id: str = Field("", description="its patient column")
     rater: str = Field("", description="its repeated-measures column (rater or scan), empty for one row a patient")
+    repeats: Literal["test-retest", "readers", "software"] = Field(
+        "readers",
+        description="what the repeated-measures column tells apart. test-retest: family random, ICC(1,1); readers: "
+        "family readers, software (or settings): family fixed, both ICC(2,1)",
+    )
     columns: tuple[str, ...] = Field((), description="feature columns; what is left out is listed by new")
 
 

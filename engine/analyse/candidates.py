@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.analyse.clinical_coding import clinical_parameters
-from engine.analyse.stack import FEWEST_PATIENTS
-from engine.protocol import SelectionProtocol
+from engine.analyse.stack import FEWEST_PATIENTS, declared_families
+from engine.protocol import Reproducibility, SelectionProtocol
 from store.matrices import UNDETERMINED, DesignTable
 from store.records import DeclinedError, SelectionSize
 
@@ -22,7 +22,7 @@ class Candidates:
     sizes: tuple[SelectionSize, ...]
 
 
-def candidates(table: DesignTable, choices: SelectionProtocol) -> Candidates:
+def candidates(table: DesignTable, choices: SelectionProtocol, rules: Reproducibility) -> Candidates:
     """Events, parameters and the number of features to keep: max(1, min(most_kept, events // 10 - parameters)).
 
     DeclinedError under the protocol's fewest events or non-events, or without any feature.
@@ -47,16 +47,18 @@ def candidates(table: DesignTable, choices: SelectionProtocol) -> Candidates:
         tested_features=int(tested.sum()),
         mrmr_features=choices.mrmr_features,
         kept=max(1, min(choices.most_kept, events // EVENTS_PER_PARAMETER - parameters)),
-        icc_filter=_filter_state(table, choices),
+        icc_filter=_filter_state(table, choices, rules),
     )
     return Candidates((size,))
 
 
-def _filter_state(table: DesignTable, choices: SelectionProtocol) -> str:
+def _filter_state(table: DesignTable, choices: SelectionProtocol, rules: Reproducibility) -> str:
     if not choices.icc_filter:
         return "off: the protocol does not ask for it"
     if table.perturbed_rows.size == 0:
         return "off: no perturbed or repeated measurements"
     if table.perturbed_rows.size < FEWEST_PATIENTS:
         return f"off: only {table.perturbed_rows.size} perturbed patients"
+    if not declared_families(table.perturbed_families, rules):
+        return f"off: no family of reproducibility.families ({', '.join(rules.families)}) was tested"
     return ""

@@ -41,8 +41,8 @@ def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility
     """Features without a missing value, degenerate in few enough, not constant, and reproducible in training.
 
     The ICC filter needs three perturbed patients in the training part (each counts once, however often drawn) and
-    keeps a feature when its lower 95 % bound reaches the threshold in every family; a feature that was not tested is
-    not reproducible. With fewer perturbed patients, or none in the study, it is off and the result says so.
+    keeps a feature when its lower 95 % bound reaches the threshold in every declared family; a feature that was not
+    tested is not reproducible. With fewer perturbed patients, or none in the study, it is off and the result says so.
     """
     table = training.table
     present = np.isfinite(table.values).all(axis=0)
@@ -50,17 +50,18 @@ def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility
     varying = np.zeros(present.size, dtype=np.bool_)
     varying[present] = np.ptp(table.values[:, present], axis=0) > 0
     kept = present & rarely & varying
-    asked = choices.icc_filter and table.perturbed_rows.size >= FEWEST_PATIENTS
+    declared = declared_families(table.perturbed_families, rules)
+    asked = choices.icc_filter and table.perturbed_rows.size >= FEWEST_PATIENTS and bool(declared)
     if asked:
-        kept &= reproducible(table.perturbed_values, table.perturbed_families, rules.threshold)
+        kept &= reproducible(table.perturbed_values, table.perturbed_families, rules)
     return Admitted(np.flatnonzero(kept), asked)
 
 
-def reproducible(values: Floats, families: tuple[str, ...], threshold: float) -> NDArray[np.bool_]:
-    """Whether each feature (p,) of values (patients, measurements, p) reaches the threshold in every family."""
+def reproducible(values: Floats, families: tuple[str, ...], rules: Reproducibility) -> NDArray[np.bool_]:
+    """Whether each feature (p,) of values (patients, measurements, p) passes in every declared family."""
     passed = [
-        lower_bounds(values[:, family_places(families, family)], family) >= threshold
-        for family in declared_families(families)
+        lower_bounds(values[:, family_places(families, family)], family) >= rules.threshold
+        for family in declared_families(families, rules)
     ]
     return np.asarray(np.all(passed, axis=0), dtype=np.bool_)
 
