@@ -7,6 +7,7 @@ from engine.acquire.clinical import read_clinical
 from engine.acquire.feature_table import read_feature_table
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
+from engine.analyse.batch_effects import compare_batches
 from engine.analyse.candidates import candidates
 from engine.analyse.doubt import estimate_doubt
 from engine.analyse.imported import tabulate_import
@@ -52,7 +53,8 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("perturbed_features", 5, "case", extract_perturbed, PERTURBED_SUBSET),
     Stage("conform", 1, "cohort", conform_study),
     Stage("reproducibility", 2, "cohort", reproduce),
-    Stage("table", 3, "cohort", tabulate),
+    Stage("batch", 1, "cohort", compare_batches),
+    Stage("table", 4, "cohort", tabulate),
     Stage("candidates", 2, "cohort", candidates),
     Stage("resample", 2, "resample", resample),
     Stage("selection", 1, "cohort", summarise_selection),

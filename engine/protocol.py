@@ -356,6 +356,31 @@ class Reproducibility(Section):
     trimmed_share: Share = Field(0.05, description="most extreme patients left out of the trimmed ICC")
 
 
+class Batch(Section):
+    """Scanners and settings as batches: shown always, harmonised where the study asks for it."""
+
+    variable: Literal["kernel", "contrast", "manufacturer", "slice thickness"] = Field(
+        "kernel", description="what ComBat brings together"
+    )
+    combat: bool = Field(
+        False, description="harmonise inside each bootstrap, fitted on its training patients; never knows the outcome"
+    )
+    protect: tuple[str, ...] = Field(
+        (), description="clinical predictors ([covariates]) whose part of the features ComBat leaves alone"
+    )
+    smallest: int = Field(5, ge=2, le=100, description="fewer patients in a batch: ComBat is declined")
+    thin_mm: float = Field(1.5, gt=0, le=10, description="slices up to this thickness are thin, mm")
+    thick_mm: float = Field(3.0, gt=0, le=20, description="slices beyond this thickness are thick, mm")
+    confounded_v: Share = Field(0.3, description="Cramer's V of batch and outcome above which a warning is shown")
+
+    @model_validator(mode="after")
+    def _thickness_is_ordered(self) -> Batch:
+        """Refuse limits of thickness without order."""
+        if self.thin_mm > self.thick_mm:
+            raise ValueError(f"batch.thin_mm must not exceed thick_mm ({self.thick_mm:g}), got {self.thin_mm:g}")
+        return self
+
+
 class SelectionProtocol(Section):
     """Bootstraps, mRMR and recursive elimination."""
 
@@ -404,6 +429,7 @@ class Protocol(Section):
     features: Features = Features()
     perturb: Perturb = Perturb()
     reproducibility: Reproducibility = Reproducibility()
+    batch: Batch = Batch()
     selection: SelectionProtocol = SelectionProtocol()
     plan: Plan = Plan()
 

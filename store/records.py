@@ -740,6 +740,75 @@ class PerturbationEffect:
     implausible: int  # masks that nobody would call another reading of the same contour
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLevel:
+    """One level of a batch variable: how many patients, and what became of them, before anything is harmonised."""
+
+    variable: str  # kernel | contrast | manufacturer | slice thickness
+    level: str
+    n: int
+    events: int | None  # None: no outcome is known
+    free: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """How far a batch variable and the outcome go together: harmonising it then takes outcome away, or adds it."""
+
+    variable: str
+    levels: int
+    n: int  # with a known outcome
+    cramers_v: float | None  # None: one level or no outcome
+    confounded: bool  # above the protocol's limit
+    harmonised: bool  # whether ComBat could be fitted on it
+    reason: str  # why not
+
+
+@dataclass(frozen=True, slots=True)
+class BatchVariance:
+    """Share of one feature's variance between patients that a batch variable explains, adjusted for its levels."""
+
+    variable: str
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    n: int
+    levels: int
+    before: float  # adjusted R2: about 0 where batches do nothing, may be negative
+    after: float | None  # after ComBat fitted on all these patients; None: it could not be fitted
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPoint:
+    """One patient in the plane of the two directions in which the features of a ROI vary most."""
+
+    case_id: str
+    variable: str
+    level: str
+    roi: str
+    harmonised: bool
+    first: float
+    second: float
+    first_share: float  # of the variance
+    second_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchIcc:
+    """Reproducibility of one feature in one family before and after ComBat on the protocol's batch variable."""
+
+    variable: str
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    family: str
+    n: int
+    before: float  # lower 95 % bound that decides
+    after: float
+
+
 MODELS = ("clinical", "clinical_volume", "combined", "radiomic", "volume", "shuffled")
 
 

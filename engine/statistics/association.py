@@ -138,6 +138,20 @@ def kruskal(values: ArrayLike, groups: ArrayLike) -> Kruskal:
     )
 
 
+def cramers_v(table: ArrayLike) -> float:
+    """Cramer's V of counts (levels, outcomes), 0 independent to 1 determined, without a correction for continuity.
+
+    ValueError for fewer than two rows or columns that hold anybody.
+    """
+    counts = np.asarray(table, dtype=np.float64)
+    _need(counts.ndim == 2, f"table must have two dimensions, got {counts.ndim}")
+    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
+    _need(min(counts.shape) >= 2, f"table must have two rows and columns with counts, got {counts.shape}")
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    chi2 = ((counts - expected) ** 2 / expected).sum()
+    return float(np.sqrt(chi2 / (counts.sum() * (min(counts.shape) - 1))))
+
+
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> Wilcoxon:
     """Return the signed-rank test of paired samples (n,): zero differences dropped, normal approximation.
 

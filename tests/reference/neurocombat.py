@@ -14,12 +14,13 @@ rng = np.random.default_rng(20250617)
 BATCHES = np.repeat(["A", "B", "C"], [9, 14, 6])
 rng.shuffle(BATCHES)
 N, P = len(BATCHES), 12
-AGE, SEX = rng.normal(65, 9, N).round(1), rng.integers(0, 2, N)
+# whole years: neuroCombat keeps covariates in single precision
+AGE, SEX = rng.normal(65, 9, N).round(0), rng.integers(0, 2, N)
 SHIFT, SCALE = {"A": 0.0, "B": 2.0, "C": -1.0}, {"A": 1.0, "B": 0.6, "C": 1.8}
 values = np.array(
     [
         [SHIFT[b] * (1 + 0.2 * j) + SCALE[b] * rng.normal() * (1 + j) + 0.05 * a + 0.7 * s for j in range(P)]
-        for b, a, s in zip(BATCHES, AGE, SEX)
+        for b, a, s in zip(BATCHES, AGE, SEX, strict=True)
     ]
 )
 values[:, 3] *= 1e6
