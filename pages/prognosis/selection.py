@@ -15,7 +15,7 @@ from engine.present.wording.features import (
 from engine.present.wording.study import exploratory_badge
 from pages.frame import answer, badge, begin, end, figure, table, why_missing
 from store.queries.prognosis import kept_shares, selection_size, stability, top_features
-from store.queries.reproducibility import survival_shares
+from store.queries.reproducibility import DECIDING, Reading, survival_shares
 
 TITLES = {
     "roi": "ROI",
@@ -36,7 +36,13 @@ if not features:
     why_missing(shown, "No features have been selected yet.")
 alike = stability(shown.snapshot, shown.run.run_id)
 size = selection_size(shown.snapshot, shown.run.run_id)
-limits = selection_limits(size, survival_shares(shown.snapshot, shown.run.run_id)) if size else ""
+limits = (
+    selection_limits(
+        size, survival_shares(shown.snapshot, shown.run.run_id, Reading(DECIDING, shown.run.icc_threshold))
+    )
+    if size
+    else ""
+)
 answer(f"{selection_answer(features, alike)} {limits}")
 badge(exploratory_badge(shown.run))
 

@@ -38,6 +38,8 @@ class RunFacts:
     grid_mm: float
     tolerance_mm: float
     perturbed_cases: int
+    combat: bool
+    batch_variable: str
     locked_at: str
 
 
@@ -56,6 +58,8 @@ SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha2
   CAST(json_extract_string(protocol_json, '$.grid.spacing_mm') AS DOUBLE) AS grid_mm,
   CAST(json_extract_string(protocol_json, '$.agreement.tolerance_mm') AS DOUBLE) AS tolerance_mm,
   CAST(json_extract_string(protocol_json, '$.perturb.cases') AS INTEGER) AS perturbed_cases,
+  coalesce(CAST(json_extract_string(protocol_json, '$.batch.combat') AS BOOLEAN), false) AS combat,
+  coalesce(json_extract_string(protocol_json, '$.batch.variable'), '') AS batch_variable,
   coalesce(json_extract_string(protocol_json, '$.plan.locked_at'), '') AS locked_at
 FROM run ORDER BY place DESC
 """

@@ -13,7 +13,8 @@ PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pag
 FIGURES = {
     "study/cohort.py": 2,
     "segmentation/agreement.py": 3,
-    "features/reproducibility.py": 2,
+    "features/reproducibility.py": 4,
+    "features/batch.py": 2,
     "prognosis/selection.py": 3,
     "prognosis/discrimination.py": 3,
     "prognosis/survival.py": 1,
