@@ -183,7 +183,9 @@ def _points(variable: str, roi: _Roi, batches: tuple[str, ...], combat: Combat |
     for harmonised, values in tables:
         places, shares = principal_plane(values)
         points += [
-            BatchPoint(case, variable, level, roi.roi, harmonised, *map(float, places[row]), *shares)
+            BatchPoint(
+                case, variable, level, roi.roi, harmonised, float(places[row, 0]), float(places[row, 1]), *shares
+            )
             for row, (case, level) in enumerate(zip(roi.cases, batches, strict=True))
         ]
     return points

@@ -63,7 +63,7 @@ def perturb_masks(  # noqa: PLR0913 - a stage's signature is its declaration: on
     tumour, native = rois.find("intratumoural"), masks.find("tumour")
     if choices.preset == "none" or tumour is None or native is None or not tumour.voxels.any():
         return Perturbed(PerturbedMasks(()), (), ())
-    wanted = {m.structure: m for m in rois.masks if m.structure in choices.rois and m.voxels.any()}
+    wanted: dict[str, Mask] = {m.structure: m for m in rois.masks if m.structure in choices.rois and m.voxels.any()}
     context = Context(ct, native.voxels, tumour.grid, _centre_mm(tumour), choices)
     drawn = [(plan, plan.draw(rng, context)) for plan in planned(choices)]
     anatomy = _anatomy(ct, masks, tumour, regions_choices, choices, grid)

@@ -59,9 +59,10 @@ def falls_answer(falls: Sequence[ImageFall]) -> str:
     if not falls:
         return "No image was tested."
     first, last = falls[0], falls[-1]
+    lost, kept = (f"({one.surviving} of {one.tested} survive)" for one in (first, last))
     return (
-        f"First to fall is **{first.image_type}** of {roi_label(first.roi).lower()} ({first.surviving} of {first.tested}"
-        f" survive), last **{last.image_type}** of {roi_label(last.roi).lower()} ({last.surviving} of {last.tested})."
+        f"First to fall is **{first.image_type}** of {roi_label(first.roi).lower()} {lost}, last "
+        f"**{last.image_type}** of {roi_label(last.roi).lower()} {kept}."
     )
 
 
