@@ -22,7 +22,7 @@ lint: setup
 	@.venv/bin/lint-imports --no-cache
 
 test: lint
-	@$(run) pytest
+	@OMP_NUM_THREADS=1 $(run) pytest -n auto --maxprocesses 4 --dist loadfile
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

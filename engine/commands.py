@@ -20,7 +20,11 @@ from engine.acquire.new import new_image_study, new_table_study
 from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
+<<<<<<< HEAD
 from engine.bench.icc import bench_icc
+=======
+from engine.bench.phantoms import bench_phantoms, phantom_lines
+>>>>>>> main
 from engine.bench.reference_files import shared_folder
 from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
 from engine.bench.scaling_figure import draw_scaling
@@ -43,7 +47,7 @@ from engine.run.task import reason_of
 from engine.run.trained_models import register_trained
 from engine.segment.checkpoint import import_model
 from engine.segment.folds import join_folds
-from engine.segment.model import find_model, list_models
+from engine.segment.model import Axes, find_model, list_models
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
@@ -250,9 +254,12 @@ def model_list() -> None:
 def model_import(
     path: Annotated[Path, typer.Argument(help="an nnU-Net checkpoint (.pth), results folder, or zip of one")],
     fold: Annotated[str | None, typer.Option(help="0 to 4 or all, of a results folder; default the first")] = None,
+    axes: Annotated[
+        Axes | None, typer.Option(help="where x, y, z of its training images ran to; default as its reader says")
+    ] = None,
 ) -> None:
     """Load a model safely, keep its weights only, register it by sha256."""
-    model = import_model(path, fold)
+    model = import_model(path, fold, axes)
     typer.echo(f"{model.sha256}  {model.name}")
 
 
@@ -316,8 +323,8 @@ def model_train_demo(
     from_scratch: Annotated[bool, typer.Option(help="draw the first weights, not the shipped start")] = False,
 ) -> None:
     """Train a demo model on synthetic chest CTs: about twenty minutes of one core."""
-    cases = [TrainingCase(*case) for case in training_cases()]
-    origin = f"{len(cases)} synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
+    cases = (TrainingCase(*case) for case in training_cases())  # one at a time: whole cases are large
+    origin = "synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
     start = None if from_scratch else DEMO_START
     model = train_demo_model(cases, to, "demo", origin, recipe_of(iterations), start)
     typer.echo(f"{model.sha256}  {model.name}")
@@ -403,6 +410,7 @@ def bench_segmentation_command(
     typer.echo(found.note)
 
 
+<<<<<<< HEAD
 @bench_app.command("icc")
 def bench_icc_command(as_json: AsJson = False) -> None:
     """Our ICC of 5901 features x 153 patients x 20 measurements against a loop with pingouin (installed once)."""
@@ -413,6 +421,18 @@ def bench_icc_command(as_json: AsJson = False) -> None:
     typer.echo(
         f"{found.ratio:.0f} times less CPU time; largest difference {found.largest_difference:.1e}; {found.note}"
     )
+=======
+@bench_app.command("phantoms")
+def bench_phantoms_command(
+    model: Annotated[str, typer.Option(help="name or sha256 of a registered model")] = "demo",
+    count: Annotated[int, typer.Option(min=1, help="phantoms, about three seconds each")] = 100,
+    first: Annotated[int, typer.Option(min=0, help="number of the first; no training sees any of them")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A model on synthetic chests that no training saw: tumours found, DSC of the found, lungs."""
+    found = bench_phantoms(find_model(model), count, first, _report_building)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(phantom_lines(found)))
+>>>>>>> main
 
 
 @bench_app.command("agreement")

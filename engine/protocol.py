@@ -142,7 +142,11 @@ class Segment(Section):
         "", description="name or sha256 of a registered tumour + lung model; empty: no automatic tumour segmentation"
     )
     tile_step_share: float = Field(0.5, gt=0, le=1, description="of the patch, between sliding windows")
-    crop: bool = Field(True, description="sweep only the box of both lungs and its margin; false: the whole image")
+    crop: bool | Literal["auto"] = Field(
+        "auto",
+        description="true: sweep only the box of both lungs and its margin; false: the whole image; auto: the box, "
+        "but the whole image for a model of nnU-Net, whose tiles then lie where nnU-Net itself lays them",
+    )
     crop_margin_mm: float = Field(
         40.0, ge=10, le=200, description="mm around both lungs that are swept too: wall, apex, diaphragm"
     )

@@ -18,7 +18,7 @@ from store.volumes import ORIGINS
 
 ROIS = ("intratumoural", "peritumoural", "whole_lung")
 STATUSES = ("ok", "degenerate", "too_small", "empty", "no_lungs", "not_finite")
-NO_MODEL = "no_model"
+NO_MODEL, OTHER_FOLD = "no_model", "other_fold"
 CONFORMITIES = ("met", "not met", "not offered")
 BASE_MASK = "none"
 
@@ -266,13 +266,13 @@ class Embedding:
     """The encoder's features pooled over one ROI in the order of a feature set; NaN where the status is not ok."""
 
     roi: str
-    status: str  # of the ROI, else no_model (then without values)
+    status: str  # of the ROI, else no_model or other_fold (then without values)
     feature_set: str
     values: NDArray[np.float64]
 
     def __post_init__(self) -> None:
         _check_one_of("roi", self.roi, ROIS)
-        _check_one_of("status", self.status, (*STATUSES, NO_MODEL))
+        _check_one_of("status", self.status, (*STATUSES, NO_MODEL, OTHER_FOLD))
 
 
 # --- training --------------------------------------------------------------------------------------------------------
@@ -687,7 +687,10 @@ class DoubtQuality:
     auc_lo: float | None
     auc_hi: float | None
     mean_error: float  # mean absolute error of the predicted DSC
-    mean_error_of_the_mean: float  # the same, had the mean of the other cases been predicted
+    mean_error_of_the_mean: float  # the same, had the mean of all cases been predicted for each
+    bias: float  # mean achieved minus mean predicted DSC; 0: right on average
+    slope: float | None  # of the achieved on the predicted DSC; 1: calibrated, below 1: predictions too far apart
+    expected_missed: float | None  # sum of the probabilities of a miss, beside `missed`
     ranks: bool  # rho_lo > 0
     detects: bool  # auc_lo > 0.5
 

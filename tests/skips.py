@@ -1,4 +1,8 @@
-"""Counts skips by cause at the end of a test session; a skip for any other cause is a failure."""
+"""Counts skips by cause at the end of a test session; a skip for any other cause is a failure.
+
+Judged where the test ran, counted where reports end up: with processes of pytest-xdist these are two places. A whole
+file may not skip itself, since the reports of its collection stay in the process that collected it.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,19 @@ counted = pytest.StashKey[Counter[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[counted] = Counter()
+    config.pluginmanager.register(Counting(config.stash[counted]))
 
 
-def refuse_other_causes(report: Report, config: pytest.Config) -> None:
-    """Count a skip for a known cause, and turn any other into a failure."""
+def cause_of(report: Report) -> str:
+    """Why a report says that its test was skipped; empty when it was not, or was expected to fail."""
     if not report.skipped or hasattr(report, "wasxfail"):
-        return
+        return ""
     cause = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
-    cause = cause.removeprefix("Skipped: ")
-    if cause in CAUSES:
-        config.stash[counted][cause] += 1
-        return
+    return cause.removeprefix("Skipped: ")
+
+
+def refuse(report: Report, cause: str) -> None:
+    """Turn a skip into a failure."""
     report.outcome = "failed"
     report.longrepr = f"{report.nodeid} skipped: {cause!r}. Only {' and '.join(CAUSES)} may skip a test."
 
@@ -35,7 +41,9 @@ def refuse_other_causes(report: Report, config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    refuse_other_causes(report, item.config)
+    cause = cause_of(report)
+    if cause and cause not in CAUSES:
+        refuse(report, cause)
     return report
 
 
@@ -44,8 +52,21 @@ def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
-    refuse_other_causes(report, collector.config)
+    if cause := cause_of(report):
+        refuse(report, cause)
     return report
+
+
+class Counting:
+    """The plugin's part that hears every report, from whichever process."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self.counts = counts
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a skip for a known cause."""
+        if cause := cause_of(report):
+            self.counts[cause] += 1
 
 
 @pytest.hookimpl(trylast=True)

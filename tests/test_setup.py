@@ -178,7 +178,8 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-def test_skips_for_known_causes_are_counted(session):
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist.plugin", "-n", "2")])
+def test_skips_for_known_causes_are_counted(session, processes):
     session.makepyfile(f"""
         import pytest
         def test_data(): pytest.skip({NO_SHARED_DATA!r})
@@ -186,7 +187,7 @@ def test_skips_for_known_causes_are_counted(session):
         @pytest.mark.skipif(True, reason={NO_CHROMIUM!r})
         def test_other_page(): pass
     """)
-    result = session.runpytest_inprocess()
+    result = session.runpytest_inprocess(*processes)
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines([f"skips by cause: {NO_SHARED_DATA} 1, {NO_CHROMIUM} 2"])
 
@@ -209,6 +210,7 @@ def test_any_other_skip_is_a_failure(session):
     result.stdout.fnmatch_lines(["*'not today'. Only shared data absent and Chromium absent may skip a test.*"])
 
 
-def test_a_module_that_skips_itself_is_a_failure(session):
-    session.makepyfile("import pytest\npytest.importorskip('no_such_module')")
+@pytest.mark.parametrize("reason", ["not today", NO_SHARED_DATA])
+def test_a_file_that_skips_itself_is_a_failure(session, reason):
+    session.makepyfile(f"import pytest\npytest.skip({reason!r}, allow_module_level=True)")
     assert session.runpytest_inprocess().ret != pytest.ExitCode.OK

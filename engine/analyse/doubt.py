@@ -19,7 +19,7 @@ from engine.statistics.left_out import (
     logistic_probabilities,
     ridge_predictions,
 )
-from store.records import Cohort, DeclinedError, DoubtEstimate, DoubtQuality, Overlap, Uncertainty
+from store.records import Cohort, DeclinedError, DoubtEstimate, DoubtQuality, Overlap, Segmentation, Uncertainty
 
 Floats = NDArray[np.float64]
 FEWEST_CASES = 20
@@ -51,15 +51,22 @@ class _Table:
         return np.isfinite(self.dsc)
 
 
-def estimate_doubt(uncertainty: Cohort[Uncertainty], overlaps: Cohort[Overlap], rng: np.random.Generator) -> Doubted:
+def estimate_doubt(
+    uncertainty: Cohort[Uncertainty],
+    segmentations: Cohort[Segmentation],
+    overlaps: Cohort[Overlap],
+    rng: np.random.Generator,
+) -> Doubted:
     """Predicted DSC and probability of a miss of every automatic tumour outline; the worst has place 1.
 
-    Ridge and ridge logistic regression on volume, pieces, entropy, lead, disagreement and overlooked candidates.
+    Whether a tumour was found is a matter of the mask, on the CT's own grid and without crumbs. Ridge and ridge
+    logistic regression on volume, pieces, entropy, lead, disagreement and overlooked candidates.
     DeclinedError under 20 cases in which a tumour was predicted and that have an independent reference. The
     probability is None where there are under three misses or hits.
     """
     achieved = {case: row for case, row in overlaps if row.structure == "tumour" and row.comparison == "agreement"}
-    table = _table(uncertainty, achieved)
+    with_mask = {case for case, row in segmentations if row.tumour_found}
+    table = _table([(case, row) for case, row in uncertainty if case in with_mask], achieved)
     known = int(table.known.sum())
     if known < FEWEST_CASES:
         raise DeclinedError(
@@ -70,7 +77,7 @@ def estimate_doubt(uncertainty: Cohort[Uncertainty], overlaps: Cohort[Overlap], 
         _estimate(case, achieved.get(case), float(dsc[i]), None if missed is None else float(missed[i]))
         for i, case in enumerate(table.case_ids)
     ]
-    empty = [case for case, row in uncertainty if row.components == 0]
+    empty = [case for case, _ in uncertainty if case not in with_mask]
     rows += [_empty(case, achieved.get(case)) for case in empty]
     ordered = _in_order(rows)
     return Doubted(ordered, tuple(_quality(subset, ordered, rng) for subset in SUBSETS))
@@ -93,8 +100,7 @@ def measures(row: Uncertainty) -> Floats:
     )
 
 
-def _table(uncertainty: Cohort[Uncertainty], achieved: dict[str, Overlap]) -> _Table:
-    found = [(case, row) for case, row in uncertainty if row.components > 0]
+def _table(found: list[tuple[str, Uncertainty]], achieved: dict[str, Overlap]) -> _Table:
     pairs = [achieved.get(case) for case, _ in found]
     return _Table(
         tuple(case for case, _ in found),
@@ -158,7 +164,8 @@ def _quality(subset: str, rows: tuple[DoubtEstimate, ...], rng: np.random.Genera
         rho = spearman(predicted, achieved).rho
         bounds = spearman_interval(predicted, achieved, rng)
         lo, hi = bounds.lower, bounds.upper
-    auc = _auc(missed, np.array([r.missed_probability for r in kept], dtype=np.float64))
+    probability = np.array([r.missed_probability for r in kept], dtype=np.float64)
+    auc = _auc(missed, probability)
     return DoubtQuality(
         subset=subset,
         n=len(kept),
@@ -170,7 +177,10 @@ def _quality(subset: str, rows: tuple[DoubtEstimate, ...], rng: np.random.Genera
         auc_lo=auc[1],
         auc_hi=auc[2],
         mean_error=float(np.abs(predicted - achieved).mean()),
-        mean_error_of_the_mean=float(np.abs(_means_of_others(achieved) - achieved).mean()),
+        mean_error_of_the_mean=float(np.abs(achieved.mean() - achieved).mean()),
+        bias=float(achieved.mean() - predicted.mean()),
+        slope=_slope(predicted, achieved),
+        expected_missed=float(probability.sum()) if np.isfinite(probability).all() else None,
         ranks=lo is not None and lo > 0,
         detects=auc[1] is not None and auc[1] > 0.5,
     )
@@ -184,6 +194,8 @@ def _auc(missed: NDArray[np.bool_], probability: Floats) -> tuple[float | None, 
     return found.auc, found.lower, found.upper
 
 
-def _means_of_others(values: Floats) -> Floats:
-    """For each value the mean of all others."""
-    return np.asarray((values.sum() - values) / (len(values) - 1), dtype=np.float64)
+def _slope(predicted: Floats, achieved: Floats) -> float | None:
+    """Of the least-squares line of the achieved on the predicted values; None when these do not vary."""
+    centred = predicted - predicted.mean()
+    spread = float(centred @ centred)
+    return float(centred @ (achieved - achieved.mean())) / spread if spread > 0 else None

@@ -13,9 +13,9 @@ from engine.phantom.sampling import draw_case
 from engine.phantom.thorax import make_phantom
 from store.volumes import CtSeries, Mask, MaskSet
 
-TRAINING_TUMOURS = {"free": 90, "costal": 100, "hilar": 150}  # hilar ones are the hard ones
+TRAINING_TUMOURS = {"free": 140, "costal": 130, "hilar": 180}  # hilar ones are the hard ones
 TRAINING_WITHOUT_TUMOUR = 20
-TRAINING_SMALL = 80  # further tumours of any kind, of the size of a vessel or little more
+TRAINING_SMALL = 200  # further tumours of any kind, of the size of a vessel or little more
 SMALL_DIAMETER_MM = (7.0, 20.0)
 TUMOUR_STREAM = 5
 FIRST_TRAINING_SEED, FIRST_UNSEEN_SEED = 0, 1_000_000  # a cohort's seeds begin at 2**32

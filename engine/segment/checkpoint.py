@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.segment.model import (
+    Axes,
     Manifest,
     SegmentationModel,
     describe_model,
@@ -25,22 +26,25 @@ from store.records import RefusedError
 UNTITLED = "checkpoint"
 
 
-def import_model(path: Path, fold: str | None = None) -> SegmentationModel:
+def import_model(path: Path, fold: str | None = None, axes: Axes | None = None) -> SegmentationModel:
     """Register an nnU-Net v2 model in models_home; returns its record.
 
     path: a checkpoint (.pth), a results folder (plans.json, dataset.json, fold_X/checkpoint_final.pth) or a zip of
-    one; `fold` chooses among its folds. Accepted: one CT channel, PlainConvUNet or ResidualEncoderUNet,
-    CTNormalization, plain labels with a background and a tumour. RefusedError otherwise, before anything is written:
-    model_unsafe, model_weights, model_plan, model_archive. Mirroring is not carried over.
+    one; `fold` chooses among its folds; `axes`: where x, y, z of its training images ran to (plans.py). Accepted: one
+    CT channel, PlainConvUNet or ResidualEncoderUNet, CTNormalization, plain labels with a background and a tumour.
+    RefusedError otherwise, before anything is written: model_unsafe, model_weights, model_plan, model_archive.
+    Mirroring is not carried over.
     """
     if path.is_dir() or _is_results_zip(path):
         with open_results(path, fold) as results:
             content = load_safely(results.checkpoint)
-            return _register(_tensors(content), _agreed(content, results, _name(f"{path.stem}-fold-{results.fold}")))
+            name = _name(f"{path.stem}-fold-{results.fold}")
+            return _register(_tensors(content), _agreed(content, results, name, axes))
     if not path.is_file():
         raise _refused("model_weights", "there is no such file.")
     content = load_safely(path)
-    return _register(_tensors(content), manifest_of(mapping(content.get("init_args"), "init_args"), _name(path.stem)))
+    plans = mapping(content.get("init_args"), "init_args")
+    return _register(_tensors(content), manifest_of(plans, _name(path.stem), axes))
 
 
 def _is_results_zip(path: Path) -> bool:
@@ -55,12 +59,12 @@ def _is_results_zip(path: Path) -> bool:
     return path.suffix == ".zip" or any(name.rsplit("/", 1)[-1] == "plans.json" for name in names)
 
 
-def _agreed(content: Mapping[str, object], results: Results, name: str) -> Manifest:
+def _agreed(content: Mapping[str, object], results: Results, name: str, axes: Axes | None) -> Manifest:
     """The manifest of the plans beside a checkpoint; RefusedError where the checkpoint's own ones are others."""
     own = mapping(content.get("init_args"), "init_args")
     beside = {**own, "plans": results.plans, "dataset_json": results.dataset}
-    manifest = manifest_of(beside, name)
-    if manifest_of(own, name) != manifest:
+    manifest = manifest_of(beside, name, axes)
+    if manifest_of(own, name, axes) != manifest:
         raise refused_plan(f"the plans beside {CHECKPOINT_FILE} are not those that it was trained with.")
     return manifest
 

@@ -17,7 +17,7 @@ from engine.protocol import digest
 from engine.segment.inference import Prediction
 from engine.segment.model import SegmentationModel, read_manifest
 from engine.segment.nnunet import EMBEDDED_STAGE
-from store.records import NO_MODEL, Embedding, EmbeddingName, RoiMask
+from store.records import NO_MODEL, OTHER_FOLD, Embedding, EmbeddingName, RoiMask
 from store.volumes import EncoderFeatures, Mask, RoiMasks
 
 STATISTICS = ("mean", "sd", "max")
@@ -46,14 +46,19 @@ def name_embeddings(model: SegmentationModel | None) -> NamedEmbeddings:
     return NamedEmbeddings(embedding_names(model.sha256, EMBEDDED_STAGE, channels))
 
 
-def embed_regions(features: EncoderFeatures, masks: RoiMasks, regions: tuple[RoiMask, ...]) -> Embedded:
+def embed_regions(
+    features: EncoderFeatures, masks: RoiMasks, regions: tuple[RoiMask, ...], model: SegmentationModel | None
+) -> Embedded:
     """Mean, sd and largest value of each channel over each region; NaN and the region's status where it is not ok.
 
-    A cell counts by the voxels of the region in it, so a thin ring also sees what it shares its cells with. Without a
-    model the status is no_model and there are no values.
+    A cell counts by the voxels of the region in it, so a thin ring also sees what it shares its cells with. There are
+    no values without a model (status no_model), and none where another fold segmented a case that the study's model
+    was trained on (other_fold): numbers of two networks do not mean the same.
     """
-    if not features.model_sha256:
-        return Embedded(tuple(Embedding(region.roi, NO_MODEL, "", np.zeros(0)) for region in regions))
+    if not features.model_sha256 or model is None:
+        return _without_values(regions, NO_MODEL)
+    if features.model_sha256 != model.sha256:
+        return _without_values(regions, OTHER_FOLD)
     channels = len(features.values)
     feature_set = embedding_names(features.model_sha256, features.stage, channels)[0].feature_set
     found = []
@@ -63,6 +68,10 @@ def embed_regions(features: EncoderFeatures, masks: RoiMasks, regions: tuple[Roi
         values = pooled(features, mask) if usable and mask is not None else np.full(len(STATISTICS) * channels, np.nan)
         found.append(Embedding(region.roi, region.status, feature_set, values))
     return Embedded(tuple(found))
+
+
+def _without_values(regions: tuple[RoiMask, ...], status: str) -> Embedded:
+    return Embedded(tuple(Embedding(region.roi, status, "", np.zeros(0)) for region in regions))
 
 
 def embedding_names(model_sha256: str, stage: int, channels: int) -> tuple[EmbeddingName, ...]:

@@ -17,16 +17,16 @@ from engine.protocol import Segment
 from engine.segment.chest_box import ChestBox, find_chest, whole_image
 from engine.segment.export import LabelMap
 from engine.segment.model import SegmentationModel
-from engine.segment.nnunet import LoadedModel, TooLargeError, load_model
+from engine.segment.nnunet import LoadedModel, TooLargeError, load_model, usable_device
 from engine.segment.resampling import Labels, Passage, Volume, facing, facing_grid, passage, to_model
 from engine.segment.sliding_window import Shape, Slab, Sweep, Window
 from engine.segment.uncertainty import TumourVoxels, tumour_voxels
 from store.records import RefusedError
 from store.volumes import BoolZyx, CtSeries, Grid
 
-CPU = "cpu"
+CPU, CUDA = "cpu", "cuda"
 HALVINGS = 2
-TILES_PER_BATCH = {CPU: 1, "cuda": 4}  # on a CPU a batch gains nothing
+TILES_PER_BATCH = {CPU: 1, CUDA: 4}  # on a CPU a batch gains nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,13 +76,20 @@ def predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> Predict
     RefusedError from a model that may not be loaded, and (out_of_memory) when nothing fits.
     """
 
-    def reload(device: str | None) -> LoadedModel:
-        precision = None if choices.precision == "auto" else choices.precision
-        return load_model(model, device, precision, choices.folds)
+    wanted = usable_device(choices.device)
+
+    def reload(device: str) -> LoadedModel:
+        chosen = None if choices.precision == "auto" or device != wanted else choices.precision
+        return load_model(model, device, chosen, choices.folds)
 
     started = time.perf_counter()
-    loaded = reload(None if choices.device == "auto" else choices.device)
-    return within_memory(ct, loaded, choices, reload, time.perf_counter() - started)
+    try:
+        loaded, forced = reload(wanted), ""
+    except TooLargeError:
+        if wanted == CPU:
+            raise _nothing_fits() from None
+        loaded, forced = reload(CPU), CPU
+    return within_memory(ct, loaded, choices, reload, time.perf_counter() - started, forced)
 
 
 def within_memory(
@@ -91,15 +98,23 @@ def within_memory(
     choices: Segment,
     reload: Callable[[str], LoadedModel],
     seconds_read: float = 0.0,
+    forced: str = "",
 ) -> Prediction:
-    """As `predict`, by a model that is loaded; `reload` brings it to another device."""
+    """As `predict`, by a model that is loaded; `reload` brings it to another device.
+
+    `forced`: the fallback that was needed to load it at all.
+    """
     for attempt in _attempts(loaded, choices):
-        model = loaded if attempt.device == loaded.device else reload(attempt.device)
         try:
-            return predict_with(ct, model, attempt.window, choices, seconds_read, attempt.fallback)
+            model = loaded if attempt.device == loaded.device else reload(attempt.device)
+            return predict_with(ct, model, attempt.window, choices, seconds_read, attempt.fallback or forced)
         except TooLargeError:
             continue
-    raise RefusedError(
+    raise _nothing_fits()
+
+
+def _nothing_fits() -> RefusedError:
+    return RefusedError(
         "out_of_memory",
         "CT",
         "the model does not fit the memory, even in small tiles on the CPU.",
@@ -113,8 +128,10 @@ def predict_with(
     """The label map of a CT by a loaded model in one way; TooLargeError when that does not fit the memory."""
     manifest = loaded.manifest
     clock = [time.perf_counter()]
-    view, way = facing(ct.intensity_hu, ct.grid), passage(facing_grid(ct.grid), manifest)
-    chest = find_chest(view, way.native, choices.crop_margin_mm) if choices.crop else whole_image(way.native)
+    view = facing(ct.intensity_hu, ct.grid, manifest.axes)
+    way = passage(facing_grid(ct.grid, manifest.axes), manifest)
+    cropped = not way.nnunet if choices.crop == "auto" else choices.crop
+    chest = find_chest(view, way.native, choices.crop_margin_mm) if cropped else whole_image(way.native)
     box = _model_box(way, chest, window.tile_zyx)
     volume, before = _padded(to_model(view, way, box, manifest), window.tile_zyx, way.nnunet)
     clock.append(time.perf_counter())
@@ -122,7 +139,7 @@ def predict_with(
     label_map = LabelMap(way, box)
     tumour, exporting = _swept(sweep, label_map, _within(box, before), loaded.tumour_label)
     labels = np.empty(ct.grid.shape_zyx, dtype=np.uint8)
-    facing(labels, ct.grid)[...] = label_map.labels
+    facing(labels, ct.grid, manifest.axes)[...] = label_map.labels
     clock.append(time.perf_counter())
     resample, both = (float(b - a) for a, b in itertools.pairwise(clock))
     swept = Swept(

@@ -32,6 +32,8 @@ Channels = Annotated[int, Field(ge=1, le=1024)]
 Convolutions = Annotated[int, Field(ge=1, le=8)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Spacing = Annotated[float, Field(gt=0.1, le=10)]
+Axes = Literal["LPS", "RAS"]
+Resampling = Literal["block_linear", "nnunet", "nnunet_linear"]  # ours; nnU-Net's cubic default; its torch resampling
 
 
 class Described(BaseModel):
@@ -47,7 +49,7 @@ class Architecture(Described):
     """
 
     network: Literal["PlainConvUNet", "ResidualEncoderUNet"]
-    features_per_stage: tuple[Channels, ...] = Field(min_length=2, max_length=8)
+    features_per_stage: tuple[Channels, ...] = Field(min_length=3, max_length=8)
     kernel_sizes: tuple[Size3, ...]
     strides: tuple[Size3, ...]
     n_conv_per_stage: tuple[Convolutions, ...]
@@ -104,9 +106,16 @@ class Manifest(Described):
     labels: tuple[str, ...] = Field(min_length=2, max_length=256)  # place = label value; the first is background
     training: dict[str, str | int | float]
     trained_on: str
-    resampling: Literal["block_linear", "nnunet"] = "block_linear"  # how a CT comes to spacing_mm (resampling.py)
+    resampling: Resampling = "block_linear"  # how a CT comes to spacing_mm (resampling.py)
+    coarse_axis_apart: bool = True  # nnU-Net's ways only: along one coarse axis the nearest slice
+    axes: Axes = "LPS"  # where the x, y, z of the images that it was trained on run to
     ensemble_sha256: tuple[Sha256, ...] = ()  # weights of further folds that are averaged, <name>.1.pt and so on
     folds: tuple[SeenByFold, ...] = Field((), max_length=100)  # of the training, this one among them; empty: not known
+
+    @property
+    def of_nnunet(self) -> bool:
+        """Whether images are resampled, padded and tiled as nnU-Net itself does it."""
+        return self.resampling != "block_linear"
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -143,19 +152,37 @@ def models_home() -> Path:
 
 def list_models() -> tuple[SegmentationModel, ...]:
     """All registered models, shipped ones first, then imported ones, by file name; RefusedError for a bad manifest."""
-    folders = (SHIPPED_FOLDER, models_home())
-    return tuple(describe_model(path) for folder in folders for path in sorted(folder.glob("*.json")))
+    return tuple(describe_model(path) for path in _manifests())
+
+
+def _manifests() -> list[Path]:
+    return [path for folder in (SHIPPED_FOLDER, models_home()) for path in sorted(folder.glob("*.json"))]
+
+
+def _readable() -> tuple[list[SegmentationModel], list[str]]:
+    """The registered models, and the file names of manifests that are not readable."""
+    models, broken = [], []
+    for path in _manifests():
+        try:
+            models.append(describe_model(path))
+        except RefusedError:
+            broken.append(path.name)
+    return models, broken
 
 
 def find_model(name_or_sha: str) -> SegmentationModel:
-    """The model of a name or of a sha256 (at least eight leading digits); ValueError when none or several fit."""
-    models = list_models()
+    """The model of a name or of a sha256 (at least eight leading digits); ValueError when none or several fit.
+
+    A broken manifest beside the wanted one does no harm; it is named when nothing fits.
+    """
+    models, broken = _readable()
     by_sha = len(name_or_sha) >= SHORTEST_SHA_PREFIX and re.fullmatch("[0-9a-f]+", name_or_sha) is not None
     found = {m.sha256: m for m in models if m.name == name_or_sha or (by_sha and m.sha256.startswith(name_or_sha))}
     if len(found) != 1:
         known = ", ".join(f"{m.name} ({m.sha256[:12]})" for m in models) or "none"
         problem = "no registered model" if not found else f"{len(found)} registered models (name one by its sha256)"
-        raise ValueError(f"{problem} called {name_or_sha!r}; registered: {known}")
+        unreadable = f"; not readable: {', '.join(broken)}" if broken else ""
+        raise ValueError(f"{problem} called {name_or_sha!r}; registered: {known}{unreadable}")
     return next(iter(found.values()))
 
 
@@ -195,10 +222,11 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write a manifest as indented JSON."""
-    path.write_text(
-        json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n", encoding="utf-8"
-    )
+    """Write a manifest as indented JSON, whole or not at all."""
+    text = json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n"
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)
 
 
 def manifest_sha256(manifest: Manifest) -> str:

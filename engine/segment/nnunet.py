@@ -40,7 +40,7 @@ Rate = Callable[[int], float]  # learning rate of an update, from 0 on
 EMBEDDED_STAGE = 2
 AXES = {"z": 2, "y": 3, "x": 4}  # of a batch of tiles
 CPU_FILE = Path("/proc/cpuinfo")
-HOST_MEMORY_GONE = "can't allocate memory"  # in the words of torch
+MEMORY_GONE = ("can't allocate memory", "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED")  # torch's words
 LARGEST_WEIGHTS_BYTES = 2 << 30
 NNUNET_FOLDER_VARIABLE = "nnUNet_results"
 CONFIGURATION = "3d_fullres"
@@ -60,8 +60,20 @@ PLAIN_LAYERS: dict[str, object] = {
 }
 FIRST_LAYERS = ("encoder.stem.", "encoder.stages.0.0.convs.0.")  # of the residual and of the plain network
 ALIASES = ("decoder.encoder.", ".all_modules.")
+PLAIN_SCALARS = ("<f8", "<f4", "<i8")
+
+
+def _plain_scalar(dtype: object, content: object = None) -> object:
+    """What numpy's own rebuilding of a scalar gives for a plain number; ValueError for a type that may be any size."""
+    if not isinstance(dtype, np.dtype) or dtype.str not in PLAIN_SCALARS:
+        raise ValueError(f"a scalar must be one of {PLAIN_SCALARS}")
+    if not isinstance(content, bytes) or len(content) != dtype.itemsize:
+        raise ValueError(f"a scalar of {dtype} must have {dtype.itemsize} bytes")
+    return np.frombuffer(content, dtype=dtype)[0]
+
+
 SAFE_NUMPY: list[Any] = [
-    np.float64(0).__reduce__()[0],  # how numpy rebuilds a scalar
+    *((_plain_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     np.dtype,
     np.dtypes.Float64DType,
     np.dtypes.Float32DType,
@@ -166,7 +178,7 @@ def _memory_is_limited() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TooLargeError("out of memory") from error
     except RuntimeError as error:
-        if HOST_MEMORY_GONE not in str(error):
+        if not any(words in str(error) for words in MEMORY_GONE):
             raise
         raise TooLargeError("out of memory") from error
     finally:
@@ -209,6 +221,20 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def usable_device(choice: str) -> str:
+    """`auto`: the GPU when there is one; `cuda` where torch sees none is RefusedError(no_gpu)."""
+    if choice == "auto":
+        return default_device()
+    if choice.startswith("cuda") and default_device() == "cpu":
+        raise RefusedError(
+            "no_gpu",
+            "study.toml",
+            "device is cuda, but torch sees no GPU on this machine.",
+            'Set device = "auto" or "cpu", or run on a machine with a GPU and the CUDA build of torch.',
+        )
+    return choice
 
 
 def hardware(device: str) -> str:

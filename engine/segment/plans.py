@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from engine.segment.model import Manifest
+from engine.segment.model import Axes, Manifest
 from engine.segment.nnunet import CONFIGURATION, NETWORK_CLASSES, PLAIN_LAYERS
 from store.records import RefusedError
 
@@ -26,17 +26,20 @@ NAMES: dict[str, tuple[str, ...]] = {
     "image_reader_writer": ("SimpleITKIO", "SimpleITKIOWithReorient", "NibabelIO", "NibabelIOWithReorient"),
 }
 LONGEST_NAME = 200
+TURNING_READERS = ("SimpleITKIOWithReorient", "NibabelIOWithReorient")  # they turn every image to RAS
 
 
-def manifest_of(init_args: Mapping[str, object], name: str) -> Manifest:
+def manifest_of(init_args: Mapping[str, object], name: str, axes: Axes | None = None) -> Manifest:
     """A manifest, still without the hash of its weights, from `plans`, `configuration` and `dataset_json`.
 
-    Accepted: one CT channel, a network of NETWORK_CLASSES in three dimensions, CTNormalization, plain labels with a
-    background and a tumour. RefusedError(model_plan) otherwise.
+    axes: where x, y, z of its training images ran to; by default RAS if its reader turns images, else LPS. Accepted:
+    one CT channel, a network of NETWORK_CLASSES in three dimensions, CTNormalization, plain labels with a background
+    and a tumour. RefusedError(model_plan) otherwise.
     """
     plans = mapping(init_args.get("plans"), "plans")
     configurations = mapping(plans.get("configurations"), "configurations")
-    configuration = mapping(configurations.get(str(init_args.get("configuration", CONFIGURATION))), "configuration")
+    chosen = init_args.get("configuration", CONFIGURATION)
+    configuration = mapping(configurations.get(chosen) if isinstance(chosen, str) else None, "configuration")
     intensities = mapping(plans.get("foreground_intensity_properties_per_channel"), "intensities")
     dataset = mapping(init_args.get("dataset_json"), "dataset")
     intensity = mapping(intensities.get("0"), "intensities of channel 0")
@@ -56,15 +59,26 @@ def manifest_of(init_args: Mapping[str, object], name: str) -> Manifest:
             "labels": _labels(mapping(dataset.get("labels"), "labels")),
             "training": {"imported_from": "nnU-Net checkpoint", "dataset": _dataset_name(plans)},
             "trained_on": _dataset_name(plans) or "unknown",
-            "resampling": _resampling(configuration),
+            "axes": axes or _axes(plans),
+            **_resampling(configuration),
         }
     )
 
 
-def _resampling(configuration: Mapping[str, object]) -> str:
-    """nnU-Net's default of order 3, or what is nearest to its linear ones."""
+def _resampling(configuration: Mapping[str, object]) -> dict[str, object]:
+    """How images come to the spacing: nnU-Net's default of order 3 or its linear ones, a coarse axis apart or not."""
     named = configuration.get("resampling_fn_data", RESAMPLERS[0])
-    return "nnunet" if named == RESAMPLERS[0] else "block_linear"
+    settings = mapping(configuration.get("resampling_fn_data_kwargs", {}), "resampling_fn_data_kwargs")
+    apart = settings.get("force_separate_z")
+    if apart is not None and apart is not False:
+        raise refused_plan("it resamples the first axis apart whatever the spacing is.")
+    if named == RESAMPLERS[0]:
+        if settings.get("order", 3) != 3:
+            raise refused_plan("it resamples images by another order than nnU-Net's 3.")
+        return {"resampling": "nnunet", "coarse_axis_apart": apart is None}
+    if settings.get("mode", "linear") != "linear":
+        raise refused_plan("it resamples images neither by splines nor linearly.")
+    return {"resampling": "nnunet_linear", "coarse_axis_apart": named == RESAMPLERS[1] and apart is None}
 
 
 def mapping(value: object, name: str) -> Mapping[str, object]:
@@ -90,7 +104,13 @@ def _validated(fields: dict[str, object]) -> Manifest:
 
 
 def _dataset_name(plans: Mapping[str, object]) -> str:
-    return str(plans.get("dataset_name", ""))[:LONGEST_NAME]
+    """Its text; what is nested would be spelled out at any length."""
+    name = plans.get("dataset_name", "")
+    return name[:LONGEST_NAME] if isinstance(name, str) else ""
+
+
+def _axes(plans: Mapping[str, object]) -> Axes:
+    return "RAS" if plans.get("image_reader_writer") in TURNING_READERS else "LPS"
 
 
 def _check_channels(intensities: int, dataset: Mapping[str, object]) -> None:
@@ -107,6 +127,8 @@ def _check(configuration: Mapping[str, object], plans: Mapping[str, object]) -> 
         raise refused_plan("its intensities are not normalised as CT.")
     if list(_list(plans.get("transpose_forward", [0, 1, 2]), "transpose_forward")) != [0, 1, 2]:
         raise refused_plan("it was trained with exchanged axes.")
+    if len(_list(configuration.get("spacing"), "spacing")) != 3:
+        raise refused_plan("it is a model of single slices (2d); volumes are needed.")
     if configuration.get("previous_stage") not in (None, ""):
         raise refused_plan("it is the second stage of a cascade.")
     for key, allowed in NAMES.items():
@@ -160,6 +182,8 @@ def _of_old_plans(configuration: Mapping[str, object]) -> dict[str, object]:
 
 def _labels(labels: Mapping[str, object]) -> tuple[str, ...]:
     """Label names in order of value, the tumour by our name."""
+    if "ignore" in labels:
+        raise refused_plan("it was trained with an ignore label, which is not offered.")
     by_value = {value: str(name) for name, value in labels.items() if isinstance(value, int)}
     if sorted(by_value) != list(range(len(labels))):
         raise refused_plan("its labels are not plain values from 0 on (regions are not accepted).")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import Box, index_to_points_mm
-from engine.segment.model import Manifest
+from engine.segment.model import Axes, Manifest, Resampling
 from store.volumes import Grid, Triple, VolumeZyx
 
 Volume = NDArray[np.float32]
@@ -32,7 +32,13 @@ class Passage:
 
     native: Grid
     model: Grid
-    nnunet: bool
+    method: Resampling
+    coarse_apart: bool
+
+    @property
+    def nnunet(self) -> bool:
+        """Whether nnU-Net's own resampling is followed: normalised first, the extent kept."""
+        return self.method != "block_linear"
 
     def weights(self, axis: int) -> Volume:
         """The matrix (model voxels, native voxels) of an axis (0 = z) that takes intensities to the model's grid."""
@@ -40,7 +46,11 @@ class Passage:
         if not self.nnunet:
             spacing = (self.native.spacing_zyx_mm[axis], self.model.spacing_zyx_mm[axis])
             return _block_linear(native, model, *spacing)
-        return _nearest(native, model) if axis == self.coarse_axis else _spline(native, model)
+        if axis == self.coarse_axis:
+            return _nearest(native, model)
+        if self.method == "nnunet_linear":
+            return _linear((np.arange(model) + 0.5) * native / model - 0.5, native)
+        return _spline(native, model)
 
     def weights_back(self, axis: int, within: slice) -> tuple[slice, Volume]:
         """Native voxels in a range of the model's along an axis, and the matrix that takes logits of the range to them.
@@ -57,7 +67,7 @@ class Passage:
     @property
     def coarse_axis(self) -> int | None:
         """The axis that nnU-Net resamples apart: the one coarse axis of the CT, else of the model; else none."""
-        if not self.nnunet:
+        if not self.nnunet or not self.coarse_apart:
             return None
         for spacing in (self.native.spacing_zyx_mm, self.model.spacing_zyx_mm):
             if max(spacing) / min(spacing) > NNUNET_ANISOTROPY:
@@ -72,30 +82,31 @@ def passage(native: Grid, manifest: Manifest) -> Passage:
     As nnU-Net: the nearest whole number of voxels, stretched to the CT's extent. Else the model's spacing is kept and
     the last voxel may reach over the end.
     """
-    nnunet = manifest.resampling == "nnunet"
+    nnunet = manifest.of_nnunet
     extent = np.array(native.size_xyz) * np.array(native.spacing_mm)
     size = extent / np.array(manifest.spacing_mm)
     whole = np.maximum(1, np.round(size) if nnunet else np.ceil(size - 1e-9)).astype(int)
     spacing = extent / whole if nnunet else np.array(manifest.spacing_mm)
     matrix = np.array(native.direction).reshape(3, 3)
     origin = np.array(native.origin_mm) + matrix @ (0.5 * (spacing - np.array(native.spacing_mm)))
-    return Passage(native, Grid(_ints(whole), _floats(spacing), _floats(origin), native.direction), nnunet)
+    model = Grid(_ints(whole), _floats(spacing), _floats(origin), native.direction)
+    return Passage(native, model, manifest.resampling, manifest.coarse_axis_apart)
 
 
 Array = TypeVar("Array", bound=NDArray[np.generic])
 
 
-def facing(array: Array, grid: Grid) -> Array:
-    """A view of an array whose axes run to superior, posterior, left as nearly as whole turns allow."""
-    order, flips = _turns(grid)
+def facing(array: Array, grid: Grid, axes: Axes = "LPS") -> Array:
+    """A view of an array z, y, x whose x, y, z run to the named sides as nearly as whole turns allow."""
+    order, flips = _turns(grid, axes)
     places = tuple(2 - order[2 - axis] for axis in range(3))
     view = np.transpose(array, places)
     return view[tuple(slice(None, None, -1) if flips[2 - axis] else slice(None) for axis in range(3))]  # type: ignore[return-value]
 
 
-def facing_grid(grid: Grid) -> Grid:
+def facing_grid(grid: Grid, axes: Axes = "LPS") -> Grid:
     """The grid of `facing`."""
-    order, flips = _turns(grid)
+    order, flips = _turns(grid, axes)
     matrix = np.array(grid.direction).reshape(3, 3)
     size = [grid.size_xyz[i] for i in order]
     first = np.zeros(3)
@@ -113,8 +124,9 @@ def facing_grid(grid: Grid) -> Grid:
 def to_model(ct: VolumeZyx, way: Passage, box: Box, manifest: Manifest) -> Volume:
     """Normalised intensities z, y, x in a box of the model's grid, from a CT that faces as the passage's grid.
 
-    nnU-Net's way is its default order: normalised first, cubic B-spline, cut to the range of the image. Else HU are
-    averaged over blocks where the CT is much finer, interpolated linearly, and then normalised.
+    nnU-Net's way is normalised first, then a cubic B-spline cut to the range of the image (its default) or linear (its
+    torch resampling). Else HU are averaged over blocks where the CT is much finer, interpolated linearly, and then
+    normalised.
     """
     lines = [_needed(way.weights(axis)[box[axis]]) for axis in range(3)]
     (wz, z), (wy, y), (wx, x) = lines
@@ -205,15 +217,15 @@ def _block_linear(length: int, wanted: int, native_mm: float, model_mm: float) -
     return weights
 
 
-def _turns(grid: Grid) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
-    """For left, posterior, superior: the axis x, y or z of a grid that runs nearest to it, and whether backwards."""
+def _turns(grid: Grid, axes: Axes) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """For the three sides: the axis x, y or z of a grid that runs nearest to it, and whether backwards."""
     matrix = np.array(grid.direction).reshape(3, 3)
     left = list(range(3))
     order, flips = [0, 0, 0], [False, False, False]
     for patient in np.argsort(-np.abs(matrix).max(axis=1), kind="stable"):
         axis = max(left, key=lambda a: abs(matrix[patient, a]))
         left.remove(axis)
-        order[patient], flips[patient] = axis, bool(matrix[patient, axis] < 0)
+        order[patient], flips[patient] = axis, bool(matrix[patient, axis] < 0) != (axes[patient] != "LPS"[patient])
     return _ints(np.array(order)), (flips[0], flips[1], flips[2])
 
 

@@ -56,9 +56,12 @@ def _from_zip(path: Path, fold: str | None, scratch: Path) -> Results:
     try:
         with zipfile.ZipFile(path) as archive:
             _check(archive.infolist())
-            top, chosen = _chosen(archive.namelist(), fold)
-            plans, dataset = (_member(archive, f"{top}/{name}") for name in ("plans.json", "dataset.json"))
-            member = archive.getinfo(str(PurePosixPath(top) / f"fold_{chosen}" / CHECKPOINT_FILE))
+            members = _by_path(archive.infolist())
+            top, chosen = _chosen(list(members), fold)
+            plans, dataset = (
+                _content(archive, members[str(PurePosixPath(top) / name)]) for name in ("plans.json", "dataset.json")
+            )
+            member = members[str(PurePosixPath(top) / f"fold_{chosen}" / CHECKPOINT_FILE)]
             _check_size(member)
             with archive.open(member) as source, (scratch / CHECKPOINT_FILE).open("wb") as target:
                 shutil.copyfileobj(source, target)
@@ -85,8 +88,15 @@ def _check_size(member: zipfile.ZipInfo) -> None:
         raise _refused("its checkpoint would unpack to a size that weights do not have; nothing was unpacked.")
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    member = archive.getinfo(str(PurePosixPath(name)))
+def _by_path(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """Members by their path without idle parts (`./`, `//`); RefusedError when two have the same."""
+    found = {str(PurePosixPath(member.filename)): member for member in members if not member.is_dir()}
+    if len(found) != sum(not member.is_dir() for member in members):
+        raise _refused("it names a file twice.")
+    return found
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.file_size > LARGEST_JSON_BYTES:
         raise _refused("its plans are larger than 8 MiB.")
     return archive.read(member)

@@ -80,7 +80,7 @@ class Sweep:
     def __init__(self, volume: Volume, model: LoadedModel, window: Window) -> None:
         self._volume, self._model, self._window = volume, model, window
         self.feature_stride = feature_stride(model.manifest)
-        exact = model.manifest.resampling == "nnunet"  # nnU-Net's own places; else whole cells of the features
+        exact = model.manifest.of_nnunet  # nnU-Net's own places; else whole cells of the features
         self.corners = tile_corners(
             volume.shape, window.tile_zyx, window.step_share, (1, 1, 1) if exact else self.feature_stride
         )
@@ -205,9 +205,17 @@ def _box(corner: Shape, size: tuple[int, ...]) -> Box:
 
 
 def _starts(length: int, patch: int, step_share: float, multiple: int) -> list[int]:
-    """Evenly spaced starts from 0 to length - patch; a spacing of at most step_share x patch."""
+    """Evenly spaced starts from 0 to length - patch; a spacing of at most step_share x patch, no voxel left out."""
     last = length - patch
     steps = int(np.ceil(last / (patch * step_share) - 1e-9)) if last > 0 else 0
+    starts = _rounded_starts(last, steps, multiple)
+    while any(b - a > patch for a, b in itertools.pairwise(starts)):  # rounding can tear tiles apart that just touch
+        steps += 1
+        starts = _rounded_starts(last, steps, multiple)
+    return starts
+
+
+def _rounded_starts(last: int, steps: int, multiple: int) -> list[int]:
     return [round(last * i / steps / multiple) * multiple for i in range(steps)] + [last]
 
 

@@ -57,12 +57,12 @@ class Recipe:
     line, so that a training can be drawn out before its fall.
     """
 
-    iterations: int = 1200
-    falling_iterations: int = 600  # the last of them, with a falling learning rate
+    iterations: int = 7000
+    falling_iterations: int = 5000  # the last of them, with a falling learning rate
     batch: int = 2  # torch convolves single volumes several times slower
     learning_rate: float = 2e-3  # AdamW
     tumour_patch_share: float = 0.67  # patches centred near a tumour voxel; the others anywhere
-    small_tumour_power: float = 0.2  # tumours are drawn by their volume to the minus so much
+    small_tumour_power: float = 0.33  # tumours are drawn by their volume to the minus so much
     tumour_bias: float = 3.0  # taken from its logit in the end: patches hold much more tumour than images do
     centre_jitter_voxels: int = 12
     largest_noise_sd: float = 0.1
@@ -73,7 +73,7 @@ class Recipe:
     spacing_mm: float = 3.0
     hu_low: float = -1000.0
     hu_high: float = 400.0
-    patch_zyx: tuple[int, int, int] = (32, 48, 64)
+    patch_zyx: tuple[int, int, int] = (48, 64, 80)
     tile_zyx: tuple[int, int, int] = (96, 96, 112)  # of inference: nearly a whole phantom
     seed: int = 20250617
     torch_threads: int = 1

@@ -40,13 +40,24 @@ def _ranking(found: DoubtQuality) -> str:
         return f"**No better than chance**: the predicted DSC does not rank the outlines ({value})."
     better = found.mean_error < found.mean_error_of_the_mean
     error = f"mean error {number(found.mean_error)} against {number(found.mean_error_of_the_mean)} for the mean"
-    return f"**Yes, in part**: the predicted DSC ranks the outlines ({value}); {error}{'' if better else ', no gain'}."
+    sentence = (
+        f"**Yes, in part**: the predicted DSC ranks the outlines ({value}); {error}{'' if better else ', no gain'}"
+    )
+    return f"{sentence}; {_calibration(found)}."
+
+
+def _calibration(found: DoubtQuality) -> str:
+    """How far predictions are right on average, and whether they lie too far apart."""
+    level = f"on average {number(abs(found.bias))} too {'low' if found.bias > 0 else 'high'}"
+    slope = "" if found.slope is None else f", calibration slope {number(found.slope)} (1 is ideal)"
+    return f"{level}{slope}"
 
 
 def _detection(found: DoubtQuality) -> str:
     if found.auc is None:
         return f"Whether misses are foreseen cannot be said: {counted(found.missed, 'miss', 'misses')} among these."
-    value = f"AUC {number(found.auc)}, 95 % CI {interval(found.auc_lo, found.auc_hi)}; {found.missed} missed"
+    expected = "" if found.expected_missed is None else f", {number(found.expected_missed, 1)} expected"
+    value = f"AUC {number(found.auc)}, 95 % CI {interval(found.auc_lo, found.auc_hi)}; {found.missed} missed{expected}"
     said = "Misses are foreseen" if found.detects else "Misses are **not foreseen better than by chance**"
     return f"{said} ({value})."
 
@@ -56,8 +67,9 @@ def doubt_caption(quality: Sequence[DoubtQuality]) -> str:
     found = headline_quality(quality)
     n = 0 if found is None else found.n
     return (
-        f"n = {n} with a predicted tumour and an independent reference. Each prediction comes from a fit that did not "
-        "see its case (volume, pieces, entropy, lead and disagreement of the model). Click a point to see its images."
+        f"n = {n} with a predicted tumour and an independent reference. How the model's volume, pieces, entropy, lead "
+        "and disagreement bear on the DSC comes, for each case, from a fit on the others; the average level is that of "
+        "all cases. Click a point to see its images."
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.analyse.doubt import estimate_doubt
-from store.records import Cohort, DeclinedError, Overlap, Uncertainty
+from store.records import Cohort, DeclinedError, Overlap, Segmentation, Uncertainty
 
 CASES = 60
 
@@ -29,7 +29,12 @@ def cohorts(entropies, dscs, comparison="agreement"):
     names = [f"c{i:03d}" for i in range(len(entropies))]
     rows = [(n, NOTHING if e is None else uncertain(e)) for n, e in zip(names, entropies, strict=True)]
     known = [(n, overlap(d, comparison)) for n, d in zip(names, dscs, strict=True) if d is not None]
-    return Cohort(tuple(rows)), Cohort(tuple(known))
+    masks = [(n, segmented(row is not NOTHING)) for n, row in rows]
+    return Cohort(tuple(rows)), Cohort(tuple(masks)), Cohort(tuple(known))
+
+
+def segmented(tumour_found: bool) -> Segmentation:
+    return Segmentation("a" * 64, "cpu", 0.0, 0.0, 0.0, 0.0, tumour_found, None, "model")
 
 
 def known_doubt():
@@ -107,4 +112,38 @@ def test_without_enough_independent_references_there_is_no_doubt(comparison):
 
 def test_without_a_model_there_is_no_doubt():
     with pytest.raises(DeclinedError, match="20 cases"):
-        estimate_doubt(Cohort(()), Cohort(()), np.random.default_rng(1))
+        estimate_doubt(Cohort(()), Cohort(()), Cohort(()), np.random.default_rng(1))
+
+
+def test_a_crumb_that_the_mask_lacks_is_nothing_found():
+    """Two voxels of the model's grid that lead, dropped from the mask on the CT's grid."""
+    uncertainty, masks, known = cohorts(*known_doubt())
+    crumb = ("crumb", uncertain(0.1))
+    result = estimate_doubt(
+        Cohort((*uncertainty.rows, crumb)),
+        Cohort((*masks.rows, ("crumb", segmented(False)))),
+        Cohort((*known.rows, ("crumb", overlap(0.0)))),
+        np.random.default_rng(1),
+    )
+    assert next(row.basis for row in result.estimates if row.case_id == "crumb") == "nothing found"
+    assert found(result).n == CASES
+
+
+def test_measures_that_say_nothing_are_no_better_than_the_mean():
+    """Constant measures: every prediction is the mean of all, whatever the case."""
+    _, dscs = known_doubt()
+    quality = found(estimate_doubt(*cohorts([0.3] * CASES, dscs), np.random.default_rng(1)))
+    assert quality.mean_error == pytest.approx(quality.mean_error_of_the_mean, abs=1e-12)
+    assert quality.bias == pytest.approx(0, abs=1e-12)
+    assert not quality.ranks
+
+
+def test_calibration_is_the_line_of_achieved_on_predicted():
+    result = estimate_doubt(*cohorts(*known_doubt()), np.random.default_rng(1))
+    kept = [row for row in result.estimates if row.basis == "left out"]
+    predicted, achieved = [r.predicted_dsc for r in kept], [r.achieved_dsc for r in kept]
+    quality = found(result)
+    assert quality.slope == pytest.approx(np.polyfit(predicted, achieved, 1)[0], rel=1e-9)
+    assert quality.bias == pytest.approx(np.mean(achieved) - np.mean(predicted), abs=1e-12)
+    assert quality.expected_missed == pytest.approx(sum(r.missed_probability for r in kept))
+    assert quality.expected_missed == pytest.approx(quality.missed, abs=2.5)

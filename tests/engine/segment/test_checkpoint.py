@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from engine.commands import app
 from engine.segment.checkpoint import import_model
-from engine.segment.model import Architecture, Manifest, find_model
+from engine.segment.model import Architecture, Manifest, find_model, read_manifest
 from engine.segment.nnunet import build_network, load_model, nnunet_plans
 from engine.segment.results_archive import CHECKPOINT_FILE
 from store.records import RefusedError
@@ -321,6 +321,102 @@ def test_plans_of_a_network_too_large_to_hold_are_refused_before_it_is_built(tmp
     refused = refusal(tmp_path / "large.pth", home)
     assert refused.code == "model_plan"
     assert "would hold more than" in refused.message
+
+
+class Blown:
+    """Pickles to a numpy scalar of a type that is as large as one likes, without its bytes."""
+
+    def __reduce__(self):
+        return np.float64(0).__reduce__()[0], (np.dtype("V60000000"),)
+
+
+def test_a_scalar_of_any_size_is_refused_before_it_is_filled(tmp_path, home):
+    content = checkpoint()
+    content["logging"] = [Blown()]
+    torch.save(content, tmp_path / "blown.pth")
+    assert refusal(tmp_path / "blown.pth", home).code in ("model_unsafe", "model_weights")
+
+
+@pytest.mark.parametrize("place", ["dataset_name", "configuration"])
+def test_a_name_that_is_a_nest_of_lists_is_not_spelled_out(tmp_path, home, place):
+    content = checkpoint()
+    nest: list[object] = ["x"]
+    for _ in range(60):  # spelled out: 2 ** 60 letters
+        nest = [nest, nest]
+    target = content["init_args"]["plans"] if place == "dataset_name" else content["init_args"]
+    target[place] = nest
+    torch.save(content, tmp_path / "nest.pth")
+    if place == "configuration":
+        assert refusal(tmp_path / "nest.pth", home).code == "model_plan"
+    else:
+        assert import_model(tmp_path / "nest.pth").name == "nest"
+
+
+@pytest.mark.parametrize(
+    ("reader", "wanted", "axes"),
+    [
+        ("SimpleITKIO", None, "LPS"),
+        ("NibabelIO", "RAS", "RAS"),
+        ("SimpleITKIOWithReorient", None, "RAS"),
+        ("NibabelIOWithReorient", None, "RAS"),
+    ],
+)
+def test_the_axes_of_the_training_images_are_kept(tmp_path, home, reader, wanted, axes):
+    content = checkpoint()
+    content["init_args"]["plans"]["image_reader_writer"] = reader
+    torch.save(content, tmp_path / "turned.pth")
+    assert read_manifest(Path(import_model(tmp_path / "turned.pth", None, wanted).manifest_path)).axes == axes
+
+
+@pytest.mark.parametrize(
+    ("function", "settings", "resampling", "apart"),
+    [
+        ("resample_data_or_seg_to_shape", {"order": 3, "force_separate_z": None}, "nnunet", True),
+        ("resample_torch_fornnunet", {"force_separate_z": False}, "nnunet_linear", False),
+        ("resample_torch_fornnunet", {"force_separate_z": None}, "nnunet_linear", True),
+        ("resample_torch_simple", {}, "nnunet_linear", False),
+    ],
+)
+def test_how_training_images_were_resampled_is_kept(tmp_path, home, function, settings, resampling, apart):
+    content = checkpoint()
+    configuration(content).update({"resampling_fn_data": function, "resampling_fn_data_kwargs": settings})
+    torch.save(content, tmp_path / "resampled.pth")
+    manifest = read_manifest(Path(import_model(tmp_path / "resampled.pth").manifest_path))
+    assert (manifest.resampling, manifest.coarse_axis_apart) == (resampling, apart)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: configuration(c).update({"resampling_fn_data_kwargs": {"order": 1}}),
+        lambda c: configuration(c).update({"resampling_fn_data_kwargs": {"force_separate_z": True}}),
+        lambda c: configuration(c).update({"spacing": [1.0, 1.0], "patch_size": [64, 64]}),
+        lambda c: c["init_args"]["dataset_json"]["labels"].update({"ignore": 4}),
+    ],
+)
+def test_what_inference_does_not_offer_is_refused_by_name(tmp_path, home, change):
+    content = checkpoint()
+    change(content)
+    torch.save(content, tmp_path / "other.pth")
+    refused = refusal(tmp_path / "other.pth", home)
+    assert refused.code == "model_plan"
+    assert any(word in refused.message for word in ("resamples", "2d", "ignore label"))
+
+
+def test_a_zip_with_idle_parts_in_its_names_is_read(tmp_path, home):
+    folder = results_folder(tmp_path / "results", checkpoint())
+    with zipfile.ZipFile(tmp_path / "idle.zip", "w") as archive:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            archive.write(path, f"./{path.relative_to(folder)}".replace("/fold_0", "//fold_0"))
+    assert import_model(tmp_path / "idle.zip").name == "idle-fold-0"
+
+
+def test_a_half_written_manifest_disables_no_other_model(home):
+    home.mkdir(parents=True)
+    (home / "broken.json").write_text('{"name": "mi')
+    assert find_model("demo").name == "demo"
+    with pytest.raises(ValueError, match=r"not readable: broken\.json"):
+        find_model("mine")
 
 
 def test_weights_of_another_network_are_refused(tmp_path, home):

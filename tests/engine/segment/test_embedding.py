@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.segment.embedding import embed_regions, embedding_names, name_embeddings, no_features, pooled
-from engine.segment.model import find_model
+from engine.segment.model import SegmentationModel, find_model
 from store.artifacts import read_value, write_value
 from store.records import ROIS, RoiMask
 from store.volumes import EncoderFeatures, Grid, Mask, RoiMasks
@@ -66,7 +66,8 @@ def test_a_grid_turned_round_finds_the_same_cells():
 def test_each_roi_has_a_vector_and_a_missing_one_says_why():
     masks = RoiMasks((mask("intratumoural", np.s_[:, :, 9:12]), mask("peritumoural"), mask("whole_lung")))
     regions = (region("intratumoural"), region("peritumoural", "empty"), region("whole_lung", "no_lungs"))
-    found = embed_regions(features(by_x()), masks, regions).embeddings
+    stored = features(by_x())
+    found = embed_regions(stored, masks, regions, model_of(stored.model_sha256)).embeddings
     assert [(e.roi, e.status) for e in found] == list(zip(ROIS, ("ok", "empty", "no_lungs"), strict=True))
     assert found[0].values.tolist() == [5, 0, 5]
     assert np.isnan(found[1].values).all()
@@ -75,9 +76,19 @@ def test_each_roi_has_a_vector_and_a_missing_one_says_why():
 
 def test_without_a_model_there_are_statuses_and_no_values():
     masks = RoiMasks(tuple(mask(roi) for roi in ROIS))
-    found = embed_regions(no_features(), masks, tuple(region(roi) for roi in ROIS)).embeddings
+    found = embed_regions(no_features(), masks, tuple(region(roi) for roi in ROIS), None).embeddings
     assert {(e.status, e.feature_set, len(e.values)) for e in found} == {("no_model", "", 0)}
     assert name_embeddings(None).names == ()
+
+
+def test_what_another_fold_saw_is_not_comparable_and_has_no_values():
+    masks = RoiMasks(tuple(mask(roi) for roi in ROIS))
+    found = embed_regions(features(by_x()), masks, tuple(region(roi) for roi in ROIS), model_of("f" * 64)).embeddings
+    assert {(e.status, e.feature_set, len(e.values)) for e in found} == {("other_fold", "", 0)}
+
+
+def model_of(sha256: str) -> SegmentationModel:
+    return SegmentationModel("any", sha256, "none.json", "none.pt")
 
 
 def test_names_are_ordered_and_their_set_knows_the_model():
@@ -93,7 +104,8 @@ def test_the_names_of_a_model_are_as_many_as_its_values():
     names = name_embeddings(model).names
     channels = len(names) // 3
     of_model = features(np.ones((channels, 2, 2, 2)), model_sha256=model.sha256)
-    found = embed_regions(of_model, RoiMasks((mask("whole_lung", np.s_[:4]),)), (region("whole_lung"),)).embeddings
+    masks = RoiMasks((mask("whole_lung", np.s_[:4]),))
+    found = embed_regions(of_model, masks, (region("whole_lung"),), model).embeddings
     assert len(found[0].values) == len(names)
     assert found[0].feature_set == names[0].feature_set
 

@@ -15,9 +15,10 @@ from engine.bench.segmentation import label_dsc
 from engine.geometry import grid_of, to_image
 from engine.phantom.training_set import as_case, unseen_phantom
 from engine.protocol import Segment
+from engine.segment import inference
 from engine.segment.inference import predict_with, within_memory
 from engine.segment.model import describe_model, find_model, write_manifest
-from engine.segment.nnunet import LoadedModel, load_model
+from engine.segment.nnunet import LoadedModel, TooLargeError, load_model
 from engine.segment.sliding_window import Sweep, Window, gaussian_weights, tile_corners
 from engine.segment.stock import StockPredictor
 from store.records import RefusedError
@@ -65,6 +66,14 @@ def no_other_device(device: str) -> LoadedModel:
     raise AssertionError(f"a model on the CPU was asked for {device}")
 
 
+@pytest.mark.parametrize(("tile", "multiple"), [(32, 4), (48, 4), (96, 4), (112, 8)])
+def test_tiles_that_just_touch_leave_no_voxel_out(tile, multiple):
+    for length in range(tile, tile + 200):
+        starts = [z for z, _, _ in tile_corners((length, 32, 32), (tile, 32, 32), 1.0, (multiple, 1, 1))]
+        assert max(np.diff([-tile, *starts])) <= tile
+        assert (starts[0], starts[-1]) == (0, length - tile)
+
+
 def test_tiles_cover_a_volume_and_advance_by_at_most_the_step():
     corners = tile_corners((96, 97, 128), (32, 48, 64), 0.5, (4, 4, 4))
     covered = np.zeros((96, 97, 128), dtype=np.bool_)
@@ -109,7 +118,7 @@ def test_masks_are_those_of_nnunets_own_predictor(tmp_path, ct, demo):
     StockPredictor(model, "cpu", 0.5).predict_file(tmp_path / "ct_0000.nii.gz", tmp_path / "stock.nii.gz")
     expected = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "stock.nii.gz")))
     loaded = load_model(model, "cpu", "float32")
-    found = predict_with(ct, loaded, Window(loaded.manifest.patch_zyx, 0.5), Segment(crop=False))
+    found = predict_with(ct, loaded, Window(loaded.manifest.patch_zyx, 0.5), Segment())
     assert found.swept.tiles > 1
     assert (expected == 3).sum() > 100
     assert min(label_dsc(found.labels, expected, loaded.manifest.labels).values()) >= 0.999
@@ -130,6 +139,40 @@ def test_when_memory_runs_out_tiles_get_smaller_and_it_is_said(ct, demo, phantom
     assert found.swept.fallback == "smaller tiles"
     assert np.prod(found.swept.window.tile_zyx) <= voxels // 2
     assert (found.labels == 1).sum() > 1000
+
+
+def test_a_gpu_that_is_full_before_the_model_is_on_it_gives_way_to_the_cpu(ct, demo, monkeypatch):
+    asked: list[tuple[str, str | None]] = []
+
+    def load(model, device, precision, folds):
+        asked.append((device, precision))
+        if device == "cuda":
+            raise TooLargeError("out of memory")
+        return demo
+
+    monkeypatch.setattr(inference, "load_model", load)
+    monkeypatch.setattr(inference, "usable_device", lambda choice: choice)
+    choices = Segment(device="cuda", precision="float16", tile_step_share=1.0)
+    found = inference.predict(ct, choices, find_model("demo"))
+    assert asked == [("cuda", "float16"), ("cpu", None)]  # half precision is for the GPU alone
+    assert found.swept.fallback == "cpu"
+
+
+def test_cuda_without_a_gpu_is_refused_in_one_sentence(ct):
+    if torch.cuda.is_available():
+        return
+    with pytest.raises(RefusedError, match="sees no GPU") as refused:
+        inference.predict(ct, Segment(device="cuda"), find_model("demo"))
+    assert refused.value.code == "no_gpu"
+
+
+def test_a_model_trained_on_images_turned_to_ras_sees_them_so(ct, demo):
+    """The demo network on a turned image: as if nothing had been turned, for a model of the turned axes."""
+    window = Window(demo.manifest.patch_zyx, 1.0)
+    turned = replace(demo, manifest=demo.manifest.model_copy(update={"axes": "RAS"}))
+    mirrored = CtSeries(np.ascontiguousarray(ct.intensity_hu[:, ::-1, ::-1]), ct.grid)  # the patient turned round
+    plain = predict_with(ct, demo, window, Segment(crop=False)).labels
+    assert np.array_equal(predict_with(mirrored, turned, window, Segment(crop=False)).labels[:, ::-1, ::-1], plain)
 
 
 def test_when_nothing_fits_the_case_is_refused(ct, demo):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
+from nnunetv2.preprocessing.resampling.resample_torch import resample_torch_fornnunet
 from scipy import ndimage
 from skimage.transform import resize
 
@@ -70,7 +71,24 @@ def test_blocks_then_linear_is_itks():
     assert np.allclose(to_model(ct, way, whole(way.model), own)[inner], expected[inner], atol=1e-3)
 
 
-@pytest.mark.parametrize("resampling", ["nnunet", "block_linear"])
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("grid", [FINE, THICK])
+def test_the_linear_way_is_nnunets_torch_resampling_of_the_normalised_image(grid, apart):
+    ct = (4000 * smooth(grid.shape_zyx) - 300).astype(np.int16)
+    plans = manifest("nnunet_linear").model_copy(update={"coarse_axis_apart": apart})
+    way = passage(grid, plans)
+    expected = resample_torch_fornnunet(
+        plans.normalised(ct.astype(np.float32))[None],
+        way.model.shape_zyx,
+        grid.spacing_zyx_mm,
+        plans.spacing_mm[::-1],
+        force_separate_z=None if apart else False,
+    )[0]
+    assert (way.coarse_axis == 0) == (grid is THICK and apart)
+    assert np.allclose(to_model(ct, way, whole(way.model), plans), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("resampling", ["nnunet", "nnunet_linear", "block_linear"])
 def test_a_box_is_cut_from_the_whole(resampling):
     ct = (4000 * smooth(FINE.shape_zyx) - 300).astype(np.int16)
     way = passage(FINE, manifest(resampling))
