@@ -20,11 +20,8 @@ from engine.acquire.new import new_image_study, new_table_study
 from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
-<<<<<<< HEAD
 from engine.bench.icc import bench_icc
-=======
 from engine.bench.phantoms import bench_phantoms, phantom_lines
->>>>>>> main
 from engine.bench.reference_files import shared_folder
 from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
 from engine.bench.scaling_figure import draw_scaling
@@ -410,7 +407,6 @@ def bench_segmentation_command(
     typer.echo(found.note)
 
 
-<<<<<<< HEAD
 @bench_app.command("icc")
 def bench_icc_command(as_json: AsJson = False) -> None:
     """Our ICC of 5901 features x 153 patients x 20 measurements against a loop with pingouin (installed once)."""
@@ -421,7 +417,8 @@ def bench_icc_command(as_json: AsJson = False) -> None:
     typer.echo(
         f"{found.ratio:.0f} times less CPU time; largest difference {found.largest_difference:.1e}; {found.note}"
     )
-=======
+
+
 @bench_app.command("phantoms")
 def bench_phantoms_command(
     model: Annotated[str, typer.Option(help="name or sha256 of a registered model")] = "demo",
@@ -432,7 +429,6 @@ def bench_phantoms_command(
     """A model on synthetic chests that no training saw: tumours found, DSC of the found, lungs."""
     found = bench_phantoms(find_model(model), count, first, _report_building)
     typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(phantom_lines(found)))
->>>>>>> main
 
 
 @bench_app.command("agreement")
