@@ -86,7 +86,8 @@ def test_outcome_that_goes_with_the_scanner_is_said_first_and_plainly():
 def test_variance_is_said_without_and_with_combat_or_why_it_was_not_fitted():
     rows = [BatchVariance("kernel", "intratumoural", "original", "glcm", f"f{i}", 60, 2, 0.2, 0.0) for i in range(4)]
     outcome = BatchOutcome("kernel", 2, 60, 0.1, False, True, "")
-    assert "of **100 %** of the features (4 of 4); after ComBat of **0 %** (0 of 4)" in plain(variance_answer(rows, outcome))
+    said = plain(variance_answer(rows, outcome))
+    assert "of **100 %** of the features (4 of 4); after ComBat of **0 %** (0 of 4)" in said
     bare = [BatchVariance("kernel", "intratumoural", "original", "glcm", "f", 60, 2, 0.2, None)]
     refused = BatchOutcome("kernel", 2, 60, 0.1, False, False, "fewer than 5 patients in: sharp")
     assert "ComBat could not be fitted: fewer than 5 patients in: sharp." in variance_answer(bare, refused)
