@@ -69,7 +69,7 @@ EFFECT_TITLES = {
 FALL_TITLES = {
     "roi": "ROI",
     "image_type": "Image type",
-    "half_lost_at": "Half lost at",
+    "median_bound": "Half lost at",
     "surviving": "Survive",
     "tested": "Tested",
     "constant": "Constant",

@@ -82,7 +82,7 @@ class ImageFall:
 
     roi: str
     image_type: str
-    half_lost_at: float
+    median_bound: float
     surviving: int
     tested: int
     constant: int
@@ -91,9 +91,9 @@ class ImageFall:
 FALLS = (
     BOUNDS
     + """
-SELECT roi, image_type, median(lowest) AS half_lost_at, count(*) FILTER (survives) AS surviving, count(*) AS tested,
+SELECT roi, image_type, median(lowest) AS median_bound, count(*) FILTER (survives) AS surviving, count(*) AS tested,
   count(*) FILTER (constant) AS constant
-FROM per_feature WHERE NOT not_tested GROUP BY ALL ORDER BY half_lost_at, roi, image_type
+FROM per_feature WHERE NOT not_tested GROUP BY ALL ORDER BY median_bound, roi, image_type
 """
 )
 

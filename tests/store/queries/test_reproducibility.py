@@ -100,7 +100,7 @@ def test_images_are_listed_as_they_fall_and_untested_ones_are_not(tmp_path):
     record(tmp_path, "run-1", "reproducibility", "", rows)
     publish(tmp_path)
     found = image_falls(open_snapshot(tmp_path), "run-1", Reading("deciding", 0.75))
-    assert [(f.image_type, f.half_lost_at, f.surviving) for f in found] == [
+    assert [(f.image_type, f.median_bound, f.surviving) for f in found] == [
         ("square", 0.2, 0),
         ("wavelet-LLL", 0.6, 0),
         ("original", 0.9, 1),
