@@ -15,12 +15,13 @@ from typing import Annotated
 import typer
 
 from engine.acquire.check import check as check_study
-from engine.acquire.check import check_lines
+from engine.acquire.check import check_lines, with_refusal
 from engine.acquire.new import new_image_study, new_table_study
 from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
 from engine.bench.icc import bench_icc
+from engine.bench.overlap import bench_overlap, overlap_lines
 from engine.bench.phantoms import bench_phantoms, phantom_lines
 from engine.bench.reference_files import shared_folder
 from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
@@ -37,8 +38,11 @@ from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
+from engine.run.one_overlap import overlap_of_files, overlap_text
 from engine.run.plan_lock import lock_plan
 from engine.run.runner import CancelledRunError, run, run_lock, train
+from engine.run.selection_register import check_known_list
+from engine.run.signature import use_signature
 from engine.run.spread import spread
 from engine.run.task import reason_of
 from engine.run.trained_models import register_trained
@@ -48,6 +52,7 @@ from engine.segment.model import Axes, find_model, list_models
 from engine.segment.strategies.presets import PRESETS
 from engine.segment.strategies.registry import STRATEGIES, strategy_of
 from engine.segment.training import DEMO_RECIPE, DEMO_START, TrainingCase, recipe_of, train_demo_model
+from engine.selection_commands import bench_selection_command, self_test_command, signature_command, stats_app
 from engine.training_protocol import Strategies
 from store.export import export_table, write_export
 from store.layout import StudyFolder
@@ -62,6 +67,10 @@ model_app = typer.Typer(no_args_is_help=True, help="Registered segmentation mode
 app.add_typer(model_app, name="model")
 bench_app = typer.Typer(no_args_is_help=True, help="Measured against other software on this machine, in one run.")
 app.add_typer(bench_app, name="bench")
+app.add_typer(stats_app, name="stats")
+app.command("signature")(signature_command)
+app.command("self-test")(self_test_command)
+bench_app.command("selection")(bench_selection_command)
 
 Directory = Annotated[Path, typer.Argument(help="the study folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
@@ -121,6 +130,9 @@ def new(
     features: Annotated[
         Path | None, typer.Option(help="CSV of features somebody extracted: a table-only study")
     ] = None,
+    signature: Annotated[
+        Path | None, typer.Option(help="JSON of `signature`: only its features enter; refused on its own patients")
+    ] = None,
 ) -> None:
     """Start a study: study.toml with every default written out and explained."""
     if (images is None) == (features is None):
@@ -129,6 +141,8 @@ def new(
         new_image_study(directory, images, tuple(reference or ()), lungs, tuple(clinical or ()))
     elif features is not None:
         new_table_study(directory, features, tuple(clinical or ()))
+    if signature is not None:
+        use_signature(directory, signature)
     typer.echo(f"wrote {directory / 'study.toml'}; read it, then `python -m engine check {directory}`")
 
 
@@ -136,6 +150,8 @@ def new(
 def check(directory: Directory, as_json: AsJson = False) -> None:
     """Run the gate on every case: accepted, refused with reason and remedy, flagged."""
     result = check_study(directory)
+    if (derived := check_known_list(directory)) is not None:
+        result = with_refusal(result, derived)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(result)))
     else:
@@ -344,6 +360,19 @@ def extract(
         typer.echo(f"{text.count(chr(10)) - 1} features to {to.name}")
 
 
+@app.command("overlap")
+def overlap_command(
+    reference: Annotated[Path, typer.Argument(help="NIfTI or NRRD mask")],
+    prediction: Annotated[Path, typer.Argument(help="NIfTI or NRRD mask on the same grid")],
+    tolerance_mm: Annotated[float, typer.Option(help="of the surface DSC, mm")] = 2.0,
+    label: Annotated[int | None, typer.Option(help="value of the masks' voxels; default the only one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """DSC, surface DSC, distances and detection of one mask against another, no study."""
+    found = overlap_of_files(reference, prediction, tolerance_mm, label)
+    typer.echo(json.dumps(found) if as_json else overlap_text(found))
+
+
 @app.command("compile")
 def compile_command() -> None:
     """Compile the numba kernels now, not in the first run; `make setup` does it."""
@@ -382,6 +411,16 @@ def bench_extraction_command(
         return
     typer.echo(f"{found.ratio:.1f} times less CPU time, {found.memory_ratio:.1f} times less memory")
     typer.echo(f"{100 * found.agreement.share:.2f} % of {found.agreement.compared} values agree; {found.note}")
+
+
+@bench_app.command("overlap")
+def bench_overlap_command(
+    quick: Annotated[bool, typer.Option("--quick", help="a series of 256 x 256 x 120 voxels")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Surface DSC against MONAI's use_subvoxels, and both against closed forms (installs .venv-peers once)."""
+    found = bench_overlap(quick)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(overlap_lines(found)))
 
 
 @bench_app.command("segmentation")

@@ -5,17 +5,19 @@ from __future__ import annotations
 from engine.acquire.anatomy import read_label_maps
 from engine.acquire.clinical import read_clinical
 from engine.acquire.feature_table import read_feature_table
+from engine.acquire.further import read_further_masks
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
-from engine.analyse.batch_effects import compare_batches
 from engine.analyse.candidates import candidates
 from engine.analyse.doubt import estimate_doubt
+from engine.analyse.feature_batches import compare_batches
 from engine.analyse.imported import tabulate_import
 from engine.analyse.imported_reproducibility import reproduce_import
 from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
 from engine.analyse.selection import summarise_selection
+from engine.analyse.self_test import permute_outcomes
 from engine.analyse.strategies import compare_strategies
 from engine.analyse.table import tabulate
 from engine.bench.study_conformance import conform_study
@@ -35,14 +37,15 @@ from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
-    Stage("acquire", 2, "case", acquire),
-    Stage("clinical", 1, "cohort", read_clinical),
+    Stage("acquire", 3, "case", acquire),
+    Stage("clinical", 2, "cohort", read_clinical),
     Stage("segment", 6, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
-    Stage("agreement", 1, "case", measure_agreement),
-    Stage("doubt", 2, "cohort", estimate_doubt),
-    Stage("description", 2, "case", describe_tumour),
-    Stage("association", 1, "cohort", associate),
+    Stage("further", 1, "case", read_further_masks),
+    Stage("agreement", 2, "case", measure_agreement),
+    Stage("doubt", 3, "cohort", estimate_doubt),
+    Stage("description", 3, "case", describe_tumour),
+    Stage("association", 2, "cohort", associate),
     Stage("regions", 3, "case", delineate_regions),
     Stage("embedding_names", 1, "cohort", name_embeddings),
     Stage("embeddings", 2, "case", embed_regions),
@@ -56,8 +59,8 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("batch", 1, "cohort", compare_batches),
     Stage("table", 4, "cohort", tabulate),
     Stage("candidates", 2, "cohort", candidates),
-    Stage("resample", 2, "resample", resample),
-    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("resample", 3, "resample", resample),
+    Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 1, "case", read_label_maps, TRAINED_SUBSET),
     Stage("anatomy", 1, "case", label_anatomy, TRAINED_SUBSET),
@@ -69,15 +72,17 @@ IMAGE_STUDY: tuple[Stage, ...] = (
 TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "training", "trained_overlap", "strategies")
 
 TABLE_STUDY: tuple[Stage, ...] = (
-    Stage("clinical", 1, "cohort", read_clinical),
-    Stage("imported", 1, "cohort", read_feature_table),
+    Stage("clinical", 2, "cohort", read_clinical),
+    Stage("imported", 2, "cohort", read_feature_table),
     Stage("reproducibility", 1, "cohort", reproduce_import),
     Stage("table", 3, "cohort", tabulate_import),
     Stage("candidates", 2, "cohort", candidates),
-    Stage("resample", 2, "resample", resample),
-    Stage("selection", 1, "cohort", summarise_selection),
+    Stage("resample", 3, "resample", resample),
+    Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
 )
+
+SELF_TEST = Stage("self_test", 1, "permutation", permute_outcomes)  # run on demand, by `self-test`
 
 MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", "measure": "features"}
 
@@ -85,6 +90,16 @@ MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", 
 def pipeline_of(kind: str) -> tuple[Stage, ...]:
     """The stages of a study of images or of a table."""
     return TABLE_STUDY if kind == "table" else IMAGE_STUDY
+
+
+def every_stage(kind: str) -> tuple[Stage, ...]:
+    """As `pipeline_of`, with what is run on demand only."""
+    return (*pipeline_of(kind), SELF_TEST)
+
+
+def self_test_pipeline(kind: str) -> tuple[Stage, ...]:
+    """The stages up to the selection's start, and the self-test in place of the bootstraps."""
+    return (*until(pipeline_of(kind), "candidates"), SELF_TEST)
 
 
 def training_pipeline() -> tuple[Stage, ...]:

@@ -14,12 +14,14 @@ from engine.reproducibility_protocol import Batch as Batch
 from engine.reproducibility_protocol import Perturb as Perturb
 from engine.reproducibility_protocol import Reproducibility as Reproducibility
 from engine.section import Section, Share
+from engine.selection_protocol import SelectionProtocol as SelectionProtocol
+from engine.selection_protocol import SelfTest as SelfTest
+from engine.selection_protocol import StabilityProtocol as StabilityProtocol
 from engine.training_protocol import Anatomy, Strategies, Train
 
 PROTOCOL_FILE = "study.toml"
-NOT_LOCKED: dict[
-    str, bool | set[str]
-] = {  # what a locked plan may change: how the study is called and where its files lie
+# What a locked plan may change: how the study is called and where its files lie.
+NOT_LOCKED: dict[str, bool | set[str]] = {
     "plan": True,
     "study": {"name", "notice"},
     "images": {"root"},
@@ -28,6 +30,7 @@ NOT_LOCKED: dict[
     "anatomy": True,  # how segmentation models are trained touches no outcome; segment.model is locked
     "train": True,
     "strategies": True,
+    "self_test": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
 
@@ -50,10 +53,24 @@ class Images(Section):
     reference: tuple[str, ...] = Field(
         (), description="ROI, segment or file stem of the reference tumour, first match per case"
     )
+    readers: tuple[str, ...] = Field(
+        (), description="ROIs, segments, file stems or images.csv columns: the same tumour outlined by further readers"
+    )
+    predictions: tuple[str, ...] = Field(
+        (), description="the same: automatic outlines of the tumour that other programs made, to be compared"
+    )
     lungs: str = Field(r"lung[-_ ]?(left|right|l|r)|lungs", description="pattern (case-insensitive) of outlined lungs")
     reference_origin: Literal["independent", "accepted", "corrected"] = Field(
         "independent", description="how imported references were drawn"
     )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Images:
+        """Refuse a name that would stand for two outlines of the same tumour."""
+        names = [name.strip().lower() for name in (*self.reference, *self.readers, *self.predictions)]
+        if len(set(names)) != len(names):
+            raise ValueError(f"images.reference, readers and predictions must name each outline once, got {names}")
+        return self
 
 
 class Clinical(Section):
@@ -110,17 +127,18 @@ class Covariates(Section):
 class ImportedFeatures(Section):
     """A table of features somebody else extracted."""
 
-    file: str = Field(
-        "", description="table study: CSV of extracted features, one row a patient or long with a rater column"
-    )
+    file: str = Field("", description="table study: CSV of features, one row a patient or long with a rater column")
     id: str = Field("", description="its patient column")
     rater: str = Field("", description="its repeated-measures column (rater or scan), empty for one row a patient")
     repeats: Literal["test-retest", "readers", "software"] = Field(
         "readers",
-        description="what the repeated-measures column tells apart. test-retest: family random, ICC(1,1); readers: "
-        "family readers, software (or settings): family fixed, both ICC(2,1)",
+        description="what that column tells apart; test-retest: family random, readers: readers, software: fixed",
     )
     columns: tuple[str, ...] = Field((), description="feature columns; what is left out is listed by new")
+    overflow: Literal["drop", "missing"] = Field(
+        "drop",
+        description="a value beyond float32: drop leaves its column out; missing takes the value for missing",
+    )
 
 
 class Acquire(Section):
@@ -202,10 +220,22 @@ class Agreement(Section):
     """How masks are compared and what may be called equivalent."""
 
     tolerance_mm: float = Field(2.0, gt=0, le=10, description="surface DSC tolerance, mm (Nikolov definition)")
+    curve_mm: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
+        (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0), description="tolerances of the surface DSC curve, mm"
+    )
+    low_lesion_dsc: float = Field(
+        0.1, gt=0, lt=1, description="lesion DSC; a lesion touched with less is also shown as missed"
+    )
     contact_mm: float = Field(3.0, gt=0, le=10, description="chest-wall contact: distance to the pleura, mm")
     equivalence_margin: float = Field(
         0.05, gt=0, le=0.5, description="DSC; no batch effect = 90 % CI within this margin"
     )
+    aliased_from: Share = Field(
+        0.8, description="Cramer's V; acquisition variables that go together at least so much are one effect"
+    )
+    lobe: str = Field("lobe", description="declared covariate that names the tumour's lobe, where there is one")
+    misses_per_parameter: int = Field(5, ge=2, le=50, description="of the model of missed tumours")
+    patients_per_parameter: int = Field(10, ge=5, le=100, description="of the model of DSC among detected tumours")
 
 
 class Features(Section):
@@ -291,20 +321,6 @@ class Features(Section):
         return self
 
 
-class SelectionProtocol(Section):
-    """Bootstraps, mRMR and recursive elimination."""
-
-    resamples: int = Field(500, ge=2, le=5000, description="bootstraps, stratified by outcome")
-    trees: int = Field(500, ge=10, le=5000, description="trees of each forest")
-    mrmr_features: int = Field(50, ge=2, le=500, description="K of mRMR FCQ")
-    most_kept: int = Field(
-        10, ge=1, le=50, description="RFE keeps max(1, min(this, events // 10 - clinical parameters))"
-    )
-    fewest_events: int = Field(10, ge=5, description="under this many events or non-events the analysis is declined")
-    icc_filter: bool = Field(True, description="inside each bootstrap, keep reproducible features only")
-    degenerate_share: Share = Field(0.10, description="drop a feature degenerate in more of the training cases")
-
-
 class Plan(Section):
     """The locked analysis plan; empty means exploratory."""
 
@@ -314,7 +330,7 @@ class Plan(Section):
     )
     locked_by: str = Field("", description="role that locked")
     derived_from: str = Field(
-        "", description="a study whose figures a feature list was read off; its patients are then refused"
+        "", description="the selection (id of a signature file) a feature list was read off; its patients are refused"
     )
 
 
@@ -341,6 +357,8 @@ class Protocol(Section):
     reproducibility: Reproducibility = Reproducibility()
     batch: Batch = Batch()
     selection: SelectionProtocol = SelectionProtocol()
+    stability: StabilityProtocol = StabilityProtocol()
+    self_test: SelfTest = SelfTest()
     plan: Plan = Plan()
 
     @model_validator(mode="after")

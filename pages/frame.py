@@ -24,6 +24,7 @@ from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 STUDY_VARIABLE = "COHORTSCOPE_STUDY"
 REVIEW = Path(__file__).parent / "segmentation" / "review.py"
 REFRESH_SECONDS = 5
+CLICKED = "open-case"
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
 SIGNIFICANT_COLUMNS = ("value", "reference", "tolerance")
@@ -154,6 +155,40 @@ def figure(chart: go.Figure, caption: str, key: str, on_select: Callable[[], Non
         clickable(drawn)
     st.plotly_chart(drawn, key=key, config=PLOT_CONFIG, theme=None, alt=caption, **select)
     st.caption(caption)
+
+
+def selectable(chart: go.Figure, caption: str, key: str) -> tuple[str, ...]:
+    """A figure with a case a point (first of its customdata): a click opens it, a box returns the cases in it.
+
+    The page calls `open_clicked` before it begins.
+    """
+    drawn = clickable(inked(chart, st.context.theme.type == "dark"))
+    drawn.update_layout(dragmode="select")
+    chosen = st.plotly_chart(
+        drawn,
+        key=key,
+        config=PLOT_CONFIG,
+        theme=None,
+        alt=caption,
+        on_select=lambda: _remember_click(key),
+        selection_mode=("points", "box"),
+    )
+    st.caption(caption)
+    points = chosen.selection.points if chosen else []
+    return tuple(dict.fromkeys(str(point["customdata"][0]) for point in points if "customdata" in point))
+
+
+def _remember_click(key: str) -> None:
+    """Keep the case of a point that was clicked, not boxed."""
+    chosen = st.session_state[key].selection
+    if chosen.points and not chosen.box:
+        st.session_state[CLICKED] = chosen.points[0]["customdata"][0]
+
+
+def open_clicked() -> None:
+    """Go to the case whose point was clicked in the last run of the page, if one was."""
+    if CLICKED in st.session_state:
+        open_case(st.session_state.pop(CLICKED))
 
 
 def table(records: Sequence[object], titles: dict[str, str], **settings: object) -> object:

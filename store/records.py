@@ -106,6 +106,7 @@ class Acquisition:
     series_choice: str  # why this is the index series
     series_alternatives: int
     synthetic: bool = False
+    vendor: str = "unknown"  # Siemens | GE | Philips | Canon | other | unknown, however the tag spells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,6 +472,10 @@ class RoiMask:
         _check_share("share_left", self.share_left)
 
 
+# automatic against an independent reference; against one that was made from it; two readers; two models
+COMPARISONS = ("agreement", "edit_distance", "readers", "models")
+
+
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """Agreement of two masks of one structure; dsc and surface_dsc are 0 where the prediction is empty."""
@@ -478,7 +483,7 @@ class Overlap:
     structure: str
     from_source: str  # the reference
     to_source: str
-    comparison: str  # agreement (independent reference) | edit_distance
+    comparison: str  # one of COMPARISONS
     dsc: float
     surface_dsc: float
     tolerance_mm: float
@@ -491,10 +496,33 @@ class Overlap:
     missed: bool
     missed_kind: str  # found | empty | wrong_place
     extra_components: int
+    lesion_dsc: float = 0.0  # with the predicted components that touch the lesion only
+    missed_at_low_dsc: bool = False  # missed, or lesion_dsc under the protocol's low_lesion_dsc
+    surface_dsc_smooth: float | None = None  # on smooth surfaces (smooth_surface.py); None: not of lungs
 
     def __post_init__(self) -> None:
         _check_share("dsc", self.dsc)
         _check_share("surface_dsc", self.surface_dsc)
+        _check_share("lesion_dsc", self.lesion_dsc)
+        _check_share("surface_dsc_smooth", self.surface_dsc_smooth)
+        _check_one_of("comparison", self.comparison, COMPARISONS)
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceDscPoint:
+    """One point of the tolerance curve of one comparison of tumours."""
+
+    structure: str
+    from_source: str
+    to_source: str
+    comparison: str
+    tolerance_mm: float
+    surface_dsc: float
+    surface_dsc_smooth: float
+
+    def __post_init__(self) -> None:
+        _check_share("surface_dsc", self.surface_dsc)
+        _check_share("surface_dsc_smooth", self.surface_dsc_smooth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,7 +558,25 @@ class Location:
     contact_1mm: bool | None
     contact_3mm: bool | None
     contact_5mm: bool | None
-    chest_wall_contact: bool | None  # costal contact at 3 mm
+    chest_wall_contact: bool | None  # costal contact within the protocol's contact_mm, as are the areas above
+    costal_contact_share: float | None = None  # of the tumour's surface
+    distance_to_mediastinum_mm: float | None = None
+    protrusion_mm: float | None = None  # beyond the run of the pleura around it; None: too little of it to say
+
+
+@dataclass(frozen=True, slots=True)
+class ContactArea:
+    """Tumour surface within a distance of the pleura, all of it or of one face."""
+
+    mask_source: str
+    face: str  # all | costal | mediastinal | diaphragmatic
+    within_mm: float
+    contact_mm2: float
+    contact_share: float  # of the tumour's surface
+
+    def __post_init__(self) -> None:
+        _check_one_of("face", self.face, ("all", "costal", "mediastinal", "diaphragmatic"))
+        _check_share("contact_share", self.contact_share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -653,6 +699,50 @@ class Association:
     q: float | None
     verdict: str  # "" | equivalent | different | inconclusive
     groups: str  # JSON: level -> [n, median]
+    change: float | None = None  # of the score: per change_per of a number, or first less second of two groups
+    change_lo: float | None = None
+    change_hi: float | None = None
+    change_per: str = ""  # "10 mm", "yes less no"
+    aliased_with: str = ""  # other acquisition variables that this one cannot be told from, joined by commas
+    from_source: str = ""  # the pair of masks that was tested: reader and model
+    to_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDifference:
+    """Mean score of one group of scans less that of another, with its 90 % interval against the margin."""
+
+    outcome: str  # dsc | surface_dsc
+    subset: str  # all | detected
+    variable: str
+    first: str
+    second: str
+    n_first: int
+    n_second: int
+    difference: float
+    lo: float
+    hi: float
+    margin: float
+    verdict: str  # equivalent | different | inconclusive
+    aliased_with: str  # as in Association
+
+    def __post_init__(self) -> None:
+        _check_one_of("verdict", self.verdict, ("equivalent", "different", "inconclusive"))
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionPair:
+    """How two acquisition variables go together: aliased, their effects cannot be told apart and are one."""
+
+    first: str
+    second: str
+    n: int  # patients with both known
+    cramers_v: float | None  # 0..1; None where one of them has one level only
+    aliased: bool
+    counts: str  # JSON: level of first -> level of second -> n, unknown included
+
+    def __post_init__(self) -> None:
+        _check_share("cramers_v", self.cramers_v)
 
 
 @dataclass(frozen=True, slots=True)
@@ -833,7 +923,11 @@ class SelectionSize:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One feature that a bootstrap's mRMR took, with its rank there and whether RF-RFE kept it."""
+    """One feature that a bootstrap's mRMR took, with its rank there and whether RF-RFE kept it.
+
+    The sets of any other size are there too: mRMR's first k are those of rank <= k, the k that elimination would have
+    kept those of rfe_rank <= k.
+    """
 
     resample: int
     roi: str
@@ -842,6 +936,7 @@ class Selection:
     feature: str
     mrmr_rank: int
     kept: bool
+    rfe_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -856,6 +951,69 @@ class SelectionFrequency:
     kept_count: int
     resamples: int
     volume_correlation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureGroup:
+    """A feature of a group whose members stand for each other; in how many resamples any of them was kept."""
+
+    group: int  # from 1, the group kept most often first
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    kept_count: int
+    group_count: int
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoSelection:
+    """Two often kept features, first before second in the order of groups: taken by mRMR together, how alike."""
+
+    first: int  # place in the order of groups, from 0
+    second: int
+    first_name: str
+    second_name: str
+    together: int
+    expected: float  # if the two were taken independently of each other
+    correlation: float | None  # Spearman over patients
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SizeStability:
+    """Stability of the sets of one size, with its 95 % interval."""
+
+    step: str  # mrmr | rfe
+    size: int
+    stability: float
+    lo: float
+    hi: float
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class PermutedAuc:
+    """Self-test: mean AUC of one model over the bootstraps of one permutation of the outcomes."""
+
+    repeat: int
+    model: str
+    evaluation: str  # out-of-bag | cross-validation
+    auc: float
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnState:
+    """What became of one column of an imported table."""
+
+    column: str
+    state: str  # feature | left out
+    reason: str
+    rows: int
+    missing: int
+    overflowed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -906,6 +1064,7 @@ class Performance:
     candidates: int = 0  # features left for mRMR after the filters
     icc_filtered: bool = False  # False: fewer than three perturbed patients in the training part, or no filter asked
     train_sha256: str = ""  # of the training ids: every fit can be traced to its patients
+    scheme: str = ""  # of mRMR, where the protocol names several the one chosen inside this resample
 
 
 @dataclass(frozen=True, slots=True)

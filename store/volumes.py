@@ -140,6 +140,11 @@ class ReferenceMasks(MaskSet):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FurtherMasks(MaskSet):
+    """More outlines of the index tumour, native grid: of further readers, and automatic ones of other programs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LabelMaps(MaskSet):
     """The anatomy that a study brought as a label map: structure `anatomy`, lesion = value, name = structure."""
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ THREAD_LIMITS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_T
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Runs note their selections beside the user's models; those of tests are nobody's business.
+    os.environ["COHORTSCOPE_HOME"] = tempfile.mkdtemp(prefix="cohortscope-home-")
     config.pluginmanager.register(skips)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,33 @@ def test_a_killed_run_resumes_without_losing_or_repeating(study):
     assert {state for state, _ in states} == {"done"}
     assert {computed for _, computed in states} == {1}
     assert verify(study).clean
+
+
+def results(study: Path) -> set[tuple[object, ...]]:
+    with Ledger(StudyFolder(study)) as ledger:
+        return set(ledger.rows("SELECT kind, key, sha256 FROM artifact"))
+
+
+def test_a_killed_run_ends_with_the_bits_of_one_left_alone_in_a_single_process(study, tmp_path):
+    check = [sys.executable, "-m", "engine", "check", str(study)]
+    subprocess.run(check, cwd=HOUSE, check=True, capture_output=True)  # the key of the pseudonyms, which order patients
+    twin = Path(shutil.copytree(study, tmp_path / "twin"))
+    killed = start_run(study)
+    folder = StudyFolder(study)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and sum(kind == "resample.selections" for kind, *_ in known(folder)) < 3:
+        time.sleep(0.1)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert 3 <= sum(kind == "resample.selections" for kind, *_ in results(study)) < 24
+    assert start_run(study).wait(timeout=600) == 0
+    alone = [sys.executable, "-m", "engine", "run", str(twin), "--backend", "inline"]
+    subprocess.run(alone, cwd=HOUSE, check=True, capture_output=True)
+    assert results(study) == results(twin)
+
+
+def known(folder: StudyFolder) -> set[tuple[object, ...]]:
+    return results(folder.root) if folder.ledger.exists() else set()
 
 
 def test_a_second_run_computes_nothing(study):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 LONGEST_TAG = 64
 NO_AGENT = ("NONE", "NO", "N", "WITHOUT", "NO CONTRAST", "NON CONTRAST", "UNENHANCED", "N/A")
@@ -15,6 +16,15 @@ SIEMENS_SHARP_FROM = 50
 CANON_SHARP = ((30, 39), (49, 59), (80, 89))
 GE_SOFT = ("SOFT", "STANDARD", "STND", "STANDARD+", "CHEST", "CHST")
 GE_SHARP = ("LUNG", "BONE", "BONEPLUS", "BONE PLUS", "EDGE", "DETAIL", "ULTRA")
+VENDOR_WORDS = {
+    "SIEMENS": "Siemens",
+    "GE": "GE",
+    "GEMS": "GE",
+    "PHILIPS": "Philips",
+    "TOSHIBA": "Canon",
+    "CANON": "Canon",
+}
+NEARLY_SPELT = 0.8
 PHILIPS_SOFT = ("A", "B", "C", "SA", "SB", "SC", "UA", "UB", "UC", "XA", "XB", "XC")
 PHILIPS_SHARP = ("D", "E", "L", "YA", "YB", "YC", "YD", "SD", "SE", "XD", "XE")
 
@@ -66,6 +76,21 @@ def kernel_group(kernel: str, manufacturer: str) -> str:
     if "PHILIPS" in vendor:
         return _listed(first, PHILIPS_SOFT, PHILIPS_SHARP)
     return _listed(first, (*GE_SOFT, "SMOOTH"), (*GE_SHARP, "SHARP"))
+
+
+def vendor_of(manufacturer: str) -> str:
+    """The scanner's vendor however its tag is spelt: Siemens | GE | Philips | Canon | other | unknown (no tag).
+
+    Toshiba's CT scanners are Canon's since 2018. A word off by a letter or two of a vendor's name counts.
+    """
+    words = re.findall(r"[A-Z]+", manufacturer.upper())
+    if not words or words == ["UNKNOWN"]:
+        return "unknown"
+    for word in words:
+        close = get_close_matches(word, VENDOR_WORDS, 1, NEARLY_SPELT)
+        if close:
+            return VENDOR_WORDS[close[0]]
+    return "other"
 
 
 def clean_tag(value: str) -> str:

@@ -71,6 +71,11 @@ def check(directory: Path) -> CheckResult:
     return CheckResult(tuple(accepted), (*refused, *clinical.refused), (*flagged, *clinical.flagged))
 
 
+def with_refusal(result: CheckResult, error: RefusedError) -> CheckResult:
+    """A result whose study is refused as a whole: nobody is accepted."""
+    return CheckResult((), (_refused(refusal_of("", error)), *result.refused), result.flagged)
+
+
 def check_lines(result: CheckResult) -> list[str]:
     """A result as lines for a terminal."""
     lines = [f"{len(result.accepted)} cases accepted"]

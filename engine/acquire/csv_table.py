@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +20,7 @@ DELIMITERS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 MOST_BYTES = 1 << 30
 NO_BREAK_SPACE = "\u00a0"
+BLANKS = " \t\r\n\f\v"  # not the no-break space: an id that ends in one is another id to every other program
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,23 +52,28 @@ def read_table(path: Path, role: str) -> Table:
     RefusedError for another encoding, NUL bytes, ragged rows, an empty table and repeated column names; messages carry
     line numbers, never cells.
     """
-    text = _text_of(path, role)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, role), strict=True)
-    try:
-        records = [
-            (lines.line_num, tuple(cell.strip() for cell in row)) for row in lines if any(c.strip() for c in row)
-        ]
-    except csv.Error as error:
-        raise _refuse("malformed_csv", role, f"line {lines.line_num} is not valid CSV.", "Export it again.") from error
+    records = read_rows(path, role)
     if len(records) < 2:
         raise _refuse("empty_table", role, "the table has no rows.", "Export it again.")
     columns = records[0][1]
     _check_columns(columns, role)
     ragged = [line for line, row in records[1:] if len(row) != len(columns)]
     if ragged:
-        text = f"rows with another number of cells than the header, at lines {_few(ragged)}."
+        text = f"rows with another number of cells than the header, at lines {few_lines(ragged)}."
         raise _refuse("ragged_rows", role, text, "Quote cells that hold the separator.")
     return Table(role, columns, tuple(row for _, row in records[1:]), tuple(line for line, _ in records[1:]))
+
+
+def read_rows(path: Path, role: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Line number and stripped cells of every row that is not blank, a header among them; refuses as `read_table`."""
+    text = _text_of(path, role)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, role), strict=True)
+    try:
+        return [
+            (lines.line_num, tuple(cell.strip(BLANKS) for cell in row)) for row in lines if any(c.strip() for c in row)
+        ]
+    except csv.Error as error:
+        raise _refuse("malformed_csv", role, f"line {lines.line_num} is not valid CSV.", "Export it again.") from error
 
 
 def is_missing(cell: str) -> bool:
@@ -74,7 +82,16 @@ def is_missing(cell: str) -> bool:
 
 
 def number_in(cell: str, table: Table, row: int, column: str) -> float | None:
-    """A cell as a number, None where missing; RefusedError for a decimal comma or text."""
+    """A cell as a finite number, None where missing; RefusedError for a decimal comma, text or infinity."""
+    value = float_in(cell, table, row, column)
+    if value is not None and math.isinf(value):
+        text = f"column {column!r}, line {table.lines[row]} is infinite."
+        raise _refuse("not_a_number", table.role, text, "Correct it.")
+    return value
+
+
+def float_in(cell: str, table: Table, row: int, column: str) -> float | None:
+    """A cell as a number, which may be infinite, None where missing; RefusedError for a decimal comma or text."""
     if is_missing(cell):
         return None
     where = f"column {column!r}, line {table.lines[row]}"
@@ -85,23 +102,26 @@ def number_in(cell: str, table: Table, row: int, column: str) -> float | None:
     except ValueError as error:
         text = f"{where} is not a number."
         raise _refuse("not_a_number", table.role, text, "Correct it, or declare the column a category.") from error
-    if value in (float("inf"), float("-inf")):
-        raise _refuse("not_a_number", table.role, f"{where} is infinite.", "Correct it.")
     return None if value != value else value
+
+
+def check_ids(table: Table, ids: Sequence[str]) -> None:
+    """RefusedError with lines for a patient id that is empty or holds a no-break space."""
+    missing = [table.lines[k] for k, value in enumerate(ids) if not value]
+    untidy = [table.lines[k] for k, value in enumerate(ids) if NO_BREAK_SPACE in value]
+    if missing or untidy:
+        text = f"patient id missing or with a no-break space at lines {few_lines(missing + untidy)}."
+        raise _refuse("bad_id", table.role, text, "Correct the ids.")
 
 
 def patient_rows(table: Table, id_column: str) -> dict[str, int]:
     """Row number by patient id (text as written); RefusedError for a missing, repeated or untidy id."""
     ids = table.column(id_column)
-    missing = [table.lines[k] for k, value in enumerate(ids) if not value]
-    untidy = [table.lines[k] for k, value in enumerate(ids) if NO_BREAK_SPACE in value]
-    if missing or untidy:
-        text = f"patient id missing or with a no-break space at lines {_few(missing + untidy)}."
-        raise _refuse("bad_id", table.role, text, "Correct the ids.")
+    check_ids(table, ids)
     rows: dict[str, int] = {}
     repeated = [table.lines[k] for k, value in enumerate(ids) if rows.setdefault(value, k) != k]
     if repeated:
-        text = f"a patient appears twice, again at lines {_few(repeated)}."
+        text = f"a patient appears twice, again at lines {few_lines(repeated)}."
         raise _refuse("duplicate_patient", table.role, text, "Keep one row a patient.")
     return rows
 
@@ -141,5 +161,6 @@ def _check_columns(columns: tuple[str, ...], role: str) -> None:
         raise _refuse("duplicate_column", role, f"columns appear twice: {', '.join(repeated[:5])}.", "Rename one.")
 
 
-def _few(lines: list[int]) -> str:
+def few_lines(lines: Sequence[int]) -> str:
+    """The first eight line numbers, and how many more."""
     return ", ".join(map(str, lines[:8])) + (f" and {len(lines) - 8} more" if len(lines) > 8 else "")

@@ -41,6 +41,12 @@ class _FoundImage:
     others: tuple[tuple[str, Path], ...]  # (name of the structure, file)
 
 
+def further_roles(images: Images) -> dict[str, str]:
+    """The file role of each further outline that a study names, by its name; the name itself enters no key."""
+    readers = {name: f"further reader {place}" for place, name in enumerate(images.readers, 1)}
+    return readers | {name: f"prediction {place}" for place, name in enumerate(images.predictions, 1)}
+
+
 def stem_of(path: Path) -> str:
     """A file's name without its image suffix (`x.nii.gz` is `x`), or empty where it has none."""
     name = path.name
@@ -103,8 +109,10 @@ def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> Pati
             columns += [(REFERENCE_NAME, name)] + ([(REFERENCE_LABEL, str(label))] if label is not None else [])
             break
     files += [index.source(ANATOMY_ROLE, path) for stem, path in found.others if stem.lower() == ANATOMY_NAME]
+    roles = {split_label(name)[0].lower(): role for name, role in further_roles(images).items()}
+    files += [index.source(roles[stem.lower()], path) for stem, path in found.others if stem.lower() in roles]
     for stem, path in found.others:
-        if path != taken and is_lung_name(stem, images.lungs):
+        if path != taken and stem.lower() not in roles and is_lung_name(stem, images.lungs):
             files.append(index.source(LUNG_ROLES[side_of_name(stem)], path))
     problem = _repeated_role(files)
     return PatientFiles(found.patient_id, "files", tuple(files), "the only image", 0, tuple(columns), problem)
@@ -134,6 +142,9 @@ def _listed_case(
         if not is_missing(cells.get(ANATOMY_NAME, "")):
             files.append(index.source(ANATOMY_ROLE, _existing(folder, cells[ANATOMY_NAME], ANATOMY_ROLE)))
         files += _listed_lungs(folder, cells, index)
+        for name, role in further_roles(images).items():
+            cell = cells.get(name, "")
+            files += [] if is_missing(cell) else [index.source(role, _existing(folder, cell, role))]
         return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns))
     except RefusedError as error:
         return PatientFiles(patient, "files", (), problem=error)

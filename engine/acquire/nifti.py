@@ -69,6 +69,11 @@ def read_ct_file(path: Path, role: str, rules: Acquire) -> FileCt:
     return FileCt(CtSeries(as_hu_array(array.astype(np.float32), whole), grid_of(image)), flags)
 
 
+def grid_of_file(path: Path, role: str, rules: Acquire) -> Grid:
+    """The grid of an image or mask file that passes the gate's checks; RefusedError as `read_mask_file`."""
+    return grid_of(_read_checked(path, role, rules.max_voxels)[0])
+
+
 def read_mask_file(path: Path, role: str, grid: Grid, label: int | None, rules: Acquire) -> OutlinedMask:
     """A mask from a file on exactly the image's grid (corners within a thousandth of a voxel), boolean z, y, x.
 

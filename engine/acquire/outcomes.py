@@ -14,6 +14,7 @@ CAUSES = ("cancer", "other", "unknown")
 OPPOSITE = {"1": "0", "yes": "no", "true": "false", "y": "n", "0": "1", "dead": "alive", "deceased": "alive"}
 BEFORE_TIME_ZERO = "undetermined: a recorded day lies before time zero (row refused, counts as censored at day 0)"
 STAGE = "clinical"
+MOST_DAYS = 30_000  # 82 years; today as a spreadsheet's date is 46,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,12 @@ def _day_columns(choices: OutcomeChoices) -> tuple[str, ...]:
 
 def _days(joined: Joined, patient: str, column: str) -> int | None:
     value = joined.number(patient, column) if column else None
+    if value is not None and value > MOST_DAYS:
+        text = (
+            f"column {column!r}, line {joined.line(patient, column)} says more than {MOST_DAYS} days after time zero."
+        )
+        remedy = "It looks like a spreadsheet's date: give days counted from time zero."
+        raise RefusedError("too_many_days", joined.role(column), text, remedy)
     return None if value is None else round(value)
 
 
@@ -142,6 +149,9 @@ def _from_time(joined: Joined, patient: str, case_id: str, choices: OutcomeChoic
     cell = _code(joined.cell(patient, choices.event))
     event = None if is_missing(cell) else cell == _code(choices.event_value)
     known = days is not None and event is not None
+    if event and days is None:
+        text = f"column {choices.event!r}, line {joined.line(patient, choices.event)} has an event without a time."
+        raise RefusedError("event_without_time", joined.role(choices.event), text, "Give its day, or empty the event.")
     label = horizon_label(days, event, choices.horizon_days)
     return _composite(case_id, time_zero, (days, event) if known else (None, None), label)
 

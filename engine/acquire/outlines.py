@@ -79,6 +79,18 @@ def outlines_in_dicom(source: CaseSource, images: Images, grid: Grid) -> Outline
     return Outlines(tuple(lesions), tuple(lungs), tuple(flags))
 
 
+def named_outlines(source: CaseSource, grid: Grid, wanted: dict[str, str]) -> dict[str, BoolZyx]:
+    """Voxels of the ROIs or segments wanted (key -> name in the file) that a case has; two of one name are refused."""
+    outlines = [one for file in source.files if not file.role.startswith("CT ") for one in _outlines_of_file(file)]
+    names = [one.name for one in outlines]
+    found = {key: find_roi(names, [name], "outlines") for key, name in wanted.items()}
+    return {
+        key: _rasterise(next(one for one in outlines if one.name == name), grid).voxels
+        for key, name in found.items()
+        if name is not None
+    }
+
+
 def outlines_in_files(source: CaseSource, grid: Grid, rules: Acquire) -> Outlines:
     """Reference and lungs in the mask files of a case; each must lie on exactly the image's grid."""
     columns = dict(source.columns)
@@ -130,7 +142,8 @@ def _lesions(
 
 def _is_other_lesion(name: str, images: Images) -> bool:
     plain = LESION_NAME.fullmatch(name) and not MARGIN_NAME.fullmatch(name)
-    return bool(plain) and not is_lung_name(name, images.lungs)
+    same = {split_label(one)[0].strip().lower() for one in (*images.readers, *images.predictions)}
+    return bool(plain) and not is_lung_name(name, images.lungs) and name.strip().lower() not in same
 
 
 def _add_other(one: _Outline, grid: Grid, lesions: list[OutlinedLesion], flags: list[Flag]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group
+from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, vendor_of
 from engine.acquire.ct_series import air_flags, read_ct_series
 from engine.acquire.dicom import DicomHeader, read_header
 from engine.acquire.file_cases import IMAGE_ROLE
@@ -88,6 +88,7 @@ def _dicom_acquisition(header: DicomHeader, grid: Grid, source: CaseSource) -> A
     return Acquisition(
         source_format="dicom",
         manufacturer=clean_tag(header.manufacturer) or "unknown",
+        vendor=vendor_of(header.manufacturer),
         model=clean_tag(header.model) or "unknown",
         convolution_kernel=clean_tag(header.kernel) or "unknown",
         kernel_group=kernel_group(header.kernel, header.manufacturer),
@@ -116,6 +117,7 @@ def _file_acquisition(source: CaseSource, kind: str, grid: Grid) -> Acquisition:
     return Acquisition(
         source_format=kind,
         manufacturer=manufacturer or "unknown",
+        vendor=vendor_of(manufacturer),
         model=cells.get("model", "") or "unknown",
         convolution_kernel=kernel or "unknown",
         kernel_group=kernel_group(kernel, manufacturer),

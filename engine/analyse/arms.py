@@ -9,28 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.clinical_coding import ClinicalCoding, fit_clinical
-from engine.analyse.filters import Admitted, Scaling, admit, fit_scaling
-from engine.analyse.guard import Training
+from engine.analyse.filters import Scaling, admit, fit_scaling
+from engine.analyse.guard import Training, refuse_test_patients
+from engine.analyse.inner_choice import choose_scheme
+from engine.analyse.select import Selected, select
 from engine.protocol import Reproducibility, SelectionProtocol
 from engine.statistics.logistic import LogisticFit, fit_logistic, predict_logistic
-from engine.statistics.mrmr import mrmr_fcq
-from engine.statistics.rank_forest import rfe
 from store.matrices import DesignTable
 from store.records import SelectionSize
 
 Floats = NDArray[np.float64]
-RIDGE = 1.0  # penalty on the squared slopes of standardised columns, the same in every arm: nothing is tuned
-LARGEST_SEED = 2**31
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Selected:
-    """What mRMR and RF-RFE took in one training part, as columns of the design table; admitted: how many candidates."""
-
-    ranked: NDArray[np.intp]  # in the order of mRMR
-    kept: NDArray[np.intp]
-    admitted: int
-    icc_filtered: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,16 +45,21 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arm:
-    """A fitted model: its columns, its logistic fit, and the training median that splits low from high risk."""
+    """A fitted model: its columns, its logistic fit, and the training median that splits low from high risk.
+
+    seen are the patients it was fitted on; it predicts nobody of them, so an apparent performance cannot be had.
+    """
 
     model: str
     columns: Columns
     fit: LogisticFit | None  # None: no column was left, everybody has the training risk
     base_risk: float
     median: float
+    seen: frozenset[str]
 
     def predict(self, table: DesignTable) -> Floats:
-        """Probability of the event by the horizon (n,)."""
+        """Probability of the event by the horizon (n,); LeakError when the model was fitted on one of the patients."""
+        refuse_test_patients(f"{self.model} model", table.case_ids, self.seen)
         if self.fit is None:
             return np.full(len(table.case_ids), self.base_risk)
         return predict_logistic(self.fit, self.columns.apply(table))
@@ -89,44 +82,23 @@ def arms_fitter(
     def fit_arms(training: Training) -> FittedArms:
         admitted = admit(training, choices, rules)
         permuted = shuffled(training, rng)
-        selected = select(training, admitted, size, choices, rng)
-        control = select(permuted, admitted, size, choices, rng)
+        scheme = choose_scheme(training, admitted, size.kept, choices, rng)
+        selected = select(training, admitted, size.kept, choices, scheme, rng)
+        control = select(permuted, admitted, size.kept, choices, scheme, rng)
         clinical, volume = fit_clinical(training), _fit_volume(training)
         radiomic = fit_scaling(training, selected.kept)
         arms = [
-            fit_arm("clinical", training, Columns(clinical, None, None)),
-            fit_arm("combined", training, Columns(clinical, None, radiomic)),
-            fit_arm("radiomic", training, Columns(None, None, radiomic)),
-            fit_arm("shuffled", permuted, Columns(clinical, None, fit_scaling(permuted, control.kept))),
+            fit_arm("clinical", training, Columns(clinical, None, None), choices.ridge),
+            fit_arm("combined", training, Columns(clinical, None, radiomic), choices.ridge),
+            fit_arm("radiomic", training, Columns(None, None, radiomic), choices.ridge),
+            fit_arm("shuffled", permuted, Columns(clinical, None, fit_scaling(permuted, control.kept)), choices.ridge),
         ]
         if volume is not None:
-            arms.append(fit_arm("clinical_volume", training, Columns(clinical, volume, None)))
-            arms.append(fit_arm("volume", training, Columns(None, volume, None)))
+            arms.append(fit_arm("clinical_volume", training, Columns(clinical, volume, None), choices.ridge))
+            arms.append(fit_arm("volume", training, Columns(None, volume, None), choices.ridge))
         return FittedArms(tuple(arms), selected, training.sha256)
 
     return fit_arms
-
-
-def select(
-    training: Training,
-    admitted: Admitted,
-    size: SelectionSize,
-    choices: SelectionProtocol,
-    rng: np.random.Generator,
-) -> Selected:
-    """Scale, mRMR FCQ and RF-RFE of the admitted columns, on determined training patients with their weights."""
-    columns = admitted.columns
-    seed = int(rng.integers(LARGEST_SEED))
-    if columns.size == 0:
-        return Selected(columns, columns, 0, admitted.icc_filtered)
-    rows = training.determined
-    values = fit_scaling(training, columns).apply(training.table.values)[rows]
-    label, weights = training.table.label[rows], training.weights[rows]
-    ranked = mrmr_fcq(values, label, choices.mrmr_features, weights)
-    kept = ranked
-    if size.kept < ranked.size:
-        kept = ranked[rfe(values[:, ranked], label, weights, size.kept, choices.trees, seed).kept]
-    return Selected(columns[ranked], columns[kept], columns.size, admitted.icc_filtered)
 
 
 def shuffled(training: Training, rng: np.random.Generator) -> Training:
@@ -148,14 +120,15 @@ def _fit_volume(training: Training) -> tuple[float, float] | None:
     return float(size[known].mean()), float(size[known].std())
 
 
-def fit_arm(model: str, training: Training, columns: Columns) -> Arm:
+def fit_arm(model: str, training: Training, columns: Columns, ridge: float) -> Arm:
     """Ridge-penalised logistic regression on the determined training patients, weighted by draws and censoring."""
     rows = training.determined
     x = columns.apply(training.table)
     label, weights = training.table.label[rows].astype(np.float64), training.weights[rows]
     base = float(np.average(label, weights=weights))
     if x.shape[1] == 0:
-        return Arm(model, columns, None, base, base)
-    fit = fit_logistic(x[rows], label, weights, RIDGE)
+        return Arm(model, columns, None, base, base, frozenset(training.table.case_ids))
+    fit = fit_logistic(x[rows], label, weights, ridge)
     own = predict_logistic(fit, x)
-    return Arm(model, columns, fit, base, float(np.median(np.repeat(own, training.draws))))
+    median = float(np.median(np.repeat(own, training.draws)))
+    return Arm(model, columns, fit, base, median, frozenset(training.table.case_ids))

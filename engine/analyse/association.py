@@ -4,26 +4,61 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from engine.analyse.adjusted import adjusted_rows
+from engine.analyse.batch_effects import (
+    Scored,
+    acquisition_pairs,
+    aliases_of,
+    batch_differences,
+    overall_verdict,
+)
 from engine.analyse.difficulty_table import DifficultyTable, difficulty_table
-from engine.analyse.hurdle import hurdle_rows
+from engine.analyse.hurdle import missed_rows
 from engine.protocol import Agreement, Plan
-from engine.statistics.association import equivalence, kruskal, mann_whitney, spearman, spearman_interval
+from engine.statistics.association import (
+    equivalence,
+    kruskal,
+    mann_whitney,
+    robust_slope,
+    spearman,
+    spearman_interval,
+)
 from engine.statistics.multiplicity import benjamini_hochberg
-from store.records import Acquisition, Association, Cohort, DeclinedError, Location, Morphology, Overlap
+from store.records import (
+    Acquisition,
+    AcquisitionPair,
+    Association,
+    BatchDifference,
+    Cohort,
+    Covariate,
+    Location,
+    Morphology,
+    Overlap,
+)
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Texts = NDArray[np.str_]
 FEWEST_PATIENTS = 5
 FEWEST_IN_GROUP = 2
 BOOTSTRAPS = 1000
 INTERVAL = (2.5, 97.5)
-BATCH_LEVEL = 0.90
+LEVEL = 0.95
+# Steps in which a change of the score is told, with their names.
+STEPS = {
+    "sphericity": (0.1, "0.1"),
+    "maximum_3d_diameter_mm": (10.0, "10 mm"),
+    "volume_ml": (10.0, "10 ml"),
+    "elongation": (0.1, "0.1"),
+    "costal_contact_share": (0.1, "10 percentage points"),
+    "contact_share": (0.1, "10 percentage points"),
+    "distance_to_mediastinum_mm": (10.0, "10 mm"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,59 +66,72 @@ class Associated:
     """Output of the association stage."""
 
     associations: tuple[Association, ...]
+    batch: tuple[BatchDifference, ...]
+    pairs: tuple[AcquisitionPair, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """One score (n,) of the patients of one subset (all, detected)."""
-
-    outcome: str
-    subset: str
-    values: Floats
-
-
-def associate(
+def associate(  # noqa: PLR0913 - a stage's signature is its declaration
     overlaps: Cohort[Overlap],
     morphology: Cohort[Morphology],
     location: Cohort[Location],
     acquisition: Cohort[Acquisition],
+    covariates: tuple[Covariate, ...] | None,
     rules: Agreement,
     plan: Plan,
     rng: np.random.Generator,
 ) -> Associated:
     """Volumetric and surface DSC of the index lesion against each variable, on all patients and on detected ones.
 
-    Numbers: Spearman. Two groups: Mann-Whitney with rank-biserial correlation; more: Kruskal-Wallis with epsilon
-    squared; effects with percentile bootstrap intervals. Acquisition groups also get a verdict: equivalent when the
-    90 % interval of every difference of means lies within the margin, different when one excludes 0 beyond that, else
-    inconclusive. q is Benjamini-Hochberg within (score, subset), the declared family. Before the plan is locked p and q
-    are None. The two-part model (missed; DSC when detected) follows. DeclinedError without independent references.
+    Numbers: Spearman, with the Theil-Sen slope beside. Two groups: Mann-Whitney with rank-biserial correlation, with
+    the difference of means beside; more: Kruskal-Wallis with epsilon squared; effects with percentile bootstrap
+    intervals. Acquisition groups also get differences of means judged by the margin, and are cross-tabulated: aliased
+    ones are one effect. q is Benjamini-Hochberg within (score, subset), the declared family. The two-part model
+    (missed; DSC when detected) follows. Before the plan is locked p and q are None. DeclinedError without independent
+    references.
     """
-    table = difficulty_table(overlaps, morphology, location, acquisition)
+    lobes = {c.case_id: c.category for c in covariates or () if c.name == rules.lobe and c.category}
+    table = difficulty_table(overlaps, morphology, location, acquisition, lobes)
+    pairs = acquisition_pairs(table, rules)
     rows: list[Association] = []
+    batch: list[BatchDifference] = []
     for outcome, values in table.scores.items():
         for subset, chosen in (("all", np.ones(values.size, dtype=np.bool_)), ("detected", ~table.missed)):
-            scores = Scores(outcome, subset, values[chosen])
-            rows += with_q(_family(table, scores, chosen, rules, rng))
-    rows += hurdle_rows(table)
+            scored = Scored(outcome, subset, values[chosen])
+            own = _batch(table, scored, chosen, pairs, rules)
+            batch += own
+            rows += with_q(_family(table, scored, chosen, own, pairs, rng))
+    rows += [*missed_rows(table, rules), *adjusted_rows(table, pairs, rules)]
+    rows = [replace(row, from_source=table.from_source, to_source=table.to_source) for row in rows]
     if not plan.locked_at:
         rows = [replace(row, p=None, q=None) for row in rows]
-    return Associated(tuple(rows))
+    return Associated(tuple(rows), tuple(batch), pairs)
+
+
+def _batch(
+    table: DifficultyTable, scored: Scored, chosen: Flags, pairs: tuple[AcquisitionPair, ...], rules: Agreement
+) -> list[BatchDifference]:
+    return [
+        row
+        for name, labels in table.acquisition.items()
+        for row in batch_differences(scored, name, labels[chosen], rules.equivalence_margin, aliases_of(name, pairs))
+    ]
 
 
 def _family(
     table: DifficultyTable,
-    scores: Scores,
-    chosen: NDArray[np.bool_],
-    rules: Agreement,
+    scored: Scored,
+    chosen: Flags,
+    batch: list[BatchDifference],
+    pairs: tuple[AcquisitionPair, ...],
     rng: np.random.Generator,
 ) -> list[Association]:
-    numbers = [number_row(scores, name, column[chosen], rng) for name, column in table.numbers.items()]
-    places = [group_row(scores, name, column[chosen], rng) for name, column in table.places.items()]
+    numbers = [number_row(scored, name, column[chosen], rng) for name, column in table.numbers.items()]
+    places = [group_row(scored, name, column[chosen], rng) for name, column in table.places.items()]
     scans = []
     for name, column in table.acquisition.items():
-        row = group_row(scores, name, column[chosen], rng)
-        scans.append(replace(row, verdict=batch_verdict(scores.values, column[chosen], rules.equivalence_margin)))
+        row = group_row(scored, name, column[chosen], rng)
+        verdict = overall_verdict([own for own in batch if own.variable == name])
+        scans.append(replace(row, verdict=verdict, aliased_with=aliases_of(name, pairs)))
     return [*numbers, *places, *scans]
 
 
@@ -96,21 +144,33 @@ def with_q(rows: list[Association]) -> list[Association]:
     return [replace(row, q=float(own) if np.isfinite(own) else None) for row, own in zip(rows, q, strict=True)]
 
 
-def number_row(scores: Scores, variable: str, values: Floats, rng: np.random.Generator) -> Association:
+def number_row(scored: Scored, variable: str, values: Floats, rng: np.random.Generator) -> Association:
     """Spearman correlation with its bootstrap interval; only n with under five patients or a constant side."""
     known = np.isfinite(values)
-    x, y = values[known], scores.values[known]
-    row = _blank(scores, variable, "spearman", "rho", int(known.sum()))
+    x, y = values[known], scored.values[known]
+    row = _blank(scored, variable, "spearman", "rho", int(known.sum()))
     if x.size < FEWEST_PATIENTS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return row
     found, interval = spearman(x, y), spearman_interval(x, y, rng, BOOTSTRAPS)
-    return replace(row, effect=found.rho, effect_lo=interval.lower, effect_hi=interval.upper, p=found.p_value)
+    step, per = STEPS[variable]
+    slope = robust_slope(x / step, y)
+    return replace(
+        row,
+        effect=found.rho,
+        effect_lo=interval.lower,
+        effect_hi=interval.upper,
+        p=found.p_value,
+        change=slope.estimate,
+        change_lo=slope.lower,
+        change_hi=slope.upper,
+        change_per=per,
+    )
 
 
-def group_row(scores: Scores, variable: str, labels: Texts, rng: np.random.Generator) -> Association:
+def group_row(scored: Scored, variable: str, labels: Texts, rng: np.random.Generator) -> Association:
     """Mann-Whitney of two groups or Kruskal-Wallis of more; groups of one patient are shown but not tested."""
     levels = [str(level) for level in np.unique(labels)]
-    groups = [scores.values[labels == level] for level in levels]
+    groups = [scored.values[labels == level] for level in levels]
     text = json.dumps(
         {level: [int(own.size), float(np.median(own))] for level, own in zip(levels, groups, strict=True)}
     )
@@ -118,30 +178,41 @@ def group_row(scores: Scores, variable: str, labels: Texts, rng: np.random.Gener
     values = [own for _, own in tested]
     total = sum(own.size for own in values)
     if len(tested) < 2 or total < FEWEST_PATIENTS or np.ptp(np.concatenate(values)) == 0:
-        return replace(_blank(scores, variable, "none", "", total), groups=text)
+        return replace(_blank(scored, variable, "none", "", total), groups=text)
     if len(tested) == 2:
-        row = _two_groups(scores, variable, (tested[0][0], tested[1][0]), (values[0], values[1]), rng)
+        row = _two_groups(scored, variable, (tested[0][0], tested[1][0]), (values[0], values[1]), rng)
     else:
-        row = _more_groups(scores, variable, values, rng)
+        row = _more_groups(scored, variable, values, rng)
     return replace(row, groups=text)
 
 
 def _two_groups(
-    scores: Scores, variable: str, names: tuple[str, str], groups: tuple[Floats, Floats], rng: np.random.Generator
+    scored: Scored, variable: str, names: tuple[str, str], groups: tuple[Floats, Floats], rng: np.random.Generator
 ) -> Association:
     found = mann_whitney(*groups)
     lo, hi = rank_biserial_interval(*groups, rng)
     name = f"rank-biserial correlation ({names[0]} above {names[1]})"
-    row = _blank(scores, variable, "mann-whitney", name, groups[0].size + groups[1].size)
-    return replace(row, effect=found.rank_biserial, effect_lo=lo, effect_hi=hi, p=found.p_value)
+    row = _blank(scored, variable, "mann-whitney", name, groups[0].size + groups[1].size)
+    means = equivalence(*groups, margin=1.0, level=LEVEL)
+    return replace(
+        row,
+        effect=found.rank_biserial,
+        effect_lo=lo,
+        effect_hi=hi,
+        p=found.p_value,
+        change=means.difference,
+        change_lo=means.lower,
+        change_hi=means.upper,
+        change_per=f"{names[0]} less {names[1]}",
+    )
 
 
-def _more_groups(scores: Scores, variable: str, groups: list[Floats], rng: np.random.Generator) -> Association:
+def _more_groups(scored: Scored, variable: str, groups: list[Floats], rng: np.random.Generator) -> Association:
     values = np.concatenate(groups)
     member = np.repeat(np.arange(len(groups)), [own.size for own in groups])
     found = kruskal(values, member)
     lo, hi = epsilon_squared_interval(groups, rng)
-    row = _blank(scores, variable, "kruskal-wallis", "epsilon squared", values.size)
+    row = _blank(scored, variable, "kruskal-wallis", "epsilon squared", values.size)
     return replace(row, effect=found.epsilon_squared, effect_lo=lo, effect_hi=hi, p=found.p_value)
 
 
@@ -168,37 +239,12 @@ def epsilon_squared_interval(groups: list[Floats], rng: np.random.Generator) -> 
     return float(lo), float(hi)
 
 
-def batch_verdict(values: Floats, labels: Texts, margin: float) -> str:
-    """equivalent, different or inconclusive over all pairs of groups of two or more; empty with fewer than two groups.
-
-    A pair is equivalent when the 90 % interval of its difference of means lies within the margin, different when it is
-    not and the interval excludes 0. All pairs must be equivalent; one different pair makes the variable different.
-    """
-    groups = [values[labels == level] for level in np.unique(labels) if (labels == level).sum() >= FEWEST_IN_GROUP]
-    if len(groups) < 2:
-        return ""
-    verdicts = {_pair_verdict(one, other, margin) for one, other in combinations(groups, 2)}
-    if verdicts == {"equivalent"}:
-        return "equivalent"
-    return "different" if "different" in verdicts else "inconclusive"
-
-
-def _pair_verdict(one: Floats, other: Floats, margin: float) -> str:
-    try:
-        found = equivalence(one, other, margin, BATCH_LEVEL)
-    except DeclinedError:
-        return "inconclusive"
-    if found.equivalent:
-        return "equivalent"
-    return "different" if found.lower > 0 or found.upper < 0 else "inconclusive"
-
-
-def _blank(scores: Scores, variable: str, test: str, effect_name: str, n: int) -> Association:
+def _blank(scored: Scored, variable: str, test: str, effect_name: str, n: int) -> Association:
     return Association(
-        outcome=scores.outcome,
+        outcome=scored.outcome,
         variable=variable,
         test=test,
-        subset=scores.subset,
+        subset=scored.subset,
         n=n,
         effect_name=effect_name,
         effect=None,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.analyse.batch_effects import refusal
 from engine.analyse.clinical_coding import clinical_parameters
+from engine.analyse.feature_batches import refusal
 from engine.analyse.stack import FEWEST_PATIENTS, declared_families
 from engine.protocol import Batch, Reproducibility, SelectionProtocol
 from store.matrices import UNDETERMINED, DesignTable

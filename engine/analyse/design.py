@@ -11,7 +11,7 @@ from engine.analyse.clinical_block import ClinicalBlock
 from engine.analyse.endpoint import Endpoint
 from engine.protocol import Outcome, Plan
 from store.matrices import DesignTable
-from store.records import AnalysisPlan, RefusedError
+from store.records import AnalysisPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,14 +84,3 @@ def declared_plan(plan: Plan, outcome: Outcome) -> tuple[AnalysisPlan, ...]:
         return ()
     row = AnalysisPlan(plan.protocol_sha256, plan.locked_at, plan.locked_by, outcome.endpoint, plan.derived_from)
     return (row,)
-
-
-def refuse_derived(plan: Plan) -> None:
-    """RefusedError when the plan says its features were read off results: null data then give an AUC of 0.70."""
-    if plan.derived_from:
-        raise RefusedError(
-            "derived_from",
-            "study.toml",
-            "the feature list was read off the results of a study; evaluating it on its patients is circular.",
-            "Evaluate it on other patients, or clear derived_from and select the features anew inside the resamples.",
-        )

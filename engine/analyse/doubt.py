@@ -64,7 +64,10 @@ def estimate_doubt(
     DeclinedError under 20 cases in which a tumour was predicted and that have an independent reference. The
     probability is None where there are under three misses or hits.
     """
-    achieved = {case: row for case, row in overlaps if row.structure == "tumour" and row.comparison == "agreement"}
+    achieved: dict[str, Overlap] = {}
+    for case, row in overlaps:  # the first of a case: reference against the study's own model
+        if row.structure == "tumour" and row.comparison == "agreement":
+            achieved.setdefault(case, row)
     with_mask = {case for case, row in segmentations if row.tumour_found}
     table = _table([(case, row) for case, row in uncertainty if case in with_mask], achieved)
     known = int(table.known.sum())

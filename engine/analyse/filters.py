@@ -11,6 +11,7 @@ from engine.analyse.guard import Training
 from engine.analyse.reproducibility import lower_bounds
 from engine.analyse.stack import DEGENERATE, FEWEST_PATIENTS, declared_families, family_places
 from engine.protocol import Reproducibility, SelectionProtocol
+from store.matrices import DesignTable
 
 Floats = NDArray[np.float64]
 
@@ -25,36 +26,58 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
-    """Centre and spread of the admitted columns, from training patients; a later missing value takes the centre."""
+    """Median, centre and spread of the admitted columns, from training patients; a missing value takes the median."""
 
     columns: NDArray[np.intp]
+    median: Floats
     mean: Floats
     spread: Floats
 
     def apply(self, values: Floats) -> Floats:
         """Standardised columns (n, q) of values (n, p) of the whole design table's width; never NaN."""
-        scaled = (values[:, self.columns] - self.mean) / self.spread
-        return np.where(np.isfinite(scaled), scaled, 0.0)
+        own = values[:, self.columns]
+        return np.asarray((np.where(np.isfinite(own), own, self.median) - self.mean) / self.spread)
 
 
 def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility) -> Admitted:
-    """Features without a missing value, degenerate in few enough, not constant, and reproducible in training.
+    """Features that are known, degenerate in few enough, not constant and reproducible in training.
 
-    The ICC filter needs three perturbed patients in the training part (each counts once, however often drawn) and
-    keeps a feature when its lower 95 % bound reaches the threshold in every declared family; a feature that was not
-    tested is not reproducible. With fewer perturbed patients, or none in the study, it is off and the result says so.
+    Only those of the signature, if there is one. Missing values follow the protocol: none is allowed, or few are and
+    take the training median. The ICC filter needs three perturbed patients in the training part (each counts once,
+    however often drawn) and keeps a feature when its lower 95 % bound reaches the threshold in every declared family;
+    a feature that was not tested is not reproducible. With fewer perturbed patients, none in the study, or no declared
+    family among them, it is off and the result says so.
     """
     table = training.table
-    present = np.isfinite(table.values).all(axis=0)
+    missing = ~np.isfinite(table.values)
+    allowed = choices.missing_share if choices.missing == "median" else 0.0
+    known = np.average(missing, axis=0, weights=training.draws) <= allowed
     rarely = (table.statuses == DEGENERATE).mean(axis=0) <= choices.degenerate_share
-    varying = np.zeros(present.size, dtype=np.bool_)
-    varying[present] = np.ptp(table.values[:, present], axis=0) > 0
-    kept = present & rarely & varying
+    highest = np.where(missing, -np.inf, table.values).max(axis=0)
+    varying = highest > np.where(missing, np.inf, table.values).min(axis=0)
+    kept = known & rarely & varying & in_signature(table, choices.signature)
     declared = declared_families(table.perturbed_families, rules)
     asked = choices.icc_filter and table.perturbed_rows.size >= FEWEST_PATIENTS and bool(declared)
     if asked:
         kept &= reproducible(table.perturbed_values, table.perturbed_families, rules)
     return Admitted(np.flatnonzero(kept), asked)
+
+
+def in_signature(table: DesignTable, signature: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which columns (p,) a signature names, all without one; ValueError for a name that the table lacks."""
+    if not signature:
+        return np.ones(len(table.features), dtype=np.bool_)
+    names = column_names(table)
+    absent = sorted(set(signature) - set(names))
+    if absent:
+        raise ValueError(f"selection.signature must name features of the study, got {', '.join(absent[:5])}")
+    return np.array([name in signature for name in names], dtype=np.bool_)
+
+
+def column_names(table: DesignTable) -> tuple[str, ...]:
+    """region_image_class_feature of every column."""
+    parts = zip(table.rois, table.image_types, table.feature_classes, table.features, strict=True)
+    return tuple("_".join(part) for part in parts)
 
 
 def reproducible(values: Floats, families: tuple[str, ...], rules: Reproducibility) -> NDArray[np.bool_]:
@@ -67,8 +90,27 @@ def reproducible(values: Floats, families: tuple[str, ...], rules: Reproducibili
 
 
 def fit_scaling(training: Training, columns: NDArray[np.intp]) -> Scaling:
-    """Mean and standard deviation of these columns over the training draws."""
-    values = training.table.values[:, columns]
+    """Median, mean and standard deviation of these columns over the training draws, gaps filled."""
+    values = known_values(training, columns)
+    median = np.array([_median(training, place) for place in columns.tolist()])
     mean = np.average(values, axis=0, weights=training.draws)
     spread = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=training.draws))
-    return Scaling(columns, mean, np.where(spread > 0, spread, 1.0))
+    return Scaling(columns, median, mean, np.where(spread > 0, spread, 1.0))
+
+
+def known_values(training: Training, columns: NDArray[np.intp]) -> Floats:
+    """Values (n, q) of these columns in the training part, gaps filled with the median of the training draws.
+
+    The place for whatever else is fitted on feature values before they are selected: harmonisation of batches.
+    """
+    values = training.table.values[:, columns]
+    for place in np.flatnonzero(~np.isfinite(values).all(axis=0)).tolist():
+        own = values[:, place]
+        own[~np.isfinite(own)] = _median(training, int(columns[place]))
+    return values
+
+
+def _median(training: Training, column: int) -> float:
+    values = training.table.values[:, column]
+    known = np.isfinite(values)
+    return float(np.median(np.repeat(values[known], training.draws[known])))

@@ -1,4 +1,4 @@
-"""The two-part model of difficulty: what makes a tumour missed, and what lowers the DSC of one that was found."""
+"""First part of the two-part model of difficulty: what makes a tumour missed. The second is in adjusted.py."""
 
 from __future__ import annotations
 
@@ -6,104 +6,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.difficulty_table import DifficultyTable
-from engine.statistics.association import mann_whitney
+from engine.protocol import Agreement
+from engine.statistics.association import mann_whitney_exact
 from engine.statistics.firth import fit_firth
-from engine.statistics.fractional_logit import fit_fractional
 from store.records import Association, DeclinedError
 
 Floats = NDArray[np.float64]
-VARIABLES = ("sphericity", "maximum_3d_diameter_mm")
-MISSES_PER_PARAMETER = 5
-PATIENTS_PER_PARAMETER = 10
+Flags = NDArray[np.bool_]
+VARIABLES = ("maximum_3d_diameter_mm", "sphericity", "costal_contact_share")  # in the order in which they enter
 EFFECT = "log odds ratio per SD"
 
 
-def hurdle_rows(table: DifficultyTable) -> list[Association]:
-    """Rows of both parts, for sphericity and diameter, per standard deviation over the patients of that part.
+def missed_rows(table: DifficultyTable, rules: Agreement) -> list[Association]:
+    """What goes with a miss, per standard deviation over the patients with a value; nothing without a miss or a find.
 
-    Missed: Firth logistic regression, both variables jointly from ten misses, one at a time from five, below that the
-    rank-biserial correlation of Mann-Whitney; nothing without a miss or a find. Detected: fractional logit of DSC
-    on both jointly from 20 patients. Patients without a reference shape are left out.
+    Firth logistic regression with one variable for every `misses_per_parameter` misses (of the rarer kind), in the
+    order of VARIABLES; with enough for one only, each in a model of its own; with fewer, the exact Mann-Whitney test.
     """
-    values = np.column_stack([table.numbers[name] for name in VARIABLES])
-    known = np.isfinite(values).all(axis=1)
-    values, missed = values[known], table.missed[known]
-    detected = _detected_rows(values[~missed], table.scores["dsc"][known][~missed])
-    return [*_missed_rows(values, missed), *detected]
-
-
-def _missed_rows(values: Floats, missed: NDArray[np.bool_]) -> list[Association]:
-    fewer = int(min(missed.sum(), (~missed).sum()))
-    varying = values.size > 0 and bool((np.ptp(values, axis=0) > 0).all())
-    if fewer == 0 or not varying:
+    columns = {name: table.numbers[name] for name in VARIABLES if np.isfinite(table.numbers[name]).any()}
+    if not columns:
         return []
-    if fewer < MISSES_PER_PARAMETER:
-        return [_ranked(name, values[:, i], missed) for i, name in enumerate(VARIABLES)]
-    scaled = _standardised(values)
-    if fewer >= MISSES_PER_PARAMETER * len(VARIABLES):
-        return _firth(VARIABLES, scaled, missed, "firth, jointly")
-    return [
-        row
-        for i, name in enumerate(VARIABLES)
-        for row in _firth((name,), scaled[:, [i]], missed, "firth, one at a time")
-    ]
+    known = np.isfinite(np.column_stack(list(columns.values()))).all(axis=1)
+    missed = table.missed[known]
+    values = {name: column[known] for name, column in columns.items() if len(set(column[known])) > 1}
+    fewer = int(min(missed.sum(), (~missed).sum()))
+    if fewer == 0 or not values:
+        return []
+    allowed = fewer // rules.misses_per_parameter
+    if allowed == 0:
+        return [_exact(name, column, missed) for name, column in values.items()]
+    if allowed == 1:
+        return [row for name in values for row in _firth({name: values[name]}, missed, "firth, one at a time")]
+    return _firth(dict(list(values.items())[:allowed]), missed, "firth, jointly")
 
 
-def _firth(names: tuple[str, ...], x: Floats, missed: NDArray[np.bool_], test: str) -> list[Association]:
+def _firth(columns: dict[str, Floats], missed: Flags, test: str) -> list[Association]:
+    x = np.column_stack([(column - column.mean()) / column.std() for column in columns.values()])
     try:
         fit = fit_firth(x, missed)
     except DeclinedError:
         return []
+    numbers = zip(fit.coefficients[1:], fit.lower[1:], fit.upper[1:], fit.p_values[1:], strict=True)
     return [
-        _row("missed", name, test, missed.size, (fit.coefficients[i], fit.lower[i], fit.upper[i], fit.p_values[i]))
-        for i, name in enumerate(names, start=1)
+        _row(name, test, missed.size, EFFECT, tuple(float(v) if np.isfinite(v) else None for v in own))
+        for name, own in zip(columns, numbers, strict=True)
     ]
 
 
-def _ranked(name: str, values: Floats, missed: NDArray[np.bool_]) -> Association:
-    found = mann_whitney(values[missed], values[~missed])
-    return Association(
-        outcome="missed",
-        variable=name,
-        test="mann-whitney, too few misses for a model",
-        subset="all",
-        n=missed.size,
-        effect_name="rank-biserial correlation (missed above detected)",
-        effect=found.rank_biserial,
-        effect_lo=None,
-        effect_hi=None,
-        p=found.p_value,
-        q=None,
-        verdict="",
-        groups="",
-    )
+def _exact(name: str, values: Floats, missed: Flags) -> Association:
+    found = mann_whitney_exact(values[missed], values[~missed])
+    effect = "rank-biserial correlation (missed above detected)"
+    test = "mann-whitney, exact: too few misses for a model"
+    return _row(name, test, missed.size, effect, (found.rank_biserial, None, None, found.p_value))
 
 
-def _detected_rows(values: Floats, dsc: Floats) -> list[Association]:
-    enough = dsc.size >= PATIENTS_PER_PARAMETER * len(VARIABLES)
-    if not enough or not (np.ptp(values, axis=0) > 0).all() or np.ptp(dsc) == 0:
-        return []
-    try:
-        fit = fit_fractional(_standardised(values), dsc)
-    except DeclinedError:
-        return []
-    return [
-        _row(
-            "dsc",
-            name,
-            "fractional logit, jointly",
-            dsc.size,
-            (fit.coefficients[i], fit.lower[i], fit.upper[i], fit.p_values[i]),
-        )
-        for i, name in enumerate(VARIABLES, start=1)
-    ]
-
-
-def _standardised(values: Floats) -> Floats:
-    return np.asarray((values - values.mean(axis=0)) / values.std(axis=0), dtype=np.float64)
-
-
-def _row(outcome: str, name: str, test: str, n: int, numbers: tuple[float, ...]) -> Association:
-    effect, lo, hi, p = (float(number) if np.isfinite(number) else None for number in numbers)
-    subset = "all" if outcome == "missed" else "detected"
-    return Association(outcome, name, test, subset, n, EFFECT, effect, lo, hi, p, None, "", "")
+def _row(name: str, test: str, n: int, effect_name: str, numbers: tuple[float | None, ...]) -> Association:
+    effect, lo, hi, p = numbers
+    return Association("missed", name, test, "all", n, effect_name, effect, lo, hi, p, None, "", "")

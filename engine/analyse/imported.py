@@ -16,7 +16,6 @@ from engine.analyse.design import (
     declared_plan,
     design_table,
     no_repeats,
-    refuse_derived,
 )
 from engine.analyse.endpoint import endpoint, known_outcomes
 from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
@@ -63,9 +62,8 @@ def tabulate_import(
 
     Further raters are repeated measurements for the ICC filter, of the family that the protocol names; without
     them the filter is off, which a flag says. DeclinedError without an outcome or features; ValueError when a patient
-    has two rows of one rater; RefusedError when the plan's feature list was read off a study's figures.
+    has two rows of one rater.
     """
-    refuse_derived(plan)
     measured = by_rater(features)
     known = known_outcomes(outcomes)
     with_features = tuple(measured.case_ids[row] for row in np.flatnonzero(has_value(measured.values)[:, 0]))

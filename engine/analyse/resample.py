@@ -85,6 +85,7 @@ def _smallest_batch(table: DesignTable, rows: NDArray[np.intp]) -> int:
 
 def _selections(table: DesignTable, fitted: FittedArms, number: int) -> tuple[Selection, ...]:
     kept = set(fitted.selected.kept.tolist())
+    taken = zip(fitted.selected.ranked.tolist(), fitted.selected.places.tolist(), strict=True)
     return tuple(
         Selection(
             resample=number,
@@ -94,8 +95,9 @@ def _selections(table: DesignTable, fitted: FittedArms, number: int) -> tuple[Se
             feature=table.features[column],
             mrmr_rank=rank,
             kept=column in kept,
+            rfe_rank=place,
         )
-        for rank, column in enumerate(fitted.selected.ranked.tolist(), start=1)
+        for rank, (column, place) in enumerate(taken, start=1)
     )
 
 
@@ -124,6 +126,7 @@ def _performance(
             candidates=fitted.selected.admitted,
             icc_filtered=fitted.selected.icc_filtered,
             train_sha256=fitted.train_sha256,
+            scheme=fitted.selected.scheme,
         )
         for arm in fitted.arms
     )

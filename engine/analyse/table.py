@@ -16,7 +16,6 @@ from engine.analyse.design import (
     declared_plan,
     design_table,
     no_repeats,
-    refuse_derived,
 )
 from engine.analyse.endpoint import endpoint, known_outcomes
 from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
@@ -77,10 +76,8 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
 
     A region counts as used when at least half of the cases with any feature have it. Misses are cases whose automatic
     tumour mask has no component on the index lesion of an independent reference; a measured component that does not
-    touch the reference is counted too. DeclinedError without an outcome or
-    without features; RefusedError when the plan's feature list was read off a study's figures.
+    touch the reference is counted too. DeclinedError without an outcome or without features.
     """
-    refuse_derived(plan)
     bases = {(case, v.roi): v for case, v in vectors if v.perturbation == BASE_MASK}
     known = known_outcomes(outcomes)
     inclusion = _inclusion(bases, chosen, overlaps, known)

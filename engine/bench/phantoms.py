@@ -83,7 +83,8 @@ def _row(number: int, model: SegmentationModel) -> PhantomRow:
         raise ValueError(f"phantom {number} must have a tumour")
     ct, outlined = as_case(phantom)
     masks = segment(ct, ReferenceMasks(()), Segment(), model).masks
-    found = {o.structure: o for o in measure_agreement(ReferenceMasks(outlined.masks), masks, Agreement()).overlaps}
+    agreed = measure_agreement(ReferenceMasks(outlined.masks), masks, None, Agreement())
+    found = {o.structure: o for o in agreed.overlaps}
     tumour, kind = found["tumour"], phantom.case.tumour.kind if phantom.case.tumour else ""
     left, right = (_dsc(found.get(lung)) for lung in LUNGS)
     return PhantomRow(number, kind, phantom.truth.volume_ml, not tumour.missed, tumour.dsc, left, right)

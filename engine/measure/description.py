@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.geometry import index_to_points_mm
-from engine.measure.contact import FACES, PleuralContact, pleural_contact
+from engine.measure.contact import PleuralContact, pleural_contact
+from engine.measure.pleura import COSTAL, DIAPHRAGMATIC, FACES, MEDIASTINAL
 from engine.metrics.margins import grow_mm, padded_box
 from engine.metrics.morphology import describe_shape
 from engine.protocol import Agreement
-from store.records import FeatureMask, Location, Morphology
+from store.records import ContactArea, FeatureMask, Location, Morphology
 from store.volumes import BoolZyx, FeatureMasks, Grid, Mask, ReferenceMasks
 
 SIDES = {"left": "lung_left", "right": "lung_right"}
@@ -23,10 +24,19 @@ CONTACT_LEVELS_MM = (1.0, 3.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Shape and place of the reference tumour and, where it is another one, of the feature mask."""
+    """Shape, place and pleural contact of the reference tumour and, where it is another one, of the feature mask."""
 
     morphology: tuple[Morphology, ...]
     location: tuple[Location, ...]
+    contact: tuple[ContactArea, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where one tumour lies, and its contact by face and distance (none where it could not be measured)."""
+
+    location: Location
+    contact: tuple[ContactArea, ...]
 
 
 def describe_tumour(
@@ -37,13 +47,15 @@ def describe_tumour(
     Driver analyses read the rows of mask_source "reference". Location stands on the feature masks' lungs.
     """
     tumours = [(name, mask) for name, mask in _tumours(references, masks, chosen) if mask.voxels.any()]
+    placed = [locate(name, mask, masks, rules) for name, mask in tumours]
     return Described(
         tuple(_morphology(name, mask) for name, mask in tumours),
-        tuple(locate(name, mask, masks, rules) for name, mask in tumours),
+        tuple(one.location for one in placed),
+        tuple(area for one in placed for area in one.contact),
     )
 
 
-def locate(mask_source: str, tumour: Mask, masks: FeatureMasks, rules: Agreement) -> Location:
+def locate(mask_source: str, tumour: Mask, masks: FeatureMasks, rules: Agreement) -> Placed:
     """Side, third of the lung's height and pleural contact of a non-empty tumour; unknown and None without lungs.
 
     The side is the lung with more voxels within 10 mm of the tumour; the third is where the tumour's centre lies
@@ -52,16 +64,16 @@ def locate(mask_source: str, tumour: Mask, masks: FeatureMasks, rules: Agreement
     side = _side(tumour, masks)
     lung = masks.find(SIDES[side]) if side in SIDES else None
     if lung is None:
-        return Location(mask_source, "unknown", "unknown", "", *[None] * 10)
-    contact = pleural_contact(tumour.voxels, lung.voxels, tumour.grid, side)
-    return _location(mask_source, side, _third(tumour, lung), contact, rules)
-
-
-def _location(mask_source: str, side: str, third: str, contact: PleuralContact | None, rules: Agreement) -> Location:
+        return Placed(Location(mask_source, "unknown", "unknown", "", *[None] * 10), ())
+    third = _third(tumour, lung)
+    contact = pleural_contact(tumour.voxels, lung.voxels, tumour.grid, side, rules.contact_mm)
     if contact is None:
-        return Location(mask_source, side, third, "", *[None] * 10)
-    area = contact.area_mm2(rules.contact_mm)
-    by_face = [contact.area_mm2(rules.contact_mm, place) for place in range(len(FACES))]
+        return Placed(Location(mask_source, side, third, "", *[None] * 10), ())
+    return Placed(_location(mask_source, side, third, contact, rules.contact_mm), _areas(mask_source, contact))
+
+
+def _location(mask_source: str, side: str, third: str, contact: PleuralContact, level_mm: float) -> Location:
+    costal_mm2 = contact.area_mm2(level_mm, COSTAL)
     touching = [contact.distance_mm <= level for level in CONTACT_LEVELS_MM]
     return Location(
         mask_source=mask_source,
@@ -69,16 +81,30 @@ def _location(mask_source: str, side: str, third: str, contact: PleuralContact |
         third=third,
         lobe="",
         distance_to_pleura_mm=contact.distance_mm,
-        contact_mm2=area,
-        contact_share=area / float(contact.areas_mm2.sum()),
-        costal_contact_mm2=by_face[0],
-        mediastinal_contact_mm2=by_face[1],
-        diaphragmatic_contact_mm2=by_face[2],
+        contact_mm2=contact.area_mm2(level_mm),
+        contact_share=contact.share(level_mm),
+        costal_contact_mm2=costal_mm2,
+        mediastinal_contact_mm2=contact.area_mm2(level_mm, MEDIASTINAL),
+        diaphragmatic_contact_mm2=contact.area_mm2(level_mm, DIAPHRAGMATIC),
         contact_1mm=touching[0],
         contact_3mm=touching[1],
         contact_5mm=touching[2],
-        chest_wall_contact=by_face[0] > 0,
+        chest_wall_contact=costal_mm2 > 0,
+        costal_contact_share=costal_mm2 / float(contact.areas_mm2.sum()),
+        distance_to_mediastinum_mm=contact.distance_to_mediastinum_mm,
+        protrusion_mm=contact.protrusion_mm,
     )
+
+
+def _areas(mask_source: str, contact: PleuralContact) -> tuple[ContactArea, ...]:
+    """Contact within each of CONTACT_LEVELS_MM: all of it, then by face."""
+    whole_mm2 = float(contact.areas_mm2.sum())
+    found = []
+    for level in CONTACT_LEVELS_MM:
+        areas = [contact.area_mm2(level), *(contact.area_mm2(level, place) for place in range(len(FACES)))]
+        named = zip(("all", *FACES), areas, strict=True)
+        found += [ContactArea(mask_source, face, level, area, area / whole_mm2) for face, area in named]
+    return tuple(found)
 
 
 def _tumours(

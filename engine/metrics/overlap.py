@@ -140,6 +140,22 @@ def detect(reference: BoolZyx, predicted: BoolZyx, others: BoolZyx | None = None
     return Detection("found" if overlapping.size else "wrong_place", extra)
 
 
+def lesion_dsc(reference: BoolZyx, predicted: BoolZyx) -> float:
+    """Dice coefficient of the reference lesion and the predicted components that overlap it, in 0..1; 0 if none does.
+
+    Extra components do not lower it. Both arrays z, y, x on one grid.
+    """
+    _check_shapes(reference, predicted)
+    if not (reference & predicted).any():
+        return 0.0
+    box = box_of(predicted)
+    labels, _ = ndimage.label(predicted[box], structure=TOUCHING_26)
+    touching = np.unique(labels[reference[box] & predicted[box]])
+    size = int(np.isin(labels, touching).sum())
+    shared = int(np.count_nonzero(reference & predicted))
+    return 2.0 * shared / (int(np.count_nonzero(reference)) + size)
+
+
 def _check_shapes(reference: BoolZyx, predicted: BoolZyx) -> None:
     if reference.shape != predicted.shape:
         raise ValueError(f"masks must lie on one grid, got shapes {reference.shape} and {predicted.shape}")

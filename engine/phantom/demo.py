@@ -16,6 +16,7 @@ from engine.phantom import course
 from engine.phantom.case import Phantom
 from engine.phantom.cohort import DIFFICULTY, Patient, draw_cohort
 from engine.phantom.readers import draw_verdicts
+from engine.phantom.second_opinions import READER_EVERY, grown_region, second_reader
 from engine.phantom.tables import clinical_csv, images_csv, verdicts_csv
 from engine.phantom.thorax import make_phantom
 from engine.protocol import (
@@ -39,7 +40,7 @@ LUNG_TRUTH_LABELS = {"lung_left": 1, "lung_right": 2, "tumour in the left lung":
 COMPRESSION_LEVEL = 1
 NOTICE = (
     "Synthetic patients at reduced settings: 3 mm feature grid, perturbations on 10 patients, "
-    "50 bootstraps of 100 trees."
+    "500 bootstraps of 50 trees."
 )
 Truth = dict[str, object]
 
@@ -61,7 +62,8 @@ def build_demo(
 ) -> None:
     """Write the demonstration study into a folder; `progress` hears (done, cases) after each image.
 
-    Holds images/ (images.csv, <id>/image.nii.gz, <id>/tumour.nii.gz), clinical.csv, verdicts.csv, truth.json,
+    Holds images/ (images.csv, <id>/image.nii.gz, tumour.nii.gz, region_growing.nii.gz and of every third patient
+    second_reader.nii.gz), clinical.csv, verdicts.csv, truth.json,
     truth/<id>_lungs.nii.gz of the first LUNG_TRUTH_CASES patients (LUNG_TRUTH_LABELS) and study.toml. The same seed
     gives the same bytes, however `spread` maps the patients over processes.
     """
@@ -82,7 +84,11 @@ def make_patient(making: Making) -> Truth:
     """Write the images of one patient; what was planned and achieved, for truth.json."""
     patient = making.patient
     phantom = make_phantom(patient.phantom)
-    _write_images(making.directory / "images" / patient.patient_id, phantom)
+    folder = making.directory / "images" / patient.patient_id
+    _write_images(folder, phantom)
+    if making.number % READER_EVERY == 0:
+        _write(folder / "second_reader.nii.gz", second_reader(phantom), phantom.grid)
+    _write(folder / "region_growing.nii.gz", grown_region(phantom), phantom.grid)
     if making.number <= LUNG_TRUTH_CASES:
         place = making.directory / "truth" / f"{patient.patient_id}_lungs.nii.gz"
         _write(place, lung_truth(phantom), phantom.grid)
@@ -93,7 +99,9 @@ def demo_protocol(seed: int) -> Protocol:
     """The protocol of the demonstration study: defaults but for the reduced settings its notice names."""
     return Protocol(
         study=Study(name="Synthetic demo cohort", seed=seed, synthetic=True, public_ids=True, notice=NOTICE),
-        images=Images(root="images", reference=("tumour",)),
+        images=Images(
+            root="images", reference=("tumour",), readers=("second_reader",), predictions=("region_growing",)
+        ),
         clinical=Clinical(files=("clinical.csv",), id=("patient_id",), time_zero="surgery"),
         outcome=Outcome(
             kind="columns",
@@ -112,7 +120,7 @@ def demo_protocol(seed: int) -> Protocol:
             slices_mm=(5.0,),
             voxels_mm=(2.0,),
         ),
-        selection=SelectionProtocol(resamples=50, trees=100),
+        selection=SelectionProtocol(resamples=500, trees=50),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from engine.phantom.cohort import Patient
 from engine.phantom.readers import SimulatedVerdict
+from engine.phantom.second_opinions import READER_EVERY
 
 Cell = str | int | float | None
 CLINICAL_COLUMNS = (
@@ -43,6 +44,8 @@ IMAGE_COLUMNS = (
     "kvp",
     "scan_days",
     "synthetic",
+    "second_reader",
+    "region_growing",
 )
 VERDICT_COLUMNS = ("patient_id", "reader", "judgement", "reason", "seconds")
 TNM_EDITION = 8
@@ -55,7 +58,7 @@ def clinical_csv(cohort: Iterable[Patient]) -> str:
 
 def images_csv(cohort: Iterable[Patient]) -> str:
     """One row an image (IMAGE_COLUMNS), paths relative to the table; lungs are not given."""
-    return _csv(IMAGE_COLUMNS, (_image_row(patient) for patient in cohort))
+    return _csv(IMAGE_COLUMNS, (_image_row(patient, place) for place, patient in enumerate(cohort, start=1)))
 
 
 def verdicts_csv(verdicts: Iterable[SimulatedVerdict]) -> str:
@@ -88,7 +91,7 @@ def _clinical_row(patient: Patient) -> Sequence[Cell]:
     )
 
 
-def _image_row(patient: Patient) -> Sequence[Cell]:
+def _image_row(patient: Patient, place: int) -> Sequence[Cell]:
     scan, folder = patient.scanner, patient.patient_id
     return (
         folder,
@@ -103,6 +106,8 @@ def _image_row(patient: Patient) -> Sequence[Cell]:
         scan.kvp,
         scan.scan_days,
         "yes",
+        f"{folder}/second_reader.nii.gz" if place % READER_EVERY == 0 else "",
+        f"{folder}/region_growing.nii.gz",
     )
 
 

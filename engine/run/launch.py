@@ -22,6 +22,11 @@ def launch_training(study: Path, strategy: str) -> None:
     _launch(study, "train", "--strategy", strategy)
 
 
+def launch_self_test(study: Path) -> None:
+    """Start `self-test` detached; otherwise as `launch`."""
+    _launch(study, "self-test")
+
+
 def launch(study: Path) -> None:
     """Start `run` detached; its log goes to run.log of the study.
 

@@ -46,6 +46,8 @@ def units_of(plan: Plan, stage: Stage, ledger: Ledger) -> tuple[str, ...]:
         return tuple(unit.text for unit in training_units(plan.protocol))
     if stage.unit == "cohort":
         return (COHORT_UNIT,)
+    if stage.unit == "permutation":
+        return tuple(resample_unit(b) for b in range(plan.protocol.self_test.repeats))
     if stage.unit == "resample":
         return tuple(resample_unit(b) for b in range(plan.protocol.selection.resamples))
     cases = tuple(source.case_id for source in plan.sources.cases)

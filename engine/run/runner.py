@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol as Interface
 
-from engine.pipeline import pipeline_of, training_pipeline, until
+from engine.pipeline import SELF_TEST, pipeline_of, self_test_pipeline, training_pipeline, until
 from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
@@ -27,16 +27,21 @@ from engine.run.intake import gather_sources
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
 from engine.run.publishing import PublisherProcess
+from engine.run.selection_register import record_selection, refuse_known_list
 from engine.run.stage import Stage, check_pipeline
 from engine.segment.model import find_model
 from engine.training_protocol import Strategies, Train
+from store.artifacts import read_value
 from store.layout import StudyFolder
 from store.ledger import Ledger, RunRow, is_alive, now, process_start
+from store.matrices import DesignTable
 from store.publisher import DamagedArtifactError, publish
+from store.records import Refusal, RefusedError
 
 LEASE_WAIT_SECONDS = 10.0
 MOST_REPAIRS = 3
 TRAINING_END = "strategies"
+FIRST_USE_OF_OUTCOMES = "candidates"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = logging.getLogger("cohortscope.run")
 
@@ -101,6 +106,13 @@ def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: 
     return result
 
 
+def self_test(study: Path, backend: str = "local") -> RunResult:
+    """Run the whole selection and comparison on permuted outcomes; resumes and is cancelled like any run."""
+    folder = StudyFolder(study.resolve())
+    protocol = read_protocol(folder.root)
+    return _bring_up(folder, protocol, self_test_pipeline(protocol.study.kind), SELF_TEST.name, backend)
+
+
 def sweep_trainings(folder: StudyFolder) -> None:
     """Delete the checkpoints of finished trainings, and the prepared cases when none is unfinished."""
     with Ledger(folder) as ledger:
@@ -131,8 +143,13 @@ def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], unt
         state = "interrupted"
         try:
             plan = _plan(folder, ledger, run_id, protocol, stages)
-            _bring_up_to_date(plan, ledger, worker_pool, publisher)
+            _bring_up_to_date(folder, plan, ledger, worker_pool, publisher)
+            record_selection(folder.root, run_id)
             state = "finished"
+        except RefusedError as error:
+            state = "refused"
+            _record_refused(ledger, run_id, error)
+            raise
         except CancelledRunError:
             state = "cancelled"
             raise
@@ -146,16 +163,36 @@ def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], unt
         return RunResult(run_id, counts.failed, counts.refused, counts.skipped)
 
 
-def _bring_up_to_date(plan: Plan, ledger: Ledger, backend: Backend, publisher: PublisherProcess) -> None:
+def _bring_up_to_date(
+    folder: StudyFolder, plan: Plan, ledger: Ledger, backend: Backend, publisher: PublisherProcess
+) -> None:
     """Run the stages in order; results found damaged while publishing are computed again."""
     for _ in range(MOST_REPAIRS):
         for stage in plan.pipeline:
+            if stage.name == FIRST_USE_OF_OUTCOMES:
+                _refuse_derived(folder, plan, ledger)
             _run_stage(plan, stage, ledger, backend, publisher)
         damaged = publisher.publish_now()
         if not damaged:
             return
         log.warning("%d recorded result(s) were damaged on disk and are computed again", damaged)
     raise RuntimeError("results are damaged again and again; check the disk, then `verify`")
+
+
+def _refuse_derived(folder: StudyFolder, plan: Plan, ledger: Ledger) -> None:
+    """RefusedError when the study's features were read off a selection of its own patients."""
+    for _, key, state in ledger.placed(plan.run_id, "table"):
+        if state == "done":
+            table = read_value(folder.artifact("table.table", key, ".npz"), DesignTable)
+            if isinstance(table, DesignTable):
+                refuse_known_list(folder.root, plan.protocol, table)
+
+
+def _record_refused(ledger: Ledger, run_id: str, error: RefusedError) -> None:
+    """Say on every page why nothing was selected or compared."""
+    ledger.record_refusals(run_id, (Refusal("", error.code, error.file, error.message, error.remedy),))
+    for stage in ("selection", "prognosis"):
+        ledger.record_skipped(run_id, stage, f"{error.message} {error.remedy}")
 
 
 def _publish_the_end(study: Path) -> None:

@@ -27,7 +27,7 @@ from store.sources import (
 )
 from store.volumes import ArrayRecord, CtSeries, MaskSet
 
-Unit = Literal["case", "cohort", "resample", "training"]
+Unit = Literal["case", "cohort", "resample", "permutation", "training"]
 Form = Literal[
     "one", "many", "cohort", "lookup", "resamples", "trainings", "section", "generator", "source", "workspace", "model"
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.pipeline import pipeline_of
+from engine.pipeline import every_stage
 from engine.protocol import Protocol, digest
 from engine.run.planning import COHORT_UNIT, RESAMPLE_MARK, section_name
 from engine.run.sources import read_sources
@@ -95,7 +95,7 @@ def _place_of(error: Exception) -> str:
 
 def _compute(folder: StudyFolder, ledger: Ledger, task: TaskRow) -> tuple[StoredFile, ...]:
     protocol = run_protocol(ledger, task.run_id)
-    pipeline = pipeline_of(protocol.study.kind)
+    pipeline = every_stage(protocol.study.kind)
     stage = next(s for s in pipeline if s.name == task.stage)
     gather = Gather(folder, ledger, protocol, pipeline, stage, task)
     result = stage.function(**{wanted.parameter: gather.value(wanted) for wanted in inputs_of(stage)})

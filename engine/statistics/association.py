@@ -41,6 +41,15 @@ class Kruskal:
 
 
 @dataclass(frozen=True, slots=True)
+class Slope:
+    """Change of y per unit of x with its bounds."""
+
+    estimate: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
 class Wilcoxon:
     """Sum of positive ranks, two-sided p, and the median of the paired differences first - second."""
 
@@ -120,6 +129,26 @@ def mann_whitney(first: ArrayLike, second: ArrayLike) -> MannWhitney:
     return MannWhitney(u, p, 2 * u / (a.size * b.size) - 1)
 
 
+def mann_whitney_exact(first: ArrayLike, second: ArrayLike) -> MannWhitney:
+    """As `mann_whitney`, with p from every way to deal the observed values out to the two samples, ties included.
+
+    Ways are counted by their rank sum, one value after the other, so that large samples need no listing of them.
+    """
+    found = mann_whitney(first, second)
+    a, b = vector("first", first), vector("second", second)
+    doubled = np.rint(2 * stats.rankdata(np.concatenate([a, b]))).astype(np.int64)
+    fewer = min(a.size, b.size)
+    ways = np.zeros((fewer + 1, int(np.sort(doubled)[-fewer:].sum()) + 1))
+    ways[0, 0] = 1.0
+    for rank in doubled:
+        for size in range(fewer, 0, -1):
+            ways[size, rank:] += ways[size - 1, : ways.shape[1] - rank]
+    middle = fewer * (doubled.size + 1)
+    own = int(doubled[: a.size].sum() if a.size <= b.size else doubled[a.size :].sum())
+    extreme = np.abs(np.arange(ways.shape[1]) - middle) >= abs(own - middle)
+    return MannWhitney(found.u, float(ways[fewer, extreme].sum() / ways[fewer].sum()), found.rank_biserial)
+
+
 def kruskal(values: ArrayLike, groups: ArrayLike) -> Kruskal:
     """Return the Kruskal-Wallis test of `values` (n,) over `groups` (n,) labels.
 
@@ -138,18 +167,27 @@ def kruskal(values: ArrayLike, groups: ArrayLike) -> Kruskal:
     )
 
 
-def cramers_v(table: ArrayLike) -> float:
-    """Cramer's V of counts (levels, outcomes), 0 independent to 1 determined, without a correction for continuity.
+def cramers_v(first: ArrayLike, second: ArrayLike) -> float | None:
+    """Return Cramer's V of two sets of labels (n,) in 0..1, 1 when one tells the other; None when one is constant."""
+    rows, columns = np.asarray(first), np.asarray(second)
+    if rows.shape != columns.shape or rows.ndim != 1:
+        raise ValueError(f"labels must be vectors of one length, got shapes {rows.shape} and {columns.shape}")
+    counts = stats.contingency.crosstab(rows, columns).count
+    if min(counts.shape) < 2:
+        return None
+    return float(min(1.0, stats.contingency.association(counts, method="cramer")))
 
-    ValueError for fewer than two rows or columns that hold anybody.
+
+def robust_slope(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Slope:
+    """Return the Theil-Sen slope of `y` on `x` (n >= 3), the median of all pairs' slopes, with Kendall's interval.
+
+    DeclinedError when x is constant. Source: Sen 1968.
     """
-    counts = np.asarray(table, dtype=np.float64)
-    _need(counts.ndim == 2, f"table must have two dimensions, got {counts.ndim}")
-    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
-    _need(min(counts.shape) >= 2, f"table must have two rows and columns with counts, got {counts.shape}")
-    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
-    chi2 = ((counts - expected) ** 2 / expected).sum()
-    return float(np.sqrt(chi2 / (counts.sum() * (min(counts.shape) - 1))))
+    first = vector("x", x)
+    second = vector("y", y, first.size)
+    _need(first.size >= 3 and bool(np.ptp(first) > 0), "a slope needs three pairs and an x that varies")
+    found = stats.theilslopes(second, first, level)
+    return Slope(float(found.slope), float(found.low_slope), float(found.high_slope))
 
 
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> Wilcoxon:

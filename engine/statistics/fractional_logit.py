@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from engine.statistics.checks import Floats, matrix, vector
 from store.records import DeclinedError
@@ -25,6 +25,7 @@ class FractionalFit:
     lower: Floats
     upper: Floats
     p_values: Floats
+    covariance: Floats
 
 
 def fit_fractional(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> FractionalFit:
@@ -45,11 +46,42 @@ def fit_fractional(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Fractiona
     mean = expit(design @ beta)
     bread = np.linalg.inv((design * (mean * (1 - mean))[:, None]).T @ design)
     meat = (design * ((share - mean) ** 2)[:, None]).T @ design
-    errors = np.sqrt(np.diag(bread @ meat @ bread) * share.size / (share.size - design.shape[1]))
+    covariance = np.asarray(bread @ meat @ bread) * (share.size / (share.size - design.shape[1]))
+    errors = np.sqrt(np.diag(covariance))
     half = norm.isf((1 - level) / 2) * errors
     with np.errstate(divide="ignore", invalid="ignore"):
         p_values = 2 * norm.sf(np.abs(beta / errors))
-    return FractionalFit(beta, errors, beta - half, beta + half, p_values)
+    return FractionalFit(beta, errors, beta - half, beta + half, p_values, covariance)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanChange:
+    """Change of the mean share between two designs, its bounds, and p of no effect of the columns that differ."""
+
+    change: float
+    lower: float
+    upper: float
+    p_value: float
+
+
+def mean_change(
+    fit: FractionalFit, low: Floats, high: Floats, columns: tuple[int, ...], level: float = 0.95
+) -> MeanChange:
+    """Mean predicted share with the design `high` less with `low` (both (n, p), no intercept), by the delta method.
+
+    Each patient keeps his other columns (standardisation, g-computation). p is the joint Wald test of `columns`, places
+    in the design from 0. Source: Papke and Wooldridge 1996, average partial effects.
+    """
+    before, after = (np.column_stack([np.ones(len(x)), x]) for x in (low, high))
+    first, second = expit(before @ fit.coefficients), expit(after @ fit.coefficients)
+    slope = (after * (second * (1 - second))[:, None]).mean(axis=0)
+    slope = slope - (before * (first * (1 - first))[:, None]).mean(axis=0)
+    change = float((second - first).mean())
+    half = float(norm.isf((1 - level) / 2) * np.sqrt(slope @ fit.covariance @ slope))
+    places = np.array(columns) + 1
+    beta, spread = fit.coefficients[places], fit.covariance[np.ix_(places, places)]
+    wald = float(beta @ np.linalg.pinv(spread) @ beta)
+    return MeanChange(change, change - half, change + half, float(chi2.sf(wald, places.size)))
 
 
 def _fitted(design: Floats, share: Floats) -> Floats:

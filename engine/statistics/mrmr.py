@@ -1,7 +1,8 @@
-"""Minimum redundancy, maximum relevance: FCQ on continuous features, MID and MIQ on discrete ones."""
+"""Minimum redundancy, maximum relevance: FCQ, MID and MIQ on continuous features, MID and MIQ on discrete ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ from engine.statistics.checks import Floats, Indices, matrix, weights_or_ones
 REDUNDANCY_FLOOR = 0.001
 TIE_SHARE = 1e-10  # scores nearer than this are ties: matrix products round equal columns differently
 MIQ_OFFSET = 0.0001
+MOST_LEVELS = 10
+SMALLEST_REMAINDER = 1e-12  # of 1 - r^2: a copy of a column is as redundant as can be, not infinitely so
+Score = Callable[[Floats, Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,70 +111,138 @@ def _standardised(values: Floats, weights: Floats) -> Floats:
     return np.ascontiguousarray(np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 0))
 
 
-def mrmr_mid(x: ArrayLike, y: ArrayLike, k: int) -> RankedFeatures:
+def mrmr_mid(x: ArrayLike, y: ArrayLike, k: int, weights: ArrayLike | None = None) -> RankedFeatures:
     """Return k discrete columns by mutual information difference: relevance - mean redundancy.
 
-    `x` (n, p) and `y` (n,) hold discrete values; mutual information in bits. Ties go to the first column. Source: Peng
-    et al. 2005, doi 10.1109/TPAMI.2005.159; pymrmr 0.1.11.
+    `x` (n, p) and `y` (n,) hold discrete values, `weights` (n,) multiplicities or case weights (None: one each);
+    mutual information in bits. Ties go to the first column. Source: Peng et al. 2005, doi 10.1109/TPAMI.2005.159;
+    pymrmr 0.1.11.
     """
-    levels = np.asarray(x)
-    relevance = mutual_information(levels, y)
-    return _greedy_discrete(levels, relevance, np.zeros_like(relevance), k)
+    return _greedy_information(*_discrete(x, y, weights), k, difference_score)
 
 
-def mrmr_miq(x: ArrayLike, y: ArrayLike, k: int) -> RankedFeatures:
+def mrmr_miq(x: ArrayLike, y: ArrayLike, k: int, weights: ArrayLike | None = None) -> RankedFeatures:
     """Return k discrete columns by mutual information quotient: relevance / (mean redundancy + 0.0001).
 
     Arguments and source as in `mrmr_mid`.
     """
+    return _greedy_information(*_discrete(x, y, weights), k, quotient_score)
+
+
+def gaussian_mid(x: ArrayLike, y: ArrayLike, k: int, weights: ArrayLike | None = None) -> Indices:
+    """Return up to k columns of continuous `x` (n, p) by mutual information difference, information as if Gaussian.
+
+    Information of two columns, and of a column with the 0/1 or numeric `y` (n,), is -ln(1 - r^2) / 2 nats of their
+    Pearson r. Candidates need information with y. Otherwise as `mrmr_fcq`. Source: De Jay et al. 2013, mRMRe.
+    """
+    return _gaussian(x, y, k, weights, difference_score)
+
+
+def gaussian_miq(x: ArrayLike, y: ArrayLike, k: int, weights: ArrayLike | None = None) -> Indices:
+    """As `gaussian_mid`, by quotient: relevance / (mean redundancy + 0.0001)."""
+    return _gaussian(x, y, k, weights, quotient_score)
+
+
+def difference_score(relevance: Floats, redundancy: Floats) -> Floats:
+    """Relevance minus mean redundancy (p,)."""
+    return relevance - redundancy
+
+
+def quotient_score(relevance: Floats, redundancy: Floats) -> Floats:
+    """Relevance over mean redundancy (p,), which may be 0."""
+    return relevance / (redundancy + MIQ_OFFSET)
+
+
+# What a study's protocol may name; all take continuous columns. FCD is left out: F's scale drowns the redundancy.
+SCHEMES: dict[str, Callable[[ArrayLike, ArrayLike, int, ArrayLike | None], Indices]] = {
+    "FCQ": mrmr_fcq,
+    "MID": gaussian_mid,
+    "MIQ": gaussian_miq,
+}
+
+
+def _discrete(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Callable[[int], Floats]]:
+    """Relevance (p,) of discrete columns, and how to get their redundancy (p,) with one of them."""
     levels = np.asarray(x)
-    relevance = mutual_information(levels, y)
-    return _greedy_discrete(levels, relevance, np.ones_like(relevance), k)
+    counter = _LevelCounter(levels, weights)
+    return mutual_information(levels, y, weights), lambda chosen: counter.information(levels[:, chosen])
 
 
-def _greedy_discrete(x: NDArray[np.generic], relevance: Floats, quotient: Floats, k: int) -> RankedFeatures:
-    """Greedy selection; `quotient` is 1 where scores are quotients and 0 where they are differences."""
+def _gaussian(x: ArrayLike, y: ArrayLike, k: int, weights: ArrayLike | None, score: Score) -> Indices:
+    """Greedy selection among the columns that correlate with y."""
+    values = matrix("x", x)
+    scale = weights_or_ones(weights, values.shape[0])
+    target = matrix("y", np.asarray(y, dtype=np.float64)[:, None])
+    if target.shape[0] != values.shape[0] or np.ptp(target[scale > 0]) == 0:
+        raise ValueError(f"y must have {values.shape[0]} values that vary, got {target.shape[0]}")
+    label = _standardised(target, scale)[:, 0]
+    standard = _standardised(values, scale)
+    relevance = gaussian_information(label @ standard)
+    candidates = np.flatnonzero(relevance > 0)
+    if candidates.size == 0:
+        return candidates
+    open_ = np.ascontiguousarray(standard[:, candidates])
+    wanted = min(k, candidates.size)
+    found = _greedy_information(
+        relevance[candidates], lambda chosen: gaussian_information(open_[:, chosen] @ open_), wanted, score
+    )
+    return candidates[found.order]
+
+
+def gaussian_information(correlation: Floats) -> Floats:
+    """Mutual information in nats of two Gaussian variables with this Pearson correlation; finite for copies too."""
+    return np.asarray(-0.5 * np.log(np.maximum(1 - correlation**2, SMALLEST_REMAINDER)), dtype=np.float64)
+
+
+def _greedy_information(
+    relevance: Floats, redundancy_with: Callable[[int], Floats], k: int, score: Score
+) -> RankedFeatures:
+    """First the most relevant column, then the best score of relevance against mean redundancy, k in all."""
     if not 1 <= k <= relevance.size:
         raise ValueError(f"k must lie between 1 and {relevance.size}, got {k}")
-    counter = _LevelCounter(x)
     order = [_first_best(relevance)]
     scores = [float(relevance[order[0]])]
     total = np.zeros_like(relevance)
     while len(order) < k:
-        total += counter.information(x[:, order[-1]])
-        mean = total / len(order)
-        score = np.where(quotient == 1, relevance / (mean + MIQ_OFFSET), relevance - mean)
-        score[order] = -np.inf
-        order.append(_first_best(score))
-        scores.append(float(score[order[-1]]))
+        total += redundancy_with(order[-1])
+        own = score(relevance, total / len(order))
+        own[order] = -np.inf
+        order.append(_first_best(own))
+        scores.append(float(own[order[-1]]))
     return RankedFeatures(np.asarray(order, dtype=np.intp), np.asarray(scores))
 
 
-def mutual_information(x: ArrayLike, y: ArrayLike) -> Floats:
+def are_discrete(x: ArrayLike) -> bool:
+    """Whether all columns of `x` (n, p) hold whole numbers of at most ten levels: counted, not taken for Gaussian."""
+    values = matrix("x", x)
+    return bool((values == np.rint(values)).all() and max(np.unique(c).size for c in values.T) <= MOST_LEVELS)
+
+
+def mutual_information(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Floats:
     """Return the mutual information in bits of every discrete column of `x` (n, p) with discrete `y` (n,): (p,)."""
     levels = np.asarray(x)
     target = np.asarray(y)
     if levels.ndim != 2 or target.shape != (levels.shape[0],):
         raise ValueError(f"x must be (n, p) and y (n,), got {levels.shape} and {target.shape}")
-    return _LevelCounter(levels).information(target)
+    return _LevelCounter(levels, weights).information(target)
 
 
 class _LevelCounter:
     """One-hot columns of every level, so that joint counts with a target are matrix products."""
 
-    def __init__(self, x: NDArray[np.generic]) -> None:
+    def __init__(self, x: NDArray[np.generic], weights: ArrayLike | None) -> None:
+        own = weights_or_ones(weights, x.shape[0])
+        self._share = own / own.sum()
         self._hot = [(x == level).astype(np.float64) for level in np.unique(x)]
-        self._rows = x.shape[0]
 
     def information(self, target: NDArray[np.generic]) -> Floats:
         """Mutual information in bits with one discrete vector (n,)."""
-        rows = self._rows
         bits = np.zeros(self._hot[0].shape[1])
         for level in np.unique(target):
-            member = (target == level).astype(np.float64)
+            member = (target == level) * self._share
             for hot in self._hot:
-                joint = member @ hot / rows
-                expected = hot.sum(axis=0) * member.sum() / rows**2
+                joint = member @ hot
+                expected = (self._share @ hot) * member.sum()
                 ratio = np.divide(joint, expected, out=np.ones_like(joint), where=joint > 0)
                 bits += joint * np.log2(ratio)
         return bits

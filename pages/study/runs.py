@@ -10,7 +10,9 @@ from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import duration, moment
 from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
+from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.launch import cancel, launch, launch_training
+from engine.run.plan_lock import lock_plan
 from pages.frame import Shown, begin_without_run, end, table
 from store.ledger import StageProgress, read_progress, running
 from store.queries.study import declined, failures, runs, stage_costs
@@ -90,6 +92,26 @@ def controls(study: Path) -> None:
     st.sidebar.caption("With the sizes of study.toml. Cancel it and train again: it goes on from its last epoch.")
 
 
+def plan_lock(study: Path) -> None:
+    """Whether the analysis plan is locked, and the button that locks it."""
+    st.sidebar.subheader("Analysis plan", anchor=False)
+    try:
+        plan = read_protocol(study).plan
+    except ValueError as error:
+        st.sidebar.warning(str(error))
+        plan = None
+    if plan is not None and plan.locked_at:
+        st.sidebar.caption(f"Locked {moment(plan.locked_at)} ({plan.locked_by}).")
+    sure = st.sidebar.checkbox("The choices of study.toml are final", key="plan-sure")
+    if st.sidebar.button("Lock the plan", disabled=not sure or running(study), width="stretch"):
+        try:
+            lock_plan(study, "page")
+            st.toast("The plan is locked; start a run to bring p values up to date.")
+        except (RuntimeError, ValueError) as error:
+            st.sidebar.warning(str(error))
+    st.sidebar.caption("Until then every result is exploratory: estimates and intervals, no p values.")
+
+
 def strategy_name(name: str) -> str:
     """A strategy as the list shows it."""
     return "All strategies" if name == ALL else STRATEGY_LABELS[name]
@@ -131,6 +153,8 @@ def history(shown: Shown) -> None:
 
 study, shown = begin_without_run("What has been computed, and what is left?")
 controls(study)
+if (study / PROTOCOL_FILE).exists():
+    plan_lock(study)
 live(study)
 if shown is not None:
     history(shown)

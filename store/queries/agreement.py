@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.queries.answers import ask, ask_record
-from store.records import Association, Verdict
+from store.records import AcquisitionPair, Association, BatchDifference, Verdict
 from store.snapshot import Snapshot
 
 
@@ -91,26 +91,96 @@ class CaseAgreement:
     contrast: str | None
     slice_thickness_mm: float | None
     manufacturer: str | None
+    vendor: str | None = None
+    surface_dsc_smooth: float | None = None
+    mean_surface_distance_mm: float | None = None
+    volume_error_ml: float | None = None
+    lesion_dsc: float | None = None
+    missed_at_low_dsc: bool | None = None
+    elongation: float | None = None
+    costal_contact_share: float | None = None
+    contact_mm2: float | None = None
+    protrusion_mm: float | None = None
+    distance_to_mediastinum_mm: float | None = None
+    lobe: str | None = None
 
 
 CASE_AGREEMENTS = """
 SELECT o.case_id, o.dsc, o.surface_dsc, o.hd95_mm, o.missed, o.missed_kind, o.extra_components, m.volume_ml,
   m.maximum_3d_diameter_mm, m.sphericity, l.side, l.third, l.chest_wall_contact, l.contact_share, a.kernel_group,
-  a.contrast, a.slice_thickness_mm, a.manufacturer
+  a.contrast, a.slice_thickness_mm, a.manufacturer, a.vendor, o.surface_dsc_smooth, o.mean_surface_distance_mm,
+  o.volume_error_ml, o.lesion_dsc, o.missed_at_low_dsc, m.elongation, l.costal_contact_share, l.contact_mm2,
+  l.protrusion_mm, l.distance_to_mediastinum_mm, c.category AS lobe
 FROM overlap o
 LEFT JOIN morphology m ON m.run_id = o.run_id AND m.case_id = o.case_id AND m.roi = 'intratumoural'
   AND m.mask_source = 'reference'
 LEFT JOIN location l ON l.run_id = o.run_id AND l.case_id = o.case_id AND l.mask_source = 'reference'
 LEFT JOIN acquisition a ON a.run_id = o.run_id AND a.case_id = o.case_id
+LEFT JOIN covariate c ON c.run_id = o.run_id AND c.case_id = o.case_id AND c.name = ?
 WHERE o.run_id = ? AND o.structure = ? AND o.from_source = ? AND o.to_source = ? AND o.comparison = ?
 ORDER BY o.case_id
 """
 
 
-def case_agreements(snapshot: Snapshot, run_id: str, pair: MaskPair) -> tuple[CaseAgreement, ...]:
-    """One row a case for the drivers of agreement."""
-    key = (run_id, pair.structure, pair.from_source, pair.to_source, pair.comparison)
+def case_agreements(snapshot: Snapshot, run_id: str, pair: MaskPair, lobe: str = "lobe") -> tuple[CaseAgreement, ...]:
+    """One row a case for the drivers of agreement; lobe: the covariate that names it, where there is one."""
+    key = (lobe, run_id, pair.structure, pair.from_source, pair.to_source, pair.comparison)
     return ask(snapshot, CaseAgreement, CASE_AGREEMENTS, key)
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """Surface DSC at one tolerance over the cases of a pair, on voxel surfaces and on smooth ones."""
+
+    tolerance_mm: float
+    n: int
+    mean: float
+    sd: float | None
+    smooth_mean: float
+    smooth_sd: float | None
+
+
+CURVE = """
+SELECT tolerance_mm, count(*) AS n, avg(surface_dsc) AS mean, stddev_samp(surface_dsc) AS sd,
+  avg(surface_dsc_smooth) AS smooth_mean, stddev_samp(surface_dsc_smooth) AS smooth_sd
+FROM surface_dsc_point
+WHERE run_id = ? AND structure = ? AND from_source = ? AND to_source = ? AND comparison = ?
+GROUP BY tolerance_mm ORDER BY tolerance_mm
+"""
+
+
+def tolerance_curve(snapshot: Snapshot, run_id: str, pair: MaskPair) -> tuple[CurvePoint, ...]:
+    """Surface DSC over tolerances; missed cases count as they are scored (0 where nothing was found)."""
+    key = (run_id, pair.structure, pair.from_source, pair.to_source, pair.comparison)
+    return ask(snapshot, CurvePoint, CURVE, key)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCovariate:
+    """One value of the clinical table, as a number or as a category."""
+
+    case_id: str
+    name: str
+    number: float | None
+    category: str | None
+
+
+COVARIATES = "SELECT case_id, name, number, category FROM covariate WHERE run_id = ? ORDER BY name, case_id"
+
+
+def case_covariates(snapshot: Snapshot, run_id: str) -> tuple[CaseCovariate, ...]:
+    """Every declared clinical value, to colour figures by."""
+    return ask(snapshot, CaseCovariate, COVARIATES, (run_id,))
+
+
+def batch_differences(snapshot: Snapshot, run_id: str) -> tuple[BatchDifference, ...]:
+    """Mean scores of groups of scans against each other."""
+    return ask_record(snapshot, BatchDifference, "batch_difference", run_id, "outcome, subset, variable, first, second")
+
+
+def acquisition_pairs(snapshot: Snapshot, run_id: str) -> tuple[AcquisitionPair, ...]:
+    """How acquisition variables go together."""
+    return ask_record(snapshot, AcquisitionPair, "acquisition_pair", run_id, "first, second")
 
 
 def associations(snapshot: Snapshot, run_id: str) -> tuple[Association, ...]:
@@ -144,6 +214,7 @@ SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
   min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability
 FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
 LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'
+  AND o.comparison IN ('agreement', 'edit_distance')
 LEFT JOIN doubt_estimate d ON d.run_id = ? AND d.case_id = t.case_id
 GROUP BY t.case_id ORDER BY place NULLS LAST, t.case_id
 """

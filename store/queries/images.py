@@ -9,6 +9,7 @@ from store.volumes import CtSeries, MaskSet
 
 REFERENCE = "acquire.references"
 AUTOMATIC = "segment.masks"
+FURTHER = "further.masks"
 CHOSEN = "review.masks"
 REGIONS = "regions.masks"
 
@@ -19,7 +20,7 @@ def load_ct(study: Path, run_id: str, case_id: str) -> CtSeries:
 
 
 def load_masks(study: Path, run_id: str, case_id: str, kind: str) -> MaskSet:
-    """The masks of a case of one kind (REFERENCE, AUTOMATIC, CHOSEN, REGIONS); none where the stage has no result."""
+    """The masks of a case of one kind (REFERENCE, AUTOMATIC, FURTHER, CHOSEN, REGIONS); none without a result."""
     try:
         return Artifacts(study).load_masks(run_id, case_id, kind)
     except KeyError:

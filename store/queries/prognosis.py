@@ -12,21 +12,13 @@ from store.records import (
     CoxTerm,
     ModelSummary,
     Performance,
+    PermutedAuc,
     RocPoint,
-    SelectionFrequency,
     SelectionSize,
     Stability,
     SurvivalPoint,
 )
 from store.snapshot import Snapshot
-
-
-def top_features(snapshot: Snapshot, run_id: str, limit: int) -> tuple[SelectionFrequency, ...]:
-    """The features that were kept in most resamples, the commonest first."""
-    sql = """SELECT roi, image_type, feature_class, feature, mrmr_count, kept_count, resamples, volume_correlation
-    FROM selection_frequency WHERE run_id = ?
-    ORDER BY kept_count DESC, mrmr_count DESC, roi, image_type, feature_class, feature LIMIT ?"""
-    return ask(snapshot, SelectionFrequency, sql, (run_id, limit))
 
 
 def selection_size(snapshot: Snapshot, run_id: str) -> SelectionSize | None:
@@ -60,6 +52,38 @@ FROM selection_frequency WHERE run_id = ? GROUP BY roi, image_type ORDER BY roi,
 def kept_shares(snapshot: Snapshot, run_id: str) -> tuple[KeptShare, ...]:
     """Share of all kept selections by ROI and image type."""
     return ask(snapshot, KeptShare, KEPT_SHARES, (run_id,))
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestResult:
+    """Mean AUC of one model over permutations of the outcomes, with the least and the greatest of them."""
+
+    run_id: str
+    model: str
+    evaluation: str
+    auc: float
+    lowest: float
+    highest: float
+    repeats: int
+    resamples: int
+
+
+SELF_TEST = """
+WITH latest AS (SELECT r.run_id FROM run r JOIN permuted_auc p USING (run_id) ORDER BY r.place DESC LIMIT 1)
+SELECT run_id, model, evaluation, avg(auc) AS auc, min(auc) AS lowest, max(auc) AS highest,
+  CAST(count(*) AS INTEGER) AS repeats, CAST(min(resamples) AS INTEGER) AS resamples
+FROM permuted_auc JOIN latest USING (run_id) GROUP BY run_id, model, evaluation ORDER BY evaluation DESC, model
+"""
+
+
+def self_test(snapshot: Snapshot) -> tuple[SelfTestResult, ...]:
+    """The latest self-test of the study, empty when there was none."""
+    return ask(snapshot, SelfTestResult, SELF_TEST)
+
+
+def permuted_aucs(snapshot: Snapshot, run_id: str) -> tuple[PermutedAuc, ...]:
+    """Every permutation of one self-test."""
+    return ask_record(snapshot, PermutedAuc, "permuted_auc", run_id, "evaluation, model, repeat")
 
 
 def model_summaries(snapshot: Snapshot, run_id: str) -> tuple[ModelSummary, ...]:

@@ -33,6 +33,8 @@ class RunFacts:
     resamples: int
     trees: int
     mrmr_features: int
+    schemes: str
+    cluster_correlation: float
     icc_threshold: float
     ring_mm: float
     grid_mm: float
@@ -41,9 +43,17 @@ class RunFacts:
     combat: bool
     batch_variable: str
     locked_at: str
+    analysis: int  # which of the study's analyses this is: runs to the end with the same choices are one
+    analyses: int
 
 
+# Title, notice and the lock itself are no choice: null takes them out (RFC 7396).
 RUNS = """
+WITH whole AS (SELECT place, CAST(json_merge_patch(protocol_json,
+    '{"plan": null, "self_test": null, "study": {"name": null, "notice": null}}') AS VARCHAR) AS choices,
+    until_stage = '' AS is_whole FROM run),
+begun AS (SELECT choices, min(place) AS begun FROM whole WHERE is_whole GROUP BY choices),
+counted AS (SELECT choices, CAST(row_number() OVER (ORDER BY begun) AS INTEGER) AS analysis FROM begun)
 SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha256, seed, code_version, packages_json,
   json_extract_string(protocol_json, '$.study.name') AS study_name,
   coalesce(CAST(json_extract_string(protocol_json, '$.study.synthetic') AS BOOLEAN), false) AS synthetic,
@@ -53,6 +63,10 @@ SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha2
   CAST(json_extract_string(protocol_json, '$.selection.resamples') AS INTEGER) AS resamples,
   CAST(json_extract_string(protocol_json, '$.selection.trees') AS INTEGER) AS trees,
   CAST(json_extract_string(protocol_json, '$.selection.mrmr_features') AS INTEGER) AS mrmr_features,
+  coalesce(array_to_string(CAST(json_extract(protocol_json, '$.selection.schemes') AS VARCHAR[]), ' or '), 'FCQ')
+    AS schemes,
+  coalesce(CAST(json_extract_string(protocol_json, '$.stability.cluster_correlation') AS DOUBLE), 0.7)
+    AS cluster_correlation,
   CAST(json_extract_string(protocol_json, '$.reproducibility.threshold') AS DOUBLE) AS icc_threshold,
   CAST(json_extract_string(protocol_json, '$.rois.ring_mm') AS DOUBLE) AS ring_mm,
   CAST(json_extract_string(protocol_json, '$.grid.spacing_mm') AS DOUBLE) AS grid_mm,
@@ -60,8 +74,9 @@ SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha2
   CAST(json_extract_string(protocol_json, '$.perturb.cases') AS INTEGER) AS perturbed_cases,
   coalesce(CAST(json_extract_string(protocol_json, '$.batch.combat') AS BOOLEAN), false) AS combat,
   coalesce(json_extract_string(protocol_json, '$.batch.variable'), '') AS batch_variable,
-  coalesce(json_extract_string(protocol_json, '$.plan.locked_at'), '') AS locked_at
-FROM run ORDER BY place DESC
+  coalesce(json_extract_string(protocol_json, '$.plan.locked_at'), '') AS locked_at,
+  coalesce(analysis, 0) AS analysis, CAST((SELECT count(*) FROM counted) AS INTEGER) AS analyses
+FROM run JOIN whole USING (place) LEFT JOIN counted USING (choices) ORDER BY place DESC
 """
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from engine.present.colours import roi_label
 from engine.present.numbers import counted, interval, number, percent
 from store.queries.prognosis import KeptShare
 from store.queries.reproducibility import SurvivalShare
+from store.queries.selection import FrequencyAtSize, SharedTop
 from store.queries.study import RunFacts
-from store.records import SelectionFrequency, SelectionSize, Stability
+from store.records import ColumnState, FeatureGroup, SelectionFrequency, SelectionSize, SizeStability, Stability
 
 
 def feature_label(image_type: str, feature_class: str, feature: str) -> str:
@@ -29,6 +31,79 @@ def selection_answer(features: Sequence[SelectionFrequency], stability: Sequence
         f"{count} {'was' if often < 2 else 'were'} kept in at least half of the {first.resamples} resamples; the "
         f"commonest is **{name}** ({roi_label(first.roi).lower()}), kept in {first.kept_count}.{_alike(stability)}"
     )
+
+
+def group_answer(groups: Sequence[FeatureGroup]) -> str:
+    """The group kept most often: where features stand for each other, no single one is kept often."""
+    first = [group for group in groups if group.group == 1]
+    if len(first) < 2:
+        return ""
+    best = first[0]
+    name = feature_label(best.image_type, best.feature_class, best.feature)
+    return (
+        f"Features that stand for each other share their turns: **one of {len(first)} features like {name}** was kept "
+        f"in {best.group_count} of {best.resamples} ({percent(best.group_count / max(1, best.resamples))})."
+    )
+
+
+def group_caption(groups: Sequence[FeatureGroup], threshold: float) -> str:
+    """What the groups and the map are made of."""
+    found = len({group.group for group in groups})
+    return (
+        f"n = {counted(len(groups), 'feature')} kept most often in {counted(found, 'group')} (|ρ| over patients about "
+        f"{number(threshold)} or more, average linkage; numbers beside the names). How often mRMR took two "
+        f"together: blue, they take turns; orange, they come together."
+    )
+
+
+def size_caption(sizes: Sequence[SizeStability]) -> str:
+    """What stability at other sizes is made of."""
+    resamples = sizes[0].resamples if sizes else 0
+    return (
+        f"n = {counted(resamples, 'resample')}; bands: 95 % CI. mRMR's first K features, and the k that recursive "
+        f"elimination would have kept, from the same resamples."
+    )
+
+
+def by_size_caption(rows: Sequence[FrequencyAtSize]) -> str:
+    """What the shares by size are made of."""
+    resamples = rows[0].resamples if rows else 0
+    return f"n = {counted(resamples, 'resample')}. Share in which mRMR had taken the feature by its K-th step."
+
+
+def shared_answer(shared: SharedTop, first: str, second: str) -> str:
+    """How much two sets of choices agree on."""
+    if not shared.size:
+        return "One of the two runs kept no feature."
+    return f"Of the {shared.size} features kept most often, **{shared.shared}** are the same in {first} and {second}."
+
+
+def protocol_differences(first: str, second: str) -> list[tuple[str, str, str]]:
+    """Choices that differ between two protocols in JSON: section.field and both values; title and lock left out."""
+    mine, theirs = json.loads(first), json.loads(second)
+    found = []
+    for section in mine:
+        for field, value in mine[section].items():
+            other = theirs.get(section, {}).get(field)
+            if (
+                value != other
+                and section != "plan"
+                and (section, field) not in (("study", "name"), ("study", "notice"))
+            ):
+                found.append((f"{section}.{field}", _plain(value), _plain(other)))
+    return found
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)
+
+
+def columns_answer(states: Sequence[ColumnState]) -> str:
+    """How many columns of an imported table are features."""
+    left_out = [state for state in states if state.state != "feature"]
+    return f"{counted(len(states) - len(left_out), 'feature')} of {counted(len(states), 'column')}"
 
 
 def selection_limits(size: SelectionSize, shares: Sequence[SurvivalShare]) -> str:
@@ -66,8 +141,9 @@ def frequency_caption(features: Sequence[SelectionFrequency], run: RunFacts) -> 
     """How the bars came about."""
     resamples = features[0].resamples if features else 0
     return (
-        f"n = {counted(resamples, 'bootstrap')}, each with its own ICC filter, mRMR ({run.mrmr_features} features) "
-        f"and recursive elimination by forests of {run.trees} trees. A frequency is no evidence of prognostic value."
+        f"n = {counted(resamples, 'bootstrap')}, each with its own ICC filter, mRMR ({run.schemes}, "
+        f"{run.mrmr_features} features) and recursive elimination by forests of {run.trees} trees. A frequency is no "
+        f"evidence of prognostic value."
     )
 
 

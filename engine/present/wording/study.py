@@ -13,6 +13,7 @@ from store.records import FlowStep
 
 SHOWN_PACKAGES = ("numpy", "SimpleITK", "scikit-learn", "lifelines", "torch")
 UNLOCKED = "The analysis plan is not locked: read estimates and intervals, not p values."
+SEVERAL = " The best of several analyses is no result: name none, or have it chosen inside the resamples."
 
 
 def packages_line(packages_json: str) -> str:
@@ -22,8 +23,11 @@ def packages_line(packages_json: str) -> str:
 
 
 def exploratory_badge(run: RunFacts) -> str:
-    """What an analysis of an unlocked plan must carry; empty when the plan is locked."""
-    return "" if run.locked_at else UNLOCKED
+    """What an analysis of an unlocked plan must carry: which of how many it is; empty when the plan is locked."""
+    if run.locked_at:
+        return ""
+    which = f"Analysis {run.analysis} of {run.analyses}. " if run.analysis else ""
+    return f"{which}{UNLOCKED}{SEVERAL if run.analyses > 1 else ''}"
 
 
 def run_state(run: RunFacts) -> str:

@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, text_category
+from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, text_category, vendor_of
 from engine.acquire.dicom import read_header
 
 # file -> kernel, group, contrast, evidence, by hand from expected_tags.json
@@ -81,3 +81,35 @@ def test_an_agent_given_by_mouth_is_no_vessel_contrast():
     assert contrast_of("GASTROGRAFIN", "ORAL", "").contrast == "unknown"
     assert contrast_of("OMNIPAQUE", "IV", "").contrast == "yes"
     assert contrast_of("NONE", "", "yes").contrast == "no"
+
+
+# manufacturer as expected_tags.json spells it
+@pytest.mark.parametrize(
+    ("name", "vendor"),
+    [
+        ("nsclc_radiomics_LUNG1-001.dcm", "Siemens"),
+        ("crlm_CT-1004.dcm", "GE"),
+        ("nsclc_radiogenomics_R01-001.dcm", "unknown"),
+    ],
+)
+def test_real_vendors(slices, name, vendor):
+    assert vendor_of(slices[name].manufacturer) == vendor
+
+
+@pytest.mark.parametrize(
+    ("manufacturer", "vendor"),
+    [
+        ("Siemens Healthineers", "Siemens"),
+        ("SIEMNES", "Siemens"),
+        ("GE MEDICAL SYSTEMS", "GE"),
+        ("Phillips Medical Systems", "Philips"),
+        ("TOSHIBA", "Canon"),
+        ("Canon Medical Systems", "Canon"),
+        ("Hitachi Medical", "other"),
+        ("General Imaging", "other"),
+        ("", "unknown"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_vendors_are_known_however_they_are_spelt(manufacturer, vendor):
+    assert vendor_of(manufacturer) == vendor

@@ -61,11 +61,32 @@ def overlap(dsc, missed=False, comparison="agreement", surface=None):
     )  # fmt: skip
 
 
-def location(side="left", contact=False, source="reference"):
-    return Location(source, side, "upper", "", 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, contact, contact, contact)
+def location(side="left", contact=False, source="reference", share=0.0):
+    place = (source, side, "upper", "", 1.0, 0.0, share, 0.0, 0.0, 0.0, False, contact, contact, contact)
+    return Location(*place, costal_contact_share=share)
 
 
-def acquisition(contrast="yes", kernel="soft", thickness=3.0, manufacturer="A"):
+def acquisition(contrast="yes", kernel="soft", thickness=3.0, manufacturer="A", vendor="Siemens"):
     return Acquisition(
-        "nifti", manufacturer, "", "", kernel, contrast, "", thickness, 120.0, 1.0, 1.0, 3.0, 10, 10, 10, None, "", 0
+        *(
+            "nifti",
+            manufacturer,
+            "",
+            "",
+            kernel,
+            contrast,
+            "",
+            thickness,
+            120.0,
+            1.0,
+            1.0,
+            3.0,
+            10,
+            10,
+            10,
+            None,
+            "",
+            0,
+        ),
+        vendor=vendor,
     )

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from engine.analyse.association import associate, batch_verdict, epsilon_squared_interval, rank_biserial_interval
+from engine.analyse.association import associate, epsilon_squared_interval, rank_biserial_interval
+from engine.analyse.batch_effects import Scored, batch_differences, overall_verdict
 from engine.protocol import Agreement, Plan
 from store.records import Cohort, DeclinedError
 from tests.engine.analyse import measured
@@ -29,7 +30,7 @@ def cohort(seed=1, n=80, missed=12):
 
 def run(plan=LOCKED, **changed):
     given = cohort() | changed
-    return associate(**given, rules=Agreement(), plan=plan, rng=np.random.default_rng(0)).associations
+    return associate(**given, covariates=None, rules=Agreement(), plan=plan, rng=np.random.default_rng(0)).associations
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +105,13 @@ def test_groups_show_their_counts_and_medians(rows):
 
 
 def test_one_group_only_is_not_tested(rows):
-    row = one(rows, "manufacturer")
+    row = one(rows, "vendor")
     assert (row.test, row.p, row.verdict) == ("none", None, "")
 
 
 def test_few_misses_fall_back_to_ranks():
     found = [row for row in run(**cohort(missed=3)) if row.outcome == "missed"]
-    assert {row.test for row in found} == {"mann-whitney, too few misses for a model"}
+    assert {row.test for row in found} == {"mann-whitney, exact: too few misses for a model"}
 
 
 def test_no_miss_gives_no_missed_part():
@@ -122,7 +123,10 @@ def test_no_miss_gives_no_missed_part():
 def test_the_batch_verdict(shift, spread, verdict):
     pattern = np.resize([-1.0, 1.0], 20) * spread
     labels = np.repeat(["soft", "sharp"], 20)
-    assert batch_verdict(np.concatenate([pattern, pattern + shift]), labels, 0.05) == verdict
+    scored = Scored("dsc", "all", np.concatenate([pattern, pattern + shift]))
+    (row,) = rows = batch_differences(scored, "kernel_group", labels, 0.05, "")
+    assert (row.verdict, row.margin, row.n_first) == (verdict, 0.05, 20)
+    assert overall_verdict(rows) == verdict
 
 
 def test_intervals_of_perfectly_separated_groups_are_points():

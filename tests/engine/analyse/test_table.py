@@ -7,7 +7,7 @@ from engine.analyse.table import tabulate
 from engine.protocol import Batch, CovariateColumn, Covariates, Outcome, Plan
 from store.artifacts import read_value, write_value
 from store.matrices import DesignTable
-from store.records import AnalysisPlan, Cohort, DeclinedError, RefusedError
+from store.records import AnalysisPlan, Cohort, DeclinedError
 from tests.engine.analyse import measured
 from tests.engine.analyse.cohorts import make_table
 
@@ -119,11 +119,6 @@ def test_undeclared_columns_do_not_enter():
     assert found.table.clinical_names == ("age",)
     assert found.table.clinical_numbers[0, 0] == 60
     assert np.isnan(found.table.clinical_numbers[1, 0])
-
-
-def test_a_list_read_off_results_is_refused():
-    with pytest.raises(RefusedError, match="derived_from"):
-        run(*cohort([True, False]), plan=Plan(derived_from="this study"))
 
 
 def test_without_any_outcome_the_analysis_is_declined():

@@ -5,7 +5,7 @@ import pytest
 
 from engine.measure.agreement import measure_agreement
 from engine.protocol import Agreement
-from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks
+from store.volumes import AutomaticMasks, FurtherMasks, Grid, Mask, ReferenceMasks
 
 GRID = Grid((30, 30, 30), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
 LESION = (slice(10, 16), slice(10, 20), slice(10, 20))
@@ -22,8 +22,11 @@ def mask(voxels, origin, source, structure="tumour", lesion=0):
     return Mask(structure, origin, source, voxels, GRID, lesion)
 
 
-def agreement(reference, predicted, *more):
-    return measure_agreement(ReferenceMasks((reference, *more)), AutomaticMasks((predicted,)), Agreement()).overlaps
+def agreement(reference, predicted, *more, further=()):
+    found = measure_agreement(
+        ReferenceMasks((reference, *more)), AutomaticMasks((predicted,)), FurtherMasks(tuple(further)), Agreement()
+    )
+    return found.overlaps
 
 
 def test_one_voxel_shift_has_the_dice_of_the_cubes():
@@ -71,3 +74,56 @@ def test_masks_on_different_grids_are_refused():
     predicted = Mask("tumour", "automatic", "abc", cube(LESION), other)
     with pytest.raises(ValueError, match="one grid"):
         agreement(mask(cube(LESION), "independent", "reader"), predicted)
+
+
+def test_an_empty_reference_holds_no_lesion_to_find():
+    assert agreement(mask(cube(), "independent", "reader"), mask(cube(LESION), "automatic", "abc")) == ()
+
+
+def test_a_lesion_touched_by_a_corner_is_also_counted_as_missed():
+    touch = cube((slice(15, 25), slice(19, 29), slice(19, 29)))  # one voxel in common of 600 and 1000
+    (row,) = agreement(mask(cube(LESION), "independent", "reader"), mask(touch, "automatic", "abc"))
+    assert (row.missed, row.missed_at_low_dsc) == (False, True)
+    assert row.lesion_dsc == row.dsc == pytest.approx(2 / 1600)
+
+
+def test_extra_components_lower_the_dsc_and_not_that_of_the_lesion():
+    found = mask(cube(LESION, (slice(25, 29), slice(0, 5), slice(0, 5))), "automatic", "abc")
+    (row,) = agreement(mask(cube(LESION), "independent", "reader"), found)
+    assert (row.lesion_dsc, row.extra_components) == (1.0, 1)
+    assert row.dsc == pytest.approx(1200 / 1300)
+
+
+def test_readers_and_programs_are_compared_by_what_they_are():
+    voxels = cube(LESION)
+    second = mask(voxels, "independent", "reader-b")
+    program = mask(voxels, "automatic", "other-program")
+    rows = agreement(mask(voxels, "independent", "reader"), mask(voxels, "automatic", "abc"), further=(second, program))
+    kinds = {(r.from_source, r.to_source): r.comparison for r in rows}
+    assert kinds == {
+        ("reader", "abc"): "agreement",
+        ("reader", "other-program"): "agreement",
+        ("reader-b", "abc"): "agreement",
+        ("reader-b", "other-program"): "agreement",
+        ("reader", "reader-b"): "readers",
+        ("abc", "other-program"): "models",
+    }
+
+
+def test_a_mask_that_was_edited_is_an_edit_distance_from_a_reader_too():
+    rows = agreement(
+        mask(cube(LESION), "accepted", "reader"),
+        mask(cube(LESION), "automatic", "abc"),
+        further=(mask(cube(LESION), "independent", "reader-b"),),
+    )
+    assert {(r.from_source, r.to_source): r.comparison for r in rows}[("reader", "reader-b")] == "edit_distance"
+
+
+def test_the_curve_rises_with_the_tolerance_and_holds_the_headline():
+    moved = cube((slice(10, 16), slice(10, 20), slice(13, 23)))
+    masks = ReferenceMasks((mask(cube(LESION), "independent", "reader"),))
+    found = measure_agreement(masks, AutomaticMasks((mask(moved, "automatic", "abc"),)), None, Agreement())
+    values = [point.surface_dsc for point in found.curve]
+    assert values == sorted(values)
+    assert [p.tolerance_mm for p in found.curve] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0]
+    assert found.curve[3].surface_dsc == found.overlaps[0].surface_dsc

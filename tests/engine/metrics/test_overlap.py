@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
+from engine.bench.overlap import shifted_spheres
 from engine.metrics import overlap
 
 UNIT = (1.0, 1.0, 1.0)
@@ -99,6 +100,23 @@ def test_shifted_spheres_give_the_published_voxel_value(spacing, expected):
     distances = overlap.surface_distances(one, other, spacing)
     assert overlap.surface_dsc(distances, 2.0) == pytest.approx(expected, abs=0.02)
     assert overlap.centroid_distance_mm(one, other, spacing) == pytest.approx(4.0, abs=0.1)
+
+
+# MONAI 1.6.1, compute_surface_dice(use_subvoxels=True), by `bench overlap`
+MONAI = {
+    (1.0, 1.0, 1.0): 0.6139461994171143,
+    (0.7, 0.7, 0.7): 0.6006941199302673,
+    (2.5, 0.8, 0.8): 0.6072124242782593,
+    (3.0, 0.75, 0.75): 0.6051279902458191,
+    (5.0, 0.7, 0.7): 0.7023981213569641,
+}
+
+
+@pytest.mark.parametrize("spacing", MONAI)
+def test_shifted_spheres_give_monais_value(spacing):
+    pair = shifted_spheres(spacing)
+    distances = overlap.surface_distances(pair.one, pair.other, spacing)
+    assert overlap.surface_dsc(distances, 2.0) == pytest.approx(MONAI[spacing], abs=1e-6)  # MONAI works in float32
 
 
 def test_finer_grid_comes_closer_to_the_exact_surface_dice():

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.present.colours import GREY, ROI_COLOURS
-from engine.present.figures.agreement import drawn_rows, driver_figure
+from engine.present.figures.agreement import drawn_rows, driver_figure, location_figure
 from engine.present.figures.batch import plane_figure, variance_figure
 from engine.present.figures.flow import flow_figure
 from engine.present.figures.heat import image_type_order
 from engine.present.figures.reproducibility import feature_figure, harm_figure, survival_heat_map
-from engine.present.figures.selection import frequency_bars
+from engine.present.figures.selection import co_selection_map, frequency_bars, frequency_by_size
 from engine.present.figures.survival import at_risk, survival_figure
 from store.queries.agreement import CaseAgreement
 from store.queries.reproducibility import FeatureValue, SurvivalShare
+from store.queries.selection import FrequencyAtSize
 from store.records import (
     BatchPoint,
     BatchVariance,
+    CoSelection,
+    FeatureGroup,
     FlowStep,
     PerturbationEffect,
     SelectionFrequency,
@@ -35,9 +40,30 @@ CASES = (case("A", 0.9, 0.8, True), case("B", 0.7, None, False), case("C", 0.0, 
 
 
 def test_every_point_carries_its_case_and_misses_are_apart():
-    figure = driver_figure(CASES, "sphericity", "dsc", "DSC")
+    figure = driver_figure(CASES, "sphericity", "dsc")
     assert [[point[0] for point in trace.customdata] for trace in figure.data] == [["A"], ["C"]]
-    assert [trace.marker.symbol for trace in figure.data] == ["circle", "x"]
+    assert [list(trace.marker.symbol) for trace in figure.data] == [["circle"], ["x"]]
+
+
+def test_points_are_coloured_by_any_value_and_unknown_is_grey():
+    figure = driver_figure(CASES, "sphericity", "dsc", ("Sex", {"A": "female", "C": None}))
+    assert [trace.name for trace in figure.data] == ["female (n = 1)", "unknown (n = 1)"]
+    assert figure.data[1].marker.color == GREY
+
+
+def test_the_trend_passes_through_a_planted_fall():
+    rows = [case(f"P{i:02d}", 0.9 - 0.02 * i, 0.5 + 0.02 * i) for i in range(20)]
+    band, line = driver_figure(rows, "sphericity", "dsc").data[:2]
+    assert line.y[0] == pytest.approx(0.9, abs=0.03)
+    assert line.y[-1] == pytest.approx(0.52, abs=0.03)
+    assert max(band.y) >= max(line.y)
+
+
+def test_small_multiples_say_the_n_of_each_place():
+    rows = [replace(case("A", 0.9, 0.8), third="upper"), replace(case("B", 0.5, 0.6), third="upper", side="right")]
+    titles = [note.text for note in location_figure(rows, "sphericity", "dsc").layout.annotations]
+    assert titles[:2] == ["upper third, right (n = 1)", "upper third, left (n = 1)"]
+    assert all(title.endswith("(n = 0)") for title in titles[2:])
 
 
 def test_cases_without_the_value_are_not_drawn():
@@ -45,7 +71,7 @@ def test_cases_without_the_value_are_not_drawn():
 
 
 def test_unknown_is_a_group_of_its_own_with_its_n():
-    figure = driver_figure(CASES, "chest_wall_contact", "dsc", "DSC")
+    figure = driver_figure(CASES, "chest_wall_contact", "dsc")
     assert list(figure.layout.xaxis.ticktext) == ["no<br>n = 1", "unknown<br>n = 1", "yes<br>n = 1"]
 
 
@@ -116,11 +142,53 @@ def test_bars_keep_the_colour_of_their_region():
         SelectionFrequency("whole_lung", "original", "glcm", "Contrast", 9, 8, 10, None),
         SelectionFrequency("intratumoural", "original", "glcm", "Contrast", 9, 5, 10, None),
     ]
-    colours = {trace.name: (trace.marker.color, list(trace.x)) for trace in frequency_bars(rows).data}
+    bars = [trace for trace in frequency_bars(rows).data if trace.type == "bar"]
+    colours = {trace.name: (trace.marker.color, list(trace.x)) for trace in bars}
     assert colours == {
         "Whole lung": (ROI_COLOURS["whole_lung"], [0.8]),
         "Intratumoural": (ROI_COLOURS["intratumoural"], [0.5]),
     }
+
+
+def kept(feature_class: str, image_type: str, rho: float | None) -> SelectionFrequency:
+    return SelectionFrequency("intratumoural", image_type, feature_class, "Contrast", 9, 8, 10, rho)
+
+
+def test_bars_are_coloured_by_filter_family_or_class_on_demand():
+    rows = [
+        kept("glcm", "wavelet-LLH", 0.5),
+        kept("glcm", "wavelet-HHH", None),
+        kept("shape", "log-sigma-2-0-mm-3D", -0.9),
+    ]
+    named = {
+        by: [t.name for t in frequency_bars(rows, by).data if t.type == "bar"] for by in ("image_type", "feature_class")
+    }
+    assert named == {"image_type": ["wavelet", "LoG"], "feature_class": ["glcm", "shape"]}
+
+
+def test_the_correlation_with_volume_stands_beside_each_bar_that_has_one():
+    points = [
+        t
+        for t in frequency_bars([kept("glcm", "original", 0.5), kept("glcm", "square", None)]).data
+        if t.type == "scatter"
+    ]
+    assert [(list(t.x), list(t.y)) for t in points] == [([0.5], [0])]
+
+
+def test_pairs_that_take_turns_are_below_chance_and_the_map_is_symmetric():
+    pair = CoSelection(0, 1, "a", "b", 0, 3.5, 0.9, 10)
+    groups = [FeatureGroup(1, "intratumoural", "original", "glcm", name, 5, 9, 10) for name in "ab"]
+    cells = co_selection_map([pair], groups).data[0].z
+    assert cells[0][1] == cells[1][0] == -3  # log2 of (0 + 0.5) / (3.5 + 0.5)
+    assert cells[0][0] is None
+
+
+def test_frequency_by_size_has_a_row_a_feature_and_a_column_a_size():
+    rows = [
+        FrequencyAtSize("whole_lung", "original", "glcm", f, k, n, 10)
+        for f, k, n in (("A", 1, 2), ("A", 5, 4), ("B", 1, 0), ("B", 5, 10))
+    ]
+    assert [list(row) for row in frequency_by_size(rows).data[0].z] == [[0.2, 0.4], [0.0, 1.0]]
 
 
 def point(level: str, days: float, risk: int) -> SurvivalPoint:

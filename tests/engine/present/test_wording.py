@@ -3,9 +3,12 @@
 import dataclasses
 
 from engine.present.numbers import counted
-from engine.present.wording.features import selection_limits
+from engine.present.wording.features import group_answer, protocol_differences, selection_limits
+from engine.present.wording.self_test import self_test_answer
+from engine.protocol import Protocol, SelectionProtocol, Study
+from store.queries.prognosis import SelfTestResult
 from store.queries.reproducibility import SurvivalShare
-from store.records import SelectionSize
+from store.records import FeatureGroup, SelectionSize
 
 SIZE = SelectionSize(
     patients=59,
@@ -43,3 +46,24 @@ def test_without_the_filter_no_region_is_barred():
     said = selection_limits(off, SHARES)
     assert "only 2 perturbed patients" in said
     assert "may be chosen" not in said
+
+
+def test_the_group_is_named_only_where_features_take_turns():
+    rows = [FeatureGroup(1, "intratumoural", "original", "glcm", name, 40, 78, 100) for name in ("Contrast", "Idm")]
+    assert "one of 2 features like original glcm Contrast** was kept in 78 of 100" in group_answer(rows)
+    assert group_answer(rows[:1]) == ""
+
+
+def test_what_differs_between_two_protocols_is_listed_but_not_their_titles():
+    first = Protocol(study=Study(name="a"))
+    second = Protocol(study=Study(name="b"), selection=SelectionProtocol(schemes=("MIQ",), trees=100))
+    found = protocol_differences(first.model_dump_json(), second.model_dump_json())
+    assert found == [("selection.trees", "500", "100"), ("selection.schemes", "FCQ", "MIQ")]
+
+
+def test_one_mean_outside_of_the_fair_range_fails_the_self_test():
+    good = SelfTestResult("run-1", "clinical", "out-of-bag", 0.49, 0.3, 0.6, 20, 20)
+    leak = dataclasses.replace(good, model="combined", auc=0.84)
+    assert "No leak was found" in self_test_answer([good])
+    assert "The self-test failed:** 1 of 2" in self_test_answer([good, leak])
+    assert "combined, out-of-bag, 0.84" in self_test_answer([good, leak])

@@ -8,10 +8,13 @@ import pytest
 from scipy import stats
 
 from engine.statistics.association import (
+    cramers_v,
     equivalence,
     friedman,
     kruskal,
     mann_whitney,
+    mann_whitney_exact,
+    robust_slope,
     spearman,
     spearman_interval,
     wilcoxon,
@@ -124,3 +127,29 @@ def test_632_plus_by_hand() -> None:
     assert auc_632_plus(1.0, 0.4) == pytest.approx(0.5)
     weight = 0.632 / (1 - 0.368 * 0.5)
     assert auc_632_plus(0.9, 0.7) == pytest.approx((1 - weight) * 0.9 + weight * 0.7)
+
+
+def test_the_exact_mann_whitney_equals_scipys_without_ties() -> None:
+    a, b = [1.1, 2.2, 9.0], [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    assert mann_whitney_exact(a, b).p_value == pytest.approx(stats.mannwhitneyu(a, b, method="exact").pvalue, abs=1e-12)
+    assert mann_whitney_exact(b, a).p_value == pytest.approx(mann_whitney_exact(a, b).p_value, abs=1e-12)
+
+
+def test_the_exact_mann_whitney_counts_every_way_to_deal_out_ties() -> None:
+    # of the 10 ways to draw two of 1 1 2 3 4, {3, 4} has a rank sum 3 above the mean of 6, {1, 1} 3 below
+    assert mann_whitney_exact([3.0, 4.0], [1.0, 1.0, 2.0]).p_value == pytest.approx(2 / 10)
+
+
+def test_cramers_v_is_one_when_labels_tell_each_other_and_zero_when_independent() -> None:
+    assert cramers_v(["a", "a", "b", "c"], [1, 1, 2, 3]) == pytest.approx(1.0)
+    assert cramers_v(["a", "a", "b", "b"], [1, 2, 1, 2]) == pytest.approx(0.0)
+    assert cramers_v(["a", "a"], [1, 2]) is None
+
+
+def test_the_robust_slope_is_that_of_a_line_with_one_outlier() -> None:
+    x = np.arange(9.0)
+    y = 0.5 * x + 1
+    y[4] = 40.0
+    found = robust_slope(x, y)
+    assert found.estimate == pytest.approx(0.5)
+    assert found.lower <= 0.5 <= found.upper

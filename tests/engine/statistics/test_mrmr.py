@@ -8,7 +8,15 @@ import pandas as pd
 import pytest
 from sklearn.feature_selection import f_classif
 
-from engine.statistics.mrmr import f_statistic, mrmr_fcq, mrmr_mid, mrmr_miq, mutual_information, weighted_correlation
+from engine.statistics.mrmr import (
+    SCHEMES,
+    f_statistic,
+    mrmr_fcq,
+    mrmr_mid,
+    mrmr_miq,
+    mutual_information,
+    weighted_correlation,
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +97,42 @@ def test_colon_relevance_equals_pymrmr(colon: tuple) -> None:
 def test_one_class_is_refused(table: tuple) -> None:
     with pytest.raises(ValueError, match="two classes"):
         mrmr_fcq(table[0], np.zeros(90), 5)
+
+
+@pytest.mark.parametrize("select", [mrmr_mid, mrmr_miq])
+def test_multiplicities_act_like_copied_rows_of_discrete_columns(colon: tuple, select: object) -> None:
+    x, y, _, _ = colon
+    counts = np.bincount(np.random.default_rng(5).integers(0, y.size, y.size), minlength=y.size)
+    copies = np.repeat(np.arange(y.size), counts)
+    weighted, copied = select(x[:, :300], y, 12, counts), select(x[copies][:, :300], y[copies], 12)
+    assert weighted.order.tolist() == copied.order.tolist()
+    np.testing.assert_allclose(weighted.score, copied.score, atol=1e-12)
+
+
+def naive_gaussian(x: np.ndarray, y: np.ndarray, k: int, rule: str) -> list[int]:
+    """De Jay et al. 2013: information -ln(1 - r^2) / 2, relevance minus or over the mean redundancy."""
+    information = -0.5 * np.log(1 - np.corrcoef(np.column_stack([x, y]).T) ** 2 + 1e-15)
+    relevance, chosen, left = information[-1, :-1], [], list(range(x.shape[1]))
+    while len(chosen) < k:
+        mean = [information[j, chosen].mean() if chosen else 0.0 for j in left]
+        pairs = zip(left, mean, strict=True)
+        score = [relevance[j] - m if rule == "MID" or not chosen else relevance[j] / (m + 0.0001) for j, m in pairs]
+        chosen.append(left.pop(int(np.argmax(score))))
+    return chosen
+
+
+@pytest.mark.parametrize("rule", ["MID", "MIQ"])
+def test_gaussian_information_selects_like_its_definition(table: tuple, rule: str) -> None:
+    x, y = table
+    assert SCHEMES[rule](x, y, 25, None).tolist() == naive_gaussian(x, y, 25, rule)
+
+
+@pytest.mark.parametrize("rule", SCHEMES)
+def test_every_scheme_counts_weights_as_copies_and_leaves_constant_columns(table: tuple, rule: str) -> None:
+    x, y = table
+    x = np.column_stack([np.full(y.size, 7.0), x])
+    counts = np.bincount(np.random.default_rng(3).integers(0, y.size, y.size), minlength=y.size)
+    copies = np.repeat(np.arange(y.size), counts)
+    chosen = SCHEMES[rule](x, y, 15, counts)
+    assert chosen.tolist() == SCHEMES[rule](x[copies], y[copies], 15, None).tolist()
+    assert 0 not in chosen

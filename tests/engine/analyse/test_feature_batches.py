@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.analyse.batch_effects import compare_batches, explained, principal_plane, refusal
 from engine.analyse.batches import batch_of
+from engine.analyse.feature_batches import compare_batches, explained, principal_plane, refusal
 from engine.protocol import Batch
 from store.records import Cohort
 from tests.engine.analyse import measured

@@ -1,0 +1,49 @@
+"""Stage `further`: more outlines of the index tumour by other readers and other programs, where a study has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.acquire.file_cases import further_roles
+from engine.acquire.nifti import read_mask_file
+from engine.acquire.outlines import named_outlines
+from engine.acquire.patient_files import split_label
+from engine.protocol import Acquire, Images
+from store.sources import CaseSource
+from store.volumes import BoolZyx, CtSeries, FurtherMasks, Grid, Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Further:
+    """The further outlines of one case, in the order in which the protocol names them; none where it has none."""
+
+    masks: FurtherMasks
+
+
+def read_further_masks(source: CaseSource, ct: CtSeries, images: Images, rules: Acquire) -> Further:
+    """One mask (structure tumour, source = the name in the protocol) a reader or program that outlined this case.
+
+    Readers' are independent, programs' automatic. RefusedError as for the reference: another geometry, soft values.
+    """
+    named = [(name, "independent") for name in images.readers] + [(name, "automatic") for name in images.predictions]
+    if not named:
+        return Further(FurtherMasks(()))
+    read = _in_dicom if source.layout == "dicom" else _in_files
+    voxels = read(source, ct.grid, images, rules)
+    masks = [Mask("tumour", origin, name, voxels[name], ct.grid, 0, name) for name, origin in named if name in voxels]
+    return Further(FurtherMasks(tuple(masks)))
+
+
+def _in_files(source: CaseSource, grid: Grid, images: Images, rules: Acquire) -> dict[str, BoolZyx]:
+    files = {file.role: file for file in source.files}
+    return {
+        name: read_mask_file(Path(files[role].path), role, grid, split_label(name)[1], rules).voxels
+        for name, role in further_roles(images).items()
+        if role in files
+    }
+
+
+def _in_dicom(source: CaseSource, grid: Grid, images: Images, rules: Acquire) -> dict[str, BoolZyx]:
+    wanted = {name: split_label(name)[0] for name in (*images.readers, *images.predictions)}
+    return named_outlines(source, grid, wanted)

@@ -1,0 +1,156 @@
+"""The selections made on this computer, so that a list read off one is not evaluated on its own patients elsewhere.
+
+One entry a selection, under the user's data folder beside the models, readable by its owner only: the features it kept,
+keyed hashes of its patients' ids and keyed fingerprints of their values; neither ids nor values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from pathlib import Path
+
+import numpy as np
+
+from engine.acquire.discover import feature_table_source
+from engine.acquire.feature_table import read_feature_table
+from engine.acquire.pseudonyms import Pseudonyms, write_private
+from engine.analyse.derived import KnownSelection, ListedFeatures, fingerprints, refuse_own_patients
+from engine.analyse.filters import column_names
+from engine.protocol import Protocol, read_protocol
+from engine.segment.model import models_home
+from store.artifacts import read_value
+from store.layout import StudyFolder
+from store.ledger import Ledger, now
+from store.matrices import DesignTable
+from store.records import RefusedError, SelectionFrequency
+
+KEY_BYTES = 32
+ID_LENGTH = 12
+TABLE_STAGE, SELECTION_STAGE = "table", "selection"
+
+
+def register_home() -> Path:
+    """The folder of known selections: $COHORTSCOPE_HOME/selections, by default under the user's data folder."""
+    return models_home().parent / "selections"
+
+
+def record_selection(study: Path, run_id: str) -> str:
+    """Enter the selection of a run; returns its id, empty when it has none. What was entered first stays."""
+    folder = StudyFolder(study.resolve())
+    with Ledger(folder) as ledger:
+        keys = {stage: _done_key(ledger, run_id, stage) for stage in (TABLE_STAGE, SELECTION_STAGE)}
+    if not all(keys.values()):
+        return ""
+    entry = keys[SELECTION_STAGE][:ID_LENGTH]
+    if _entry_path(entry).exists():
+        return entry
+    table = read_value(folder.artifact("table.table", keys[TABLE_STAGE], ".npz"), DesignTable)
+    path = folder.artifact("selection.frequencies", keys[SELECTION_STAGE], ".parquet")
+    rows = read_value(path, SelectionFrequency)
+    assert isinstance(table, DesignTable)
+    assert isinstance(rows, tuple)
+    names = ["_".join((r.roi, r.image_type, r.feature_class, r.feature)) for r in rows]
+    place = {name: column for column, name in enumerate(column_names(table))}
+    key = _register_key()
+    prints = fingerprints(table.values[:, [place[name] for name in names]], _number(key))
+    protocol = read_protocol(folder.root)
+    patients = _patients(folder.root, protocol, table.case_ids, key)
+    np.savez_compressed(register_home() / f"{entry}.npz", prints=prints)
+    text = {"id": entry, "study": protocol.study.name, "recorded_at": now(), "candidates": len(table.features)}
+    text |= {"names": names, "taken": [], "patients": patients}
+    write_private(_entry_path(entry), json.dumps(text))
+    return entry
+
+
+def take_list(entry: str, count: int) -> tuple[str, ...]:
+    """The features that a selection kept most often, at most so many; noted as taken. ValueError for an unknown id."""
+    path = _entry_path(entry)
+    if not path.exists():
+        raise ValueError("this study's selection is not known here; `run` enters it")
+    text = json.loads(path.read_text(encoding="utf-8"))
+    names = text["names"][:count]
+    if names not in text["taken"]:
+        text["taken"].append(names)
+        write_private(path, json.dumps(text))
+    return tuple(names)
+
+
+def known_selections() -> tuple[KnownSelection, ...]:
+    """Every entry, the earliest first."""
+    found = [_read(path) for path in sorted(register_home().glob("*.json"))]
+    return tuple(sorted(found, key=lambda entry: (entry.recorded_at, entry.id)))
+
+
+def refuse_known_list(study: Path, protocol: Protocol, table: DesignTable) -> None:
+    """RefusedError when what a study is about to evaluate was read off a selection of its own patients."""
+    known = known_selections()
+    if not known and not protocol.plan.derived_from:
+        return
+    names = column_names(table)
+    wanted = protocol.selection.signature or names
+    columns = [number for number, name in enumerate(names) if name in set(wanted)]
+    key = _register_key()
+    listed = ListedFeatures(
+        tuple(names[c] for c in columns), table.values[:, columns], _patients(study, protocol, table.case_ids, key)
+    )
+    refuse_own_patients(protocol.plan, listed, known, _number(key))
+
+
+def check_known_list(study: Path) -> RefusedError | None:
+    """Why a table study must not be run, read off its table before anything is computed; None where it may be."""
+    protocol = read_protocol(study)
+    known = known_selections()
+    if protocol.study.kind != "table" or not (known or protocol.plan.derived_from):
+        return None
+    source = feature_table_source(study, protocol, Pseudonyms(study, public_ids=protocol.study.public_ids))
+    found = read_feature_table(source, protocol.features_table).features
+    names = tuple(
+        "_".join(p) for p in zip(found.rois, found.image_types, found.feature_classes, found.features, strict=True)
+    )
+    key = _register_key()
+    listed = ListedFeatures(names, found.values, _patients(study, protocol, found.case_ids, key))
+    try:
+        refuse_own_patients(protocol.plan, listed, known, _number(key))
+    except RefusedError as error:
+        return error
+    return None
+
+
+def _done_key(ledger: Ledger, run_id: str, stage: str) -> str:
+    return next((key for _, key, state in ledger.placed(run_id, stage) if state == "done"), "")
+
+
+def _entry_path(entry: str) -> Path:
+    return register_home() / f"{entry}.json"
+
+
+def _read(path: Path) -> KnownSelection:
+    text = json.loads(path.read_text(encoding="utf-8"))
+    with np.load(path.with_suffix(".npz")) as arrays:
+        prints = arrays["prints"]
+    lists = {name: tuple(text[name]) for name in ("names", "patients")}
+    plain = {name: text[name] for name in ("id", "study", "recorded_at", "candidates")}
+    return KnownSelection(**plain, **lists, taken=tuple(tuple(names) for names in text["taken"]), prints=prints)
+
+
+def _register_key() -> bytes:
+    """The key of this register, made on first use; without it neither ids nor values can be tried out."""
+    home = register_home()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = home / "key"
+    if not path.exists():
+        write_private(path, secrets.token_hex(KEY_BYTES))
+    return bytes.fromhex(path.read_text(encoding="ascii"))
+
+
+def _number(key: bytes) -> int:
+    return int.from_bytes(key[:8], "big")
+
+
+def _patients(study: Path, protocol: Protocol, case_ids: tuple[str, ...], key: bytes) -> tuple[str, ...]:
+    pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
+    ids = (pseudonyms.patient_id(case) or case for case in case_ids)
+    return tuple(hmac.new(key, patient.encode("utf-8"), hashlib.sha256).hexdigest()[:24] for patient in ids)
