@@ -26,7 +26,7 @@ class Permuted:
     performance: tuple[PermutedAuc, ...]
 
 
-def permute_outcomes(
+def permute_outcomes(  # noqa: PLR0913 - a stage's signature is its declaration
     table: DesignTable,
     sizes: tuple[SelectionSize, ...],
     choices: SelectionProtocol,

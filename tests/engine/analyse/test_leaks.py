@@ -51,7 +51,9 @@ def test_every_function_named_after_fitting_is_in_that_list():
 
 def test_a_resample_takes_no_list_of_features():
     # a selection made beforehand has nowhere to go in; selection.signature is checked against its origin by the runner
-    assert set(inspect.signature(resample).parameters) == {"table", "sizes", "choices", "rules", "number", "rng"}
+    assert set(inspect.signature(resample).parameters) == {
+        *("table", "sizes", "choices", "rules", "batch", "number", "rng"),
+    }
 
 
 def test_a_model_fitted_on_everybody_predicts_nobody(table):

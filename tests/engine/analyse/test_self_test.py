@@ -24,7 +24,14 @@ def means() -> dict[tuple[str, str], float]:
         row
         for number in range(WANTED.repeats)
         for row in permute_outcomes(
-            table, sizes, CHOSEN_INSIDE, RULES, WANTED, ResampleNumber(number), np.random.default_rng([3, number])
+            table,
+            sizes,
+            CHOSEN_INSIDE,
+            RULES,
+            WANTED,
+            NO_COMBAT,
+            ResampleNumber(number),
+            np.random.default_rng([3, number]),
         ).performance
     ]
     keys = {(row.model, row.evaluation) for row in rows}
