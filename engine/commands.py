@@ -40,7 +40,7 @@ from engine.run.launch import launch
 from engine.run.one_mask import as_csv, extract_one
 from engine.run.one_overlap import overlap_of_files, overlap_text
 from engine.run.plan_lock import lock_plan
-from engine.run.runner import CancelledRunError, run, run_lock, train
+from engine.run.runner import CancelledRunError, RunResult, run, run_lock, train
 from engine.run.selection_register import check_known_list
 from engine.run.signature import use_signature
 from engine.run.spread import spread
@@ -168,7 +168,7 @@ def run_command(
 ) -> None:
     """Bring every stage up to date; recompute only what changed."""
     result = run(directory, until, backend)
-    typer.echo(f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {result.skipped} declined")
+    typer.echo("\n".join(run_lines(result)))
 
 
 @app.command("start")
@@ -294,7 +294,18 @@ def train_command(
         build_strategy_demo(directory, PRESETS[preset or "toy"], _report_building)
     chosen = chosen_strategies(read_protocol(directory).strategies, tuple(strategy or ()), seeds)
     result = train(directory, chosen, PRESETS[preset] if preset and not demo else None, backend)
-    typer.echo(f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {result.skipped} declined")
+    typer.echo("\n".join(run_lines(result)))
+
+
+def run_lines(result: RunResult) -> list[str]:
+    """How a run ended, then every reason for which something was declined in it, with the stages that it hit."""
+    count = sum(left_out.tasks for left_out in result.declined)
+    stages: dict[str, list[str]] = {}
+    for left_out in result.declined:
+        times = f" ({left_out.tasks} tasks)" if left_out.tasks > 1 else ""
+        stages.setdefault(left_out.reason, []).append(f"{left_out.stage}{times}")
+    lines = [f"{result.run_id}: {result.failures} failed, {result.refusals} refused, {count} declined"]
+    return lines + [f"  {', '.join(names)}: {reason}" for reason, names in stages.items()]
 
 
 def chosen_strategies(declared: Strategies, names: tuple[str, ...], seeds: str) -> Strategies:

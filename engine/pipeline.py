@@ -63,11 +63,11 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 1, "case", read_label_maps, TRAINED_SUBSET),
-    Stage("anatomy", 1, "case", label_anatomy, TRAINED_SUBSET),
-    Stage("training_plan", 1, "cohort", plan_training, TRAINED_SUBSET),
-    Stage("training", 1, "training", train_model, TRAINED_SUBSET),
-    Stage("trained_overlap", 1, "training", score_model, TRAINED_SUBSET),
-    Stage("strategies", 1, "cohort", compare_strategies, TRAINED_SUBSET),
+    Stage("anatomy", 2, "case", label_anatomy, TRAINED_SUBSET),
+    Stage("training_plan", 2, "cohort", plan_training, TRAINED_SUBSET),
+    Stage("training", 2, "training", train_model, TRAINED_SUBSET),
+    Stage("trained_overlap", 2, "training", score_model, TRAINED_SUBSET),
+    Stage("strategies", 2, "cohort", compare_strategies, TRAINED_SUBSET),
 )
 TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "training", "trained_overlap", "strategies")
 

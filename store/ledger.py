@@ -83,12 +83,21 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Tasks of one stage that were declined in a run for one reason; a stage that was not begun is one task."""
+
+    stage: str
+    reason: str
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunCounts:
     """What went wrong or was left out in a run."""
 
     failed: int
     refused: int
-    skipped: int
+    declined: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +234,17 @@ class Ledger:
         states = self.rows("SELECT t.state FROM placement p JOIN task t USING (key) WHERE p.run_id=?", (run_id,))
         counts = [str(row[0]) for row in states]
         gate = self.rows("SELECT count(*) FROM refusal WHERE run_id=?", (run_id,))[0][0]
-        skipped = self.rows("SELECT count(*) FROM skipped WHERE run_id=?", (run_id,))[0][0]
-        return RunCounts(counts.count("failed"), counts.count("refused") + int(str(gate)), int(str(skipped)))
+        return RunCounts(counts.count("failed"), counts.count("refused") + int(str(gate)), self.declined(run_id))
+
+    def declined(self, run_id: str) -> tuple[LeftOut, ...]:
+        """What was declined in a run and why, in order of the stages."""
+        found = self.rows(
+            "SELECT p.stage, t.reason, count(*) FROM placement p JOIN task t USING (key) WHERE p.run_id=? AND"
+            " t.state='declined' GROUP BY p.stage, t.reason UNION ALL SELECT stage, reason, 1 FROM skipped"
+            " WHERE run_id=?",
+            (run_id, run_id),
+        )
+        return tuple(LeftOut(str(stage), str(reason), int(str(tasks))) for stage, reason, tasks in found)
 
     def record_refusals(self, run_id: str, refusals: Sequence[Refusal]) -> None:
         """Record the cases that discovery did not let in."""
@@ -279,6 +297,11 @@ class Ledger:
         if not found:
             raise KeyError(f"no task with key {key[:12]}")
         return TaskRow(*found[0])  # type: ignore[arg-type]
+
+    def state_of(self, key: str) -> str:
+        """The state of a task, empty when there is none."""
+        found = self.rows("SELECT state FROM task WHERE key=?", (key,))
+        return str(found[0][0]) if found else ""
 
     def claim(self, key: str) -> bool:
         """Take the lease of a pending task for this process; False when it is finished or someone alive holds it."""

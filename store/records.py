@@ -298,6 +298,7 @@ class TrainingMember:
     case_id: str
     content_sha256: str
     role: str
+    anatomy: str  # names of its labelled structures, joined by commas
 
     def __post_init__(self) -> None:
         _check_one_of("role", self.role, TRAINING_ROLES)
@@ -376,6 +377,18 @@ class StrategyOverlap:
     def __post_init__(self) -> None:
         _check_share("dsc", self.dsc)
         _check_share("surface_dsc", self.surface_dsc)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTraining:
+    """Whether the trainings of one strategy with one seed enter the comparison, and if not, why."""
+
+    strategy: str
+    seed: int
+    folds: int
+    scored_folds: int  # those whose every reported case has a score
+    compared: bool
+    reason: str  # empty when compared
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,17 @@ class ReferenceFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class AnatomyProgram:
+    """The program that labels anatomy as it stands on this machine; without a version it is not installed."""
+
+    name: str = ""  # empty: the study's anatomy comes from no program
+    version: str = ""
+    weights: tuple[tuple[str, int], ...] = ()  # names of its files and their bytes
+    missing: tuple[str, ...] = ()
+    place: str = ""  # of the first file; enters no key
+
+
+@dataclass(frozen=True, slots=True)
 class ResampleNumber:
     """Which bootstrap a task is, from 0."""
 

@@ -133,6 +133,11 @@ class MaskSet:
         """The first mask of a structure and lesion, or None."""
         return next((m for m in self.masks if m.structure == structure and m.lesion == lesion), None)
 
+    def others(self, structure: str) -> BoolZyx | None:
+        """The voxels of all further lesions of a structure together (not of the index lesion), None without any."""
+        further = [m.voxels for m in self.masks if m.structure == structure and m.lesion > 0]
+        return np.logical_or.reduce(further) if further else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceMasks(MaskSet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,16 @@ from scipy import stats
 
 from engine.statistics.multiplicity import holm
 from engine.statistics.paired import crossed_contrast, friedman, mcnemar, wilcoxon
-from store.records import StrategyComparison, StrategyOverlap, StrategySummary, TrainedModel
+from engine.training_protocol import Strategies
+from store.records import (
+    ComparedTraining,
+    DeclinedError,
+    StrategyComparison,
+    StrategyOverlap,
+    StrategySummary,
+    TrainedModel,
+    TrainingMember,
+)
 from store.sources import Trainings
 
 FEWEST_FOR_FRIEDMAN = 3
@@ -22,15 +31,16 @@ ONE_TRAINING = "one training run of each: how much another would differ is not k
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Every strategy summed up, and every test between them."""
+    """Every strategy summed up, every test between them, and which trainings they rest on."""
 
     summaries: tuple[StrategySummary, ...]
     comparisons: tuple[StrategyComparison, ...]
+    trainings: tuple[ComparedTraining, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    """DSC and missed, strategies x trainings x cases, over the cases that every training reported."""
+    """DSC and missed, strategies x trainings x cases, over the trainings that are compared."""
 
     strategies: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -40,15 +50,27 @@ class _Table:
     missed: NDArray[np.float64]
 
 
-def compare_strategies(overlaps: Trainings[StrategyOverlap], models: Trainings[TrainedModel]) -> Compared:
-    """Summaries and paired tests over the cases that every strategy and seed reported.
+def compare_strategies(
+    overlaps: Trainings[StrategyOverlap],
+    models: Trainings[TrainedModel],
+    members: tuple[TrainingMember, ...],
+    chosen: Strategies,
+) -> Compared:
+    """Summaries and paired tests over every case that is reported.
+
+    A seed counts when every fold of every strategy scored all its cases: with a training lost, that seed is left out
+    of all strategies, a strategy without any whole seed is left out alone, and both are said. DeclinedError, naming
+    what is missing, when nothing is left.
 
     DSC is averaged over trainings before tests over cases (Friedman; pairwise Wilcoxon and McNemar, Holm within each).
     A case is missed by a strategy when more than half of its trainings miss it. The mixed model (cases and trainings
     random) needs two seeds; with one, its line says so and carries no p.
     """
-    table = _table([row for _, row in overlaps])
-    trained = [model for _, model in models]
+    rows = [row for _, row in overlaps]
+    trainings = choose_trainings(rows, members, chosen)
+    table = _table(rows, trainings)
+    kept = {(training.strategy, training.seed) for training in trainings if training.compared}
+    trained = [model for _, model in models if (model.strategy, model.seed) in kept]
     summaries = tuple(_summary(table, place, trained) for place in range(len(table.strategies)))
     pairs = list(itertools.combinations(range(len(table.strategies)), 2))
     comparisons = (
@@ -57,21 +79,63 @@ def compare_strategies(overlaps: Trainings[StrategyOverlap], models: Trainings[T
         *_adjusted([_mcnemar(table, one, other) for one, other in pairs]),
         *_adjusted([_mixed(table, one, other) for one, other in pairs]),
     )
-    return Compared(summaries, comparisons)
+    return Compared(summaries, comparisons, trainings)
 
 
-def _table(rows: Sequence[StrategyOverlap]) -> _Table:
-    strategies = tuple(dict.fromkeys(row.strategy for row in rows))
-    seeds = tuple(sorted({row.seed for row in rows}))
+def choose_trainings(
+    rows: Sequence[StrategyOverlap], members: Sequence[TrainingMember], chosen: Strategies
+) -> tuple[ComparedTraining, ...]:
+    """Which trainings are compared: the seeds that are whole in every strategy that has a whole seed at all."""
+    reported: dict[int, set[str]] = {}
+    for member in members:
+        if member.role == "reported":
+            reported.setdefault(member.fold, set()).add(member.case_id)
+    scored = {(row.strategy, row.seed, row.fold, row.case_id) for row in rows}
+    folds = {
+        (name, seed): sum(all((name, seed, fold, c) in scored for c in cases) for fold, cases in reported.items())
+        for name in chosen.names
+        for seed in chosen.seeds
+    }
+    whole = {training for training, count in folds.items() if reported and count == len(reported)}
+    strategies = [name for name in chosen.names if any((name, seed) in whole for seed in chosen.seeds)]
+    seeds = [seed for seed in chosen.seeds if strategies and all((name, seed) in whole for name in strategies)]
+    if not seeds:
+        lost = ", ".join(f"{name} seed {seed}" for name, seed in folds if (name, seed) not in whole)
+        raise DeclinedError(f"no seed was trained and scored whole by every strategy; without a result: {lost}")
+    return tuple(
+        ComparedTraining(
+            strategy=name,
+            seed=seed,
+            folds=len(reported),
+            scored_folds=count,
+            compared=name in strategies and seed in seeds,
+            reason=_reason(name, seed, whole, strategies, seeds),
+        )
+        for (name, seed), count in folds.items()
+    )
+
+
+def _reason(name: str, seed: int, whole: Set[tuple[str, int]], strategies: Sequence[str], seeds: Sequence[int]) -> str:
+    """Why a training is not compared, empty when it is."""
+    if (name, seed) not in whole:
+        return "gave no result"
+    if name in strategies and seed in seeds:
+        return ""
+    return f"seed {seed} is not whole in every strategy"
+
+
+def _table(rows: Sequence[StrategyOverlap], trainings: Sequence[ComparedTraining]) -> _Table:
+    compared = [training for training in trainings if training.compared]
+    strategies = tuple(dict.fromkeys(training.strategy for training in compared))
+    seeds = tuple(dict.fromkeys(training.seed for training in compared))
     found = {(row.strategy, row.seed, row.case_id): row for row in rows}
-    every = sorted({row.case_id for row in rows})
-    whole = [case for case in every if all((s, k, case) in found for s in strategies for k in seeds)]
-    picked = [[[found[s, k, case] for case in whole] for k in seeds] for s in strategies]
+    cases = tuple(sorted({row.case_id for row in rows}))
+    picked = [[[found[s, k, case] for case in cases] for k in seeds] for s in strategies]
 
     def values(name: str) -> NDArray[np.float64]:
         return np.array([[[float(getattr(r, name)) for r in run] for run in runs] for runs in picked])
 
-    return _Table(strategies, seeds, tuple(whole), values("dsc"), values("surface_dsc"), values("missed"))
+    return _Table(strategies, seeds, cases, values("dsc"), values("surface_dsc"), values("missed"))
 
 
 def _summary(table: _Table, place: int, models: Sequence[TrainedModel]) -> StrategySummary:

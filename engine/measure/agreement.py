@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
 from engine.geometry import same_grid
 from engine.metrics import overlap
 from engine.metrics.smooth_surface import SmoothDistances, smooth_distances
@@ -58,7 +56,7 @@ def measure_agreement(
     first is empty is absent (there is nothing to find), as is a structure with one mask only; so are further outlines
     that could not be read.
     """
-    others = _other_lesions(references)
+    others = references.others("tumour")
     rows = [compare(first, second, rules, others) for first, second in _pairs(references, automatic, further)]
     for structure in LUNGS:
         outlined, found = references.find(structure), automatic.find(structure)
@@ -145,8 +143,3 @@ def _curve(first: Mask, second: Mask, found: _Distances, rules: Agreement) -> tu
         SurfaceDscPoint(*names, mm, overlap.surface_dsc(found.voxel, mm), found.smooth_share(mm))
         for mm in rules.curve_mm
     )
-
-
-def _other_lesions(references: MaskSet) -> BoolZyx | None:
-    others = [m.voxels for m in references.masks if m.structure == "tumour" and m.lesion > 0]
-    return np.logical_or.reduce(others) if others else None

@@ -156,6 +156,19 @@ def lesion_dsc(reference: BoolZyx, predicted: BoolZyx) -> float:
     return 2.0 * shared / (int(np.count_nonzero(reference)) + size)
 
 
+def on_index_lesion(predicted: BoolZyx, reference: BoolZyx, others: BoolZyx | None) -> BoolZyx:
+    """A prediction without its components (26-connected) that lie on other reference lesions and not on this one.
+
+    They are right, but not about the lesion that is scored; what touches it, or no lesion at all, stays.
+    """
+    _check_shapes(reference, predicted)
+    if others is None or not predicted.any():
+        return predicted
+    labels, _ = ndimage.label(predicted, structure=TOUCHING_26)
+    elsewhere = np.setdiff1d(labels[others & predicted], labels[reference & predicted])
+    return predicted & ~np.isin(labels, elsewhere)
+
+
 def _check_shapes(reference: BoolZyx, predicted: BoolZyx) -> None:
     if reference.shape != predicted.shape:
         raise ValueError(f"masks must lie on one grid, got shapes {reference.shape} and {predicted.shape}")

@@ -6,16 +6,15 @@ child still imports, a parent killed by -9 would leave it behind for seconds.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from engine.processes import die_with_parent
+
 SPAWN = get_context("spawn")
-PR_SET_PDEATHSIG = 1
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -30,15 +29,6 @@ def use_threads(threads: int) -> None:
     """Tell every numeric library of children started from now on how many threads it may use."""
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies; leave at once when it is dead already."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def work(study: str, parent: int, pipe: Connection) -> None:

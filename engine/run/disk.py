@@ -19,9 +19,11 @@ def needed_bytes(sources: Sources) -> int:
     return images + len(sources.cases) * BYTES_PER_CASE + tables + BYTES_ALWAYS
 
 
-def check_disk(study: Path, sources: Sources) -> None:
-    """Raise RuntimeError when the disk of a study has less room than a run may need."""
-    needed, free = needed_bytes(sources), shutil.disk_usage(study).free
+def check_disk(study: Path, sources: Sources, further_bytes: int = 0) -> None:
+    """Raise RuntimeError when the disk of a study has less room than a run, and what it trains, may need."""
+    needed, free = needed_bytes(sources) + further_bytes, shutil.disk_usage(study).free
     if free < needed:
-        text = f"the run may need {needed / 1e9:.1f} GB and the study's disk has {free / 1e9:.1f} GB free"
+        text = f"the run may need {needed / 1e9:.1f} GB"
+        text += f" ({further_bytes / 1e9:.1f} of them for trainings)" if further_bytes else ""
+        text += f" and the study's disk has {free / 1e9:.1f} GB free"
         raise RuntimeError(f"{text}; free some or move the study")

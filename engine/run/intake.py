@@ -10,6 +10,7 @@ from engine.acquire.pseudonyms import Pseudonyms
 from engine.bench.reference_files import reference_files, shared_folder
 from engine.protocol import Protocol, read_protocol
 from engine.run.sources import Sources, write_sources
+from engine.segment.anatomy_programs import find_program
 from store.layout import StudyFolder
 from store.ledger import Ledger, now
 from store.records import Refusal, Verdict
@@ -27,7 +28,8 @@ def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refu
     else:
         found = discover(study, protocol, pseudonyms)
         clinical = clinical_source(study, protocol, found.patients)
-        sources = Sources(found.cases, clinical, references=reference_files(shared_folder()))
+        program = find_program(protocol.anatomy.source)
+        sources = Sources(found.cases, clinical, references=reference_files(shared_folder()), program=program)
         refusals = found.refusals
     write_sources(study, sources)
     return sources, refusals

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 from engine.bench.reference_files import REFERENCES_ABSENT
 from engine.protocol import Protocol, canonical_json, digest, without_paths
-from engine.run.sources import Sources, case_identity, reference_identity, table_identity
+from engine.run.sources import Sources, case_identity, program_identity, reference_identity, table_identity
 from engine.run.stage import ALL_CASES, GATHERED, TRAINED_SUBSET, Input, Stage, inputs_of, producer_of
 from engine.segment.strategies.registry import total_epochs
 from store.ledger import Ledger
 from store.records import Verdict
-from store.sources import CaseSource, ClinicalSource, ReferenceFiles, ResampleNumber, TrainingUnit, Verdicts
+from store.sources import (
+    AnatomyProgram,
+    CaseSource,
+    ClinicalSource,
+    ReferenceFiles,
+    ResampleNumber,
+    TrainingUnit,
+    Verdicts,
+)
 
 COHORT_UNIT = ""
 RESAMPLE_MARK = "#"
@@ -112,7 +120,8 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
         return None
     placed = ledger.placed(plan.run_id, producer.stage.name)
     done = {u: k for u, k, state in placed if state == "done"}
-    if wanted.form in ("resamples", "trainings") and not done:
+    declined = any(state == "declined" for _, _, state in placed)
+    if not done and (wanted.form in ("resamples", "trainings") or (wanted.form in GATHERED and declined)):
         raise MissingInputError(_why(plan, producer.stage.name, ledger))
     if wanted.form in GATHERED:
         return sorted(done.items())
@@ -138,6 +147,8 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
         return unit
     if wanted.record_type is Verdicts:
         return [_verdict_identity(v) for v in ledger.verdicts(unit)]
+    if wanted.record_type is AnatomyProgram:
+        return program_identity(plan.sources.program)
     if wanted.record_type is ReferenceFiles:
         if plan.sources.references is None:
             raise MissingInputError(REFERENCES_ABSENT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -29,11 +30,12 @@ from engine.run.provenance import code_version, package_versions
 from engine.run.publishing import PublisherProcess
 from engine.run.selection_register import record_selection, refuse_known_list
 from engine.run.stage import Stage, check_pipeline
+from engine.run.workspaces import sweep_trainings, training_bytes
 from engine.segment.model import find_model
 from engine.training_protocol import Strategies, Train
 from store.artifacts import read_value
 from store.layout import StudyFolder
-from store.ledger import Ledger, RunRow, is_alive, now, process_start
+from store.ledger import Ledger, LeftOut, RunRow, is_alive, now, process_start
 from store.matrices import DesignTable
 from store.publisher import DamagedArtifactError, publish
 from store.records import Refusal, RefusedError
@@ -62,12 +64,12 @@ BACKENDS = {"inline": InlineBackend, "local": LocalBackend}
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended: its id and the number of failures, refusals and stages skipped."""
+    """How a run ended: its id, the number of failures and refusals, and what was declined with its reason."""
 
     run_id: str
     failures: int
     refusals: int
-    skipped: int
+    declined: tuple[LeftOut, ...]
 
 
 @contextmanager
@@ -101,9 +103,7 @@ def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: 
     if protocol.study.kind != "images" or not chosen.names:
         raise ValueError("training needs a study of images and at least one strategy")
     update: dict[str, object] = {"strategies": chosen, **({} if sizes is None else {"train": sizes})}
-    result = _bring_up(folder, protocol.model_copy(update=update), training_pipeline(), TRAINING_END, backend)
-    sweep_trainings(folder)
-    return result
+    return _bring_up(folder, protocol.model_copy(update=update), training_pipeline(), TRAINING_END, backend)
 
 
 def self_test(study: Path, backend: str = "local") -> RunResult:
@@ -111,16 +111,6 @@ def self_test(study: Path, backend: str = "local") -> RunResult:
     folder = StudyFolder(study.resolve())
     protocol = read_protocol(folder.root)
     return _bring_up(folder, protocol, self_test_pipeline(protocol.study.kind), SELF_TEST.name, backend)
-
-
-def sweep_trainings(folder: StudyFolder) -> None:
-    """Delete the checkpoints of finished trainings, and the prepared cases when none is unfinished."""
-    with Ledger(folder) as ledger:
-        for path in folder.training.glob("[0-9a-f]*"):
-            if ledger.task(path.name).state == "done":
-                shutil.rmtree(path)
-    if not any(folder.training.glob("[0-9a-f]*")):
-        shutil.rmtree(folder.training, ignore_errors=True)
 
 
 def _bring_up(
@@ -131,7 +121,9 @@ def _bring_up(
         raise ValueError(f"backend must be one of {sorted(BACKENDS)}, got {backend!r}")
     with run_lock(folder), _stop_on_signals():
         _tidy(folder)
-        return _run(folder, protocol, stages, until_stage, backend)
+        result = _run(folder, protocol, stages, until_stage, backend)
+        sweep_trainings(folder)
+        return result
 
 
 def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, name: str) -> RunResult:
@@ -160,7 +152,7 @@ def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], unt
             publisher.kill()
             _publish_the_end(folder.root)
         counts = ledger.run_counts(run_id)
-        return RunResult(run_id, counts.failed, counts.refused, counts.skipped)
+        return RunResult(run_id, counts.failed, counts.refused, counts.declined)
 
 
 def _bring_up_to_date(
@@ -209,21 +201,25 @@ def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, 
     log.info("%d case(s) found, %d refused at the gate", len(sources.cases), len(refusals))
     if not sources.cases and sources.table is None:
         raise ValueError("no case can be read below images.root; `check` says what was found and why it was refused")
-    check_disk(folder.root, sources)
+    trains = bool(protocol.strategies.names) and any(stage.unit == "training" for stage in stages)
+    check_disk(folder.root, sources, training_bytes(folder, protocol, sources) if trains else 0)
     model = find_model(protocol.segment.model).sha256 if protocol.segment.model else ""
     return Plan(run_id, stages, protocol, sources, model)
 
 
 def _run_stage(plan: Plan, stage: Stage, ledger: Ledger, backend: Backend, publisher: PublisherProcess) -> None:
-    units = []
+    units, why = [], ""
     for unit in units_of(plan, stage, ledger):
         try:
             units.append((unit, task_key(plan, stage, unit, ledger)))
         except MissingInputError as error:
+            why = why or str(error)
             if stage.unit not in ("case", "training"):
-                ledger.record_skipped(plan.run_id, stage.name, str(error))
-                log.info("%s: declined, %s", stage.name, error)
-                return
+                break
+    if why and stage.unit != "case" and not units:
+        ledger.record_skipped(plan.run_id, stage.name, why)
+        log.info("%s: declined, %s", stage.name, why)
+        return
     keys = ledger.place_tasks(plan.run_id, stage.name, units)
     log.info("%s: %d task(s), %d to compute", stage.name, len(units), len(keys))
     started = time.monotonic()
@@ -267,6 +263,7 @@ def _tidy(folder: StudyFolder) -> None:
                 raise RuntimeError(f"{len(alive)} worker(s) of an earlier run are still alive; end them first")
             time.sleep(0.1)
         ledger.return_all_leases()
+    sweep_trainings(folder, kept_seconds=math.inf)  # what this run is about to go on with is still there
     shutil.rmtree(folder.unfinished, ignore_errors=True)
 
 

@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.layout import StudyFolder
-from store.sources import CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, SourceFile
+from store.sources import AnatomyProgram, CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, SourceFile
 
 SOURCES_FILE = "sources.json"
 OWNER_ONLY = 0o600
+NO_PROGRAM = AnatomyProgram()
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The cases, clinical files and imported table of one run, and published references where they were found."""
+    """The cases, clinical files and imported table of one run; published references and a program for anatomy."""
 
     cases: tuple[CaseSource, ...] = ()
     clinical: ClinicalSource | None = None
     table: FeatureTableSource | None = None
     references: ReferenceFiles | None = None
+    program: AnatomyProgram = NO_PROGRAM
 
     def case(self, case_id: str) -> CaseSource:
         """The source of one case; KeyError when it is not in the run."""
@@ -51,11 +53,27 @@ def read_sources(study: Path) -> Sources:
         ClinicalSource(_files(clinical["files"]), _pairs(clinical["cases"])) if clinical else None,
         FeatureTableSource(SourceFile(**table["file"]), _pairs(table["cases"])) if table else None,
         ReferenceFiles(references["folder"], _files(references["files"])) if references else None,
+        _program(stored["program"]),
     )
 
 
 def _files(stored: list[dict[str, str]]) -> tuple[SourceFile, ...]:
     return tuple(SourceFile(**file) for file in stored)
+
+
+def _program(stored: dict[str, object]) -> AnatomyProgram:
+    weights, missing = stored["weights"], stored["missing"]
+    if not isinstance(weights, list) or not isinstance(missing, list):
+        raise ValueError("the stored sources are damaged; start the run again")
+    sizes = tuple((str(name), int(size)) for name, size in weights)
+    words = (str(stored[part]) for part in ("name", "version", "place"))
+    name, version, place = words
+    return AnatomyProgram(name, version, sizes, tuple(map(str, missing)), place)
+
+
+def program_identity(program: AnatomyProgram) -> object:
+    """What of a program enters the key of what it draws: name, version and weights, not where they lie."""
+    return [program.name, program.version, [list(file) for file in program.weights], list(program.missing)]
 
 
 def _pairs(stored: list[list[str]]) -> tuple[tuple[str, str], ...]:

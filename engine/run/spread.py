@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
-from engine.run.children import SPAWN, die_with_parent, use_threads
+from engine.processes import die_with_parent
+from engine.run.children import SPAWN, use_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -14,6 +14,7 @@ import numpy as np
 from engine.section import Section
 from store.records import Cohort, Resamples
 from store.sources import (
+    AnatomyProgram,
     CaseSource,
     ClinicalSource,
     FeatureTableSource,
@@ -31,7 +32,16 @@ Unit = Literal["case", "cohort", "resample", "permutation", "training"]
 Form = Literal[
     "one", "many", "cohort", "lookup", "resamples", "trainings", "section", "generator", "source", "workspace", "model"
 ]
-SOURCES = (CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, ResampleNumber, TrainingUnit, Verdicts)
+SOURCES = (
+    AnatomyProgram,
+    CaseSource,
+    ClinicalSource,
+    FeatureTableSource,
+    ReferenceFiles,
+    ResampleNumber,
+    TrainingUnit,
+    Verdicts,
+)
 FORMS: dict[object, Form] = {
     tuple: "many",
     Cohort: "cohort",

@@ -22,6 +22,7 @@ from store.layout import StoredFile, StudyFolder
 from store.ledger import Ledger, TaskRow
 from store.records import Cohort, DeclinedError, RefusedError, Resamples, TrainingEpoch
 from store.sources import (
+    AnatomyProgram,
     CaseSource,
     ClinicalSource,
     Lookup,
@@ -151,6 +152,8 @@ class Gather:
         sources = read_sources(self._folder.root)
         if wanted.record_type is CaseSource:
             return sources.case(unit)
+        if wanted.record_type is AnatomyProgram:
+            return sources.program
         if wanted.record_type is ReferenceFiles:
             return sources.references
         return sources.clinical if wanted.record_type is ClinicalSource else sources.table

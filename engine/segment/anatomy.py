@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.segment.anatomy_programs import label_by_program
+from engine.segment.image_key import image_key
 from engine.segment.lungs import find_lungs
 from engine.segment.nnunet_plan import Labels, fingerprint, painted
 from engine.training_protocol import Anatomy
 from store.records import TrainableCase
-from store.volumes import AnatomyMasks, BoolZyx, CaseFingerprint, CtSeries, LabelMaps, Mask, ReferenceMasks, ct_key
+from store.sources import AnatomyProgram
+from store.volumes import AnatomyMasks, BoolZyx, CaseFingerprint, CtSeries, LabelMaps, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
 BACKGROUND, TUMOUR = "background", "tumour"
@@ -26,12 +28,14 @@ class Labelled:
     fingerprint: CaseFingerprint
 
 
-def label_anatomy(ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy) -> Labelled:
+def label_anatomy(
+    ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy, program: AnatomyProgram
+) -> Labelled:
     """Anatomical masks and the reference tumour on the CT's grid, from the source that the protocol names.
 
     The reference tumour is never part of a structure. A case without any is left without (it cannot be trained on).
     """
-    found = _structures(ct, references, maps, anatomy)
+    found = _structures(ct, references, maps, anatomy, program)
     tumour = tumour_of(references)
     if tumour is not None:
         found = {name: voxels & ~tumour for name, voxels in found.items()}
@@ -43,7 +47,7 @@ def label_anatomy(ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, ana
     if tumour is not None:
         masks.append(Mask(TUMOUR, "independent", "reference", tumour, ct.grid))
     outlines = AnatomyMasks(tuple(masks))
-    trainable = TrainableCase(ct_key(ct), _volume_ml(references), ",".join(kept))
+    trainable = TrainableCase(image_key(ct), _volume_ml(references), ",".join(kept))
     return Labelled(outlines, (trainable,), fingerprint(ct, labels_of(outlines, (BACKGROUND, *kept, TUMOUR), ct)))
 
 
@@ -51,11 +55,13 @@ def _origin(anatomy: Anatomy) -> str:
     return "independent" if anatomy.source == "label maps" else "automatic"
 
 
-def _structures(ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy) -> dict[str, BoolZyx]:
+def _structures(
+    ct: CtSeries, references: ReferenceMasks, maps: LabelMaps, anatomy: Anatomy, program: AnatomyProgram
+) -> dict[str, BoolZyx]:
     if anatomy.source == "label maps":
         return {mask.name: mask.voxels for mask in maps.masks}
     if anatomy.source != "lungs":
-        return label_by_program(ct, anatomy.source)
+        return label_by_program(ct, program)
     outlined = {name: mask.voxels for name in LUNGS if (mask := references.find(name)) is not None}
     if len(outlined) == len(LUNGS):
         return outlined

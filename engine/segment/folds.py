@@ -16,13 +16,14 @@ from engine.segment.model import (
     write_manifest,
 )
 
-FREE = {"name", "weights_sha256", "ensemble_sha256", "training", "trained_on"}  # what folds may differ in
+FREE = {"name", "weights_sha256", "ensemble_sha256", "training", "trained_on", "folds"}  # what folds may differ in
 
 
 def join_folds(name: str, models: tuple[SegmentationModel, ...]) -> SegmentationModel:
     """Register two or more models in models_home as one; ValueError unless they see and say the same.
 
-    They must agree in network, spacing, tile, normalisation, labels and resampling, and in what their training saw.
+    They must agree in network, spacing, tile, normalisation, labels and resampling. The joined model saw what any of
+    them saw; with the history of only some of them known, they are refused.
     """
     if len(models) < 2:
         raise ValueError(f"models must be at least two folds, got {len(models)}")
@@ -33,9 +34,12 @@ def join_folds(name: str, models: tuple[SegmentationModel, ...]) -> Segmentation
         ]
         if differing:
             raise ValueError(f"models must be folds of one training, {manifest.name} differs in {', '.join(differing)}")
+    if len({bool(manifest.folds) for manifest in manifests}) > 1:
+        raise ValueError("models must all list the images that they saw, or none of them, got some that do")
+    seen = tuple({fold.weights_sha256: fold for manifest in manifests for fold in manifest.folds}.values())
     weights = [path for model in models for path in fold_paths(model)]
     known = [sha256 for manifest in manifests for sha256 in (manifest.weights_sha256, *manifest.ensemble_sha256)]
-    changes = {"name": name, "weights_sha256": known[0], "ensemble_sha256": tuple(known[1:])}
+    changes = {"name": name, "weights_sha256": known[0], "ensemble_sha256": tuple(known[1:]), "folds": seen}
     joined = Manifest.model_validate(manifests[0].model_dump() | changes)
     path = models_home() / f"{manifest_sha256(joined)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

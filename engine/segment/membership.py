@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from engine.protocol import digest
 from engine.segment.anatomy import BACKGROUND
-from engine.segment.nnunet_plan import fold_splits, make_plans
+from engine.segment.nnunet_plan import check_patch, fold_splits, make_plans
 from engine.training_protocol import Train
 from store.records import Cohort, DeclinedError, TrainableCase, TrainingMember, TrainingPlan
 from store.sources import Lookup
@@ -41,7 +41,7 @@ def plan_training(cases: Cohort[TrainableCase], fingerprints: Lookup[CaseFingerp
     Cases stand in the order of their content's hash, so names decide nothing. One fold: a share of the tumour cases is
     reported. Several: nnU-Net's own cross-validation over them. Tumour-free cases are only planned and pretrained on;
     without any, plans come from the training cases, which cross-validation must not do. DeclinedError when there are
-    too few cases, no anatomy, or one image under two names.
+    too few cases, no anatomy, one image under two names, or a patch that the network cannot take.
     """
     ordered = tuple(sorted(cases.rows, key=lambda row: row[1].content_sha256))
     _check_distinct(ordered)
@@ -51,6 +51,7 @@ def plan_training(cases: Cohort[TrainableCase], fingerprints: Lookup[CaseFingerp
     planned_on = free or _training_cases(tumours, members, train)
     structures = _common_structures(planned_on)
     plans = make_plans([fingerprints.load(case) for case, _ in planned_on], (BACKGROUND, *structures), train)
+    check_patch(plans, train)
     text = json.dumps(plans, sort_keys=True)
     plan = TrainingPlan(
         plans_json=text,
@@ -81,9 +82,9 @@ def _fold(fold: int, free: Cases, tumours: Cases, train: Train) -> Iterable[Trai
     for case, facts in tumours:
         content = facts.content_sha256
         role = "reported" if content in reported else "monitored" if content in monitored else "training"
-        yield TrainingMember(fold, case, content, role)
+        yield TrainingMember(fold, case, content, role, facts.anatomy)
     for case, facts in free:
-        yield TrainingMember(fold, case, facts.content_sha256, "tumour_free")
+        yield TrainingMember(fold, case, facts.content_sha256, "tumour_free", facts.anatomy)
 
 
 def _reported(contents: Sequence[str], fold: int, train: Train) -> set[str]:

@@ -7,6 +7,7 @@ directly, and what its own `run` does with their results is done on records.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -24,7 +25,8 @@ from engine.segment.model import Architecture, Manifest
 from engine.segment.nnunet import CONFIGURATION, NETWORK_CLASSES, PLAIN_LAYERS
 from engine.segment.sliding_window import oriented
 from engine.training_protocol import Train
-from store.volumes import CaseFingerprint, CtSeries, Grid
+from store.records import DeclinedError
+from store.volumes import CaseFingerprint, CtSeries, Grid, ct_key
 
 Labels = NDArray[np.int16]
 Json = dict[str, object]
@@ -32,6 +34,8 @@ PLANS_NAME = "cohortscopePlans"
 RAW = "raw"
 PLANNING_DATASET = "Dataset001_Anatomy"
 FILE_ENDING = ".nii.gz"
+PLACES = "_places.npy"  # beside a prepared case: where its labels lie
+NAME_DIGITS = 16
 FOREGROUND_SAMPLES = 10_000  # a case, nnU-Net's default
 PERCENTILES = (0.5, 50.0, 99.5)
 TUMOUR = "tumour"
@@ -115,6 +119,27 @@ def dataset_json(labels: Sequence[str], cases: int) -> Json:
     }
 
 
+def check_patch(plans: Json, train: Train) -> None:
+    """DeclinedError unless the patch is a multiple of the network's total stride, with two cells or more at the bottom.
+
+    nnU-Net plans both together; a protocol that names only one of them may not fit the other.
+    """
+    configuration = _part(_part(plans, "configurations"), CONFIGURATION)
+    layers = _part(_part(configuration, "architecture"), "arch_kwargs")
+    patch = np.array(configuration["patch_size"])
+    stride = np.prod(np.array(layers["strides"]), axis=0)
+    if not (patch % stride).any() and np.prod(patch // stride) > 1:
+        return
+    stages, sizes = layers["n_stages"], " x ".join(map(str, patch))
+    whose = f"of train.features ({stages} stages)" if train.features else f"that nnU-Net plans ({stages} stages)"
+    named = "train.patch_zyx" if train.patch_zyx else "the patch that nnU-Net plans"
+    raise DeclinedError(
+        f"{named}, {sizes} voxels, does not fit the network {whose}: each size must be a multiple of"
+        f" {' x '.join(map(str, stride))}, and more than that along one axis; name train.features and train.patch_zyx"
+        " together, or leave both empty"
+    )
+
+
 def _planned() -> Json:
     """Run nnU-Net's planner on the one data set of the folders; only 3d_fullres, axes as they are.
 
@@ -172,10 +197,19 @@ def moved_plans(plans: Json, dataset: str) -> Json:
     return {**plans, "dataset_name": dataset}
 
 
+def prepared_name(ct: CtSeries, labels: Labels) -> str:
+    """The name of a case that is prepared from these voxels and labels: another contour, another name."""
+    state = hashlib.sha256(ct_key(ct).encode())
+    state.update(np.ascontiguousarray(labels, dtype="<i2").data)
+    return state.hexdigest()[:NAME_DIGITS]
+
+
 def write_prepared(folder: Path, name: str, ct: CtSeries, labels: Labels, plans: Json, names: Sequence[str]) -> None:
     """Preprocess one case with nnU-Net (crop, normalise, resample, locate labels) into `folder`; once only.
 
-    Files are written elsewhere and moved, the one that is looked for last, so that two processes may do the same.
+    nnU-Net keeps the places of labels in a pickle, which runs code when it is read; here they are an array
+    (`PLACES`). Files are written elsewhere and moved, the one that is looked for last, so that two processes may do
+    the same.
     """
     from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -198,8 +232,15 @@ def write_prepared(folder: Path, name: str, ct: CtSeries, labels: Labels, plans:
         nnUNetDatasetBlosc2.save_case(
             data, marked, facts, stem, chunks=chunks, blocks=blocks, chunks_seg=label_chunks, blocks_seg=label_blocks
         )
-        for suffix in (".pkl", "_seg.b2nd", ".b2nd"):
+        np.save(stem + PLACES, places_of(facts["class_locations"]))
+        for suffix in (PLACES, "_seg.b2nd", ".b2nd"):
             Path(stem + suffix).replace(folder / f"{name}{suffix}")
+
+
+def places_of(by_label: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """nnU-Net's sample of every label's voxels as rows of label, channel, z, y, x."""
+    rows = [np.column_stack([np.full(len(at), label), at]) for label, at in by_label.items() if len(at)]
+    return np.concatenate(rows).astype(np.int64) if rows else np.zeros((0, 5), dtype=np.int64)
 
 
 def manifest_of(plans: Json, labels: Sequence[str], name: str, trained_on: str) -> Manifest:

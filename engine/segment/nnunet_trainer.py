@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import blosc2
 import numpy as np
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
@@ -26,11 +27,14 @@ from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import Dow
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from numpy.typing import NDArray
 
+from engine.processes import die_with_parent
 from engine.segment.nnunet import CONFIGURATION, load_safely
+from engine.segment.nnunet_plan import PLACES
 from engine.training_protocol import Train
 
 HEAD = ".seg_layers."
@@ -42,6 +46,28 @@ LIGHT_CONTRAST = (0.85, 1.15)
 LIGHT_SHARE = 0.5
 
 
+class PreparedCases(nnUNetDatasetBlosc2):  # type: ignore[misc]
+    """nnU-Net's prepared cases, read without unpickling: a study's folder must not be able to run code."""
+
+    def __init__(self, folder: str, identifiers: list[str], folder_with_segs_from_previous_stage: str | None) -> None:
+        super().__init__(folder, list(identifiers), folder_with_segs_from_previous_stage)
+
+    def load_case(self, identifier: str) -> tuple[object, object, None, dict[str, object]]:
+        """Image and labels (c, z, y, x, opened, not read), nothing of an earlier stage, and where each label lies."""
+        stem = Path(self.source_folder) / identifier
+        places = np.load(f"{stem}{PLACES}", allow_pickle=False)
+        found = {int(label): places[places[:, 0] == label, 1:] for label in self.labels}
+        return self._opened(f"{stem}.b2nd"), self._opened(f"{stem}_seg.b2nd"), None, {"class_locations": found}
+
+    labels: tuple[int, ...] = ()  # values of every label of the data set: nnU-Net wants one without voxels named too
+
+    def _opened(self, path: str) -> blosc2.NDArray:
+        array = blosc2.open(path, mode="r", mmap_mode="r", dparams={"nthreads": 1}, deserialize="safe")
+        if not isinstance(array, blosc2.NDArray):  # an expression or a function would be run when it is read
+            raise ValueError(f"a prepared case must be a plain array, got {type(array).__name__}")
+        return array
+
+
 class TumourLoader(nnUNetDataLoader):  # type: ignore[misc]
     """nnU-Net's loader, but a patch centred on a label is centred on the tumour with a given probability.
 
@@ -50,6 +76,13 @@ class TumourLoader(nnUNetDataLoader):  # type: ignore[misc]
 
     tumour_label: int | None = None
     tumour_share: float = 0.0
+    parent: int = 0
+
+    def set_thread_id(self, thread_id: int) -> None:
+        """Called first thing in a process of its own, which would outlive a killed training: die with it instead."""
+        if os.getpid() != self.parent:
+            die_with_parent(self.parent)
+        super().set_thread_id(thread_id)
 
     def get_bbox(  # noqa: D102  (nnU-Net's own method, its class chosen here)
         self,
@@ -128,7 +161,7 @@ class Trainer(nnUNetTrainer):  # type: ignore[misc]
             if light
             else self.get_training_transforms(patch, rotation, scales, (), flat, use_mask_for_norm=[False])
         )
-        trained_on, monitored = self.get_tr_and_val_datasets()
+        trained_on, monitored = (self._prepared(names) for names in self.do_split())
         loaders = (
             self._loader(trained_on, patch if light else initial_patch, transforms),
             self._loader(monitored, patch, self.get_validation_transforms(scales)),
@@ -136,6 +169,11 @@ class Trainer(nnUNetTrainer):  # type: ignore[misc]
         if self.settings.loader_processes == 0:
             return SingleThreadedAugmenter(loaders[0], None), SingleThreadedAugmenter(loaders[1], None)
         return self._in_processes(loaders[0]), self._in_processes(loaders[1])
+
+    def _prepared(self, names: list[str]) -> PreparedCases:
+        cases = PreparedCases(self.preprocessed_dataset_folder, names, None)
+        cases.labels = tuple(value for value in self.dataset_json["labels"].values() if value)
+        return cases
 
     def _loader(self, dataset: object, patch: object, transforms: BasicTransform) -> TumourLoader:
         loader = TumourLoader(
@@ -150,6 +188,7 @@ class Trainer(nnUNetTrainer):  # type: ignore[misc]
         )
         loader.tumour_label = self.dataset_json["labels"].get("tumour")
         loader.tumour_share = self.settings.tumour_share
+        loader.parent = os.getpid()
         return loader
 
     def _in_processes(self, loader: TumourLoader) -> NonDetMultiThreadedAugmenter:

@@ -7,14 +7,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.metrics.overlap import detect, surface_distances, surface_dsc, volumetric_dsc
+from engine.metrics.overlap import detect, on_index_lesion, surface_distances, surface_dsc, volumetric_dsc
 from engine.protocol import Agreement, Segment
 from engine.segment.model import Manifest, SegmentationModel, describe_model, write_manifest
 from engine.segment.out_of_fold import refuse_seen
 from engine.segment.segmentation import segment
 from store.records import StrategyOverlap, TrainingMember
 from store.sources import Lookup, TrainingUnit
-from store.volumes import BoolZyx, CtSeries, ReferenceMasks, TrainedWeights, ct_key
+from store.volumes import BoolZyx, CtSeries, ReferenceMasks, TrainedWeights
 
 MODEL_STEM = "model"
 
@@ -35,7 +35,11 @@ def score_model(
     segmenting: Segment,
     rules: Agreement,
 ) -> Scored:
-    """Segment and compare every reported case of the model's fold; ValueError when the model saw one of them."""
+    """Segment and compare every reported case of the model's fold; ValueError when the model saw one of them.
+
+    Models learn every outlined lesion and are scored on the index lesion: what they find on another reference lesion
+    alone is taken away first.
+    """
     manifest = Manifest.model_validate_json(weights.manifest_json)
     reported = [member for member in members if member.fold == unit.fold and member.role == "reported"]
     with tempfile.TemporaryDirectory() as scratch:
@@ -43,10 +47,11 @@ def score_model(
         rows = []
         for member in reported:
             ct = images.load(member.case_id)
-            refuse_seen(manifest, ct_key(ct))
-            tumour = references.load(member.case_id).find("tumour")
+            refuse_seen(manifest, ct)
+            outlined = references.load(member.case_id)
+            tumour = outlined.find("tumour")
             if tumour is not None:
-                predicted = _tumour(ct, segmenting, model)
+                predicted = on_index_lesion(_tumour(ct, segmenting, model), tumour.voxels, outlined.others("tumour"))
                 rows.append(_overlap(unit, member.case_id, ct, tumour.voxels, predicted, rules))
     return Scored(tuple(rows))
 

@@ -16,7 +16,7 @@ from engine.segment.anatomy import BACKGROUND, TUMOUR, labels_of
 from engine.segment.membership import TRAINED_ROLES
 from engine.segment.model import SeenByFold, file_sha256
 from engine.segment.nnunet import CONFIGURATION
-from engine.segment.nnunet_plan import manifest_of, moved_plans, write_prepared
+from engine.segment.nnunet_plan import NAME_DIGITS, manifest_of, moved_plans, prepared_name, write_prepared
 from engine.segment.nnunet_training import EpochResult, PhaseJob, PhaseResult, train_phase, write_slim
 from engine.segment.strategies.phase import Phase
 from engine.segment.strategies.registry import strategy_of
@@ -26,7 +26,13 @@ from store.sources import Lookup, TrainingUnit, Workspace
 from store.volumes import AnatomyMasks, CtSeries, TrainedWeights
 
 DATASETS = {"anatomy": "Dataset001_Anatomy", "tumour": "Dataset002_Tumour", "tumour_and_anatomy": "Dataset003_Both"}
-NAME_DIGITS = 16  # of an image's hash, as nnU-Net's name of a case
+PURPOSES = {
+    "planning": "planned on",
+    "pretraining": "pretrained on",
+    "training": "trained on",
+    "monitoring": "monitored",
+}
+USES = "uses"  # in a training's own folder: which prepared cases it goes on from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,11 +85,14 @@ def train_model(
 
     The same inputs, torch build and thread count give the same weights when train.loader_processes is 0, stopped or
     not. Seconds are wall-clock and CPU time of the process and enter no key. ValueError when a case that is to be
-    reported would be trained on.
+    reported would be trained on; DeclinedError when a phase lacks cases, or cases lack structures that it labels.
     """
     training = _Training(unit, plan[0], members, images, outlines, train, workspace)
     phases = strategy_of(unit.strategy).phases(train)
+    for phase in phases:
+        _check_labelled(training, phase)
     refuse_reported(training.cases("reported"), [m for phase in phases for m in _used(training, phase)])
+    _note_what_it_uses(training)
     epochs: list[TrainingEpoch] = []
     result: PhaseResult | None = None
     for phase in phases:
@@ -104,14 +113,34 @@ def refuse_reported(reported: tuple[TrainingMember, ...], used: list[TrainingMem
         raise ValueError(f"cases to be reported must not be trained on, got {len(both)} that would be")
 
 
+def _note_what_it_uses(training: _Training) -> None:
+    """Leave the name of the prepared cases in the training's own folder, so that they are kept as long as it is."""
+    training.workspace.own.mkdir(parents=True, exist_ok=True)
+    (training.workspace.own / USES).write_text(training.plan.plans_sha256[:NAME_DIGITS], encoding="utf-8")
+
+
+def _check_labelled(training: _Training, phase: Phase) -> None:
+    """DeclinedError when cases of a phase lack a structure that it labels: an organ would be taught as background."""
+    wanted = set(training.labels(phase.labels)) - {BACKGROUND, TUMOUR}
+    used = _used(training, phase)
+    lacks = [wanted - set(member.anatomy.split(",")) for member in used]
+    lacking = sum(map(bool, lacks))
+    if lacking:
+        raise DeclinedError(
+            f"{lacking} of the {len(used)} cases that {training.unit.strategy} would train on lack anatomical labels"
+            f" ({', '.join(sorted(set.union(*lacks)))}), and an organ without its label would be taught as background:"
+            " add label maps for them, or leave this strategy out"
+        )
+
+
 def _used(training: _Training, phase: Phase) -> tuple[TrainingMember, ...]:
     if phase.cases == "tumour_free":
         return training.cases("tumour_free")
     return (*training.cases("training"), *training.cases("monitored"))
 
 
-def _split(training: _Training, phase: Phase) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the cases that a phase trains on and of those it monitors; DeclinedError when there are too few."""
+def _split(training: _Training, phase: Phase) -> tuple[tuple[TrainingMember, ...], tuple[TrainingMember, ...]]:
+    """The cases that a phase trains on and those it monitors; DeclinedError when there are too few."""
     if phase.cases == "training":
         parts = training.cases("training"), training.cases("monitored")
     else:
@@ -122,29 +151,26 @@ def _split(training: _Training, phase: Phase) -> tuple[tuple[str, ...], tuple[st
             f"phase {phase.name} needs more than {training.train.monitored_cases} tumour-free cases with anatomical"
             f" labels, got {len(parts[1])}"
         )
-    return tuple(_name(m) for m in parts[0]), tuple(_name(m) for m in parts[1])
-
-
-def _name(member: TrainingMember) -> str:
-    return member.content_sha256[:NAME_DIGITS]
+    return parts
 
 
 def _run_phase(training: _Training, phase: Phase, start_from: Path | None) -> PhaseResult:
     """Prepare the phase's cases and run or resume it; pretraining is done once for all folds of a seed."""
     prepared = training.workspace.shared / training.plan.plans_sha256[:NAME_DIGITS]
     trained_on, monitored = _split(training, phase)
-    _prepare(training, phase, prepared)
+    names = _prepare(training, phase, prepared)
+    parts = tuple(names[member.case_id] for member in trained_on), tuple(names[m.case_id] for m in monitored)
     results = training.workspace.own / phase.name
     if phase.name == "pretraining":
-        identity = [training.plan.plans_sha256, training.train.model_dump(mode="json"), trained_on, training.unit.seed]
+        identity = [training.plan.plans_sha256, training.train.model_dump(mode="json"), *parts, training.unit.seed]
         results = prepared / "pretraining" / digest(identity)[:NAME_DIGITS]
     job = PhaseJob(
         prepared=prepared,
         results=results,
         dataset=DATASETS[phase.labels],
         labels=training.labels(phase.labels),
-        trained_on=trained_on,
-        monitored=monitored,
+        trained_on=parts[0],
+        monitored=parts[1],
         epochs=phase.epochs,
         seed=training.unit.seed,
         start_from=start_from,
@@ -158,17 +184,22 @@ def _run_phase(training: _Training, phase: Phase, start_from: Path | None) -> Ph
         )
 
 
-def _prepare(training: _Training, phase: Phase, prepared: Path) -> None:
-    """nnU-Net's preprocessing of every case of a phase, kept for the other trainings of the study."""
+def _prepare(training: _Training, phase: Phase, prepared: Path) -> dict[str, str]:
+    """nnU-Net's preprocessing of every case of a phase, kept for the other trainings of the study; names by case.
+
+    A name is of image and labels: what was prepared before a contour was corrected is not found again.
+    """
     dataset = DATASETS[phase.labels]
     plans = moved_plans(training.plans, dataset)
     names = training.labels(phase.labels)
     folder = prepared / dataset / f"{plans['plans_name']}_{CONFIGURATION}"
+    known = {}
     for member in _used(training, phase):
-        if not (folder / f"{_name(member)}.b2nd").exists():
-            ct = training.images.load(member.case_id)
-            labels = labels_of(training.outlines.load(member.case_id), names, ct)
-            write_prepared(folder, _name(member), ct, labels, plans, names)
+        ct = training.images.load(member.case_id)
+        labels = labels_of(training.outlines.load(member.case_id), names, ct)
+        known[member.case_id] = prepared_name(ct, labels)
+        write_prepared(folder, known[member.case_id], ct, labels, plans, names)
+    return known
 
 
 @contextmanager
@@ -203,10 +234,18 @@ def _seen(training: _Training, phases: tuple[Phase, ...]) -> tuple[SeenCase, ...
     """Every image that this model saw and what for: planning, pretraining, training, monitoring."""
     purposes = [("planning", content) for content in training.plan.planned_on.split(",")]
     for phase in phases:
-        for member in _used(training, phase):
-            purposes.append(("monitoring" if member.role == "monitored" else phase.name, member.content_sha256))
+        trained_on, monitored = _split(training, phase)
+        purposes += [(phase.name, member.content_sha256) for member in trained_on]
+        purposes += [("monitoring", member.content_sha256) for member in monitored]
     unit = training.unit
     return tuple(SeenCase(unit.strategy, unit.seed, unit.fold, content, purpose) for purpose, content in purposes)
+
+
+def seen_in_words(seen: tuple[SeenCase, ...]) -> str:
+    """How many different images a model saw for what: "12 planned on, 22 trained on, 2 monitored, 36 in all"."""
+    counts = {purpose: len({case.content_sha256 for case in seen if case.purpose == purpose}) for purpose in PURPOSES}
+    parts = [f"{counts[purpose]} {words}" for purpose, words in PURPOSES.items() if counts[purpose]]
+    return f"{', '.join(parts)}, {len({case.content_sha256 for case in seen})} in all"
 
 
 def _weights(training: _Training, last: Phase, checkpoint: Path, seen: tuple[SeenCase, ...]) -> TrainedWeights:
@@ -214,12 +253,11 @@ def _weights(training: _Training, last: Phase, checkpoint: Path, seen: tuple[See
     path = training.workspace.own / "weights.pt"
     write_slim(checkpoint, path)
     unit, sha256 = training.unit, file_sha256(path)
-    trained = sum(member.role != "reported" for member in training.members if member.fold == unit.fold)
     manifest = manifest_of(
         training.plans,
         training.labels(last.labels),
         f"{unit.strategy}-s{unit.seed}-f{unit.fold}",
-        f"{trained} cases of a study, fold {unit.fold} of {training.train.folds}",
+        f"images of a study: {seen_in_words(seen)}; fold {unit.fold + 1} of {training.train.folds}",
     )
     settings = {
         name: value if isinstance(value, int | float | str) else str(value)

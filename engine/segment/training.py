@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import resample_mask
+from engine.segment.image_key import image_key
 from engine.segment.model import (
     SHIPPED_FOLDER,
     Architecture,
     Manifest,
+    SeenByFold,
     SegmentationModel,
     describe_model,
     file_sha256,
@@ -106,11 +108,12 @@ class TrainingCase:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """One case on the model grid: HU, label values, and the indices (n, 3) of its tumour voxels."""
+    """One case on the model grid: HU, label values, the indices (n, 3) of its tumour voxels, its image key."""
 
     intensity_hu: Rounded
     labels: Labels
     tumour_index: NDArray[np.int64]
+    image: str
 
 
 def train_demo_model(
@@ -125,14 +128,17 @@ def train_demo_model(
 
     start: the manifest of a model of the same network and labels whose weights and mean and sd of HU are taken over;
     without it the weights are drawn. The same cases, recipe, start, torch build and thread count give the same
-    weights. ValueError without a tumour.
+    weights. The manifest lists every image that was seen, those of the start included where they are known. ValueError
+    without a tumour.
     """
     prepared = [prepare(case, recipe.spacing_mm) for case in cases]
     if not any(len(case.tumour_index) for case in prepared):
         raise ValueError("cases must hold at least one tumour, got none")
     manifest = _manifest(prepared, name, trained_on, recipe)
+    seen = {case.image for case in prepared}
     if start is not None:
         manifest = started_from(manifest, read_manifest(start))
+        seen |= {image for fold in read_manifest(start).folds for image in fold.saw}
     weights = out / f"{name}.pt"
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.json"
@@ -142,7 +148,7 @@ def train_demo_model(
             trainer.start_from(start.with_suffix(".pt"))
         for done in _fit(prepared, manifest, recipe, trainer):
             trainer.save(weights, LABELS.index("tumour"), recipe.tumour_bias)
-            _describe_weights(path, weights, manifest, done)
+            _describe_weights(path, weights, manifest, done, seen)
     return describe_model(path)
 
 
@@ -152,10 +158,15 @@ def started_from(manifest: Manifest, start: Manifest) -> Manifest:
     return manifest.model_copy(update={"hu_mean": start.hu_mean, "hu_sd": start.hu_sd, "training": training})
 
 
-def _describe_weights(path: Path, weights: Path, manifest: Manifest, done: int) -> None:
-    """Write the manifest of the weights after so many iterations."""
-    training = {**manifest.training, "iterations_done": done}
-    write_manifest(path, manifest.model_copy(update={"weights_sha256": file_sha256(weights), "training": training}))
+def _describe_weights(path: Path, weights: Path, manifest: Manifest, done: int, seen: set[str]) -> None:
+    """Write the manifest of the weights after so many iterations, with the images that they saw."""
+    sha256 = file_sha256(weights)
+    changes = {
+        "weights_sha256": sha256,
+        "training": {**manifest.training, "iterations_done": done},
+        "folds": (SeenByFold(weights_sha256=sha256, saw=tuple(sorted(seen))),),
+    }
+    write_manifest(path, manifest.model_copy(update=changes))
 
 
 def prepare(case: TrainingCase, spacing_mm: float) -> Prepared:
@@ -167,7 +178,8 @@ def prepare(case: TrainingCase, spacing_mm: float) -> Prepared:
             if mask.structure == structure:
                 labels[resample_mask(mask.voxels, mask.grid, grid)] = value
     tumour = np.argwhere(labels == LABELS.index("tumour"))
-    return Prepared(np.rint(to_model_grid(case.ct, grid)).astype(np.int16), labels, tumour)
+    intensity = np.rint(to_model_grid(case.ct, grid)).astype(np.int16)
+    return Prepared(intensity, labels, tumour, image_key(case.ct))
 
 
 def _manifest(cases: list[Prepared], name: str, trained_on: str, recipe: Recipe) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from engine.statistics.checks import binary, matrix, vector
@@ -95,26 +95,47 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> Tested:
 def crossed_contrast(values: ArrayLike, first: int, second: int) -> Contrast:
     """Difference of two treatments' means when each was trained several times: cases and trainings are random.
 
-    values: treatments x trainings x cases (a, s, c), every case measured by every training. Model: treatment (fixed)
-    + case + training within treatment + residual; balanced, so restricted maximum likelihood is closed: the variance
-    of the difference is 2 MS / (s c), MS the mean square of trainings within treatments (df a (s - 1)), pooled with the
-    residual where it is smaller than that. ValueError under two trainings or two cases: nothing then says how much
-    another training would differ.
+    values: treatments x trainings x cases (t, s, c), every case measured by every training. Model: treatment (fixed)
+    + case + training within treatment + treatment x case + residual. The expected mean squares are
+    E(training) = residual + c var(training), E(treatment x case) = residual + s var(treatment x case), so the variance
+    of the difference, 2 (var(training) / s + var(treatment x case) / c + residual / (s c)), is estimated by
+    2 (MS training + MS treatment x case - MS residual) / (s c), a component that comes out negative counting as zero.
+    Degrees of freedom by Satterthwaite. With all components positive this is restricted maximum likelihood.
+    Sources: Searle, Casella and McCulloch, Variance Components (1992), ch. 4; Satterthwaite, Biometrics Bulletin 2
+    (1946) 110. ValueError under two trainings or two cases: nothing then says how much another training would differ.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 3 or min(array.shape[1:]) < 2 or not np.isfinite(array).all():
         raise ValueError(f"values must be finite, treatments x trainings (>= 2) x cases (>= 2), got {array.shape}")
-    treatments, trainings, cases = array.shape
-    runs = array.mean(axis=2)
-    between = cases * float(((runs - runs.mean(axis=1, keepdims=True)) ** 2).sum())
-    residual = array - runs[:, :, None] - array.mean(axis=(0, 1)) + array.mean()
-    within = float((residual**2).sum())
-    df_between, df_within = treatments * (trainings - 1), (treatments * trainings - 1) * (cases - 1)
-    mean_square, df = between / df_between, float(df_between)
-    if mean_square < within / df_within:
-        mean_square, df = (between + within) / (df_between + df_within), float(df_between + df_within)
+    trainings, cases = array.shape[1:]
+    training, interaction, residual = _mean_squares(array)
+    parts = [part for part in (training, interaction) if part.value > residual.value]
+    added = [*parts, residual] if len(parts) != 1 else parts  # with one component left the residual cancels
+    total = sum(part.value for part in parts) - (len(parts) - 1) * residual.value
+    spread = sum(part.value**2 / part.df for part in added)
     estimate = float(array[first].mean() - array[second].mean())
-    return _contrast(estimate, float(np.sqrt(2 * mean_square / (trainings * cases))), df)
+    df = total**2 / spread if spread > 0 else float(residual.df)
+    return _contrast(estimate, float(np.sqrt(2 * total / (trainings * cases))), df)
+
+
+@dataclass(frozen=True, slots=True)
+class _MeanSquare:
+    value: float
+    df: int
+
+
+def _mean_squares(array: NDArray[np.float64]) -> tuple[_MeanSquare, _MeanSquare, _MeanSquare]:
+    """Mean squares of trainings within treatments, treatment x case, and the residual, of (t, s, c)."""
+    t, s, c = array.shape
+    runs, cells = array.mean(axis=2), array.mean(axis=1)
+    treatments, subjects = array.mean(axis=(1, 2)), array.mean(axis=(0, 1))
+    apart = runs - treatments[:, None]
+    crossed = cells - treatments[:, None] - subjects + array.mean()
+    rest = array - runs[:, :, None] - cells[:, None, :] + treatments[:, None, None]
+    sums = c * (apart**2).sum(), s * (crossed**2).sum(), (rest**2).sum()
+    freedom = t * (s - 1), (t - 1) * (c - 1), t * (s - 1) * (c - 1)
+    one, two, three = (_MeanSquare(float(ss) / df, df) for ss, df in zip(sums, freedom, strict=True))
+    return one, two, three
 
 
 def _contrast(estimate: float, error: float, df: float) -> Contrast:

@@ -7,6 +7,7 @@ import streamlit as st
 from engine.present.figures.strategies import CURVES, learning_figure, paired_dsc
 from engine.present.wording.strategies import (
     budget_lines,
+    left_out_sentence,
     split_sentence,
     strategies_answer,
     test_lines,
@@ -20,6 +21,7 @@ from store.queries.strategies import (
     split_counts,
     strategy_comparisons,
     strategy_summaries,
+    trainings_left_out,
 )
 
 NOTHING = (
@@ -42,11 +44,14 @@ tests = strategy_comparisons(shown.snapshot, run_id)
 answer(strategies_answer(summaries, tests))
 if summaries[0].trainings == 1:
     st.warning("Each strategy was trained once: how much another training would differ is not known.")
+if left_out := left_out_sentence(trainings_left_out(shown.snapshot, run_id)):
+    st.warning(left_out)
 
 rows = cases_by_strategy(shown.snapshot, run_id)
 caption = (
     f"n = {summaries[0].cases} cases that no training saw, {trainings(summaries[0].trainings)}; a line is a case, its "
-    "DSC the mean of its trainings. Diamonds: mean over cases with 95 % interval."
+    "DSC the mean of its trainings. Diamonds: mean over cases with 95 % interval. Models learn every outlined lesion; "
+    "the DSC is that of the index lesion, and what was found on the other outlined lesions does not count against it."
 )
 figure(paired_dsc(rows, summaries), caption, "paired-dsc")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.queries.answers import ask, ask_record
-from store.records import StrategyComparison, StrategySummary
+from store.records import ComparedTraining, StrategyComparison, StrategySummary
 from store.snapshot import Snapshot
 
 COMPARED_RUNS = """
@@ -48,13 +48,22 @@ class CaseByStrategy:
 
 CASES = """
 SELECT case_id, strategy, avg(dsc) AS dsc, avg(CAST(missed AS DOUBLE)) AS missed_share, max(volume_ml) AS volume_ml
-FROM strategy_overlap WHERE run_id = ? GROUP BY case_id, strategy ORDER BY case_id, strategy
+FROM strategy_overlap o WHERE run_id = ? AND NOT EXISTS (
+  SELECT 1 FROM compared_training c
+  WHERE c.run_id = o.run_id AND c.strategy = o.strategy AND c.seed = o.seed AND NOT c.compared)
+GROUP BY case_id, strategy ORDER BY case_id, strategy
 """
 
 
 def cases_by_strategy(snapshot: Snapshot, run_id: str) -> tuple[CaseByStrategy, ...]:
-    """DSC of every reported case under every strategy."""
+    """DSC of every reported case under every strategy, over the trainings that are compared."""
     return ask(snapshot, CaseByStrategy, CASES, (run_id,))
+
+
+def trainings_left_out(snapshot: Snapshot, run_id: str) -> tuple[ComparedTraining, ...]:
+    """The trainings that are not compared, with the reason; those without a result first."""
+    rows = ask_record(snapshot, ComparedTraining, "compared_training", run_id, "reason <> 'gave no result', seed")
+    return tuple(row for row in rows if not row.compared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +93,37 @@ def learning_curves(snapshot: Snapshot, run_id: str) -> tuple[CurvePoint, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """How many images took which part; a case may be reported by one fold and trained on by another."""
+    """How many images one training used for what (the most of any), and how many are reported by all folds together."""
 
-    tumour_free: int
     trained_on: int
+    monitored: int
+    pretrained_on: int  # 0 where no strategy pretrains
+    pretraining_monitored: int
     reported: int
     folds: int
     planned_on: int
 
 
 SPLIT = """
-SELECT count(DISTINCT case_id) FILTER (role = 'tumour_free') AS tumour_free,
-  count(DISTINCT case_id) FILTER (role IN ('training', 'monitored')) AS trained_on,
-  count(DISTINCT case_id) FILTER (role = 'reported') AS reported, count(DISTINCT fold) AS folds,
-  (SELECT max(len(string_split(planned_on, ','))) FROM training_plan WHERE run_id = ?) AS planned_on
-FROM training_member WHERE run_id = ?
+WITH chosen AS (SELECT CAST(? AS VARCHAR) AS run_id),
+member AS (SELECT fold, case_id, content_sha256, role FROM training_member JOIN chosen USING (run_id)),
+planned AS (SELECT len(string_split(planned_on, ',')) AS images FROM training_plan JOIN chosen USING (run_id)),
+used AS (SELECT strategy, seed, s.fold, purpose, role, content_sha256
+  FROM seen_case s JOIN chosen USING (run_id) JOIN member USING (fold, content_sha256)),
+counted AS (
+  SELECT count(DISTINCT content_sha256) FILTER (purpose = 'training') AS trained_on,
+    count(DISTINCT content_sha256) FILTER (purpose = 'monitoring' AND role = 'monitored') AS monitored,
+    count(DISTINCT content_sha256) FILTER (purpose = 'pretraining') AS pretrained_on,
+    count(DISTINCT content_sha256) FILTER (purpose = 'monitoring' AND role = 'tumour_free') AS pretraining_monitored
+  FROM used GROUP BY strategy, seed, fold)
+SELECT coalesce(max(trained_on), 0) AS trained_on, coalesce(max(monitored), 0) AS monitored,
+  coalesce(max(pretrained_on), 0) AS pretrained_on, coalesce(max(pretraining_monitored), 0) AS pretraining_monitored,
+  (SELECT count(DISTINCT case_id) FROM member WHERE role = 'reported') AS reported,
+  (SELECT count(DISTINCT fold) FROM member) AS folds, (SELECT max(images) FROM planned) AS planned_on
+FROM counted
 """
 
 
 def split_counts(snapshot: Snapshot, run_id: str) -> SplitCounts:
-    """The split of a comparison's cases."""
-    return ask(snapshot, SplitCounts, SPLIT, (run_id, run_id))[0]
+    """What the images of a comparison were used for, counted by what each model saw."""
+    return ask(snapshot, SplitCounts, SPLIT, (run_id,))[0]

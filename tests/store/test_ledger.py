@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from store.layout import StoredFile, StudyFolder
-from store.ledger import Ledger, RunRow, is_alive, process_start
+from store.ledger import Ledger, LeftOut, RunRow, is_alive, process_start
 from store.records import Verdict
 
 FILE = StoredFile("step.rows", "Flag", ".parquet", "a" * 64, 10)
@@ -93,3 +93,15 @@ def test_a_run_of_a_dead_runner_becomes_interrupted(ledger):
     start(ledger)
     start(ledger, "run-2")
     assert ledger.rows("SELECT state FROM run ORDER BY place") == [("interrupted",), ("running",)]
+
+
+def test_what_was_declined_is_counted_with_its_reason(ledger):
+    start(ledger)
+    ledger.place_tasks("run-1", "anatomy", [("A", "k1"), ("B", "k2"), ("C", "k3")])
+    for key in ("k1", "k2"):
+        ledger.end_task(key, "declined", "not installed")
+    ledger.end_task("k3", "failed", "ValueError")
+    ledger.record_skipped("run-1", "training_plan", "not installed")
+    counts = ledger.run_counts("run-1")
+    assert (counts.failed, counts.refused) == (1, 0)
+    assert counts.declined == (LeftOut("anatomy", "not installed", 2), LeftOut("training_plan", "not installed", 1))

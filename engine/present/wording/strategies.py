@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import counted, interval, number, p_term, p_value, percent
 from store.queries.strategies import SplitCounts
-from store.records import StrategyComparison, StrategySummary
+from store.records import ComparedTraining, StrategyComparison, StrategySummary
 from store.sources import TrainingUnit
 from store.training_progress import TrainingProgress
 
@@ -91,6 +91,27 @@ def trainings(count: int) -> str:
     return "one training run of each" if count == 1 else f"{count} trainings of each"
 
 
+def left_out_sentence(left_out: Sequence[ComparedTraining]) -> str:
+    """Which trainings the comparison does without, empty when it has all."""
+    if not left_out:
+        return ""
+    lost = [row for row in left_out if row.scored_folds < row.folds]
+    names = "; ".join(
+        f"{_label(name)}, seed {', '.join(f'{row.seed}{_folds(row)}' for row in lost if row.strategy == name)}"
+        for name in dict.fromkeys(row.strategy for row in lost)
+    )
+    rest = sorted({row.seed for row in left_out if row.scored_folds == row.folds})
+    text = f"Not compared, without a result: {names}. **Runs** says why."
+    if rest:
+        seeds = ", ".join(map(str, rest))
+        text += f" Seed {seeds} of the others is left out too, so that each has as many trainings."
+    return text
+
+
+def _folds(row: ComparedTraining) -> str:
+    return f" ({row.folds - row.scored_folds} of {row.folds} folds)" if row.folds > 1 else ""
+
+
 def _label(name: str) -> str:
     return STRATEGY_LABELS.get(name, name)
 
@@ -134,16 +155,19 @@ def test_lines(tests: Sequence[StrategyComparison]) -> tuple[dict[str, object], 
 
 
 def split_sentence(split: SplitCounts) -> str:
-    """Which cases were trained on, planned on and reported."""
-    how = (
-        "reported cases were never trained on"
-        if split.folds == 1
-        else f"{split.folds} folds, each case reported by the fold that left it out"
+    """Which cases were trained on, monitored, pretrained on, planned on and reported."""
+    crossed = split.folds > 1
+    how = f"{split.folds} folds, each case by the fold that left it out" if crossed else "no training saw one of them"
+    pretrained = (
+        f" Pretrained on: {split.pretrained_on} without one, {split.pretraining_monitored} more only monitored."
+        if split.pretrained_on
+        else ""
     )
     return (
-        f"{split.trained_on} cases with a tumour were trained on, {split.tumour_free} without one were pretrained on; "
-        f"{split.reported} are reported ({how}). nnU-Net planned once, on {split.planned_on} cases, and every strategy "
-        "has these plans: the same window of HU, grid, network and patch."
+        f"Trained on: {counted(split.trained_on, 'case')} with a tumour{' in a fold' if crossed else ''},"
+        f" {split.monitored} more only monitored.{pretrained} Reported: {split.reported} ({how}). nnU-Net planned "
+        f"once, on {counted(split.planned_on, 'case')}, and every strategy has these plans: the same window of HU, "
+        "grid, network and patch."
     )
 
 

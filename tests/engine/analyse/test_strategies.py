@@ -1,10 +1,13 @@
 """The comparison of strategies on overlaps that are made up so that the answer is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from engine.analyse.strategies import ONE_TRAINING, compare_strategies
-from store.records import StrategyOverlap, TrainedModel
+from engine.training_protocol import Strategies
+from store.records import DeclinedError, StrategyOverlap, TrainedModel, TrainingMember
 from store.sources import Trainings
 
 CASES = 12
@@ -33,8 +36,25 @@ def models(gains: dict[str, float], seeds: int):
     return Trainings(tuple(("", model) for model in every))
 
 
+REPORTED = tuple(TrainingMember(0, f"C{c:02d}", f"{c:064d}", "reported", "") for c in range(CASES))
+
+
+def chosen(gains, seeds):
+    return Strategies(names=tuple(gains), seeds=tuple(range(1, seeds + 1)))
+
+
 def compare(gains, seeds=3, run_sd=0.01):
-    return compare_strategies(overlaps(gains, seeds, run_sd), models(gains, seeds))
+    return compare_strategies(overlaps(gains, seeds, run_sd), models(gains, seeds), REPORTED, chosen(gains, seeds))
+
+
+def compare_without(lost, members=REPORTED, seeds=3, fold_of=lambda row: 0):
+    """The comparison of GAINS when the trainings (strategy, seed, fold) of `lost` failed."""
+    rows = [dataclasses.replace(row, fold=fold_of(row)) for _, row in overlaps(GAINS, seeds)]
+    left = [row for row in rows if (row.strategy, row.seed, row.fold) not in lost]
+    trained = [model for model in models(GAINS, seeds) if (model[1].strategy, model[1].seed, 0) not in lost]
+    return compare_strategies(
+        Trainings(tuple(("", row) for row in left)), Trainings(tuple(trained)), members, chosen(GAINS, seeds)
+    )
 
 
 def of(compared, test, first, second):
@@ -75,10 +95,48 @@ def test_holm_runs_within_each_test():
         assert smallest.p_holm == pytest.approx(min(1.0, 3 * smallest.p))
 
 
-def test_cases_that_a_training_lacks_are_left_out_of_all():
-    rows = overlaps(GAINS, 2).rows[:-1]
-    compared = compare_strategies(Trainings(rows), models(GAINS, 2))
-    assert {summary.cases for summary in compared.summaries} == {CASES - 1}
+def test_a_failed_training_costs_its_seed_not_the_comparison():
+    compared = compare_without({("tumour-only", 3, 0)})
+    assert {(s.cases, s.trainings) for s in compared.summaries} == {(CASES, 2)}
+    assert of(compared, "mixed model", "tumour-only", "anatomy-pretraining").p_holm < 0.01
+    left_out = {(t.strategy, t.seed): t.reason for t in compared.trainings if not t.compared}
+    assert {seed for _, seed in left_out} == {3}
+    assert left_out["tumour-only", 3] == "gave no result"
+    assert left_out["anatomy-pretraining", 3] == "seed 3 is not whole in every strategy"
+
+
+def test_what_is_left_is_that_of_a_comparison_without_the_lost_seed():
+    assert compare_without({("tumour-only", 3, 0)}).comparisons == compare_two_seeds().comparisons
+
+
+def compare_two_seeds():
+    rows = Trainings(tuple(row for row in overlaps(GAINS, 3) if row[1].seed < 3))
+    return compare_strategies(rows, models(GAINS, 2), REPORTED, chosen(GAINS, 2))
+
+
+def test_a_strategy_that_never_trained_is_left_out_alone():
+    compared = compare_without({("tumour-and-anatomy", seed, 0) for seed in (1, 2, 3)})
+    assert {s.strategy: s.trainings for s in compared.summaries} == {"tumour-only": 3, "anatomy-pretraining": 3}
+    assert {t.strategy for t in compared.trainings if not t.compared} == {"tumour-and-anatomy"}
+
+
+def test_no_common_seed_is_declined_with_what_is_missing():
+    with pytest.raises(DeclinedError, match="tumour-only seed 1, anatomy-pretraining seed 2"):
+        compare_without({("tumour-only", 1, 0), ("anatomy-pretraining", 2, 0)}, seeds=2)
+
+
+def test_a_failed_fold_drops_its_seed_and_never_its_cases():
+    two_folds = tuple(dataclasses.replace(member, fold=c % 2) for c, member in enumerate(REPORTED))
+    compared = compare_without({("tumour-only", 2, 1)}, two_folds, fold_of=lambda row: int(row.case_id[1:]) % 2)
+    assert {(s.cases, s.trainings) for s in compared.summaries} == {(CASES, 2)}
+    (lost,) = [t for t in compared.trainings if t.scored_folds < t.folds]
+    assert (lost.strategy, lost.seed, lost.scored_folds, lost.folds) == ("tumour-only", 2, 1, 2)
+
+
+def test_a_training_that_scored_too_few_cases_is_not_whole():
+    rows = Trainings(overlaps(GAINS, 2).rows[:-1])
+    compared = compare_strategies(rows, models(GAINS, 2), REPORTED, chosen(GAINS, 2))
+    assert {(s.cases, s.trainings) for s in compared.summaries} == {(CASES, 1)}
 
 
 def test_a_summary_prints_the_budget_of_one_training():

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from engine.bench.overlap import shifted_spheres
 from engine.metrics import overlap
+from engine.metrics.overlap import detect, on_index_lesion, volumetric_dsc
 
 UNIT = (1.0, 1.0, 1.0)
 
@@ -154,3 +155,30 @@ def test_one_overlapping_voxel_finds_the_lesion():
 def test_masks_on_different_grids_are_refused():
     with pytest.raises(ValueError, match="one grid"):
         overlap.volumetric_dsc(np.zeros((2, 2, 2), dtype=bool), np.zeros((2, 2, 3), dtype=bool))
+
+
+def boxes(*starts: int):
+    """Cubes of 4 voxels along x."""
+    voxels = np.zeros((8, 8, 40), dtype=np.bool_)
+    for start in starts:
+        voxels[2:6, 2:6, start : start + 4] = True
+    return voxels
+
+
+def test_a_component_on_another_lesion_alone_is_not_held_against_the_index_lesion():
+    index, other, predicted = boxes(2), boxes(14), boxes(2, 14)
+    assert volumetric_dsc(index, predicted) == pytest.approx(2 / 3)
+    assert volumetric_dsc(index, on_index_lesion(predicted, index, other)) == 1.0
+
+
+def test_a_component_on_no_lesion_or_on_both_stays():
+    index, other = boxes(2), boxes(14)
+    nowhere, bridge = boxes(2, 26), boxes(2, 6, 10, 14)
+    assert np.array_equal(on_index_lesion(nowhere, index, other), nowhere)
+    assert np.array_equal(on_index_lesion(bridge, index, other), bridge)
+
+
+def test_finding_only_another_lesion_misses_the_index_lesion():
+    found = on_index_lesion(boxes(14), boxes(2), boxes(14))
+    assert detect(boxes(2), found).missed
+    assert not found.any()

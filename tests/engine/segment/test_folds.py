@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.segment.folds import join_folds
-from engine.segment.model import describe_model, file_sha256, find_model, read_manifest, write_manifest
+from engine.segment.model import SeenByFold, describe_model, file_sha256, find_model, read_manifest, write_manifest
 from engine.segment.nnunet import build_network, load_model, save_slim
 
 
@@ -43,6 +43,25 @@ def test_joined_folds_are_one_model_with_all_their_networks(home):
 def test_models_of_another_spacing_are_no_folds(home):
     with pytest.raises(ValueError, match="spacing_mm"):
         join_folds("both", (fold(home, 1), fold(home, 2, spacing_mm=(2.0, 2.0, 2.0))))
+
+
+def saw(path: Path, *images: str):
+    """A fold's manifest with the images that its training saw."""
+    manifest = read_manifest(path)
+    seen = (SeenByFold(weights_sha256=manifest.weights_sha256, saw=images),)
+    write_manifest(path, manifest.model_copy(update={"folds": seen}))
+    return describe_model(path)
+
+
+def test_joined_folds_saw_what_any_of_them_saw(home):
+    models = [saw(Path(fold(home, n).manifest_path), image) for n, image in ((1, "a" * 64), (2, "b" * 64))]
+    joined = read_manifest(Path(join_folds("both", tuple(models)).manifest_path))
+    assert {image for one in joined.folds for image in one.saw} == {"a" * 64, "b" * 64}
+
+
+def test_a_fold_of_unknown_history_is_not_joined_to_one_that_lists_its_images(home):
+    with pytest.raises(ValueError, match="list the images"):
+        join_folds("both", (saw(Path(fold(home, 1).manifest_path), "a" * 64), fold(home, 2)))
 
 
 def test_one_model_is_no_ensemble(home):

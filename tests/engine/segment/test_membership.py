@@ -9,12 +9,14 @@ from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor impo
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from engine.geometry import to_image
+from engine.segment.anatomy import label_anatomy
 from engine.segment.membership import plan_training
 from engine.segment.nnunet_plan import dataset_fingerprint, fingerprint, make_plans
-from engine.training_protocol import Train
+from engine.training_protocol import Anatomy, Train
 from store.records import Cohort, DeclinedError, TrainableCase
-from store.sources import Lookup
-from tests.engine.segment.trainings import FREE, TINY, WITH_TUMOUR, ct_of, labelled, planned, tumour
+from store.sources import AnatomyProgram, Lookup
+from store.volumes import CtSeries, LabelMaps
+from tests.engine.segment.trainings import FREE, GRID, TINY, WITH_TUMOUR, ct_of, labelled, planned, references, tumour
 
 EVERY = (*FREE, *WITH_TUMOUR)
 
@@ -86,6 +88,15 @@ def test_one_image_under_two_names_is_declined():
         plan_training(Cohort((("A", twin), ("B", twin))), Lookup((), labelled), TINY)
 
 
+def test_one_image_written_down_in_two_ways_is_declined():
+    other = CtSeries(ct_of("T1").intensity_hu.astype(np.float32), GRID)
+    again = label_anatomy(other, references("T1"), LabelMaps(()), Anatomy(), AnatomyProgram())
+    done = {**{name: labelled(name) for name in EVERY}, "T7": again}
+    cases = Cohort(tuple((name, one.trainable[0]) for name, one in done.items()))
+    with pytest.raises(DeclinedError, match="same image"):
+        plan_training(cases, Lookup(tuple(done), lambda name: done[name].fingerprint), TINY)
+
+
 def test_cases_without_anatomy_are_declined():
     bare = Cohort(tuple((name, TrainableCase(name * 32, 1.0, "")) for name in WITH_TUMOUR))
     with pytest.raises(DeclinedError, match=r"anatomy\.labels"):
@@ -115,6 +126,6 @@ def test_sizes_left_empty_are_as_nnunet_plans():
     assert configuration["batch_size"] >= 2
     assert configuration["architecture"]["arch_kwargs"]["features_per_stage"][:2] == [32, 64]
     assert configuration["normalization_schemes"] == ["CTNormalization"]
-    assert configuration["resampling_fn_data"] == "resample_torch_fornnunet"  # linear, as inference
+    assert configuration["resampling_fn_data"] == "resample_torch_fornnunet"
     resized = json.loads(planned(EVERY).plan[0].plans_json)["configurations"]["3d_fullres"]
     assert (resized["patch_size"], resized["batch_size"]) == ([16, 16, 16], 2)

@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.commands import app
+from engine.segment.image_key import image_key
 from engine.segment.model import file_sha256, find_model, read_manifest
 from engine.segment.nnunet import load_model
+from engine.segment.out_of_fold import unseen_member
 from engine.segment.training import (
     DEMO_RECIPE,
     DEMO_START,
@@ -24,6 +26,7 @@ from engine.segment.training import (
     recipe_of,
     train_demo_model,
 )
+from store.records import RefusedError
 from store.volumes import CtSeries, Grid, Mask, MaskSet
 
 GRID = Grid((32, 32, 32), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
@@ -72,6 +75,24 @@ def test_the_manifest_says_how_far_the_training_came(trained):
     training = read_manifest(Path(trained.manifest_path)).training
     assert (training["iterations"], training["iterations_done"]) == (2, 2)
     assert (training["cases"], training["tumours"]) == (2, 1)
+
+
+def test_the_manifest_lists_every_image_that_was_seen(trained):
+    (fold,) = read_manifest(Path(trained.manifest_path)).folds
+    assert fold.weights_sha256 == file_sha256(Path(trained.weights_path))
+    assert set(fold.saw) == {image_key(case().ct), image_key(case(tumour=False).ct)}
+
+
+def test_no_image_that_it_saw_is_segmented_by_it(trained):
+    with pytest.raises(RefusedError, match="trained on this image"):
+        unseen_member(trained, case().ct)
+
+
+def test_a_model_also_saw_what_its_start_saw(trained, tmp_path):
+    start = Path(trained.manifest_path)
+    further = train_demo_model([case()], tmp_path, "further", "blocks", TINY, start)
+    saw = read_manifest(Path(further.manifest_path)).folds[0].saw
+    assert set(saw) == set(read_manifest(start).folds[0].saw)
 
 
 def test_the_same_training_gives_the_same_model(trained, tmp_path):
@@ -136,7 +157,7 @@ def test_small_tumours_are_drawn_more_often_than_large_ones():
 def prepared_block(side: int) -> Prepared:
     labels = np.zeros(GRID.shape_zyx, dtype=np.uint8)
     labels[:side, :side, :side] = LABELS.index("tumour")
-    return Prepared(np.zeros(GRID.shape_zyx, dtype=np.int16), labels, np.argwhere(labels))
+    return Prepared(np.zeros(GRID.shape_zyx, dtype=np.int16), labels, np.argwhere(labels), "f" * 64)
 
 
 def test_the_learning_rate_is_constant_and_then_falls_to_nothing():

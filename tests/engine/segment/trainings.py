@@ -8,7 +8,7 @@ from engine.segment.anatomy import Labelled, label_anatomy
 from engine.segment.membership import Planned, plan_training
 from engine.training_protocol import Anatomy, Train
 from store.records import Cohort
-from store.sources import Lookup
+from store.sources import AnatomyProgram, Lookup
 from store.volumes import CtSeries, Grid, LabelMaps, Mask, ReferenceMasks
 
 GRID = Grid((32, 24, 24), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
@@ -70,7 +70,7 @@ def labelled(name: str) -> Labelled:
         for value, (part, voxels) in enumerate(lungs().items(), start=1)
     ]
     anatomy = Anatomy(labels=("lung_left", "lung_right"))
-    return label_anatomy(ct_of(name), references(name), LabelMaps(tuple(masks)), anatomy)
+    return label_anatomy(ct_of(name), references(name), LabelMaps(tuple(masks)), anatomy, AnatomyProgram())
 
 
 def planned(names: tuple[str, ...], train: Train = TINY) -> Planned:
