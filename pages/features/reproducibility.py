@@ -126,7 +126,8 @@ def harm(shown: Shown) -> None:
     st.markdown(harm_answer(effects))
     if any(effect.features for effect in effects):
         figure(harm_figure(effects), harm_caption(effects), "harm")
-    table(effects, EFFECT_TITLES, height=300)
+    if effects:
+        table(effects, EFFECT_TITLES, height=300)
 
 
 def one_feature(shown: Shown, row: FeatureIcc) -> None:
@@ -153,7 +154,8 @@ if not found:
 reading = chosen_reading(found, shown.run.icc_threshold)
 shares = survival_shares(shown.snapshot, shown.run.run_id, reading)
 answer(reproducibility_answer(shares, reading, found))
-figure(survival_heat_map(shares), heat_caption(shares), "heat")
+if shares:
+    figure(survival_heat_map(shares), heat_caption(shares), "heat")
 
 family = reading.family or found[0].family
 rows = feature_iccs(shown.snapshot, shown.run.run_id, family, reading.form)
@@ -165,7 +167,8 @@ with right:
     falls = image_falls(shown.snapshot, shown.run.run_id, reading)
     st.subheader("Images, first to fall", anchor=False)
     st.markdown(falls_answer(falls))
-    table(falls, FALL_TITLES, height=330)
+    if falls:
+        table(falls, FALL_TITLES, height=330)
 
 harm(shown)
 
@@ -180,5 +183,6 @@ if kept:
 st.subheader("What the threshold leaves", anchor=False)
 counts = class_counts(shown.snapshot, shown.run.run_id, reading)
 st.markdown(downstream_answer(counts, reading, shown.run.icc_threshold))
-table(counts, CLASS_TITLES, height=300)
+if counts:
+    table(counts, CLASS_TITLES, height=300)
 end(shown)

@@ -9,6 +9,7 @@ from store.records import PerturbationEffect
 from store.snapshot import Snapshot
 
 DECIDING = "deciding"
+# Results from before families were declared hold no `declared`: then each of them decided.
 FORMS = (DECIDING, "icc11", "icc21", "icc31")
 
 
@@ -33,7 +34,7 @@ WITH bound AS (
   SELECT roi, image_type, feature_class, feature, family, icc_class, disagreement,
     CASE WHEN ? = 'icc11' THEN icc11_lo WHEN ? = 'icc21' THEN icc21_lo WHEN ? = 'icc31' THEN icc31_lo
       WHEN family = 'random' THEN icc11_lo ELSE icc21_lo END AS lo
-  FROM icc_estimate WHERE run_id = ? AND (family = ? OR (? = '' AND declared))),
+  FROM icc_estimate WHERE run_id = ? AND (family = ? OR (? = '' AND coalesce(declared, true)))),
 per_feature AS (
   SELECT roi, image_type, feature_class, feature, bool_and(coalesce(lo, -2) >= ?) AS survives,
     min(coalesce(lo, -1)) AS lowest, bool_and(icc_class = 'not_tested') AS not_tested,
@@ -177,7 +178,7 @@ class Family:
 
 def families(snapshot: Snapshot, run_id: str) -> tuple[Family, ...]:
     """The families of perturbations that were used, the random one first."""
-    sql = """SELECT family, bool_or(declared) AS declared FROM icc_estimate WHERE run_id = ?
+    sql = """SELECT family, bool_or(coalesce(declared, true)) AS declared FROM icc_estimate WHERE run_id = ?
     GROUP BY family ORDER BY family <> 'random', family <> 'fixed', family"""
     return ask(snapshot, Family, sql, (run_id,))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from store.publisher import publish
@@ -50,6 +52,20 @@ def test_reproducibility_answers_and_another_form_re_reads_it(show, recorded):
     assert not app.exception
     assert "(1 of 1)" in said(app)
     assert "This is a look" in said(app)
+
+
+def test_with_no_declared_family_tested_the_page_says_so_and_stays_whole(show, tmp_path):
+    start_run(tmp_path, "run-1")
+    shown = dataclasses.replace(icc_row("intratumoural", "readers"), declared=False)
+    record(tmp_path, "run-1", "reproducibility", "", [shown])
+    finish_run(tmp_path, "run-1")
+    publish(tmp_path)
+    app = show(tmp_path, "features/reproducibility.py")
+    assert not app.exception
+    assert "No feature was tested." in said(app)
+    app.sidebar.radio(key="icc-family").set_value("readers").run()
+    assert not app.exception
+    assert "(1 of 1)" in said(app)
 
 
 def test_batches_say_first_whether_outcome_goes_with_them(show, recorded):
