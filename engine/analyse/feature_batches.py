@@ -132,7 +132,7 @@ def _association(
     variable: str, of_case: dict[str, str], label: dict[str, bool | None], reason: str, choices: Batch
 ) -> BatchOutcome:
     pairs = [(batch, label[case]) for case, batch in of_case.items() if label.get(case) is not None]
-    v = cramers_v([batch for batch, _ in pairs], [value for _, value in pairs]) if pairs else None
+    v = cramers_v([batch for batch, _ in pairs], [bool(value) for _, value in pairs]) if pairs else None
     confounded = v is not None and v > choices.confounded_v
     return BatchOutcome(variable, len(set(of_case.values())), len(pairs), v, confounded, not reason, reason)
 

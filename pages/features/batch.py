@@ -28,6 +28,14 @@ TITLES = {
     "levels": "Batches",
     "n": "n",
 }
+BESIDE_TITLES = {
+    "roi": "ROI",
+    "family": "Family",
+    "features": "Features",
+    "before": "Without ComBat",
+    "after": "With ComBat",
+    "n": "n",
+}
 PLANE = "batch-plane"
 
 
@@ -71,6 +79,8 @@ with right:
 st.subheader("Reproducibility without and with ComBat", anchor=False)
 beside = icc_beside_combat(shown.snapshot, shown.run.run_id, shown.run.icc_threshold)
 st.markdown(icc_answer(beside, shown.run.icc_threshold))
+if beside:
+    table(beside, BESIDE_TITLES)
 st.caption(selection_note(shown.run.combat, shown.run.batch_variable))
 st.subheader(f"Features, most explained first ({len(rows)})", anchor=False)
 table(rows, TITLES, height=380)

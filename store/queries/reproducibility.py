@@ -83,7 +83,7 @@ class ImageFall:
 
     roi: str
     image_type: str
-    median_bound: float
+    median_bound: float | None  # None: more than half are constant
     surviving: int
     tested: int
     constant: int
@@ -92,9 +92,9 @@ class ImageFall:
 FALLS = (
     BOUNDS
     + """
-SELECT roi, image_type, median(lowest) AS median_bound, count(*) FILTER (survives) AS surviving, count(*) AS tested,
+SELECT roi, image_type, nullif(median(lowest), -1) AS median_bound, count(*) FILTER (survives) AS surviving, count(*) AS tested,
   count(*) FILTER (constant) AS constant
-FROM per_feature WHERE NOT not_tested GROUP BY ALL ORDER BY median_bound, roi, image_type
+FROM per_feature WHERE NOT not_tested GROUP BY ALL ORDER BY median_bound NULLS FIRST, roi, image_type
 """
 )
 

@@ -72,4 +72,4 @@ def test_batches_say_first_whether_outcome_goes_with_them(show, recorded):
     app = show(recorded, "features/batch.py")
     assert not app.exception
     assert "Outcome goes with kernel" in app.markdown[0].value
-    assert "intratumoural (random) 1 → 0 of 1" in said(app)
+    assert "**1** times without and **0** times with ComBat" in said(app)

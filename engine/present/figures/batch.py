@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from engine.present.colours import GREY, LEVEL_COLOURS, faded, roi_label
-from engine.present.figures.layout import framed
+from engine.present.figures.layout import TEXT_SIZE, framed
 from store.records import ROIS, BatchPoint, BatchVariance
 
 UNKNOWN = "unknown"
@@ -43,7 +43,7 @@ def plane_figure(points: Sequence[BatchPoint]) -> go.Figure:
     """Patients on the first two principal components, coloured by batch: without and with ComBat side by side."""
     states = [state for state in (False, True) if any(p.harmonised == state for p in points)]
     titles = ["with ComBat" if state else "without" for state in states]
-    figure = make_subplots(1, len(states), subplot_titles=titles, horizontal_spacing=0.10)
+    figure = make_subplots(1, len(states), subplot_titles=titles, horizontal_spacing=0.16)
     levels = sorted({p.level for p in points}, key=lambda level: (level == UNKNOWN, level))
     for place, state in enumerate(states, start=1):
         for number, level in enumerate(levels):
@@ -64,8 +64,9 @@ def plane_figure(points: Sequence[BatchPoint]) -> go.Figure:
     figure.update_layout(margin={"t": 70}, legend={"y": 1.12})
     for place, state in enumerate(states, start=1):
         one = next(p for p in points if p.harmonised == state)
-        figure.update_xaxes(title=f"Component 1 ({100 * one.first_share:.0f} % of variance)", row=1, col=place)
-        figure.update_yaxes(title=f"Component 2 ({100 * one.second_share:.0f} %)", row=1, col=place)
+        first, second = f"Component 1 ({100 * one.first_share:.0f} %)", f"Component 2 ({100 * one.second_share:.0f} %)"
+        figure.update_xaxes(title={"text": first, "font": {"size": TEXT_SIZE}}, row=1, col=place)
+        figure.update_yaxes(title={"text": second, "font": {"size": TEXT_SIZE}}, row=1, col=place)
     return figure
 
 

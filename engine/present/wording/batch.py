@@ -61,7 +61,7 @@ def plane_caption(points: Sequence[BatchPoint], roi: str) -> str:
     """What the two panels are."""
     patients = len({point.case_id for point in points})
     return (
-        f"{roi_label(roi)}: standardised features on their first two principal components; "
+        f"{roi_label(roi)}: standardised features on their first two principal components, with their share of the variance; "
         f"n = {counted(patients, 'patient')}. Click a point to see its images."
     )
 
@@ -70,14 +70,11 @@ def icc_answer(counts: Sequence[IccBesideCombat], threshold: float) -> str:
     """How many features are reproducible without and with ComBat; why fewer is no fault of it."""
     if not counts:
         return "The ICC after ComBat was not computed: it could not be fitted, or no region was perturbed."
-    parts = [
-        f"{roi_label(count.roi).lower()} ({count.family}) {count.before} → {count.after} of {count.features}"
-        for count in counts
-    ]
+    before, after = sum(count.before for count in counts), sum(count.after for count in counts)
     return (
-        f"Features whose lower bound reaches {number(threshold)} without → with ComBat on {counts[0].variable}: "
-        f"{'; '.join(parts)}. A batch that spreads patients apart lifts the ICC, so fewer after ComBat is the honest "
-        "number."
+        f"Over all regions and families the lower bound reaches {number(threshold)} **{before}** times without and "
+        f"**{after}** times with ComBat on {counts[0].variable}. A batch that spreads patients apart lifts the ICC, so "
+        "fewer after ComBat is the honest number."
     )
 
 

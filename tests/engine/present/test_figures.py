@@ -133,7 +133,7 @@ def test_batches_are_drawn_without_and_with_combat():
     ]
     figure = plane_figure(points)
     assert [trace.name for trace in figure.data] == ["sharp (n = 1)", "unknown (n = 1)"] * 2
-    assert figure.layout.xaxis.title.text == "Component 1 (50 % of variance)"
+    assert figure.layout.xaxis.title.text == "Component 1 (50 %)"
     assert figure.data[1].marker.color == GREY
 
 

@@ -95,4 +95,4 @@ def test_variance_is_said_without_and_with_combat_or_why_it_was_not_fitted():
 
 def test_the_icc_beside_combat_gives_both_counts():
     said = icc_answer([IccBesideCombat("kernel", "intratumoural", "random", 10, 1967, 900, 850)], 0.75)
-    assert "intratumoural (random) 900 → 850 of 1967" in said
+    assert "**900** times without and **850** times with ComBat on kernel" in said
