@@ -20,7 +20,6 @@ from engine.acquire.new import new_image_study, new_table_study
 from engine.bench.agreement import agreement_lines, bench_agreement, write_deviations
 from engine.bench.conformance import conformity_counts
 from engine.bench.extraction import bench_extraction
-from engine.bench.icc import bench_icc
 from engine.bench.overlap import bench_overlap, overlap_lines
 from engine.bench.phantoms import bench_phantoms, phantom_lines
 from engine.bench.reference_files import shared_folder
@@ -28,6 +27,7 @@ from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
 from engine.bench.scaling_figure import draw_scaling
 from engine.bench.segmentation import bench_segmentation
 from engine.bench.study_conformance import IBSI_FEATURES, conform_all
+from engine.icc_commands import bench_icc_command
 from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.strategy_demo import build_strategy_demo
@@ -67,6 +67,7 @@ model_app = typer.Typer(no_args_is_help=True, help="Registered segmentation mode
 app.add_typer(model_app, name="model")
 bench_app = typer.Typer(no_args_is_help=True, help="Measured against other software on this machine, in one run.")
 app.add_typer(bench_app, name="bench")
+bench_app.command("icc")(bench_icc_command)
 app.add_typer(stats_app, name="stats")
 app.command("signature")(signature_command)
 app.command("self-test")(self_test_command)
@@ -455,18 +456,6 @@ def bench_segmentation_command(
         cpu = ", ".join(f"{seconds:.1f}" for seconds in side.cpu_seconds)
         typer.echo(f"{side.name:13s} CPU {cpu} s, peak {side.peak_mb:.0f} MB, DSC {side.dsc}")
     typer.echo(found.note)
-
-
-@bench_app.command("icc")
-def bench_icc_command(as_json: AsJson = False) -> None:
-    """Our ICC of 5901 features x 153 patients x 20 measurements against a loop with pingouin (installed once)."""
-    found = bench_icc()
-    if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(found)))
-        return
-    typer.echo(
-        f"{found.ratio:.0f} times less CPU time; largest difference {found.largest_difference:.1e}; {found.note}"
-    )
 
 
 @bench_app.command("phantoms")

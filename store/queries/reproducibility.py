@@ -92,8 +92,8 @@ class ImageFall:
 FALLS = (
     BOUNDS
     + """
-SELECT roi, image_type, nullif(median(lowest), -1) AS median_bound, count(*) FILTER (survives) AS surviving, count(*) AS tested,
-  count(*) FILTER (constant) AS constant
+SELECT roi, image_type, nullif(median(lowest), -1) AS median_bound,
+  count(*) FILTER (survives) AS surviving, count(*) AS tested, count(*) FILTER (constant) AS constant
 FROM per_feature WHERE NOT not_tested GROUP BY ALL ORDER BY median_bound NULLS FIRST, roi, image_type
 """
 )

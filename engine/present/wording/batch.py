@@ -61,7 +61,7 @@ def plane_caption(points: Sequence[BatchPoint], roi: str) -> str:
     """What the two panels are."""
     patients = len({point.case_id for point in points})
     return (
-        f"{roi_label(roi)}: standardised features on their first two principal components, with their share of the variance; "
+        f"{roi_label(roi)}: standardised features on two principal components, with their share of variance; "
         f"n = {counted(patients, 'patient')}. Click a point to see its images."
     )
 
