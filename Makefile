@@ -25,5 +25,5 @@ test: lint
 	@OMP_NUM_THREADS=1 $(run) pytest -n auto --maxprocesses 4 --dist loadfile
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv pages/viewer/built pages/viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

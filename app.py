@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pages.volume_routes import ROUTES
 from store.snapshot import close_snapshots
 
 # 'unsafe-eval' and blob: are what Streamlit's own front end and Plotly need; nothing may come from another host
@@ -62,7 +63,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 app = st.App(
     "pages/entry.py",
-    routes=[Route("/health", health)],
+    routes=[Route("/health", health), *ROUTES],
     middleware=[Middleware(SecurityHeaders)],
     lifespan=lifespan,
 )

@@ -347,7 +347,7 @@ def model_train_demo(
     iterations: Annotated[int, typer.Option(min=1, help="updates of the weights")] = DEMO_RECIPE.iterations,
     from_scratch: Annotated[bool, typer.Option(help="draw the first weights, not the shipped start")] = False,
 ) -> None:
-    """Train a demo model on synthetic chest CTs: about twenty minutes of one core."""
+    """Train a demo model on synthetic chest CTs: about two hours of one core."""
     cases = (TrainingCase(*case) for case in training_cases())  # one at a time: whole cases are large
     origin = "synthetic chest CTs of engine/phantom (engine/phantom/training_set.py)"
     start = None if from_scratch else DEMO_START

@@ -24,6 +24,7 @@ from engine.bench.study_conformance import conform_study
 from engine.measure.agreement import measure_agreement
 from engine.measure.description import describe_tumour
 from engine.measure.extraction import extract_features, extract_perturbed, name_features
+from engine.measure.reader_overlap import compare_readers
 from engine.measure.regions import delineate_regions
 from engine.perturb.perturbation import perturb_masks
 from engine.review.feature_masks import choose_feature_masks
@@ -43,6 +44,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("review", 3, "case", choose_feature_masks),
     Stage("further", 1, "case", read_further_masks),
     Stage("agreement", 2, "case", measure_agreement),
+    Stage("readers", 1, "case", compare_readers),
     Stage("doubt", 3, "cohort", estimate_doubt),
     Stage("description", 3, "case", describe_tumour),
     Stage("association", 2, "cohort", associate),

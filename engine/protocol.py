@@ -13,6 +13,9 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from engine.reproducibility_protocol import Batch as Batch
 from engine.reproducibility_protocol import Perturb as Perturb
 from engine.reproducibility_protocol import Reproducibility as Reproducibility
+from engine.review_protocol import Agreement as Agreement
+from engine.review_protocol import Masks as Masks
+from engine.review_protocol import Review as Review
 from engine.section import Section, Share
 from engine.selection_protocol import SelectionProtocol as SelectionProtocol
 from engine.selection_protocol import SelfTest as SelfTest
@@ -186,15 +189,6 @@ class Segment(Section):
     )
 
 
-class Masks(Section):
-    """Which mask stands for a structure downstream."""
-
-    feature_mask_order: tuple[Literal["adjudicated", "reviewed", "reference", "automatic"], ...] = Field(
-        ("adjudicated", "reviewed", "reference", "automatic"),
-        description="the first that exists stands for a structure downstream",
-    )
-
-
 class FeatureGrid(Section):
     """The grid and the clipping on which features are computed."""
 
@@ -214,28 +208,6 @@ class Rois(Section):
         0.30, description="flag when less than this share of the ring is left after clipping to lung"
     )
     smallest_voxels: int = Field(27, ge=1, description="fewer voxels on the feature grid: too_small")
-
-
-class Agreement(Section):
-    """How masks are compared and what may be called equivalent."""
-
-    tolerance_mm: float = Field(2.0, gt=0, le=10, description="surface DSC tolerance, mm (Nikolov definition)")
-    curve_mm: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
-        (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0), description="tolerances of the surface DSC curve, mm"
-    )
-    low_lesion_dsc: float = Field(
-        0.1, gt=0, lt=1, description="lesion DSC; a lesion touched with less is also shown as missed"
-    )
-    contact_mm: float = Field(3.0, gt=0, le=10, description="chest-wall contact: distance to the pleura, mm")
-    equivalence_margin: float = Field(
-        0.05, gt=0, le=0.5, description="DSC; no batch effect = 90 % CI within this margin"
-    )
-    aliased_from: Share = Field(
-        0.8, description="Cramer's V; acquisition variables that go together at least so much are one effect"
-    )
-    lobe: str = Field("lobe", description="declared covariate that names the tumour's lobe, where there is one")
-    misses_per_parameter: int = Field(5, ge=2, le=50, description="of the model of missed tumours")
-    patients_per_parameter: int = Field(10, ge=5, le=100, description="of the model of DSC among detected tumours")
 
 
 class Features(Section):
@@ -349,6 +321,7 @@ class Protocol(Section):
     train: Train = Train()
     strategies: Strategies = Strategies()
     masks: Masks = Masks()
+    review: Review = Review()
     grid: FeatureGrid = FeatureGrid()
     rois: Rois = Rois()
     agreement: Agreement = Agreement()

@@ -16,9 +16,9 @@ from engine.present.colours import plain_model, roi_label
 from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import variable_label
-from engine.present.wording.study import packages_line, run_state
+from engine.present.wording.study import masks_line, packages_line, run_state
 from pages.gate import admit
-from store.queries.study import RunFacts, declined, failures, published_at, runs, standing
+from store.queries.study import RunFacts, declined, failures, published_at, runs, standing, standing_masks
 from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 
 STUDY_VARIABLE = "COHORTSCOPE_STUDY"
@@ -226,9 +226,10 @@ def _column(name: str, title: str, values: pd.Series) -> object:
 def end(shown: Shown) -> None:
     """The line under every page: run, generation, as-of time, and where the numbers come from."""
     run, snapshot = shown.run, shown.snapshot
+    masks = masks_line(standing_masks(snapshot, run.run_id))
     st.divider()
     st.caption(
         f"Run {run.place} ({run.run_id}, {run_state(run)}) · {snapshot.generation.removesuffix('.duckdb')} · "
         f"as of {moment(published_at(snapshot))} · protocol {run.protocol_sha256[:12]} · seed {run.seed} · "
-        f"code {run.code_version} · {packages_line(run.packages_json)}"
+        f"{masks + ' · ' if masks else ''}code {run.code_version} · {packages_line(run.packages_json)}"
     )

@@ -10,6 +10,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Segmentation",
         (
             ("pages/segmentation/review.py", "Review"),
+            ("pages/segmentation/readers.py", "Readers"),
             ("pages/segmentation/agreement.py", "Agreement"),
             ("pages/segmentation/strategies.py", "Strategies"),
         ),

@@ -95,6 +95,7 @@ EXPORTS = {
     "comparison": OF_COHORT.format(view="comparison"),
     "plan": OF_COHORT.format(view="analysis_plan"),
     "verdicts": "SELECT * FROM verdict ORDER BY ALL",
+    "drawn_masks": "SELECT * FROM drawn_mask ORDER BY ALL",
     "failures": OF_CASES.format(view="failure"),
     "refusals": OF_CASES.format(view="refusal"),
     "flow": OF_COHORT.format(view="flow_step"),
@@ -104,7 +105,8 @@ EXPORTS = {
 def export_table(study: Path, table: str, run_id: str = "") -> pa.Table:
     """One table of a run (`latest_run_id` when empty) as Arrow; ValueError names the tables there are.
 
-    The columns that design section 3 names come first, in its order; run_id is last. Verdicts belong to no run.
+    The columns that design section 3 names come first, in its order; run_id is last. Verdicts and drawings belong to
+    no run.
     """
     if table not in EXPORTS:
         raise ValueError(f"table must be one of {sorted(EXPORTS)}, got {table!r}")

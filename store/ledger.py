@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,54 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from store.layout import StoredFile, StudyFolder
+from store.ledger_schema import SCHEMA as SCHEMA
 from store.records import Refusal, Verdict
+from store.review_schema import REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
 
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
 BUSY_MS = 30_000
+DRAWN_KIND = "drawn"
 FINISHED = ("done", "failed", "declined", "refused")
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS run (
-  run_id TEXT PRIMARY KEY, place INTEGER NOT NULL, started_at TEXT NOT NULL, finished_at TEXT, state TEXT NOT NULL,
-  protocol_sha256 TEXT NOT NULL, protocol_json TEXT NOT NULL, until_stage TEXT NOT NULL, seed INTEGER NOT NULL,
-  code_version TEXT NOT NULL, packages_json TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
-  pid_start TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS task (
-  key TEXT PRIMARY KEY, stage TEXT NOT NULL, unit TEXT NOT NULL, run_id TEXT NOT NULL, state TEXT NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0, computed INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
-  lease_host TEXT NOT NULL DEFAULT '', lease_pid INTEGER NOT NULL DEFAULT 0, lease_start TEXT NOT NULL DEFAULT '',
-  lease_at REAL NOT NULL DEFAULT 0, seconds REAL, peak_mb REAL, finished_at TEXT) STRICT;
-CREATE TABLE IF NOT EXISTS placement (
-  run_id TEXT NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL, key TEXT NOT NULL,
-  PRIMARY KEY (run_id, stage, unit)) STRICT;
-CREATE INDEX IF NOT EXISTS placement_key ON placement (key);
-CREATE TABLE IF NOT EXISTS skipped (
-  run_id TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (run_id, stage)) STRICT;
-CREATE TABLE IF NOT EXISTS artifact (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, record_type TEXT NOT NULL,
-  suffix TEXT NOT NULL, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, created_at TEXT NOT NULL,
-  UNIQUE (kind, key)) STRICT;
-CREATE TABLE IF NOT EXISTS incident (
-  at TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS refusal (
-  run_id TEXT NOT NULL, case_id TEXT NOT NULL, code TEXT NOT NULL, file TEXT NOT NULL, message TEXT NOT NULL,
-  remedy TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS verdict (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL, structure TEXT NOT NULL, reader TEXT NOT NULL,
-  judgement TEXT NOT NULL, reason TEXT NOT NULL, comment TEXT NOT NULL, active_seconds REAL NOT NULL,
-  signed_at TEXT NOT NULL, mask_key TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS epoch (
-  key TEXT NOT NULL, phase TEXT NOT NULL, epoch INTEGER NOT NULL, epochs INTEGER NOT NULL, loss REAL NOT NULL,
-  pseudo_dice REAL, tumour_pseudo_dice REAL, seconds REAL NOT NULL, at TEXT NOT NULL,
-  PRIMARY KEY (key, phase, epoch)) STRICT;
-CREATE TABLE IF NOT EXISTS audit (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
-  detail TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
-CREATE TRIGGER IF NOT EXISTS audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS verdict_stays BEFORE UPDATE ON verdict BEGIN
-  SELECT RAISE(ABORT, 'verdicts are append-only'); END;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +129,17 @@ class Ledger:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         if self._connection.execute("PRAGMA user_version").fetchone()[0] < LEDGER_VERSION:
-            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={LEDGER_VERSION}; COMMIT;")
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Add what an older or an empty ledger lacks; all of it or nothing, whoever else opens it."""
+        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {REVIEW_SCHEMA}")
+        known = {str(row[1]) for row in self.rows("PRAGMA table_info(verdict)")}
+        for name, kind in VERDICT_COLUMNS_SINCE_3:
+            if name not in known:
+                self._connection.execute(f"ALTER TABLE verdict ADD COLUMN {name} {kind}")
+        self._connection.execute(f"PRAGMA user_version={LEDGER_VERSION}")
+        self._connection.execute("COMMIT")
 
     def __enter__(self) -> Ledger:
         return self
@@ -318,7 +289,7 @@ class Ledger:
         """Record a task's artifacts and its end in one transaction; a differing second result is an incident."""
         with self.transaction() as connection:
             for file in files:
-                self._record_artifact(connection, key, file)
+                self.record_artifact(connection, key, file)
             connection.execute(
                 "UPDATE task SET state='done', computed=computed+1, seconds=?, peak_mb=?, reason='', finished_at=?"
                 " WHERE key=?",
@@ -326,7 +297,8 @@ class Ledger:
             )
 
     @staticmethod
-    def _record_artifact(connection: sqlite3.Connection, key: str, file: StoredFile) -> None:
+    def record_artifact(connection: sqlite3.Connection, key: str, file: StoredFile) -> None:
+        """Record one artifact inside an open transaction; a differing second result is an incident and replaces it."""
         known = connection.execute("SELECT sha256 FROM artifact WHERE kind=? AND key=?", (file.kind, key)).fetchone()
         if known is None:
             connection.execute(
@@ -338,7 +310,7 @@ class Ledger:
             text = "a second result differs from the recorded one; the second is on disk"
             connection.execute("INSERT INTO incident VALUES (?,?,?,?)", (now(), file.kind, key, text))
             connection.execute("DELETE FROM artifact WHERE kind=? AND key=?", (file.kind, key))
-            Ledger._record_artifact(connection, key, file)
+            Ledger.record_artifact(connection, key, file)
 
     def end_task(self, key: str, state: str, reason: str) -> None:
         """Record that a task ended without a result: failed, declined or refused; or pending again."""
@@ -396,9 +368,9 @@ class Ledger:
         return tuple(ArtifactRow(*row) for row in found)  # type: ignore[arg-type]
 
     def forget_artifacts(self, keys: Sequence[str]) -> None:
-        """Drop the records of damaged results so that the next run computes them again."""
+        """Drop the records of damaged results so that the next run computes them again; not of drawings."""
         with self.transaction() as connection:
-            connection.executemany("DELETE FROM artifact WHERE key=?", [(k,) for k in keys])
+            connection.executemany(f"DELETE FROM artifact WHERE key=? AND kind<>'{DRAWN_KIND}'", [(k,) for k in keys])
             connection.executemany("UPDATE task SET state='pending', attempts=0 WHERE key=?", [(k,) for k in keys])
 
     # --- verdicts and audit ---
@@ -406,19 +378,22 @@ class Ledger:
     def record_verdict(self, verdict: Verdict, actor: str) -> None:
         """Store a signed verdict and its audit line in one transaction."""
         with self.transaction() as connection:
-            connection.execute(
-                "INSERT INTO verdict (case_id, structure, reader, judgement, reason, comment, active_seconds,"
-                " signed_at, mask_key) VALUES (?,?,?,?,?,?,?,?,?)",
-                (verdict.case_id, verdict.structure, verdict.reader, verdict.judgement, verdict.reason)
-                + (verdict.comment, verdict.active_seconds, verdict.signed_at, verdict.mask_key),
-            )
-            self._append_audit(
-                connection, actor, "verdict", f"{verdict.case_id} {verdict.structure} {verdict.judgement}"
-            )
+            self.insert_verdict(connection, verdict, actor)
+
+    def insert_verdict(self, connection: sqlite3.Connection, verdict: Verdict, actor: str) -> None:
+        """Store a verdict and its audit line inside an open transaction."""
+        columns = [field.name for field in dataclasses.fields(Verdict)]
+        marks = ",".join("?" * len(columns))
+        cells = [getattr(verdict, name) for name in columns]
+        connection.execute(f"INSERT INTO verdict ({','.join(columns)}) VALUES ({marks})", cells)
+        words = (verdict.case_id, verdict.structure, verdict.judgement, verdict.role, verdict.mode)
+        replaced = f" replaces: {verdict.amends}" if verdict.amends else ""
+        drawn = f" mask {verdict.drawn_key[:12]}" if verdict.drawn_key else ""
+        self.append_audit(connection, actor, "verdict", " ".join(words) + drawn + replaced)
 
     def verdicts(self, case_id: str | None = None) -> tuple[Verdict, ...]:
         """Signed verdicts in order of signing, of one case or of all."""
-        columns = "case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key"
+        columns = ",".join(field.name for field in dataclasses.fields(Verdict))
         where = "" if case_id is None else " WHERE case_id=?"
         found = self.rows(f"SELECT {columns} FROM verdict{where} ORDER BY seq", () if case_id is None else (case_id,))
         return tuple(Verdict(*row) for row in found)  # type: ignore[arg-type]
@@ -426,10 +401,11 @@ class Ledger:
     def audit(self, actor: str, action: str, detail: str) -> None:
         """Append one line to the chained audit."""
         with self.transaction() as connection:
-            self._append_audit(connection, actor, action, detail)
+            self.append_audit(connection, actor, action, detail)
 
     @staticmethod
-    def _append_audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+    def append_audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+        """Append one line to the chained audit inside an open transaction."""
         last = connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
         previous, at = (last[0] if last else ""), now()
         text = json.dumps([previous, at, actor, action, detail], separators=(",", ":"))

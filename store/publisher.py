@@ -76,13 +76,26 @@ LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
         tuple((n, pa.string()) for n in ("run_id", "case_id", "code", "file", "message", "remedy")),
     ),
     "verdict": (
-        "SELECT case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key"
-        " FROM verdict",
+        "SELECT case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at, mask_key, role,"
+        " mode, reading, amends, drawn_key, identity FROM verdict ORDER BY seq",
         (
             *((n, pa.string()) for n in ("case_id", "structure", "reader", "judgement", "reason", "comment")),
             ("active_seconds", pa.float64()),
-            ("signed_at", pa.string()),
-            ("mask_key", pa.string()),
+            *((n, pa.string()) for n in ("signed_at", "mask_key", "role", "mode")),
+            ("reading", pa.int64()),
+            *((n, pa.string()) for n in ("amends", "drawn_key", "identity")),
+        ),
+    ),
+    "drawn_mask": (
+        "SELECT case_id, structure, version, reader, origin, drawn_key, parent_key, via, voxels, changed_voxels,"
+        " volume_ml, edit_dsc, volume_change_percent, saved_at, identity FROM drawn_mask ORDER BY seq",
+        (
+            *((n, pa.string()) for n in ("case_id", "structure")),
+            ("version", pa.int64()),
+            *((n, pa.string()) for n in ("reader", "origin", "drawn_key", "parent_key", "via")),
+            *((n, pa.int64()) for n in ("voxels", "changed_voxels")),
+            *((n, pa.float64()) for n in ("volume_ml", "edit_dsc", "volume_change_percent")),
+            *((n, pa.string()) for n in ("saved_at", "identity")),
         ),
     ),
 }

@@ -21,6 +21,10 @@ STATUSES = ("ok", "degenerate", "too_small", "empty", "no_lungs", "not_finite")
 NO_MODEL, OTHER_FOLD = "no_model", "other_fold"
 CONFORMITIES = ("met", "not met", "not offered")
 BASE_MASK = "none"
+JUDGEMENTS = ("none", "minor", "major", "missed")
+DRAWN = "drawn"
+READER_ROLES = ("reader", "adjudicator")
+REVIEW_MODES = ("work list", "reader study", "blank canvas", "adjudication")
 
 
 R = TypeVar("R")
@@ -444,20 +448,61 @@ class FeatureMask:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A reader's judgement of one automatic mask; append-only, from the ledger."""
+    """A reader's judgement of one automatic mask; append-only, from the ledger.
+
+    A later verdict of the same reader, role, mode and reading replaces the earlier, says why, and both stay. "drawn" is
+    no judgement: the reader contoured the case without seeing an automatic mask.
+    """
 
     case_id: str
     structure: str
     reader: str
-    judgement: str  # none | minor | major | missed
+    judgement: str  # none | minor | major | missed | drawn
     reason: str
     comment: str
     active_seconds: float
     signed_at: str  # UTC, ISO 8601
-    mask_key: str
+    mask_key: str  # of the automatic mask that was judged; empty: none was seen
+    role: str = "reader"  # reader | adjudicator
+    mode: str = "work list"  # work list | reader study | blank canvas | adjudication
+    reading: int = 1  # 2: a hidden repeat of the reader study
+    amends: str = ""  # why it replaces the reader's earlier verdict; empty for a first one
+    drawn_key: str = ""  # the reader's own version of the mask; empty: he drew none
+    identity: str = ""  # how the reader was known: "named himself"; empty: simulated or imported
 
     def __post_init__(self) -> None:
-        _check_one_of("judgement", self.judgement, ("none", "minor", "major", "missed"))
+        _check_one_of("judgement", self.judgement, (*JUDGEMENTS, DRAWN))
+        _check_one_of("role", self.role, READER_ROLES)
+        _check_one_of("mode", self.mode, REVIEW_MODES)
+        if self.judgement == DRAWN and not self.drawn_key:
+            raise ValueError("drawn_key must name the contour of a verdict 'drawn', got none")
+        if self.judgement == "none" and self.drawn_key:
+            raise ValueError("judgement must not be 'none' where the reader changed the mask")
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMask:
+    """One saved version of a mask that a reader drew; append-only, the voxels lie among the artifacts by drawn_key."""
+
+    case_id: str
+    structure: str
+    version: int  # counts over all readers of the case
+    reader: str
+    origin: str  # corrected | independent
+    drawn_key: str
+    parent_key: str  # of the mask it was drawn from; empty: a blank canvas
+    via: str  # viewer | file
+    voxels: int
+    changed_voxels: int  # against the parent
+    volume_ml: float
+    edit_dsc: float | None  # to the parent; None: no parent
+    volume_change_percent: float | None  # of the parent's volume; None: no parent, or an empty one
+    saved_at: str  # UTC, ISO 8601
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        _check_one_of("origin", self.origin, ("corrected", "independent"))
+        _check_share("edit_dsc", self.edit_dsc)
 
 
 # --- measure ---------------------------------------------------------------------------------------------------------
@@ -536,6 +581,14 @@ class SurfaceDscPoint:
     def __post_init__(self) -> None:
         _check_share("surface_dsc", self.surface_dsc)
         _check_share("surface_dsc_smooth", self.surface_dsc_smooth)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderOverlap(Overlap):
+    """The same of a reader's mask: against the automatic one, or another reader's; no reader is a reference here.
+
+    comparison: agreement (contoured without seeing the automatic mask) | edit_distance | readers.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import pyarrow as pa
 from store import records
 from store.artifacts import arrow_schema
 
-SHARED_TABLE = {"PerturbedFeatureVector": "feature_vector"}
-LEDGER_RECORDS = ("Verdict", "Refusal", "Failure", "Declined")
+SHARED_TABLE = {"PerturbedFeatureVector": "feature_vector", "ReaderOverlap": "overlap"}
+LEDGER_RECORDS = ("Verdict", "DrawnMask", "Refusal", "Failure", "Declined")
 
 DUCK_TYPES = {
     pa.string(): "VARCHAR",

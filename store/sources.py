@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from store.records import TrainingEpoch, Verdict
+from store.volumes import Mask
 
 R = TypeVar("R")
 TRAINING_MARK = "#train "
@@ -76,11 +77,16 @@ class ResampleNumber:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
-    """All signed verdicts on one case, in order of signing."""
+    """All signed verdicts on one case, in order of signing, and the masks that they name by drawn_key."""
 
     rows: tuple[Verdict, ...]
+    drawn: tuple[tuple[str, Mask], ...] = ()
+
+    def mask(self, drawn_key: str) -> Mask | None:
+        """The mask of a key; None for the empty key. KeyError where a verdict names a mask that is not there."""
+        return dict(self.drawn)[drawn_key] if drawn_key else None
 
 
 @dataclass(frozen=True, slots=True)

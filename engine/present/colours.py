@@ -50,7 +50,10 @@ ICC_CLASS_LABELS = {
     "not_tested": "not tested",
 }
 CONTOUR_COLOURS = {
-    "reference": READER_A,
+    "reference": "#F0E442",
+    "reader A": READER_A,
+    "reader B": READER_B,
+    "yours": "#FFFFFF",
     "automatic": AUTOMATIC,
     "peritumoural": ROI_COLOURS["peritumoural"],
     "lungs": ROI_COLOURS["whole_lung"],

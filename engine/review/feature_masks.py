@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from engine.metrics.margins import component_count, largest_components
 from engine.protocol import Masks
-from store.records import FeatureMask, Flag, Verdict
+from engine.review.judged import Judged
+from store.records import FeatureMask, Flag
 from store.sources import Verdicts
 from store.volumes import AutomaticMasks, FeatureMasks, Mask, ReferenceMasks, mask_key
 
 STRUCTURES = ("tumour", "lung_left", "lung_right")
-ACCEPTING = ("none",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +28,12 @@ def choose_feature_masks(
 ) -> Reviewed:
     """Choose one mask for the index tumour and for each lung.
 
-    "reviewed" is the automatic mask once every reader's last verdict on this very mask (by its key) is that no change
-    is necessary (origin accepted), and it is not empty; "automatic" is the same mask unjudged, of a tumour its largest
-    component outside other outlined lesions; "reference" is what the study brought. A structure without any mask gets
-    source "none". An automatic mask in which nothing was found is a miss, and still the automatic choice.
+    "adjudicated" is what an adjudicator said last: the automatic mask, or his own. "reviewed" is the automatic mask
+    once every reader's last verdict on this very mask (by its key) is that no change is necessary (origin accepted),
+    and it is not empty; else a reader's correction of it (origin corrected), where readers differ by the rule
+    `disagreement`. "automatic" is the automatic mask unjudged, of a tumour its largest component outside other outlined
+    lesions; "reference" is what the study brought. A structure without any mask gets source "none". An automatic mask
+    in which nothing was found is a miss, and still the automatic choice.
     """
     others = _other_lesions(references)
     masks, chosen = [], []
@@ -55,9 +57,10 @@ def _choose(
     order: Masks,
 ) -> tuple[str, Mask | None]:
     drawn = automatic.find(structure)
-    seen = "" if drawn is None else mask_key(drawn)
+    judged = Judged(found, "" if drawn is None else mask_key(drawn), verdicts, structure)
     options = {
-        "reviewed": _accepted(found, seen, [v for v in verdicts.rows if v.structure == structure]),
+        "adjudicated": judged.adjudicated(),
+        "reviewed": judged.reviewed(order.disagreement),
         "reference": references.find(structure),
         "automatic": found,
     }
@@ -100,13 +103,3 @@ def _touches(mask: Mask, references: ReferenceMasks) -> bool | None:
     if mask.structure != "tumour" or index is None or not index.voxels.any() or not mask.voxels.any():
         return None
     return bool((mask.voxels & index.voxels).any())
-
-
-def _accepted(mask: Mask | None, seen: str, verdicts: list[Verdict]) -> Mask | None:
-    """The automatic mask where the last word of every reader who judged this very mask is that it needs no change."""
-    last = {v.reader: v for v in verdicts}.values()
-    if mask is None or not mask.voxels.any() or not last:
-        return None
-    if any(v.mask_key != seen or v.judgement not in ACCEPTING for v in last):
-        return None
-    return replace(mask, origin="accepted")

@@ -12,6 +12,7 @@ from engine.run.stage import ALL_CASES, GATHERED, TRAINED_SUBSET, Input, Stage, 
 from engine.segment.strategies.registry import total_epochs
 from store.ledger import Ledger
 from store.records import Verdict
+from store.reviews import latest_verdicts
 from store.sources import (
     AnatomyProgram,
     CaseSource,
@@ -75,12 +76,15 @@ def training_units(protocol: Protocol) -> tuple[TrainingUnit, ...]:
 
 
 def perturbed_subset(plan: Plan, cases: tuple[str, ...], ledger: Ledger) -> tuple[str, ...]:
-    """The random subset of cases to perturb: by seed and content, not by case id; among cases with features."""
+    """The random subset of cases to perturb, among cases with features: by seed and image, so that neither a case id
+    nor a corrected mask moves another case in or out.
+    """
     choices = plan.protocol.perturb
     if choices.preset == "none":
         return ()
-    with_features = {unit: key for unit, key, state in ledger.placed(plan.run_id, "features") if state == "done"}
-    order = {case: digest([plan.protocol.study.seed, with_features[case]]) for case in cases if case in with_features}
+    with_features = {unit for unit, _, state in ledger.placed(plan.run_id, "features") if state == "done"}
+    images = {unit: key for unit, key, _ in ledger.placed(plan.run_id, "acquire")}
+    order = {case: digest([plan.protocol.study.seed, images[case]]) for case in cases if case in with_features}
     ranked = sorted(order, key=lambda case: (order[case], case))
     return tuple(sorted(ranked[: choices.cases or None]))
 
@@ -146,7 +150,7 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
     if wanted.record_type is TrainingUnit:
         return unit
     if wanted.record_type is Verdicts:
-        return [_verdict_identity(v) for v in ledger.verdicts(unit)]
+        return _verdicts_identity(ledger.verdicts(unit))
     if wanted.record_type is AnatomyProgram:
         return program_identity(plan.sources.program)
     if wanted.record_type is ReferenceFiles:
@@ -160,5 +164,14 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
     return table_identity(source)
 
 
+def _verdicts_identity(rows: tuple[Verdict, ...]) -> list[list[str]]:
+    """What of a case's verdicts can change a mask: last words, and none where nobody accepted or drew anything."""
+    words = latest_verdicts(rows)
+    return [_verdict_identity(v) for v in words] if any(v.judgement == "none" or v.drawn_key for v in words) else []
+
+
 def _verdict_identity(verdict: Verdict) -> list[str]:
-    return [verdict.structure, verdict.reader, verdict.judgement, verdict.mask_key]
+    """What of a verdict can change a mask; time and words cannot."""
+    plain = [verdict.structure, verdict.reader, verdict.judgement, verdict.mask_key]
+    special = [verdict.drawn_key, verdict.role, verdict.mode, str(verdict.reading)]
+    return plain if special == ["", "reader", "work list", "1"] else [*plain, *special]

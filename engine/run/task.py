@@ -21,6 +21,7 @@ from store.artifacts import read_value, store_value, suffix_of
 from store.layout import StoredFile, StudyFolder
 from store.ledger import Ledger, TaskRow
 from store.records import Cohort, DeclinedError, RefusedError, Resamples, TrainingEpoch
+from store.reviews import verdicts_with_masks
 from store.sources import (
     AnatomyProgram,
     CaseSource,
@@ -148,7 +149,7 @@ class Gather:
         if wanted.record_type is TrainingUnit:
             return TrainingUnit.parse(unit)
         if wanted.record_type is Verdicts:
-            return Verdicts(self._ledger.verdicts(unit))
+            return verdicts_with_masks(self._folder, self._ledger, unit)
         sources = read_sources(self._folder.root)
         if wanted.record_type is CaseSource:
             return sources.case(unit)

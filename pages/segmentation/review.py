@@ -1,41 +1,59 @@
-"""The images of one case with every outline, and what readers said of them."""
+"""One case with every outline, what readers said of it, and the strip on which the next reader judges."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 from engine.present.colours import CONTOUR_COLOURS, roi_label
-from engine.present.figures.slices import (
-    PLANES,
-    WINDOWS,
-    Contour,
-    ViewedSeries,
-    close_up,
-    cropped,
-    middle_slice,
-    render_slice,
-    slice_count,
-    viewed,
-    viewed_mask,
-)
+from engine.present.figures.slices import WINDOWS
 from engine.present.wording.doubt import order_sentence
+from engine.present.wording.review import case_header, mode_sentence, progress_text
 from engine.present.wording.segmentation import review_answer
+from engine.protocol import Protocol
+from engine.review.criteria import criteria_text
+from engine.review.reading_list import (
+    next_reading,
+    progress,
+    signed_readings,
+    to_adjudicate,
+    unread_first,
+)
+from engine.run.review_desk import begin_order, protocol_of, sign_of_life
+from engine.run.review_layers import YOURS, Layer, case_layers, others_words, visible_layers
+from engine.run.review_volumes import automatic_tumour
 from pages.frame import Shown, answer, begin, empty, end, table
-from store.queries.agreement import ReviewCase, review_cases, verdicts
-from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_ct, load_masks
+from pages.image_viewer import Viewed, file_grant, usable, viewer
+from pages.judging import Judging, contour, judge
+from pages.mask_files import mask_files
+from pages.reader import Reader, require_reader
+from pages.slices import slices
+from pages.staleness import stale
+from store.queries.agreement import ReviewCase, review_cases
+from store.queries.cohort import case_facts
 from store.queries.inference import doubt_quality
-from store.volumes import BoolZyx, Mask
+from store.queries.reviews import ReviewState, read_draft, review_state
+from store.records import Verdict
+from store.reviews import (
+    ADJUDICATION,
+    ADJUDICATOR,
+    BLANK_CANVAS,
+    READER_STUDY,
+    WORK_LIST,
+    Reading,
+    latest_verdicts,
+)
+from store.volumes import mask_key
 
-LAYERS = {
-    "reference": "Reference",
-    "automatic": "Automatic",
-    "peritumoural": "Peritumoural ring",
-    "lungs": "Lungs",
+MODES = {
+    WORK_LIST: "Work list",
+    READER_STUDY: "Reader study",
+    BLANK_CANVAS: "Blank canvas",
+    ADJUDICATION: "Adjudication",
 }
-CLOSE_UP_MM = 40.0
-SHOWN_FIRST = ("reference", "automatic", "peritumoural")
+SHOWN_FIRST = ("automatic", "peritumoural", YOURS)
 QUEUE_TITLES = {
     "place": "Place",
     "case_id": "Case",
@@ -48,132 +66,215 @@ QUEUE_HEIGHT = 260
 VERDICT_TITLES = {
     "signed_at": "Signed (UTC)",
     "reader": "Reader",
+    "mode": "Mode",
     "structure": "Structure",
     "judgement": "Correction needed",
     "reason": "Reason",
     "comment": "Comment",
     "active_seconds": "Seconds",
+    "amends": "Why it changed",
 }
+Place = tuple[str, int]
 
 
-@st.cache_resource(max_entries=3, show_spinner="Reading the images")
-def series_of(study: Path, run_id: str, case_id: str) -> ViewedSeries:
-    """The CT of a case in viewing order."""
-    return viewed(load_ct(study, run_id, case_id))
-
-
-@st.cache_resource(max_entries=3, show_spinner=False)
-def layers_of(study: Path, run_id: str, case_id: str, generation: str) -> dict[str, tuple[BoolZyx, ...]]:
-    """The outlines of a case by layer, on the CT's grid."""
-    series = series_of(study, run_id, case_id)
-    reference = load_masks(study, run_id, case_id, REFERENCE).masks
-    automatic = load_masks(study, run_id, case_id, AUTOMATIC).masks
-    regions = load_masks(study, run_id, case_id, REGIONS).masks
-    wanted: dict[str, list[Mask]] = {
-        "reference": [m for m in reference if m.structure == "tumour"],
-        "automatic": [m for m in automatic if m.structure == "tumour"],
-        "peritumoural": [m for m in regions if m.structure == "peritumoural"],
-        "lungs": [m for m in (*reference, *automatic) if m.structure in ("lung_left", "lung_right")],
-    }
-    return {name: tuple(viewed_mask(mask, series) for mask in masks) for name, masks in wanted.items()}
-
-
-def choose_case(cases: tuple[ReviewCase, ...]) -> ReviewCase:
-    """The case of the address (?case=), else the first; choosing one changes the address."""
+def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases: tuple[ReviewCase, ...]) -> list[Place]:
+    """What the reader reads in a mode, in order: the work list has what he has not signed first."""
     ids = [case.case_id for case in cases]
+    if mode == ADJUDICATION:
+        return list(to_adjudicate(state.verdicts, reader.name))
+    if mode in (READER_STUDY, BLANK_CANVAS):
+        return list(begin_order(shown.study, protocol, mode, reader.name, ids))
+    signed = signed_readings(state.verdicts, reader.name, mode)
+    return list(unread_first([(case, 1) for case in ids], signed))
+
+
+def choose(order: list[Place], mode: str, signed: frozenset[Place], labels: dict[str, str]) -> Place:
+    """The reading on screen: the address's case in the work list, else the next unsigned; studies name no case."""
+    if mode in (WORK_LIST, ADJUDICATION):
+        return _by_case(order, mode, labels)
+    if "case" in st.query_params:
+        del st.query_params["case"]
+    key = f"at-{mode}"
+    kept = st.session_state.get(key)
+    return kept if kept in order else next_reading(order, signed, None) or order[0]
+
+
+def _by_case(order: list[Place], mode: str, labels: dict[str, str]) -> Place:
+    ids = [case for case, _ in order]
     wanted = st.query_params.get("case", "")
     if wanted and wanted not in ids:
-        st.warning("The case of this address is not in the run; the first case is shown.")
-    labels = {case.case_id: label(case) for case in cases}
-    st.sidebar.subheader("Case", anchor=False)
+        st.warning("The case of this address is not in this list; its first case is shown.")
     place = ids.index(wanted) if wanted in ids else 0
     chosen = st.sidebar.selectbox(
-        "Case", ids, index=place, format_func=labels.__getitem__, label_visibility="collapsed"
+        "Case", ids, index=place, format_func=labels.__getitem__, key=f"case-{mode}-{wanted or 'first'}"
     )
     if chosen != wanted:
         st.query_params["case"] = chosen
-    return next(case for case in cases if case.case_id == chosen)
+    return (chosen, 1)
 
 
-def label(case: ReviewCase) -> str:
-    """A case in the list: its place in the queue, and what makes it worth a look."""
+def label(case: ReviewCase, signed: bool) -> str:
+    """A case in the list: whether the reader has signed it, its place in the queue, what makes it worth a look."""
+    done = "✓ " if signed else ""
     place = "" if case.place is None else f"{case.place} · "
     fit = "" if case.dsc is None else " · missed" if case.missed else f" · DSC {case.dsc:.2f}"
-    return f"{place}{case.case_id}{fit}"
+    return f"{done}{place}{case.case_id}{fit}"
 
 
-def close_to_tumour(
-    series: ViewedSeries, layers: dict[str, tuple[BoolZyx, ...]]
-) -> tuple[ViewedSeries, dict[str, tuple[BoolZyx, ...]]]:
-    """Images and outlines around the tumour only; unchanged when there is none."""
-    tumour = tumour_of(layers)
-    if tumour is None:
-        return series, layers
-    box = close_up(series, tumour, CLOSE_UP_MM)
-    return cropped(series, box), {name: tuple(mask[box] for mask in masks) for name, masks in layers.items()}
+def go(mode: str, at: Place) -> None:
+    """Show another reading on the next run."""
+    if mode in (WORK_LIST, ADJUDICATION):
+        st.query_params["case"] = at[0]
+    else:
+        st.session_state[f"at-{mode}"] = at
 
 
-def tumour_of(layers: dict[str, tuple[BoolZyx, ...]]) -> BoolZyx | None:
-    """The reference's tumour, else the automatic one."""
-    return next((layers[name][0] for name in ("reference", "automatic") if layers[name]), None)
+def header(shown: Shown, mode: str, order: list[Place], at: Place) -> None:
+    """The case in one line, with the way to the one before and the next, and their keys."""
+    here = order.index(at)
+    back = (mode, order[(here - 1) % len(order)])
+    on = (mode, order[(here + 1) % len(order)])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("Previous", key="previous", shortcut="p", on_click=go, args=back, type="tertiary")
+        st.button("Next", key="next", shortcut="n", on_click=go, args=on, type="tertiary")
+        st.caption(case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
 
 
-def planes(series: ViewedSeries, layers: dict[str, tuple[BoolZyx, ...]], on: list[str], window: str, case: str) -> None:
-    """The three planes, each with its slider, opened where the tumour is largest."""
-    tumour = tumour_of(layers)
-    for place, plane in zip(st.columns(3), PLANES, strict=True):
-        with place:
-            last = slice_count(series, plane) - 1
-            first = middle_slice(tumour, series, plane)
-            at = st.slider(plane.capitalize(), 0, last, first, key=f"slice-{case}-{plane}-{last}")
-            contours = [Contour(mask, CONTOUR_COLOURS[name]) for name in on for mask in layers[name]]
-            picture = render_slice(series, plane, at, WINDOWS[window], contours)
-            st.image(picture, width="stretch", alt=f"{plane} slice {at} of {case}")
+def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
+    """What the reader last signed of this reading."""
+    mine = [
+        v
+        for v in latest_verdicts(state.verdicts)
+        if (v.case_id, v.reading, v.reader, v.mode) == (*at, reader.name, mode) and (v.mask_key or v.drawn_key)
+    ]
+    return mine[-1] if mine else None
 
 
-def legend(on: list[str], layers: dict[str, tuple[BoolZyx, ...]]) -> str:
-    """The colours of the outlines shown, and which have no mask."""
-    parts = []
-    for name in on:
-        missing = "" if any(mask.any() for mask in layers[name]) else " (none)"
-        parts.append(f'<span style="color:{CONTOUR_COLOURS[name]}">■</span> {LAYERS[name]}{missing}')
-    return " &nbsp; ".join(parts)
-
-
-def images(shown: Shown, case: ReviewCase) -> None:
-    """Controls in the sidebar, slices in the page."""
+def choices(layers: tuple[Layer, ...]) -> tuple[list[str], str]:
+    """The outlines that are on and the window, chosen in the sidebar."""
     st.sidebar.subheader("Show", anchor=False)
-    on = [n for n, title in LAYERS.items() if st.sidebar.checkbox(title, n in SHOWN_FIRST, key=f"layer-{n}")]
+    on = []
+    for layer in reversed(layers):
+        title = layer.title if any(mask.voxels.any() for mask in layer.masks) else f"{layer.title} (none)"
+        if st.sidebar.checkbox(title, layer.name in SHOWN_FIRST, key=f"layer-{layer.name}"):
+            on.append(layer.name)
     window = st.sidebar.radio("Window", list(WINDOWS), key="window", horizontal=True)
-    key = (shown.study, shown.run.run_id, case.case_id)
-    series, layers = series_of(*key), layers_of(*key, shown.snapshot.generation)
-    if st.sidebar.checkbox("Close up", key="close-up", help="40 mm around the tumour"):
-        series, layers = close_to_tumour(series, layers)
-    planes(series, layers, on, window, case.case_id)
-    spacing = " × ".join(f"{s:.2g}" for s in series.spacing_zyx_mm[::-1])
-    centre, width = WINDOWS[window]
-    st.html(f"<small>{legend(on, layers)}</small>")
+    return on, window
+
+
+def legend(on: list[str], layers: tuple[Layer, ...]) -> str:
+    """The colours of the outlines shown."""
+    titles = {layer.name: layer.title for layer in layers}
+    return " &nbsp; ".join(f'<span style="color:{CONTOUR_COLOURS[name]}">■</span> {titles[name]}' for name in on)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the outlines")
+def layers_of(
+    study: Path, run_id: str, case_id: str, names: tuple[str, ...], drawn_key: str, others: tuple[str, ...], of: str
+) -> tuple[Layer, ...]:
+    """The layers of a case, kept for the next steps of the same reader and generation."""
+    del of
+    return case_layers(study, run_id, case_id, names, drawn_key, others)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def judged_key(study: Path, run_id: str, case_id: str, of: str) -> str:
+    """The key of the automatic tumour that is judged; empty where there is none."""
+    del of
+    mask = automatic_tumour(study, run_id, case_id)
+    return "" if mask is None else mask_key(mask)
+
+
+def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, order: list[Place], at: Place) -> None:
+    """Header, strip and images of one reading; goes on to the next when it is signed."""
+    reading = Reading(at[0], reader.name, mode, at[1])
+    before = before_of(reader, mode, at)
+    where = (shown.study, shown.run.run_id, at[0])
+    judged = judged_key(*where, shown.snapshot.generation)
+    role = ADJUDICATOR if mode == ADJUDICATION else "reader"
+    judging = Judging(shown.study, reader, reading, role, judged, before, None, protocol.review)
+    can_draw = before is None or judging.changing
+    if can_draw:
+        sign_of_life(shown.study, reading, protocol.review.idle_seconds)
+    drawn_key = read_draft(shown.study, reading).drawn_key if before is None or can_draw else before.drawn_key
+    judging = replace(judging, drawn=state.version(drawn_key))
+    others = tuple(v.drawn_key for v in others_words(state.verdicts, at[0], reader.name) if v.drawn_key)
+    names = visible_layers(mode, before is not None)
+    layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
+    header(shown, mode, order, at)
+    if mode == BLANK_CANVAS:
+        signed = contour(judging)
+    elif not judged:
+        signed = False
+        st.info("There is no automatic outline of this case to judge; name a model in study.toml and run *segment*.")
+    else:
+        signed = judge(judging)
+    if signed:
+        following = next_reading(order, signed_readings(state.verdicts, reader.name, mode) | {at}, at)
+        go(mode, following or at)
+        st.rerun()
+    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
+    mask_files(shown.study, file_grant(viewed), can_draw)
+    simple = st.sidebar.checkbox("Simple slices", key="simple", help="drawn on the server; needs no WebGL")
+    if usable() and not simple:
+        viewer(viewed)
+    else:
+        on, window = choices(layers)
+        slices(shown.study, shown.run.run_id, at[0], layers, on, window)
+        st.html(f"<small>{legend(on, layers)}</small>")
     st.caption(
-        f"{case.case_id}; voxels {spacing} mm (x, y, z); {window.lower()} window {centre:.0f} / {width:.0f} HU; "
-        f"the patient's left is on the right. Ring: {roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, "
-        f"on the {shown.run.grid_mm:g} mm feature grid."
+        "The patient's left is on the right. Ring: "
+        f"{roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, on the {shown.run.grid_mm:g} mm feature grid. "
+        "Keys: 1 2 3 4 judge, ctrl+enter sign, n p next and previous case, w window, o outlines, d draw, e erase, "
+        "u undo stroke, c caliper, v scroll."
     )
+    if mode != BLANK_CANVAS:
+        st.caption(criteria_text(protocol.review))
+
+
+def verdicts_of(reader: Reader, mode: str, case_id: str, signed: bool) -> None:
+    """What was said of a case: one's own at once, the others' once one has signed oneself."""
+    all_said = [v for v in state.verdicts if v.case_id == case_id]
+    shown_here = [v for v in all_said if signed or mode == ADJUDICATION or v.reader == reader.name]
+    st.subheader(f"Verdicts on {case_id} ({len(shown_here)})", anchor=False)
+    hidden = len(all_said) - len(shown_here)
+    if hidden:
+        st.caption(f"{hidden} verdict(s) of others are hidden until you have signed yours.")
+    if shown_here:
+        table(shown_here, VERDICT_TITLES)
+    elif not hidden:
+        st.caption("No reader has signed a verdict on this case.")
 
 
 shown = begin("Is this outline right?")
 cases = review_cases(shown.snapshot, shown.run.run_id)
 if not cases:
     empty("No images have been read in this run; a study of imported features has none.", "acquire")
-case = choose_case(cases)
-signed = [verdict for verdict in verdicts(shown.snapshot) if verdict.case_id == case.case_id]
-answer(review_answer(case, signed))
-images(shown, case)
-st.subheader(f"Verdicts on {case.case_id} ({len(signed)})", anchor=False)
-if signed:
-    table(signed, VERDICT_TITLES)
+state: ReviewState = review_state(shown.study)
+reader = require_reader(tuple(sorted({v.reader for v in state.verdicts} | {d.reader for d in state.drawn})))
+protocol = protocol_of(shown.study, shown.run.run_id)
+mode = st.sidebar.selectbox("Mode", list(MODES), format_func=MODES.__getitem__, key="mode")
+order = order_of(shown, protocol, mode, reader, cases)
+signed = signed_readings(state.verdicts, reader.name, mode)
+if not order:
+    st.info("No case waits for adjudication: nobody disagrees, or you judged every such case yourself.")
+    end(shown)
+    st.stop()
+labels = {case.case_id: label(case, (case.case_id, 1) in signed) for case in cases}
+at = choose(order, mode, signed, labels)
+done = progress(order, signed)
+st.sidebar.progress(done.signed / done.total, progress_text(done.signed, done.total))
+if mode == WORK_LIST:
+    case = next(case for case in cases if case.case_id == at[0])
+    answer(review_answer(case, [v for v in state.verdicts if v.case_id == at[0] and at in signed]))
 else:
-    st.caption("No reader has signed a verdict on this case.")
-st.subheader(f"Queue ({len(cases)})", anchor=False)
-st.caption(order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id)))
-table(cases, QUEUE_TITLES, height=QUEUE_HEIGHT)
+    answer(mode_sentence(mode, order.index(at) + 1, done.signed, done.total))
+stale(shown.study, shown.run, state)
+open_reading(shown, protocol, reader, mode, order, at)
+if mode in (WORK_LIST, ADJUDICATION):
+    verdicts_of(reader, mode, at[0], at in signed)
+if mode == WORK_LIST:
+    st.subheader(f"Queue ({len(cases)})", anchor=False)
+    st.caption(order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id)))
+    table(cases, QUEUE_TITLES, height=QUEUE_HEIGHT)
 end(shown)

@@ -120,3 +120,40 @@ def flags(snapshot: Snapshot, run_id: str) -> tuple[CaseFlag, ...]:
     """All flags of a run."""
     sql = "SELECT case_id, stage, code, message, remedy FROM flag WHERE run_id = ? ORDER BY case_id, stage, code"
     return ask(snapshot, CaseFlag, sql, (run_id,))
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFacts:
+    """What the header of one case says: the index lesion and the scan; None where it is not known."""
+
+    side: str | None
+    third: str | None
+    lobe: str | None
+    maximum_3d_diameter_mm: float | None
+    scan_days: int | None
+    contrast: str | None
+    convolution_kernel: str | None
+    slice_thickness_mm: float | None
+    spacing_x_mm: float
+    spacing_y_mm: float
+    spacing_z_mm: float
+
+
+FACTS = """
+SELECT any_value(l.side) AS side, any_value(l.third) AS third, any_value(l.lobe) AS lobe,
+  arg_min(m.maximum_3d_diameter_mm, CASE m.mask_source WHEN 'reference' THEN 0 ELSE 1 END) AS maximum_3d_diameter_mm,
+  any_value(a.scan_days) AS scan_days, any_value(a.contrast) AS contrast,
+  any_value(a.convolution_kernel) AS convolution_kernel, any_value(a.slice_thickness_mm) AS slice_thickness_mm,
+  any_value(a.spacing_x_mm) AS spacing_x_mm, any_value(a.spacing_y_mm) AS spacing_y_mm,
+  any_value(a.spacing_z_mm) AS spacing_z_mm
+FROM acquisition a
+LEFT JOIN location l ON l.run_id = a.run_id AND l.case_id = a.case_id
+LEFT JOIN morphology m ON m.run_id = a.run_id AND m.case_id = a.case_id AND m.roi = 'intratumoural'
+WHERE a.run_id = ? AND a.case_id = ? GROUP BY a.case_id
+"""
+
+
+def case_facts(snapshot: Snapshot, run_id: str, case_id: str) -> CaseFacts | None:
+    """The header of one case; None before its images were read."""
+    found = ask(snapshot, CaseFacts, FACTS, (run_id, case_id))
+    return found[0] if found else None

@@ -143,3 +143,23 @@ def refusals(snapshot: Snapshot, run_id: str) -> tuple[Refusal, ...]:
 def flow_steps(snapshot: Snapshot, run_id: str) -> tuple[FlowStep, ...]:
     """The boxes of the inclusion and outcome flow."""
     return ask_record(snapshot, FlowStep, "flow_step", run_id, "flow, place")
+
+
+@dataclass(frozen=True, slots=True)
+class StandingMasks:
+    """How many cases of a run are measured on which tumour mask."""
+
+    mask_source: str
+    origin: str
+    cases: int
+
+
+STANDING = """
+SELECT mask_source, origin, count(*) AS cases FROM feature_mask WHERE run_id = ? AND structure = 'tumour'
+GROUP BY mask_source, origin ORDER BY cases DESC, mask_source, origin
+"""
+
+
+def standing_masks(snapshot: Snapshot, run_id: str) -> tuple[StandingMasks, ...]:
+    """Which masks a run's figures stand on, the commonest first; none in a study of a table."""
+    return ask(snapshot, StandingMasks, STANDING, (run_id,))

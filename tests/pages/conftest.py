@@ -21,6 +21,7 @@ from store.snapshot import close_snapshots
 HOUSE = Path(__file__).parents[2]
 START_SECONDS = 90
 PAGE_SECONDS = 120
+READER = "reader of tests"
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
         else:
             monkeypatch.setenv("COHORTSCOPE_STUDY", str(study))
         app = AppTest.from_file(str(HOUSE / "pages" / "entry.py"), default_timeout=PAGE_SECONDS)
+        app.session_state["reader"] = READER
         for name, value in query.items():
             app.query_params[name] = value
         app.switch_page(str(HOUSE / "pages" / page))

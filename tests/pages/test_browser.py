@@ -25,6 +25,14 @@ def end_of(page) -> None:
     page.wait_for_selector("text=· seed ")
 
 
+def name_oneself(page) -> None:
+    """Say who reads: no case is shown before."""
+    field = page.locator("[data-testid=stForm] input").first
+    field.fill("Reader of tests")
+    field.press("Enter")
+    page.get_by_role("button", name="Begin").click()
+
+
 def test_cold_deep_link_shows_that_page_and_the_menu(cold_server, page):
     page.goto(f"{cold_server.address}/agreement")
     end_of(page)
@@ -50,6 +58,9 @@ def test_no_page_asks_another_host_or_breaks(cold_server, page):
     page.on("pageerror", lambda error: broken.append(str(error)))
     for stem in STEMS:
         page.goto(f"{cold_server.address}/{stem}")
+        if stem == "review":
+            name_oneself(page)
+            page.wait_for_selector(".viewer[data-key], [data-testid=stImage]")
         end_of(page)
     assert elsewhere == []
     assert broken == []
@@ -74,6 +85,7 @@ def test_a_click_on_a_point_opens_its_case(cold_server, page):
     case_id = label.text_content().split("DSC")[0].strip()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_url("**/review?case=*")
+    name_oneself(page)
     end_of(page)
     assert page.url.endswith(f"case={case_id}")
     assert case_id in page.inner_text("body")

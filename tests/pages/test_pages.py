@@ -12,6 +12,7 @@ HOUSE = Path(__file__).parents[2]
 PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
 FIGURES = {
     "study/cohort.py": 2,
+    "segmentation/readers.py": 2,
     "segmentation/agreement.py": 3,
     "features/reproducibility.py": 4,
     "features/batch.py": 2,

@@ -42,7 +42,13 @@ EFFECT_LABELS = {
 }
 TESTED_AS = {"slice_thickness_mm": "slice_thickness"}  # drawn as a number, tested in groups
 TEST_LABELS = {"spearman": "Spearman", "mann-whitney": "Mann-Whitney", "kruskal-wallis": "Kruskal-Wallis"}
-JUDGEMENTS = {"none": "no correction", "minor": "a minor one", "major": "a major one", "missed": "missed"}
+JUDGEMENTS = {
+    "none": "no correction",
+    "minor": "a minor one",
+    "major": "a major one",
+    "missed": "missed",
+    "drawn": "contoured unseen",
+}
 
 
 def variable_label(variable: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.present.numbers import counted, duration
 from store.ledger import StageProgress
 from store.queries.cohort import CaseRow
-from store.queries.study import RunFacts, StageCost
+from store.queries.study import RunFacts, StageCost, StandingMasks
 from store.records import FlowStep
 
 SHOWN_PACKAGES = ("numpy", "SimpleITK", "scikit-learn", "lifelines", "torch")
@@ -75,3 +75,10 @@ def progress_line(progress: Sequence[StageProgress]) -> str:
     left = sum(stage.remaining_seconds or 0.0 for stage in progress if stage.done + stage.failed < stage.total)
     rest = f"; for the stages begun it takes {duration(left)}" if left else ""
     return f"{done} of {counted(total, 'task')} done{lost}{rest}."
+
+
+def masks_line(masks: Sequence[StandingMasks]) -> str:
+    """Which tumour masks a run stands on: "masks: 31 reference, 1 reviewed (corrected)"."""
+    judged = ("reviewed", "adjudicated")
+    parts = [f"{m.cases} {m.mask_source}" + (f" ({m.origin})" if m.mask_source in judged else "") for m in masks]
+    return f"tumour masks: {', '.join(parts)}" if parts else ""

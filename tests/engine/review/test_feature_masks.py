@@ -139,3 +139,74 @@ def test_a_mask_has_the_same_key_as_stored_and_as_read(tmp_path):
     assert mask_key(replace(back, voxels=row(0))) != mask_key(back)
     shifted = Grid((4, 4, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
     assert len({mask_key(back), mask_key(replace(back, grid=shifted)), mask_key(replace(back, source="other"))}) == 3
+
+
+def drawn(origin="corrected", reader="reader A", corner=0):
+    voxels = np.zeros((4, 4, 4), bool)
+    voxels[corner, corner, corner] = True
+    return Mask("tumour", origin, reader, voxels, GRID)
+
+
+def correction(mask, reader="reader A", judgement="minor", signed_at="2026-01-01T00:00:00", **other):
+    words = ("A", "tumour", reader, judgement, "", "", 1.0, signed_at, mask_key(BOTH["automatic"][0]))
+    return Verdict(*words, drawn_key=mask_key(mask), **other)
+
+
+def choose_drawn(verdicts, masks, order=None):
+    found = choose_feature_masks(
+        ReferenceMasks(BOTH["references"]),
+        AutomaticMasks(BOTH["automatic"]),
+        Verdicts(tuple(verdicts), tuple((mask_key(mask), mask) for mask in masks)),
+        order or Masks(),
+    )
+    tumour = next(c for c in found.chosen if c.structure == "tumour")
+    return (tumour.mask_source, tumour.origin, tumour.source), found.masks.find("tumour")
+
+
+def test_a_corrected_mask_is_reviewed_and_stands_before_the_reference():
+    mask = drawn()
+    chosen, standing = choose_drawn([correction(mask)], [mask])
+    assert chosen == ("reviewed", "corrected", "reader A")
+    assert (standing.voxels == mask.voxels).all()
+
+
+def test_of_two_corrections_the_one_signed_last_stands_or_none_until_adjudicated():
+    one, other = drawn(), drawn(reader="reader B", corner=1)
+    said = [correction(one), correction(other, "reader B", signed_at="2026-01-02T00:00:00")]
+    assert choose_drawn(said, [one, other])[0] == ("reviewed", "corrected", "reader B")
+    assert choose_drawn(said, [one, other], Masks(disagreement="wait"))[0][0] == "reference"
+
+
+def test_the_adjudicators_word_stands_before_everything():
+    one, other = drawn(), drawn(reader="Cleo", corner=2)
+    said = [correction(one), correction(other, "Cleo", role="adjudicator", mode="adjudication")]
+    assert choose_drawn(said, [one, other])[0] == ("adjudicated", "corrected", "Cleo")
+
+
+def test_an_adjudicator_may_accept_the_automatic_mask():
+    one = drawn()
+    seen = mask_key(BOTH["automatic"][0])
+    words = ("A", "tumour", "Cleo", "none", "", "", 1.0, "2026-01-02T00:00:00", seen)
+    said = [correction(one), Verdict(*words, role="adjudicator", mode="adjudication")]
+    assert choose_drawn(said, [one])[0] == ("adjudicated", "accepted", "automatic")
+
+
+def test_repeats_and_blank_canvases_never_stand_downstream():
+    repeat, blank = drawn(), drawn("independent")
+    said = [
+        correction(repeat, mode="reader study", reading=2),
+        correction(blank, judgement="drawn", mode="blank canvas"),
+    ]
+    assert choose_drawn(said, [repeat, blank])[0][0] == "reference"
+
+
+def test_a_correction_of_an_earlier_automatic_mask_does_not_stand():
+    mask = drawn()
+    old = replace(correction(mask), mask_key="0" * 64)
+    assert choose_drawn([old], [mask])[0][0] == "reference"
+
+
+def test_an_amended_correction_replaces_the_first():
+    one, other = drawn(), drawn(corner=3)
+    said = [correction(one), correction(other, amends="a vessel", signed_at="2026-01-02T00:00:00")]
+    assert (choose_drawn(said, [one, other])[1].voxels == other.voxels).all()

@@ -167,7 +167,7 @@ def test_the_learning_rate_is_constant_and_then_falls_to_nothing():
 
 def test_another_length_keeps_the_share_of_falling_rates():
     assert recipe_of(DEMO_RECIPE.iterations) == DEMO_RECIPE
-    assert recipe_of(10).falling_iterations == 5
+    assert recipe_of(14).falling_iterations == 10
     with pytest.raises(ValueError, match="at least 1, got 0"):
         recipe_of(0)
 

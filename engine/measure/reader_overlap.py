@@ -1,0 +1,83 @@
+"""How readers' masks differ from the automatic one, from the reference and from each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from engine.measure.agreement import compare
+from engine.protocol import Agreement
+from store.records import ReaderOverlap
+from store.reviews import BLANK_CANVAS, readers_words
+from store.sources import Verdicts
+from store.volumes import AutomaticMasks, Mask, ReferenceMasks, mask_key
+
+TUMOUR = "tumour"
+AGREEMENT, EDIT_DISTANCE, READERS = "agreement", "edit_distance", "readers"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadersCompared:
+    """Rows of one case, none where no reader left a mask."""
+
+    overlaps: tuple[ReaderOverlap, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadersMask:
+    """The mask of one reader: accepted or corrected (drawn over the automatic one), or drawn on a blank canvas."""
+
+    name: str
+    mask: Mask
+    independent: bool
+
+
+def compare_readers(
+    references: ReferenceMasks, automatic: AutomaticMasks, verdicts: Verdicts, rules: Agreement
+) -> ReadersCompared:
+    """Every reader's tumour against the automatic one, the reference and every other reader of the same kind.
+
+    A reader who accepted the automatic mask has that mask; one who wanted a change and drew none has no mask. Rows of
+    masks drawn over the automatic one are edit distances; only contours of a blank canvas are agreement with it.
+    """
+    predicted, reference = automatic.find(TUMOUR), references.find(TUMOUR)
+    theirs = tuple(readers_masks(verdicts, predicted))
+    rows = []
+    for one in theirs:
+        if predicted is not None:
+            rows.append(_row(one, predicted, predicted.source, AGREEMENT if one.independent else EDIT_DISTANCE, rules))
+        if reference is not None and reference.origin == "independent":
+            drawn = ReadersMask(reference.source, reference, True)
+            rows.append(_row(drawn, one.mask, one.name, AGREEMENT, rules))
+    for one, other in combinations(theirs, 2):
+        if one.independent == other.independent:
+            rows.append(_row(one, other.mask, other.name, READERS, rules))
+    return ReadersCompared(tuple(row for row in rows if row is not None))
+
+
+def readers_masks(verdicts: Verdicts, predicted: Mask | None) -> Iterator[ReadersMask]:
+    """The last mask of each reader, by name, those over the automatic mask before those of a blank canvas."""
+    seen = "" if predicted is None else mask_key(predicted)
+    words = [v for v in readers_words(verdicts.rows, TUMOUR) if v.mask_key == seen]
+    for verdict in sorted(words, key=lambda v: v.reader):
+        drawn = verdicts.mask(verdict.drawn_key)
+        if drawn is not None:
+            yield ReadersMask(verdict.reader, drawn, False)
+        elif verdict.judgement == "none" and predicted is not None:
+            yield ReadersMask(verdict.reader, predicted, False)
+    contoured = {v.reader: v for v in verdicts.rows if v.mode == BLANK_CANVAS and v.structure == TUMOUR}
+    for reader, verdict in sorted(contoured.items()):
+        drawn = verdicts.mask(verdict.drawn_key)
+        if drawn is not None:
+            yield ReadersMask(f"{reader}, {BLANK_CANVAS}", drawn, True)
+
+
+def _row(one: ReadersMask, other: Mask, name: str, comparison: str, rules: Agreement) -> ReaderOverlap | None:
+    found = compare(one.mask, other, rules)
+    if found is None:
+        return None
+    row = found.overlap
+    cells = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    return ReaderOverlap(**(cells | {"from_source": one.name, "to_source": name, "comparison": comparison}))

@@ -1,0 +1,174 @@
+"""Sentences about reading: the case header, what a mode hides, how far a reader is, whether readers agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.metrics.readers import OrderEffect, PairAgreement, ReaderSummary
+from engine.present.intervals import share_interval
+from engine.present.numbers import counted, duration, interval, number, p_term, percent
+from engine.present.wording.doubt import TOGETHER
+from engine.statistics.rater_agreement import RaterAgreement
+from store.queries.cohort import CaseFacts
+from store.queries.inference import StepSeconds
+from store.records import JUDGEMENTS
+from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY
+
+MODE_SENTENCES = {
+    READER_STUDY: "in random order; doubt, outcome, clinical data and the other reader are hidden, and some cases come "
+    "twice",
+    BLANK_CANVAS: "contour the index lesion without seeing any automatic outline",
+    ADJUDICATION: "the readers differ; your verdict decides which mask is measured",
+}
+
+
+def case_header(facts: CaseFacts | None, mode: str) -> str:
+    """The index lesion as reported and the scan, in one line; a study of readers hides what would lead them."""
+    if facts is None:
+        return ""
+    scan = [
+        "" if facts.scan_days is None else f"scan {facts.scan_days:+d} days from time zero".replace("-", "−"),
+        {"yes": "contrast", "no": "no contrast"}.get(facts.contrast or "", ""),
+        f"kernel {facts.convolution_kernel}" if facts.convolution_kernel else "",
+        "" if facts.slice_thickness_mm is None else f"{facts.slice_thickness_mm:g} mm slices",
+        f"voxels {facts.spacing_x_mm:.2g} × {facts.spacing_y_mm:.2g} × {facts.spacing_z_mm:.2g} mm",
+    ]
+    lesion = [] if mode in (READER_STUDY, BLANK_CANVAS) else _lesion(facts)
+    if mode == READER_STUDY:
+        scan = scan[-2:]
+    return "; ".join(part for part in (*lesion, *scan) if part).capitalize() + "."
+
+
+def _lesion(facts: CaseFacts) -> list[str]:
+    if facts.side is None and facts.maximum_3d_diameter_mm is None:
+        return []
+    where = " ".join(part for part in (facts.side, facts.lobe or facts.third) if part and part != "unknown")
+    size = "" if facts.maximum_3d_diameter_mm is None else f"{facts.maximum_3d_diameter_mm:.0f} mm"
+    return [f"index lesion: {', '.join(part for part in (where, size) if part)}"]
+
+
+def mode_sentence(mode: str, place: int, signed: int, total: int) -> str:
+    """What is on screen in a mode that names no case."""
+    return f"**{mode.capitalize()}**, reading {place} of {total}, {signed} signed: {MODE_SENTENCES.get(mode, '')}."
+
+
+def progress_text(signed: int, total: int) -> str:
+    """Beside the bar of a reader's progress."""
+    return f"{signed} of {total} signed"
+
+
+def readers_answer(pairs: Sequence[PairAgreement]) -> str:
+    """Whether readers agree, in one sentence with kappa and its interval; of the pair with most cases in common."""
+    if not pairs:
+        return "No two readers have judged the same case yet."
+    pair = max(pairs, key=lambda found: found.n)
+    alike = f"**{pair.first}** and **{pair.second}** judged {pair.agreed} of {counted(pair.n, 'case')} alike"
+    if math.isnan(pair.kappa.estimate):
+        return f"{alike}; kappa is not defined, because all judgements are the same word."
+    return (
+        f"{alike}: weighted kappa **{number(pair.kappa.estimate)}** "
+        f"(95 % CI {interval(pair.kappa.lower, pair.kappa.upper)}), Gwet's AC1 {number(pair.ac1.estimate)} "
+        f"({interval(pair.ac1.lower, pair.ac1.upper)})."
+    )
+
+
+def share_sentence(reader: ReaderSummary) -> str:
+    """Shares of a reader's words with their intervals, and his time."""
+    parts = []
+    for word, count in zip(JUDGEMENTS, reader.counts, strict=True):
+        found = share_interval(count, reader.n)
+        parts.append(f"{word} {percent(found.estimate)} ({percent(found.lower)} to {percent(found.upper)})")
+    minutes = f"median {number(reader.median_minutes, 1)} min a case, {number(reader.total_minutes, 1)} min in all"
+    return f"**{reader.reader}**, n = {reader.n}: {', '.join(parts)}; {minutes}."
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Two readers as a table shows them."""
+
+    first: str
+    second: str
+    n: int
+    agreed: int
+    kappa: str
+    ac1: str
+    positive: str
+
+
+def pair_rows(pairs: Sequence[PairAgreement]) -> tuple[PairRow, ...]:
+    """Coefficients with their intervals, one row a pair."""
+    return tuple(
+        PairRow(
+            p.first, p.second, p.n, p.agreed, _with_interval(p.kappa), _with_interval(p.ac1), _with_interval(p.positive)
+        )
+        for p in pairs
+    )
+
+
+def table_caption(pair: PairAgreement) -> str:
+    """What the table of two readers counts."""
+    return (
+        f"n = {pair.n} cases judged by both. Rows: {pair.first}; columns: {pair.second}; the diagonal is agreement. "
+        f"Positive agreement on the need of a correction {_with_interval(pair.positive)}."
+    )
+
+
+def intra_sentence(pairs: Sequence[PairAgreement]) -> str:
+    """Each reader's first reading against his hidden repeat."""
+    if not pairs:
+        return "Not known: no reader has read a hidden repeat of a reader study yet."
+    return " ".join(
+        f"**{pair.first}** judged {pair.agreed} of {counted(pair.n, 'repeat')} as before "
+        f"(weighted kappa {_with_interval(pair.kappa)})."
+        for pair in pairs
+    )
+
+
+def order_effect_sentence(found: OrderEffect) -> str:
+    """Whether judgement or time drifts along the order of a reader study."""
+    if found.severity is None and found.seconds is None:
+        return f"**{found.reader}**, order effect: not known (n = {found.n}; five readings that differ are needed)."
+    parts = [
+        f"{name} Spearman ρ {number(test.rho)} ({p_term(test.p_value)})"
+        for name, test in (("severity", found.severity), ("time", found.seconds))
+        if test is not None
+    ]
+    return f"**{found.reader}**, order effect over {counted(found.n, 'reading')}: {', '.join(parts)}."
+
+
+def seconds_beside(readers: Sequence[ReaderSummary], steps: Sequence[StepSeconds]) -> str:
+    """Reader minutes beside machine seconds."""
+    whole = next((step for step in steps if step.step == TOGETHER), None)
+    machine = (
+        "" if whole is None else f"; the machine took {number(whole.median, 1)} s a series (median, {whole.device})"
+    )
+    said = ", ".join(f"**{r.reader}** {number(r.median_minutes, 1)} min" for r in readers)
+    return f"A case takes {said} of active reading (medians; pauses are not counted){machine}."
+
+
+def disagreements_hidden() -> str:
+    """Why a list is not shown to a reader in a study."""
+    return "Hidden until your reader study is finished, so that you do not meet its cases elsewhere."
+
+
+def _with_interval(found: RaterAgreement) -> str:
+    if math.isnan(found.estimate):
+        return "–"
+    return f"{number(found.estimate)} ({interval(found.lower, found.upper)})"
+
+
+def stale_sentence(of_cases: int, cases: int, of_cohort: int, seconds: float | None) -> str:
+    """What signed verdicts and drawn masks would have a run compute."""
+    return (
+        f":orange-badge[Not in the numbers yet] {counted(of_cases, 'result')} of {counted(cases, 'case')} and "
+        f"{counted(of_cohort, 'result')} of the cohort would be computed, {about(seconds)}."
+    )
+
+
+def about(seconds: float | None) -> str:
+    """Seconds as a rough duration."""
+    if seconds is None:
+        return "in a time that is not known before the first run"
+    return f"about {seconds:.0f} s" if seconds < 60 else f"about {duration(seconds)}"

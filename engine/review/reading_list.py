@@ -1,0 +1,95 @@
+"""Which case a reader reads next: the work list, a reader study in random order, a blank-canvas sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from store.records import Verdict
+from store.reviews import BLANK_CANVAS, JUDGING_MODES
+
+SMALLEST_GAP = 2  # readings between a case and its hidden repeat, where the study is long enough
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of a reader's readings are signed."""
+
+    signed: int
+    total: int
+
+
+def study_order(cases: Sequence[str], reader: str, seed: int, repeat_share: float) -> tuple[tuple[str, int], ...]:
+    """A reader study's (case, reading) in random order: every case once, a share of them again, never told.
+
+    The order is the reader's own: a function of the study's seed and his name. Repeats are drawn from the first half
+    and put into the second, so that time lies between the two. At least one repeat from two cases on.
+    """
+    rng = np.random.default_rng([seed, int(hashlib.sha256(reader.encode()).hexdigest()[:16], 16)])
+    order = [(case, 1) for case in rng.permutation(sorted(cases)).tolist()]
+    if len(order) < 2 or repeat_share <= 0:
+        return tuple(order)
+    half = len(order) // 2
+    count = min(half, max(1, round(repeat_share * len(order))))
+    again = rng.choice(half, size=count, replace=False).tolist()
+    for number in sorted(again):
+        case = order[number][0]
+        now = next(place for place, (one, _) in enumerate(order) if one == case)
+        earliest = min(max(half, now + SMALLEST_GAP), len(order))
+        order.insert(int(rng.integers(earliest, len(order) + 1)), (case, 2))
+    return tuple(order)
+
+
+def blank_sample(cases: Sequence[str], seed: int, count: int) -> tuple[tuple[str, int], ...]:
+    """The random sample that is contoured without seeing the automatic mask: the same for every reader."""
+    rng = np.random.default_rng([seed, len(BLANK_CANVAS)])
+    order = rng.permutation(sorted(cases)).tolist()
+    return tuple((case, 1) for case in order[: min(count, len(order))])
+
+
+def signed_readings(verdicts: Iterable[Verdict], reader: str, mode: str) -> frozenset[tuple[str, int]]:
+    """(case, reading) that a reader has signed in a mode; simulated verdicts, which saw no mask, do not count."""
+    return frozenset(
+        (v.case_id, v.reading)
+        for v in verdicts
+        if v.reader == reader and v.mode == mode and (v.mask_key or v.drawn_key)
+    )
+
+
+def unread_first(order: Sequence[tuple[str, int]], signed: frozenset[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """The order with what is not signed first; otherwise unchanged."""
+    return tuple(sorted(order, key=lambda reading: reading in signed))
+
+
+def next_reading(
+    order: Sequence[tuple[str, int]], signed: frozenset[tuple[str, int]], after: tuple[str, int] | None
+) -> tuple[str, int] | None:
+    """The next unsigned reading after one, from the beginning again at the end; None when all are signed."""
+    start = order.index(after) + 1 if after in order else 0
+    turned = [*order[start:], *order[:start]]
+    return next((reading for reading in turned if reading not in signed), None)
+
+
+def progress(order: Sequence[tuple[str, int]], signed: frozenset[tuple[str, int]]) -> Progress:
+    """How many readings of an order are signed."""
+    return Progress(sum(reading in signed for reading in order), len(order))
+
+
+def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[str, int], ...]:
+    """Cases that two others judged and judged differently, or drew differently, by case.
+
+    Who judged a case himself does not adjudicate it.
+    """
+    said: dict[str, dict[str, Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.role == "reader" and verdict.mode in JUDGING_MODES and verdict.reading == 1:
+            said.setdefault(verdict.case_id, {})[verdict.reader] = verdict
+    cases = []
+    for case, last in sorted(said.items()):
+        words = {(v.judgement, v.drawn_key) for v in last.values() if v.mask_key}
+        if len(words) > 1 and adjudicator not in last:
+            cases.append((case, 1))
+    return tuple(cases)

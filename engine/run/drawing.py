@@ -1,0 +1,173 @@
+"""Take a drawn mask in: from the viewer or from a file, geometry checked, as a new version; hand one out as a file."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.acquire.ct_series import sort_along_normal
+from engine.acquire.dicom import read_header, read_segmentation_object
+from engine.acquire.dicom_seg import rasterise_segment
+from engine.acquire.nifti import read_mask_file
+from engine.acquire.seg_export import segmentation_bytes
+from engine.protocol import Acquire
+from engine.review.criteria import measured_edit
+from engine.review.grants import Grant
+from engine.review.nifti_bytes import nifti_gz
+from engine.run.review_volumes import Extent, automatic_tumour, base_mask, viewed_grid
+from engine.run.sources import read_sources
+from store.layout import StudyFolder
+from store.queries.images import load_ct
+from store.records import DrawnMask, RefusedError
+from store.reviews import BLANK_CANVAS, Reading, add_drawn, load_drawn, open_ledger
+from store.volumes import BoolZyx, Grid, Mask, mask_key
+
+MOST_BYTES = 64 * 1024 * 1024
+TUMOUR = "tumour"
+ROLE = "drawn mask"
+VIEWER, FILE = "viewer", "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A stored version: its number and key, how many voxels it has and how many differ from the automatic mask."""
+
+    version: int
+    drawn_key: str
+    voxels: int
+    changed_voxels: int
+
+
+def save_from_viewer(study: Path, grant: Grant, body: bytes) -> Saved:
+    """Store what the viewer sent for a grant; RefusedError for a file that is no mask on the grant's own grid.
+
+    Inside the grant's box the sent voxels stand, outside it those of the mask that was drawn on.
+    """
+    extent = Extent(grant.box, grant.stride)
+    if not extent.editable:
+        raise RefusedError("not_editable", ROLE, "a preview of blocks cannot be drawn on.", "Open the tumour's voxels.")
+    ct = load_ct(study, grant.run_id, grant.case_id)
+    with _as_file(study, body, ".nii.gz") as path:
+        sent = read_mask_file(path, ROLE, viewed_grid(ct.grid, extent), None, Acquire()).voxels
+    base = base_mask(study, grant)
+    voxels = np.zeros(ct.grid.shape_zyx, np.bool_) if base is None else base.voxels.copy()
+    voxels[extent.slices] = sent
+    return _store(study, grant, voxels, ct.grid, VIEWER)
+
+
+def save_from_file(study: Path, grant: Grant, body: bytes, name: str) -> Saved:
+    """Store an uploaded NIfTI or DICOM SEG on the CT's own grid; RefusedError says what is wrong and what to do.
+
+    The name only says the kind; it enters no path.
+    """
+    grid = load_ct(study, grant.run_id, grant.case_id).grid
+    kind = next((kind for kind in (".nii.gz", ".nii", ".nrrd", ".dcm") if name.lower().endswith(kind)), "")
+    if not kind:
+        raise RefusedError("unknown_kind", ROLE, "a .nii.gz, .nii, .nrrd or .dcm file is needed.", "Export it so.")
+    with _as_file(study, body, kind) as path:
+        voxels = _segment(path, grid) if kind == ".dcm" else read_mask_file(path, ROLE, grid, None, Acquire()).voxels
+    return _store(study, grant, voxels, grid, FILE)
+
+
+def exported(study: Path, grant: Grant) -> bytes:
+    """The mask that a drawing would begin with, on the CT's whole grid, as NIfTI for 3D Slicer or ITK-SNAP."""
+    mask, grid = base_mask(study, grant), load_ct(study, grant.run_id, grant.case_id).grid
+    voxels = np.zeros(grid.shape_zyx, np.uint8) if mask is None else mask.voxels.astype(np.uint8)
+    return nifti_gz(voxels, grid)
+
+
+def exported_seg(study: Path, grant: Grant) -> bytes:
+    """The same as a DICOM SEG on the study's own slices; ValueError where the case is no DICOM, or nothing is drawn."""
+    mask = base_mask(study, grant)
+    files = [file for file in read_sources(study).case(grant.case_id).files if file.role.startswith("CT slice")]
+    if not files or mask is None:
+        raise ValueError("a DICOM SEG needs a case read from DICOM and a mask of it")
+    ordered = sort_along_normal([read_header(Path(file.path)) for file in files])
+    return segmentation_bytes([header.path for header in ordered], mask.voxels, TUMOUR, grant.case_id)
+
+
+def is_dicom_case(study: Path, case_id: str) -> bool:
+    """Whether the latest run read a case from DICOM."""
+    return any(case.case_id == case_id and case.layout == "dicom" for case in read_sources(study).cases)
+
+
+def exported_ct(study: Path, grant: Grant) -> bytes:
+    """The CT that a mask belongs to, as NIfTI without any name or date."""
+    ct = load_ct(study, grant.run_id, grant.case_id)
+    return nifti_gz(ct.intensity_hu, ct.grid)
+
+
+def _segment(path: Path, grid: Grid) -> BoolZyx:
+    segments = read_segmentation_object(str(path), ROLE)
+    labels = [label for _, label in segments.labels]
+    if len(labels) != 1:
+        raise RefusedError("several_segments", ROLE, f"{len(labels)} segments; one is needed.", "Export one segment.")
+    return rasterise_segment(segments, labels[0], grid, ROLE).voxels
+
+
+def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> Saved:
+    unseen = grant.mode == BLANK_CANVAS
+    origin = "independent" if unseen else "corrected"
+    mask = Mask(TUMOUR, origin, grant.reader, voxels, grid)
+    parent = None if unseen else automatic_tumour(study, grant.run_id, grant.case_id)
+    edit = measured_edit(mask, parent)
+    about = DrawnMask(
+        case_id=grant.case_id,
+        structure=TUMOUR,
+        version=0,
+        reader=grant.reader,
+        origin=origin,
+        drawn_key="",
+        parent_key="" if parent is None else mask_key(parent),
+        via=via,
+        voxels=0,
+        changed_voxels=0,
+        volume_ml=0.0,
+        edit_dsc=None,
+        volume_change_percent=None,
+        saved_at="",
+        identity=grant.identity,
+    )
+    reading = Reading(grant.case_id, grant.reader, grant.mode, grant.reading)
+    folder = StudyFolder(study)
+    with open_ledger(study) as ledger:
+        version = add_drawn(folder, ledger, reading, mask, edit, about)
+    stored = load_drawn(folder, mask_key(mask))
+    return Saved(version, mask_key(stored), int(stored.voxels.sum()), edit.changed_voxels)
+
+
+@contextmanager
+def _as_file(study: Path, body: bytes, kind: str) -> Iterator[Path]:
+    """Sent bytes as a file of our own naming, gone afterwards; RefusedError for too many, packed or unpacked."""
+    if len(body) > MOST_BYTES or (kind == ".nii.gz" and not _unpacks_small(body)):
+        raise RefusedError("too_large", ROLE, "it is larger than a mask can be.", "Send one structure's mask.")
+    folder = StudyFolder(study).unfinished
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"drawn-{uuid.uuid4().hex}{kind}"
+    path.write_bytes(body)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _unpacks_small(body: bytes) -> bool:
+    """Whether gzipped bytes unpack to at most the largest CT we read; damaged ones are left to the gate."""
+    most, total = Acquire().max_voxels * 2, 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as stream:
+            while block := stream.read(1 << 20):
+                total += len(block)
+                if total > most:
+                    return False
+    except (OSError, EOFError, zlib.error):
+        return True
+    return True

@@ -1,0 +1,79 @@
+"""What the review pages do to a study: rules of a run, signing, drafts, time. Each is one action of the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.protocol import Protocol
+from engine.review.reading_list import blank_sample, study_order
+from engine.run.task import run_protocol
+from store.records import Verdict
+from store.reviews import (
+    BLANK_CANVAS,
+    READER_STUDY,
+    Reading,
+    drop_drawing,
+    open_ledger,
+    reading_order,
+    reopen,
+    save_draft,
+    sign,
+    store_reading_order,
+    touch,
+)
+
+
+def protocol_of(study: Path, run_id: str) -> Protocol:
+    """The protocol that a run was started with; KeyError for an unknown run."""
+    with open_ledger(study) as ledger:
+        return run_protocol(ledger, run_id)
+
+
+def begin_order(
+    study: Path, protocol: Protocol, mode: str, reader: str, cases: Sequence[str]
+) -> tuple[tuple[str, int], ...]:
+    """A reader's stored order of a reader study or of the blank canvas; drawn and stored the first time."""
+    with open_ledger(study) as ledger:
+        stored = reading_order(ledger, reader, mode)
+        if stored or mode not in (READER_STUDY, BLANK_CANVAS):
+            return stored
+        seed, rules = protocol.study.seed, protocol.review
+        drawn = (
+            study_order(cases, reader, seed, rules.repeat_share)
+            if mode == READER_STUDY
+            else blank_sample(cases, seed, rules.blank_canvas_cases)
+        )
+        store_reading_order(ledger, reader, mode, drawn)
+        return reading_order(ledger, reader, mode)
+
+
+def keep_draft(study: Path, reading: Reading, judgement: str, reason: str, comment: str) -> None:
+    """Autosave what a reader has said so far."""
+    with open_ledger(study) as ledger:
+        save_draft(ledger, reading, judgement, reason, comment)
+
+
+def undo_drawing(study: Path, reading: Reading) -> None:
+    """Judge the mask as it was again; the saved version stays in the history."""
+    with open_ledger(study) as ledger:
+        drop_drawing(ledger, reading)
+
+
+def change_signed(study: Path, verdict: Verdict) -> None:
+    """Begin a change of a signed verdict from what it says."""
+    with open_ledger(study) as ledger:
+        reopen(ledger, verdict)
+
+
+def sign_of_life(study: Path, reading: Reading, idle_seconds: float) -> None:
+    """Count the time since the reader's last sign of life, unless he was idle."""
+    with open_ledger(study) as ledger:
+        touch(ledger, reading, time.time(), idle_seconds)
+
+
+def sign_verdict(study: Path, verdict: Verdict) -> Verdict:
+    """Sign a verdict; UnsignedError says what is missing."""
+    with open_ledger(study) as ledger:
+        return sign(ledger, verdict)

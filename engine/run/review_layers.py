@@ -1,0 +1,74 @@
+"""Which outlines of a case a reader may see in a mode, and their masks; what is hidden never leaves the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from store.layout import StudyFolder
+from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_masks
+from store.records import Verdict
+from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY, load_drawn, readers_words
+from store.volumes import Mask
+
+TUMOUR, LUNGS = "tumour", ("lung_left", "lung_right")
+YOURS = "yours"
+FIRST_READER, SECOND_READER = "reader A", "reader B"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One outline on screen: its name among the colours, its title, its masks on any grid."""
+
+    name: str
+    title: str
+    masks: tuple[Mask, ...]
+
+
+def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
+    """Names of the layers of a mode, in drawing order: a blank canvas shows no tumour, a study no other reader.
+
+    The reference and what others drew are shown in the work list once the reader has signed; adjudicators see all.
+    """
+    if mode == BLANK_CANVAS:
+        return ("lungs", YOURS)
+    if mode == READER_STUDY:
+        return ("lungs", "peritumoural", "automatic", YOURS)
+    others = (FIRST_READER, SECOND_READER) if signed or mode == ADJUDICATION else ()
+    return ("lungs", "peritumoural", "reference", "automatic", *others, YOURS)
+
+
+def case_layers(
+    study: Path, run_id: str, case_id: str, names: tuple[str, ...], drawn_key: str, others: tuple[str, ...]
+) -> tuple[Layer, ...]:
+    """The named layers of a case, in order; drawn_key is the reader's own mask, others are those of other readers."""
+    reference = load_masks(study, run_id, case_id, REFERENCE).masks
+    automatic = load_masks(study, run_id, case_id, AUTOMATIC).masks
+    regions = load_masks(study, run_id, case_id, REGIONS).masks if "peritumoural" in names else ()
+    mine = (load_drawn(StudyFolder(study), drawn_key),) if drawn_key else ()
+    theirs = [load_drawn(StudyFolder(study), key) for key in others]
+    found = {
+        "lungs": Layer("lungs", "Lungs", _of(LUNGS, (*reference, *automatic))),
+        "peritumoural": Layer("peritumoural", "Peritumoural ring", _of(("peritumoural",), regions)),
+        "reference": Layer("reference", "Reference", _of((TUMOUR,), reference)),
+        "automatic": Layer("automatic", "Automatic", _of((TUMOUR,), automatic)),
+        YOURS: Layer(YOURS, "Yours", mine),
+    }
+    for name, mask in zip((FIRST_READER, SECOND_READER), theirs, strict=False):
+        found[name] = Layer(name, mask.source, (mask,))
+    return tuple(found[name] for name in names if name in found)
+
+
+def others_words(verdicts: tuple[Verdict, ...], case_id: str, reader: str) -> tuple[Verdict, ...]:
+    """The last words of the other readers on a case, by name."""
+    mine = [v for v in verdicts if v.case_id == case_id]
+    return tuple(sorted((v for v in readers_words(mine, TUMOUR) if v.reader != reader), key=lambda v: v.reader))
+
+
+def _of(structures: tuple[str, ...], masks: tuple[Mask, ...]) -> tuple[Mask, ...]:
+    """The first mask of each structure and lesion."""
+    found: dict[tuple[str, int], Mask] = {}
+    for mask in masks:
+        if mask.structure in structures:
+            found.setdefault((mask.structure, mask.lesion), mask)
+    return tuple(found.values())

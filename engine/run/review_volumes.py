@@ -1,0 +1,217 @@
+"""The volumes of one reading as the viewer fetches them: a box of the CT, its outlines as bits, the mask to draw on."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.geometry import Box, box_of, cropped_grid, index_to_points_mm, resample_mask, same_grid
+from engine.metrics.margins import signed_distance_mm
+from engine.review.grants import LIFETIME_SECONDS, Grant, token_of
+from engine.review.nifti_bytes import nifti_gz
+from engine.run.review_layers import YOURS, Layer, case_layers
+from store.layout import StudyFolder
+from store.queries.images import AUTOMATIC, load_ct, load_masks
+from store.reviews import load_drawn
+from store.volumes import BoolZyx, CtSeries, Grid, Mask, VolumeZyx
+
+LONGEST_PREVIEW_SIDE = 256
+PREVIEW_MARGIN_MM = 15.0
+TUMOUR_MARGIN_MM = 40.0
+PREVIEW, TUMOUR_BOX, WHOLE = "preview", "tumour", "whole"
+SECRET_FILE = "viewer.key"
+ERROR_STEP_MM = 0.1
+LARGEST_BYTE = 255
+OPENED_ON = (YOURS, "automatic", "reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A part of a CT: box z, y, x starts and stops, and every how many voxels; editable only voxel by voxel."""
+
+    box: tuple[int, int, int, int, int, int]
+    stride: tuple[int, int, int]
+
+    @property
+    def editable(self) -> bool:
+        """Whether a drawing on it is a drawing on the CT's own voxels."""
+        return self.stride == (1, 1, 1)
+
+    @property
+    def slices(self) -> Box:
+        """The box as slices z, y, x."""
+        a, b, c, d, e, f = self.box
+        return (slice(a, b), slice(c, d), slice(e, f))
+
+
+def viewer_secret(study: Path) -> bytes:
+    """The key that signs this study's grants: random, readable by its owner only, kept over restarts of the server."""
+    private = StudyFolder(study).private
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = private / SECRET_FILE
+    if not path.exists():
+        temporary = private / f"{SECRET_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+        temporary.unlink()
+    return path.read_bytes()
+
+
+def extent_of(name: str, ct: CtSeries, layers: tuple[Layer, ...]) -> Extent:
+    """The part of a CT by name: preview (chest, at most 256 voxels a side), tumour (its own voxels), whole.
+
+    Only layers that the reader may see decide: a blank canvas has no tumour box and gets the preview instead.
+    """
+    z, y, x = ct.grid.shape_zyx
+    everything = (0, z, 0, y, 0, x)
+    if name == WHOLE:
+        return Extent(everything, (1, 1, 1))
+    tumour = _union(ct.grid, _tumours(layers))
+    if name == TUMOUR_BOX and tumour is not None:
+        return Extent(_box(tumour, ct.grid, TUMOUR_MARGIN_MM), (1, 1, 1))
+    chest = _union(ct.grid, [one for one in layers if one.name == "lungs"])
+    parts = [part for part in (chest, tumour) if part is not None]
+    box = everything if not parts else _box(np.logical_or.reduce(parts), ct.grid, PREVIEW_MARGIN_MM)
+    sides = (box[1] - box[0], box[3] - box[2], box[5] - box[4])
+    in_plane = math.ceil(max(sides[1:]) / LONGEST_PREVIEW_SIDE)
+    return Extent(box, (math.ceil(sides[0] / LONGEST_PREVIEW_SIDE), in_plane, in_plane))
+
+
+def centre_mm(grid: Grid, layers: tuple[Layer, ...]) -> tuple[float, float, float] | None:
+    """The middle of the tumour's largest slice in RAS millimetres, where the viewer opens; None without a tumour."""
+    tumour = next((one for one in (_union(grid, [layer]) for layer in _tumours(layers)) if one is not None), None)
+    if tumour is None:
+        return None
+    z = int(tumour.sum(axis=(1, 2)).argmax())
+    rows, columns = np.nonzero(tumour[z])
+    index = np.array([[float(np.median(columns)), float(np.median(rows)), float(z)]])
+    x, y, z_mm = index_to_points_mm(index, grid)[0]
+    return (-float(x), -float(y), float(z_mm))
+
+
+def _tumours(layers: tuple[Layer, ...]) -> list[Layer]:
+    """The layers that hold the tumour, the reader's own first."""
+    found = {layer.name: layer for layer in layers}
+    return [found[name] for name in OPENED_ON if name in found]
+
+
+def viewed_grid(grid: Grid, extent: Extent) -> Grid:
+    """The grid of a part: its own voxels, or blocks of them with the centre of each block."""
+    cropped = cropped_grid(grid, extent.slices)
+    if extent.editable:
+        return cropped
+    z, y, x = extent.stride
+    centre = index_to_points_mm(np.array([[(x - 1) / 2, (y - 1) / 2, (z - 1) / 2]]), cropped)[0]
+    size, spacing = cropped.size_xyz, cropped.spacing_mm
+    return Grid(
+        (size[0] // x, size[1] // y, size[2] // z),
+        (spacing[0] * x, spacing[1] * y, spacing[2] * z),
+        (float(centre[0]), float(centre[1]), float(centre[2])),
+        cropped.direction,
+    )
+
+
+def tokens(study: Path, grant: Grant, *methods: str) -> dict[str, str]:
+    """One token a method, each valid for ten minutes from now."""
+    secret, until = viewer_secret(study), time.time() + LIFETIME_SECONDS
+    return {method: token_of(secret, replace(grant, method=method, expires_at=until)) for method in methods}
+
+
+def ct_bytes(study: Path, grant: Grant) -> bytes:
+    """The CT of a grant: its own voxels, or means of blocks."""
+    ct, extent = load_ct(study, grant.run_id, grant.case_id), Extent(grant.box, grant.stride)
+    return nifti_gz(_blocks(ct.intensity_hu[extent.slices], extent.stride), viewed_grid(ct.grid, extent))
+
+
+def layers_bytes(study: Path, grant: Grant) -> bytes:
+    """The outlines of a grant: bit n of a voxel is layer n in the grant's order."""
+    ct, extent = load_ct(study, grant.run_id, grant.case_id), Extent(grant.box, grant.stride)
+    target = viewed_grid(ct.grid, extent)
+    bits = np.zeros(target.shape_zyx, np.uint8)
+    for place, layer in enumerate(granted_layers(study, grant)):
+        for mask in layer.masks:
+            bits[_on(mask, ct.grid, extent, target)] |= np.uint8(1 << place)
+    return nifti_gz(bits, target)
+
+
+def error_bytes(study: Path, grant: Grant) -> bytes:
+    """How far the automatic tumour lies from the reference's surface: tenths of a millimetre, at most 25.5 mm.
+
+    0 outside the automatic mask and where the reader may not see the reference.
+    """
+    ct, extent = load_ct(study, grant.run_id, grant.case_id), Extent(grant.box, grant.stride)
+    target = viewed_grid(ct.grid, extent)
+    found = {layer.name: layer.masks for layer in granted_layers(study, grant)}
+    error = np.zeros(target.shape_zyx, np.uint8)
+    if found.get("reference") and found.get("automatic"):
+        automatic, reference = (_on(found[name][0], ct.grid, extent, target) for name in ("automatic", "reference"))
+        if automatic.any() and reference.any():
+            tenths = np.abs(signed_distance_mm(reference, target.spacing_zyx_mm)) / ERROR_STEP_MM
+            error[automatic] = np.clip(np.rint(tenths[automatic]), 1, LARGEST_BYTE).astype(np.uint8)
+    return nifti_gz(error, target)
+
+
+def drawing_bytes(study: Path, grant: Grant) -> bytes:
+    """The mask that a reader draws on: his own so far, else the automatic one where he may see it, else nothing."""
+    ct, extent = load_ct(study, grant.run_id, grant.case_id), Extent(grant.box, grant.stride)
+    target = viewed_grid(ct.grid, extent)
+    base = base_mask(study, grant)
+    voxels = np.zeros(target.shape_zyx, np.bool_) if base is None else _on(base, ct.grid, extent, target)
+    return nifti_gz(voxels.astype(np.uint8), target)
+
+
+def base_mask(study: Path, grant: Grant) -> Mask | None:
+    """The mask that a drawing of this grant begins with."""
+    if grant.drawn_key:
+        return load_drawn(StudyFolder(study), grant.drawn_key)
+    return automatic_tumour(study, grant.run_id, grant.case_id) if "automatic" in grant.layers else None
+
+
+def automatic_tumour(study: Path, run_id: str, case_id: str) -> Mask | None:
+    """What readers judge: the automatic tumour as it was segmented."""
+    return load_masks(study, run_id, case_id, AUTOMATIC).find("tumour")
+
+
+def granted_layers(study: Path, grant: Grant) -> tuple[Layer, ...]:
+    """The layers of a grant, in its order."""
+    return case_layers(study, grant.run_id, grant.case_id, grant.layers, grant.drawn_key, grant.others)
+
+
+def _on(mask: Mask, grid: Grid, extent: Extent, target: Grid) -> BoolZyx:
+    """A mask on the viewed grid; its own voxels, untouched, where it lies on the CT's grid and no block is taken."""
+    if extent.editable and same_grid(mask.grid, grid):
+        return np.asarray(mask.voxels[extent.slices], dtype=np.bool_)
+    return resample_mask(mask.voxels, mask.grid, target)
+
+
+def _blocks(array: VolumeZyx, stride: tuple[int, int, int]) -> NDArray[np.generic]:
+    """Means of blocks, rounded for whole numbers; what does not fill a block at the far ends is left out."""
+    if stride == (1, 1, 1):
+        return array
+    z, y, x = stride
+    sides = (array.shape[0] // z, array.shape[1] // y, array.shape[2] // x)
+    cut = array[: sides[0] * z, : sides[1] * y, : sides[2] * x]
+    means = cut.reshape(sides[0], z, sides[1], y, sides[2], x).mean(axis=(1, 3, 5), dtype=np.float32)
+    return np.asarray(np.rint(means), dtype=np.int16) if array.dtype == np.int16 else np.asarray(means)
+
+
+def _union(grid: Grid, layers: list[Layer]) -> BoolZyx | None:
+    """Everything in some layers on the CT's grid; None where nothing is."""
+    masks = [mask for layer in layers for mask in layer.masks if same_grid(mask.grid, grid) and mask.voxels.any()]
+    return np.logical_or.reduce([mask.voxels for mask in masks]) if masks else None
+
+
+def _box(voxels: BoolZyx, grid: Grid, margin_mm: float) -> tuple[int, int, int, int, int, int]:
+    z, y, x = (math.ceil(margin_mm / spacing) for spacing in grid.spacing_zyx_mm)
+    a, b, c = box_of(voxels, (z, y, x))
+    return (a.start, a.stop, b.start, b.stop, c.start, c.stop)

@@ -1,0 +1,158 @@
+"""The NiiVue viewer in a page: what it may fetch, what it shows first, and what it said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from engine.present.colours import CONTOUR_COLOURS
+from engine.review.grants import ALIVE, FETCH, SEND, Grant, session_digest
+from engine.run.review_layers import YOURS, Layer
+from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, tokens
+from pages.reader import Reader, session_of
+from pages.volume_routes import VIEWER
+from store.queries.images import load_ct
+from store.reviews import Reading
+from store.volumes import CtSeries
+
+ASSETS = Path(__file__).parent / "viewer"
+SHOWN_FIRST = ("automatic", "peritumoural", YOURS)
+# The program is fetched once from our own server; a page that cannot run it falls back to slices.
+LOADER = """
+let program
+export default function (component) {
+  program ??= import(new URL('viewer/viewer.js', document.baseURI).href)
+  let stop
+  program.then(
+    (viewer) => { stop = viewer.default(component) },
+    () => component.setStateValue('webgl2', false)
+  )
+  return () => stop?.()
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """What the viewer shows: a run's case, whose reading it is, which layers, and whether it may be drawn on."""
+
+    study: Path
+    run_id: str
+    reader: Reader
+    reading: Reading
+    layers: tuple[Layer, ...]
+    drawn_key: str
+    others: tuple[str, ...]
+    can_draw: bool
+
+
+def usable() -> bool:
+    """Whether the viewer was built and this browser has not said that it cannot run it."""
+    return VIEWER.exists() and st.session_state.get("webgl2", True)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the images")
+def ct_of(study: Path, run_id: str, case_id: str) -> CtSeries:
+    """The CT of a case, kept for the next steps of the same reader."""
+    return load_ct(study, run_id, case_id)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def place_of(
+    study: Path, run_id: str, case_id: str, extent: str, layers: str, _viewed: Viewed
+) -> tuple[Extent, tuple[float, float, float] | None]:
+    """The part of the scan that is shown and where it opens; both follow from the layers."""
+    del layers
+    ct = ct_of(study, run_id, case_id)
+    return extent_of(extent, ct, _viewed.layers), centre_mm(ct.grid, _viewed.layers)
+
+
+def viewer(viewed: Viewed) -> None:
+    """Mount the viewer; the page runs again when a mask was stored, more is wanted, or a token must be renewed."""
+    key = f"viewer-{viewed.reading.mode}"
+    extent_name = st.session_state.get(f"extent-{viewed.reading.case_id}", PREVIEW)
+    extent, target = place_of(
+        viewed.study, viewed.run_id, viewed.reading.case_id, extent_name, layers_key(viewed), viewed
+    )
+    given = tokens(viewed.study, grant_of(viewed, extent), FETCH, SEND, ALIVE)
+    st.components.v2.component(
+        "cohortscope_viewer",
+        html='<div class="viewer"></div>',
+        css=(ASSETS / "viewer.css").read_text(encoding="utf-8"),
+        js=LOADER,
+    )(
+        key=key,
+        data={
+            "key": volume_key(viewed, extent_name),
+            "layersKey": layers_key(viewed),
+            "tokens": given,
+            "layers": [shown_layer(layer) for layer in viewed.layers],
+            "extent": extent_name,
+            "editable": extent.editable,
+            "canDraw": viewed.can_draw,
+            "hasError": {"reference", "automatic"} <= {layer.name for layer in viewed.layers if layer.masks},
+            "target": target,
+        },
+        on_saved_change=lambda: None,
+        on_renew_change=lambda: None,
+        on_extent_change=lambda: _remember(key, "extent", f"extent-{viewed.reading.case_id}"),
+        on_webgl2_change=lambda: _remember(key, "webgl2", "webgl2"),
+    )
+
+
+def _remember(key: str, said: str, name: str) -> None:
+    """Keep a state that the viewer set under a name of the page."""
+    value = st.session_state[key].get(said)
+    if value is not None:
+        st.session_state[name] = value
+
+
+def grant_of(viewed: Viewed, extent: Extent) -> Grant:
+    """What the viewer may do for this reading in this browser session."""
+    reading = viewed.reading
+    return Grant(
+        method=FETCH,
+        run_id=viewed.run_id,
+        case_id=reading.case_id,
+        reader=reading.reader,
+        mode=reading.mode,
+        reading=reading.reading,
+        layers=tuple(layer.name for layer in viewed.layers),
+        drawn_key=viewed.drawn_key,
+        others=viewed.others,
+        box=extent.box,
+        stride=extent.stride,
+        session=session_digest(session_of(st.context.cookies)),
+        identity=viewed.reader.identity,
+        expires_at=0.0,
+    )
+
+
+def file_grant(viewed: Viewed) -> Grant:
+    """The same right for files of the whole scan; used on the server only, never signed."""
+    return grant_of(viewed, Extent((0, 0, 0, 0, 0, 0), (1, 1, 1)))
+
+
+def volume_key(viewed: Viewed, extent: str) -> str:
+    """Changes exactly when the images on screen do; holds no case, so that hidden repeats stay hidden."""
+    reading = viewed.reading
+    return session_digest(repr((viewed.run_id, reading.case_id, reading.mode, reading.reading, extent)))
+
+
+def layers_key(viewed: Viewed) -> str:
+    """Changes exactly when the outlines do."""
+    names = [layer.name for layer in viewed.layers]
+    return session_digest(repr((viewed.drawn_key, viewed.others, names)))
+
+
+def shown_layer(layer: Layer) -> dict[str, object]:
+    """A layer as the viewer lists it."""
+    return {
+        "name": layer.name,
+        "title": layer.title,
+        "colour": CONTOUR_COLOURS[layer.name],
+        "shown": layer.name in SHOWN_FIRST,
+        "empty": not any(mask.voxels.any() for mask in layer.masks),
+    }

@@ -1,0 +1,195 @@
+"""The strip over the images on which a reader judges: word, reason, comment, signature; drafts keep themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from engine.present.numbers import moment
+from engine.present.wording.segmentation import JUDGEMENTS as SAID
+from engine.protocol import Review
+from engine.review.criteria import REASONS, contradiction
+from engine.review.grants import session_digest
+from engine.run.review_desk import change_signed, keep_draft, sign_verdict, undo_drawing
+from pages.reader import Reader
+from store.queries.reviews import read_draft
+from store.records import DRAWN, JUDGEMENTS, DrawnMask, Verdict
+from store.reviews import Draft, Reading, UnsignedError
+
+WORDS = {"none": "None", "minor": "Minor", "major": "Major", "missed": "Missed"}
+KEYS = {"none": "1", "minor": "2", "major": "3", "missed": "4"}
+NO_REASON = ""
+SIGN_KEY = "mod+enter"
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """One reading on screen: whose, in which role, of which mask, what was signed before, what was drawn."""
+
+    study: Path
+    reader: Reader
+    reading: Reading
+    role: str
+    mask_key: str
+    before: Verdict | None
+    drawn: DrawnMask | None
+    rules: Review
+
+    @property
+    def key(self) -> str:
+        """Of widgets: one set a reading; keys reach the browser, so they name no case."""
+        return session_digest(repr(self.reading.place))[:12]
+
+    @property
+    def changing(self) -> bool:
+        """Whether the reader has asked to change what he signed."""
+        return bool(st.session_state.get(f"change-{self.key}", False))
+
+
+def judge(judging: Judging) -> bool:
+    """Show the strip; True when the reader has just signed."""
+    draft = read_draft(judging.study, judging.reading)
+    if judging.before is not None and not judging.changing:
+        _signed(judging)
+        return False
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for word in JUDGEMENTS:
+            _word(judging, draft, word)
+        reasons = (NO_REASON, *REASONS)
+        known = reasons.index(draft.reason) if draft.reason in reasons else 0
+        reason = st.selectbox("Reason", reasons, index=known, key=f"reason-{judging.key}", width=170)
+        comment = st.text_input("Comment", draft.comment, key=f"comment-{judging.key}", width=220)
+        draft = _kept(judging, draft, reason or NO_REASON, comment or "")
+        amends = _why(judging) if judging.before is not None else ""
+        pressed = st.button("Sign", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
+    _about_edit(judging, draft)
+    return pressed and _sign(judging, draft, amends)
+
+
+def contour(judging: Judging) -> bool:
+    """Show the signature of a blank canvas; True when the reader has just signed his contour."""
+    draft = read_draft(judging.study, judging.reading)
+    if judging.before is not None:
+        st.success(f"You signed your contour on {moment(judging.before.signed_at)}.")
+        return False
+    if not draft.drawn_key:
+        st.caption(
+            "Draw the index lesion and save it, or import a file; then sign. No automatic outline is shown here."
+        )
+        return False
+    pressed = st.button("Sign this contour", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
+    return pressed and _sign(judging, Draft(DRAWN, "", "", draft.drawn_key, draft.active_seconds), "")
+
+
+def _word(judging: Judging, draft: Draft, word: str) -> None:
+    """One judgement as a button with its key; choosing keeps the draft."""
+    st.button(
+        WORDS[word],
+        key=f"word-{word}-{judging.key}",
+        type="primary" if draft.judgement == word else "secondary",
+        shortcut=KEYS[word],
+        on_click=_choose,
+        args=(judging, "" if draft.judgement == word else word),
+    )
+
+
+def _choose(judging: Judging, word: str) -> None:
+    draft = read_draft(judging.study, judging.reading)
+    keep_draft(judging.study, judging.reading, word, draft.reason, draft.comment)
+
+
+def _kept(judging: Judging, draft: Draft, reason: str, comment: str) -> Draft:
+    """The draft with what stands in the fields now, kept where it differs."""
+    if (reason, comment) == (draft.reason, draft.comment):
+        return draft
+    keep_draft(judging.study, judging.reading, draft.judgement, reason, comment)
+    return read_draft(judging.study, judging.reading)
+
+
+def _why(judging: Judging) -> str:
+    text = st.text_input("Why it changes", key=f"amends-{judging.key}", width=220, placeholder="required")
+    return str(text or "").strip()
+
+
+def _about_edit(judging: Judging, draft: Draft) -> None:
+    """What was drawn, what the protocol calls it, and the way back."""
+    if judging.drawn is None:
+        return
+    edit = judging.drawn
+    share = "" if edit.edit_dsc is None else f", DSC {edit.edit_dsc:.2f} to the automatic mask"
+    volume = "" if edit.volume_change_percent is None else f", volume {edit.volume_change_percent:+.1f} %"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"Your correction is version {edit.version}: {edit.volume_ml:.1f} ml, {edit.changed_voxels} voxels "
+            f"changed{share}{volume}."
+        )
+        undo = (judging.study, judging.reading)
+        st.button("Undo the correction", key=f"undo-{judging.key}", on_click=undo_drawing, args=undo, type="tertiary")
+    warning = contradiction(draft.judgement, edit, judging.rules)
+    if warning:
+        st.warning(warning)
+
+
+def _sign(judging: Judging, draft: Draft, amends: str) -> bool:
+    """Sign the draft; says what is missing where it cannot be signed."""
+    missing = what_is_missing(draft, judging, amends)
+    if missing:
+        st.error(missing)
+        return False
+    verdict = Verdict(
+        case_id=judging.reading.case_id,
+        structure=judging.reading.structure,
+        reader=judging.reader.name,
+        judgement=draft.judgement,
+        reason=draft.reason,
+        comment=draft.comment.strip(),
+        active_seconds=round(draft.active_seconds, 1),
+        signed_at="",
+        mask_key="" if draft.judgement == DRAWN else judging.mask_key,
+        role=judging.role,
+        mode=judging.reading.mode,
+        reading=judging.reading.reading,
+        amends=amends,
+        drawn_key=draft.drawn_key,
+        identity=judging.reader.identity,
+    )
+    try:
+        sign_verdict(judging.study, verdict)
+    except UnsignedError as error:
+        st.error(f"Not signed: {error}.")
+        return False
+    st.session_state.pop(f"change-{judging.key}", None)
+    return True
+
+
+def what_is_missing(draft: Draft, judging: Judging, amends: str) -> str:
+    """Why a draft cannot be signed yet, in words; empty when it can."""
+    if not draft.judgement:
+        return "Not signed: choose None, Minor, Major or Missed first."
+    if draft.judgement == "none" and draft.drawn_key:
+        return (
+            "Not signed: you corrected the mask, so its judgement is not None; undo the correction or choose another."
+        )
+    if draft.judgement not in ("none", DRAWN) and not draft.reason:
+        return "Not signed: choose the reason for the correction."
+    if judging.before is not None and not amends:
+        return "Not signed: say why the signed verdict changes."
+    return ""
+
+
+def _signed(judging: Judging) -> None:
+    """What was signed, and the way to change it."""
+    before = judging.before
+    if before is None:
+        return
+    words = ", ".join(part for part in (SAID[before.judgement], before.reason, before.comment) if part)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"You signed on {moment(before.signed_at)}: correction needed: **{words}**.")
+        if before.mask_key and before.mask_key != judging.mask_key:
+            st.markdown(":orange-badge[The automatic mask has changed since]")
+        if st.button("Change it", key=f"again-{judging.key}", type="tertiary"):
+            change_signed(judging.study, before)
+            st.session_state[f"change-{judging.key}"] = True
+            st.rerun()

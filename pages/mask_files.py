@@ -1,0 +1,38 @@
+"""Masks as files: out to 3D Slicer or ITK-SNAP, and back in as a new version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from engine.review.grants import Grant
+from engine.run.drawing import exported, exported_ct, exported_seg, is_dicom_case, save_from_file
+from store.records import RefusedError
+
+KINDS = ["gz", "nii", "nrrd", "dcm"]
+
+
+def mask_files(study: Path, grant: Grant, can_draw: bool) -> None:
+    """Downloads of the mask on screen and of its CT, and the way back in where the reading is not signed."""
+    with st.sidebar.expander("Mask as a file"):
+        st.caption("For 3D Slicer or ITK-SNAP. Edit the mask on its own grid, then bring it back here.")
+        st.download_button("Mask (NIfTI)", lambda: exported(study, grant), "mask.nii.gz", key="export-mask")
+        st.download_button("CT (NIfTI)", lambda: exported_ct(study, grant), "ct.nii.gz", key="export-ct")
+        if is_dicom_case(study, grant.case_id):
+            st.download_button("Mask (DICOM SEG)", lambda: exported_seg(study, grant), "mask.dcm", key="export-seg")
+        if can_draw:
+            _take_in(study, grant)
+
+
+def _take_in(study: Path, grant: Grant) -> None:
+    sent = st.file_uploader("Edited mask", KINDS, key=f"import-{grant.mode}-{grant.case_id}")
+    if sent is None or not st.button("Store as a new version", key="import-store"):
+        return
+    try:
+        saved = save_from_file(study, grant, sent.getvalue(), sent.name)
+    except RefusedError as error:
+        st.error(f"Not stored: {error.message} {error.remedy}")
+        return
+    st.success(f"Stored as version {saved.version}: {saved.voxels} voxels.")
+    st.rerun()

@@ -1,0 +1,126 @@
+"""Whether the readers agree with each other and with themselves, what they said, and what it cost them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.metrics.readers import (
+    PairAgreement,
+    intra_reader,
+    order_effect,
+    pair_agreements,
+    readers_of,
+    summaries,
+)
+from engine.present.figures.readers import judgement_shares, judgement_table
+from engine.present.wording.review import (
+    disagreements_hidden,
+    intra_sentence,
+    order_effect_sentence,
+    pair_rows,
+    readers_answer,
+    seconds_beside,
+    share_sentence,
+    table_caption,
+)
+from engine.run.review_desk import protocol_of
+from pages.frame import Shown, answer, begin, end, figure, table
+from pages.reader import current_reader
+from store.queries.inference import step_seconds
+from store.queries.reviews import ReviewState, review_state, stored_order
+from store.records import Verdict
+from store.reviews import READER_STUDY, latest_verdicts
+
+MODES = {"": "All readings", "work list": "Work list", READER_STUDY: "Reader study"}
+PAIR_TITLES = {
+    "first": "Reader",
+    "second": "and",
+    "n": "Cases",
+    "agreed": "Alike",
+    "kappa": "Weighted kappa (95 % CI)",
+    "ac1": "Gwet's AC1 (95 % CI)",
+    "positive": "Positive agreement (95 % CI)",
+}
+HISTORY_TITLES = {
+    "saved_at": "Saved (UTC)",
+    "case_id": "Case",
+    "version": "Version",
+    "reader": "Reader",
+    "origin": "Origin",
+    "via": "By",
+    "volume_ml": "Volume (ml)",
+    "edit_dsc": "DSC to its parent",
+    "volume_change_percent": "Volume change (%)",
+}
+EMPTY = "Nobody has signed a verdict. Open **Review**, say who you are, and judge a case."
+
+
+def wanted(state: ReviewState, mode: str) -> tuple[Verdict, ...]:
+    """Last words of one mode, or of all."""
+    return tuple(v for v in latest_verdicts(state.verdicts) if mode in ("", v.mode))
+
+
+def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
+    """The table of one pair, then the coefficients of all."""
+    if not pairs:
+        st.caption("Two readers must have judged at least one case in common before their agreement can be said.")
+        return
+    widest = max(range(len(pairs)), key=lambda place: pairs[place].n)
+    names = {f"{pair.first} and {pair.second} (n = {pair.n})": pair for pair in pairs}
+    chosen = st.sidebar.selectbox("Two readers", list(names), index=widest, key="pair")
+    figure(judgement_table(names[chosen]), table_caption(names[chosen]), "judgement-table")
+    table(pair_rows(pairs), PAIR_TITLES)
+
+
+def within(verdicts: tuple[Verdict, ...]) -> None:
+    """Hidden repeats, and drift with the place in the order."""
+    st.subheader("Does a reader agree with himself?", anchor=False)
+    again = intra_reader(verdicts, protocol.review)
+    st.markdown(intra_sentence(again))
+    for reader in readers_of(verdicts):
+        order = stored_order(shown.study, reader, READER_STUDY)
+        if order:
+            st.markdown(order_effect_sentence(order_effect(reader, order, verdicts)))
+
+
+def unfinished(state: ReviewState) -> bool:
+    """Whether the reader of this session is still in a reader study, whose cases must stay unknown to him."""
+    reader = current_reader()
+    order = stored_order(shown.study, reader.name, READER_STUDY) if reader else ()
+    signed = {(v.case_id, v.reading) for v in state.verdicts if reader and v.reader == reader.name}
+    return any(one not in signed for one in order)
+
+
+def cost(shown: Shown) -> None:
+    """Reader minutes beside machine seconds."""
+    st.subheader("What does a judgement cost?", anchor=False)
+    st.markdown(seconds_beside(summaries(verdicts), step_seconds(shown.snapshot, shown.run.run_id)))
+
+
+shown = begin("Do the readers agree?")
+state = review_state(shown.study)
+protocol = protocol_of(shown.study, shown.run.run_id)
+mode = st.sidebar.selectbox("Readings", list(MODES), format_func=MODES.__getitem__, key="readings")
+verdicts = wanted(state, mode)
+pairs = pair_agreements(verdicts, protocol.review)
+if not readers_of(verdicts):
+    st.info(EMPTY)
+    end(shown)
+    st.stop()
+answer(readers_answer(pairs))
+pairs_of(pairs)
+st.subheader("What did each reader say?", anchor=False)
+each = summaries(verdicts)
+figure(judgement_shares(each), f"n = {sum(one.n for one in each)} verdicts; bars: Wilson's 95 % intervals.", "shares")
+for one in each:
+    st.markdown(share_sentence(one))
+within(verdicts)
+cost(shown)
+st.subheader("Masks drawn by readers", anchor=False)
+if unfinished(state):
+    st.caption(disagreements_hidden())
+elif state.drawn:
+    table(state.drawn, HISTORY_TITLES)
+else:
+    st.caption("No reader has saved a mask.")
+end(shown)

@@ -1,0 +1,64 @@
+"""A case as slices drawn on the server: three planes with sliders. What is shown where WebGL2 is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from engine.present.colours import CONTOUR_COLOURS
+from engine.present.figures.slices import (
+    PLANES,
+    WINDOWS,
+    Contour,
+    ViewedSeries,
+    close_up,
+    cropped,
+    middle_slice,
+    render_slice,
+    slice_count,
+    viewed,
+    viewed_mask,
+)
+from engine.run.review_layers import Layer
+from store.queries.images import load_ct
+from store.volumes import BoolZyx
+
+CLOSE_UP_MM = 40.0
+OPENED_ON = ("yours", "automatic", "reference")
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the images")
+def series_of(study: Path, run_id: str, case_id: str) -> ViewedSeries:
+    """The CT of a case in viewing order."""
+    return viewed(load_ct(study, run_id, case_id))
+
+
+def slices(study: Path, run_id: str, case_id: str, layers: tuple[Layer, ...], on: list[str], window: str) -> None:
+    """The three planes of a case, opened where the tumour is largest, with the outlines that are on."""
+    series = series_of(study, run_id, case_id)
+    masks = {layer.name: tuple(viewed_mask(mask, series) for mask in layer.masks) for layer in layers}
+    tumour = next((masks[name][0] for name in OPENED_ON if masks.get(name)), None)
+    if tumour is not None and st.sidebar.checkbox("Close up", key="close-up", help="40 mm around the tumour"):
+        box = close_up(series, tumour, CLOSE_UP_MM)
+        series, tumour = cropped(series, box), tumour[box]
+        masks = {name: tuple(mask[box] for mask in found) for name, found in masks.items()}
+    _planes(series, masks, tumour, on, window, case_id)
+
+
+def _planes(
+    series: ViewedSeries,
+    masks: dict[str, tuple[BoolZyx, ...]],
+    tumour: BoolZyx | None,
+    on: list[str],
+    window: str,
+    case_id: str,
+) -> None:
+    for place, plane in zip(st.columns(3), PLANES, strict=True):
+        with place:
+            last = slice_count(series, plane) - 1
+            first = middle_slice(tumour, series, plane)
+            at = st.slider(plane.capitalize(), 0, last, first, key=f"slice-{case_id}-{plane}-{last}")
+            contours = [Contour(mask, CONTOUR_COLOURS[name]) for name in on for mask in masks.get(name, ())]
+            picture = render_slice(series, plane, at, WINDOWS[window], contours)
+            st.image(picture, width="stretch", alt=f"{plane} slice {at}")

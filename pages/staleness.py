@@ -1,0 +1,62 @@
+"""Whether verdicts and drawn masks are in the numbers yet, what it would take, and the one click that does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from engine.present.wording.review import stale_sentence
+from engine.run.foresee import Foreseen, foresee
+from engine.run.launch import launch
+from store.ledger import running
+from store.queries.reviews import ReviewState
+from store.queries.study import RunFacts
+
+REFRESH_SECONDS = 3
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def foreseen(study: Path, run_id: str, signed: int) -> Foreseen:
+    """What a run would compute; known anew after every signature and every run."""
+    del run_id, signed
+    return foresee(study)
+
+
+def stale(study: Path, run: RunFacts, state: ReviewState) -> None:
+    """Say what is not in the numbers yet, and offer to bring it up to date; nothing where all is."""
+    if running(study):
+        _waiting(study)
+        return
+    if not any(verdict.signed_at > run.started_at for verdict in state.verdicts):
+        return
+    try:
+        found = foreseen(study, run.run_id, len(state.verdicts))
+    except ValueError as error:
+        st.warning(f"What would be recomputed cannot be said: {error}")
+        return
+    if not found.tasks:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(stale_sentence(found.of_cases, len(found.cases), found.of_cohort, found.seconds))
+        if st.button("Bring up to date", key="bring-up-to-date"):
+            _start(study)
+
+
+def _start(study: Path) -> None:
+    try:
+        launch(study)
+    except (RuntimeError, ValueError) as error:
+        st.error(str(error))
+        return
+    st.session_state["was-running"] = True
+    st.rerun()
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _waiting(study: Path) -> None:
+    """A line while a run goes on; the page runs again when it is over."""
+    if running(study):
+        st.markdown(":blue-badge[Running] The numbers are being brought up to date; see **Runs**.")
+    else:
+        st.rerun(scope="app")

@@ -1,0 +1,188 @@
+// The buttons around the images, and the one line that says where the crosshair is.
+
+const WINDOWS = { Lung: [-1350, 150], Mediastinum: [-160, 240], Bone: [-500, 1300] }
+const EXTENTS = { preview: 'Chest', tumour: 'Tumour', whole: 'Whole series' }
+const TOOLS = { look: 'Scroll', draw: 'Draw', erase: 'Erase', measure: 'Caliper', disk: 'HU disk' }
+const KEYS = { d: 'draw', e: 'erase', v: 'look', c: 'measure' }
+
+/** Build the panel inside an element; `act` is the viewer that its buttons command. */
+export function panel(host, act) {
+  return new Panel(host, act)
+}
+
+class Panel {
+  constructor(host, act) {
+    this.act = act
+    this.window = 'Lung'
+    this.current = 'look'
+    this.off = {}
+    this.switches = {}
+    this.extents = element('span', 'group')
+    this.layers = element('span', 'group')
+    this.windows = element('span', 'group')
+    this.tools = element('span', 'group')
+    this.edits = element('span', 'group')
+    this.bands = element('span', 'bands')
+    this.message = element('div', 'message')
+    this.message.setAttribute('role', 'status')
+    this.where = element('div', 'where')
+    this.canvas = element('canvas', 'images')
+    this.overlay = element('canvas', 'outlines')
+    const stage = element('div', 'stage')
+    stage.append(this.canvas, this.overlay)
+    const bar = element('div', 'bar')
+    bar.append(this.windows, this.extents, this.tools, this.edits, this.layers, this.bands)
+    host.replaceChildren(bar, stage, this.where, this.message)
+    this.buttons(this.windows, Object.fromEntries(Object.keys(WINDOWS).map((n) => [n, n])), (n) => this.setWindow(n))
+    this.mark(this.windows, this.window)
+  }
+
+  configure(data) {
+    this.data = data
+    this.buttons(this.extents, EXTENTS, (name) => act(this, () => this.act.extent(name)))
+    this.mark(this.extents, data.extent)
+    const tools = data.canDraw ? TOOLS : { look: TOOLS.look, measure: TOOLS.measure, disk: TOOLS.disk }
+    this.buttons(this.tools, tools, (name) => this.act.tool(name))
+    this.mark(this.tools, this.current)
+    this.edits.replaceChildren()
+    if (data.canDraw) {
+      this.edits.append(
+        button('Fill between', 'fill', () => this.act.fill()),
+        button('Undo stroke', 'undo', () => this.act.undo()),
+        button('Save mask', 'save', () => act(this, () => this.act.save()))
+      )
+    }
+    this.edits.append(
+      switchButton('3D', '3d', this.switches, (on) => this.act.render3D(on)),
+      switchButton('Slab 10 mm', 'slab', this.switches, (on) => this.act.showSlab(on))
+    )
+    this.layers.replaceChildren()
+    data.layers.forEach((layer) => this.layers.append(this.layerBox(layer)))
+    if (data.hasError) this.edits.append(switchButton('Surface error', 'error', this.switches, (on) => act(this, () => this.act.showError(on))))
+  }
+
+  layerBox(layer) {
+    const label = element('label', 'layer')
+    const box = element('input', '')
+    box.type = 'checkbox'
+    box.checked = this.isOn(layer)
+    box.disabled = layer.empty
+    box.addEventListener('change', () => {
+      this.off[layer.name] = !box.checked
+      this.act.toggle(layer.name, box.checked)
+    })
+    const swatch = element('span', 'swatch')
+    swatch.style.background = layer.colour
+    label.append(box, swatch, layer.empty ? `${layer.title} (none)` : layer.title)
+    return label
+  }
+
+  isOn(layer) {
+    return layer.name in this.off ? !this.off[layer.name] : layer.shown
+  }
+
+  windowOf() {
+    return WINDOWS[this.window]
+  }
+
+  setWindow(name) {
+    this.window = name
+    this.mark(this.windows, name)
+    this.act.setWindow()
+  }
+
+  /** New images: no slab and no error colours yet; the 3D view stays as it is. */
+  fresh() {
+    for (const name of ['slab', 'error']) {
+      this.switches[name] = false
+      this.edits.querySelector(`[data-name=${name}]`)?.setAttribute('aria-pressed', 'false')
+    }
+    this.legend([])
+  }
+
+  chosen(name) {
+    this.current = name
+    this.mark(this.tools, name)
+  }
+
+  legend(bands) {
+    this.bands.replaceChildren(
+      ...bands.map(({ colour, text }) => {
+        const band = element('span', 'band')
+        band.style.borderColor = colour
+        band.textContent = text
+        return band
+      })
+    )
+  }
+
+  /** One key: w window, o outlines, d draw, e erase, v scroll, c caliper, u undo. */
+  key(name) {
+    if (name === 'w') {
+      const names = Object.keys(WINDOWS)
+      this.setWindow(names[(names.indexOf(this.window) + 1) % names.length])
+    } else if (name === 'o') {
+      const boxes = [...this.layers.querySelectorAll('input:not(:disabled)')]
+      const on = !boxes.some((box) => box.checked)
+      boxes.forEach((box) => {
+        if (box.checked !== on) box.click()
+      })
+    } else if (name === 'u' && this.data?.canDraw) this.act.undo()
+    else if (KEYS[name] && (this.data?.canDraw || !['draw', 'erase'].includes(KEYS[name]))) this.act.tool(KEYS[name])
+  }
+
+  location(at) {
+    const hu = at.values?.[0]?.value
+    const [x, y, z] = at.mm
+    const value = hu === undefined ? '' : `${Math.round(hu)} HU · `
+    this.where.textContent = `${value}voxel ${at.vox.slice(0, 3).map(Math.round).join(', ')} · ${[x, y, z].map((v) => v.toFixed(1)).join(', ')} mm (R A S)`
+  }
+
+  say(text, wrong = false) {
+    this.message.textContent = text
+    this.message.classList.toggle('wrong', wrong)
+  }
+
+  buttons(group, names, press) {
+    group.replaceChildren(...Object.entries(names).map(([name, title]) => button(title, name, () => press(name))))
+  }
+
+  mark(group, name) {
+    for (const one of group.children) one.setAttribute('aria-pressed', String(one.dataset.name === name))
+  }
+}
+
+/** Run an action that may fail, and say so where it did. */
+async function act(panelOf, action) {
+  try {
+    await action()
+  } catch (error) {
+    panelOf.say(`That did not work: ${error.message}.`, true)
+  }
+}
+
+function element(kind, name) {
+  const made = document.createElement(kind)
+  if (name) made.className = name
+  return made
+}
+
+function button(title, name, press) {
+  const made = element('button', '')
+  made.type = 'button'
+  made.dataset.name = name
+  made.textContent = title
+  made.addEventListener('click', press)
+  return made
+}
+
+/** A button that stays pressed; `states` remembers it while the page runs again. */
+function switchButton(title, name, states, turn) {
+  const made = button(title, name, () => {
+    states[name] = !states[name]
+    made.setAttribute('aria-pressed', String(states[name]))
+    turn(states[name])
+  })
+  made.setAttribute('aria-pressed', String(Boolean(states[name])))
+  return made
+}

@@ -1,0 +1,35 @@
+// Talking to the server: volumes in, a drawing out. The token travels in a header, no address names anything.
+
+export class Refused extends Error {}
+
+async function ask(path, method, token, body) {
+  const answer = await fetch(new URL(path, document.baseURI), {
+    method,
+    body,
+    headers: { Authorization: `Bearer ${token}` },
+    cache: 'no-store',
+  })
+  if (answer.status === 403) throw new Refused('the permission has expired')
+  if (!answer.ok) {
+    const said = await answer.json().catch(() => ({}))
+    throw new Error(said.error || `the server answered ${answer.status}`)
+  }
+  return answer
+}
+
+/** One volume as the bytes of an unpacked NIfTI file. */
+export async function volume(name, token) {
+  const answer = await ask(`volumes/${name}`, 'GET', token)
+  const plain = answer.body.pipeThrough(new DecompressionStream('gzip'))
+  return new Response(plain).arrayBuffer()
+}
+
+/** Send a drawing; resolves with what was stored only when it was. */
+export async function save(bytes, token) {
+  return (await ask('volumes/drawing', 'PUT', token, bytes)).json()
+}
+
+/** Tell that the reader is at work; resolves with fresh tokens. */
+export async function alive(token) {
+  return (await ask('volumes/alive', 'POST', token)).json()
+}

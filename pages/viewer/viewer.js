@@ -1,0 +1,292 @@
+// The viewer: NiiVue's three planes, outlines over them, tools; one instance an element, kept over reruns of the page.
+
+import { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER, DRAG_MODE, cmapper } from '@niivue/niivue'
+import { paint, ERROR_LEGEND } from './contours.js'
+import { fillBetween } from './between.js'
+import { diskStatistics, slabMaximum } from './measure.js'
+import { alive, Refused, save, volume } from './server.js'
+import { panel } from './panel.js'
+
+const ALIVE_EVERY_MS = 5000
+const viewers = new WeakMap()
+
+export default function (component) {
+  const { parentElement, data } = component
+  if (!supported()) {
+    component.setStateValue('webgl2', false)
+    return undefined
+  }
+  let viewer = viewers.get(parentElement)
+  if (!viewer) {
+    viewer = new Viewer(parentElement)
+    viewers.set(parentElement, viewer)
+  }
+  viewer.show(component, data)
+  return () => {
+    viewer.close()
+    viewers.delete(parentElement)
+  }
+}
+
+function supported() {
+  return Boolean(document.createElement('canvas').getContext('webgl2'))
+}
+
+class Viewer {
+  constructor(parent) {
+    this.host = parent.querySelector('.viewer') || parent
+    this.panel = panel(this.host, this)
+    this.host.viewer = this
+    this.scene = { layers: [], bits: null, error: null, errorOn: false, drawing: false, cache: new Map() }
+    this.lastAlive = 0
+    this.key = ''
+    this.listening = new AbortController()
+    this.nv = new Niivue({
+      isRadiologicalConvention: true,
+      sagittalNoseLeft: true,
+      multiplanarShowRender: SHOW_RENDER.NEVER,
+      multiplanarLayout: 3,
+      multiplanarEqualSize: false,
+      dragAndDropEnabled: false,
+      backColor: [0, 0, 0, 1],
+      crosshairColor: [0.35, 0.7, 0.9, 0.6],
+      crosshairWidth: 0.4,
+      crosshairWidthUnit: 'mm',
+      crosshairGap: 12,
+      fontColor: [0.9, 0.9, 0.9, 1],
+      dragMode: DRAG_MODE.pan,
+      maxDrawUndoBitmaps: 16,
+      logLevel: 'error',
+      clipPlaneHotKey: '',
+      cycleClipPlaneHotKey: '',
+      viewModeHotKey: '',
+      isResizeCanvas: true,
+    })
+    this.nv.drawOpacity = 0.45
+    this.ready = this.attach()
+  }
+
+  async attach() {
+    const { canvas, overlay } = this.panel
+    await this.nv.attachToCanvas(canvas)
+    const draw = this.nv.drawScene.bind(this.nv)
+    this.nv.drawScene = (...given) => {
+      const result = draw(...given)
+      paint(this.nv, overlay, this.scene)
+      return result
+    }
+    this.nv.onLocationChange = (at) => this.panel.location(at, this.nv)
+    this.nv.onDragRelease = (at) => this.measured(at)
+    const signal = this.listening.signal
+    document.addEventListener('keydown', (event) => this.pressed(event), { signal })
+    for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown']) {
+      this.host.addEventListener(kind, () => this.stir(), { signal, passive: true })
+    }
+  }
+
+  async show(component, data) {
+    this.component = component
+    this.tokens = data.tokens
+    this.data = data
+    this.panel.configure(data)
+    this.host.dataset.wanted = data.key
+    if (data.key === this.key) {
+      if (data.layersKey !== this.layersKey) await this.loadLayers(data)
+      return
+    }
+    const loading = (this.key = data.key)
+    try {
+      await this.ready
+      await this.load(data, loading)
+    } catch (error) {
+      if (this.key === loading) this.key = ''
+      this.panel.say(`The images could not be fetched: ${error.message}.`, true)
+    }
+  }
+
+  async load(data, loading) {
+    const begun = performance.now()
+    this.panel.say('Fetching the images …')
+    this.scene.bits = this.scene.error = null
+    delete this.host.dataset.key
+    delete this.host.dataset.saved
+    const [ct, bits] = await Promise.all([volume('ct', data.tokens.GET), volume('layers', data.tokens.GET)])
+    if (this.key !== loading) return
+    const [low, high] = this.panel.windowOf()
+    const image = await NVImage.loadFromUrl({ url: 'ct.nii', name: 'ct.nii', buffer: ct, cal_min: low, cal_max: high, trustCalMinMax: true })
+    while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
+    this.nv.closeDrawing()
+    this.scene.drawing = false
+    this.tool('look')
+    this.scene.cache.clear()
+    this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
+    this.scene.bits = await ras(bits, 'layers.nii')
+    this.slab = null
+    this.scene.errorOn = false
+    this.panel.fresh()
+    this.nv.addVolume(image)
+    this.setWindow()
+    this.goTo(data.target)
+    this.panel.say('')
+    this.layersKey = data.layersKey
+    this.host.dataset.layers = data.layersKey
+    this.host.dataset.key = data.key
+    this.host.dataset.firstSliceMs = Math.round(performance.now() - begun)
+  }
+
+  /** The outlines alone, after a mask was stored: images, place and window stay. */
+  async loadLayers(data) {
+    this.layersKey = data.layersKey
+    try {
+      this.scene.bits = await ras(await volume('layers', data.tokens.GET), 'layers.nii')
+    } catch (error) {
+      this.layersKey = ''
+      this.panel.say(`The outlines could not be fetched: ${error.message}.`, true)
+      return
+    }
+    this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
+    this.scene.cache.clear()
+    this.nv.drawScene()
+    this.host.dataset.layers = data.layersKey
+  }
+
+  goTo(target) {
+    if (!target) return
+    const [x, y, z] = target
+    const place = this.nv.mm2frac([x, y, z])
+    this.nv.scene.crosshairPos = place
+    this.nv.createOnLocationChange()
+    this.nv.drawScene()
+  }
+
+  setWindow() {
+    const image = this.nv.volumes[0]
+    if (!image) return
+    ;[image.cal_min, image.cal_max] = this.panel.windowOf()
+    this.nv.updateGLVolume()
+  }
+
+  toggle(name, on) {
+    for (const layer of this.scene.layers) if (layer.name === name) layer.on = on
+    this.nv.drawScene()
+  }
+
+  async showError(on) {
+    if (on && !this.scene.error) this.scene.error = await ras(await volume('error', this.tokens.GET), 'error.nii')
+    this.scene.errorOn = on
+    this.panel.legend(on ? ERROR_LEGEND : [])
+    this.nv.drawScene()
+  }
+
+  render3D(on) {
+    this.nv.opts.multiplanarShowRender = on ? SHOW_RENDER.ALWAYS : SHOW_RENDER.NEVER
+    this.nv.setSliceType(SLICE_TYPE.MULTIPLANAR)
+  }
+
+  showSlab(on) {
+    const image = this.nv.volumes[0]
+    if (!this.slab) this.slab = { plain: image.img, thick: slabMaximum(image, 10) }
+    image.img = on ? this.slab.thick : this.slab.plain
+    this.nv.updateGLVolume()
+  }
+
+  tool(name) {
+    this.setDrawing(name === 'draw' || name === 'erase' ? name : '')
+    const drag = name === 'measure' ? DRAG_MODE.measurement : name === 'disk' ? DRAG_MODE.callbackOnly : DRAG_MODE.crosshair
+    this.nv.opts.dragModePrimary = drag
+    this.panel.chosen(name)
+  }
+
+  measured(at) {
+    if (this.panel.current !== 'disk' || !at.voxStart) return
+    this.panel.say(diskStatistics(this.nv.volumes[0], at))
+  }
+
+  async setDrawing(kind) {
+    this.host.dataset.pen = ''
+    if (!kind) {
+      this.nv.setDrawingEnabled(false)
+      return
+    }
+    if (!this.data.editable) {
+      this.panel.say('Drawing needs the scan’s own voxels: choose Tumour or Whole series first.', true)
+      return
+    }
+    if (!this.scene.drawing) await this.beginDrawing()
+    this.nv.setDrawingEnabled(true)
+    this.nv.setPenValue(kind === 'erase' ? 0 : 1, true)
+    this.host.dataset.pen = kind
+  }
+
+  async beginDrawing() {
+    const mask = await NVImage.loadFromUrl({ url: 'drawing.nii', name: 'drawing.nii', buffer: await volume('drawing', this.tokens.GET) })
+    this.nv.loadDrawing(mask)
+    this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
+    this.scene.drawing = true
+    this.nv.drawScene()
+  }
+
+  undo() {
+    this.nv.drawUndo()
+  }
+
+  fill() {
+    if (!this.scene.drawing) return
+    const added = fillBetween(this.nv.drawBitmap, this.nv.volumes[0].dimsRAS.slice(1, 4))
+    this.nv.drawAddUndoBitmap()
+    this.nv.refreshDrawing(true)
+    this.panel.say(`${added} voxels filled between drawn slices.`)
+  }
+
+  async save() {
+    if (!this.scene.drawing) {
+      this.panel.say('Nothing is drawn.', true)
+      return
+    }
+    this.panel.say('Saving …')
+    try {
+      const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', this.nv.drawBitmap)
+      const stored = await save(bytes, this.tokens.PUT)
+      this.panel.say(`Stored as version ${stored.version}: ${stored.voxels} voxels.`)
+      this.host.dataset.saved = stored.version
+      this.component.setTriggerValue('saved', stored.version)
+    } catch (error) {
+      const why = error instanceof Refused ? 'the permission had expired and is being renewed' : error.message
+      this.panel.say(`NOT stored: ${why}. Your drawing is still here; press Save again.`, true)
+      if (error instanceof Refused) this.component.setTriggerValue('renew', Date.now())
+    }
+  }
+
+  extent(name) {
+    this.component.setStateValue('extent', name)
+  }
+
+  pressed(event) {
+    const typing = event.composedPath().some((e) => ['INPUT', 'TEXTAREA', 'SELECT'].includes(e.tagName) || e.isContentEditable)
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return
+    this.panel.key(event.key.toLowerCase())
+  }
+
+  async stir() {
+    const now = Date.now()
+    if (now - this.lastAlive < ALIVE_EVERY_MS || !this.tokens) return
+    this.lastAlive = now
+    try {
+      this.tokens = { ...this.tokens, ...(await alive(this.tokens.POST)) }
+    } catch (error) {
+      if (error instanceof Refused && this.component) this.component.setTriggerValue('renew', now)
+    }
+  }
+
+  close() {
+    this.listening.abort()
+    this.nv.cleanup?.()
+    this.host.replaceChildren()
+  }
+}
+
+/** The voxels of a NIfTI file in RAS order. */
+async function ras(buffer, name) {
+  const image = await NVImage.loadFromUrl({ url: name, name, buffer })
+  return image.img2RAS()
+}

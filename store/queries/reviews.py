@@ -1,0 +1,39 @@
+"""What review pages read at once from the ledger: verdicts, drafts, versions, orders; never behind a publication."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from store.records import DrawnMask, Verdict
+from store.reviews import Draft, Reading, draft_of, drawn_masks, open_ledger, reading_order
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewState:
+    """All signed verdicts and drawn versions of a study, in the order of signing and saving."""
+
+    verdicts: tuple[Verdict, ...]
+    drawn: tuple[DrawnMask, ...]
+
+    def version(self, drawn_key: str) -> DrawnMask | None:
+        """The latest saved version with a key, None for the empty key."""
+        return next((mask for mask in reversed(self.drawn) if mask.drawn_key == drawn_key), None)
+
+
+def review_state(study: Path) -> ReviewState:
+    """Everything signed and saved so far."""
+    with open_ledger(study) as ledger:
+        return ReviewState(ledger.verdicts(), drawn_masks(ledger))
+
+
+def read_draft(study: Path, reading: Reading) -> Draft:
+    """What a reader has said of a reading and not signed."""
+    with open_ledger(study) as ledger:
+        return draft_of(ledger, reading)
+
+
+def stored_order(study: Path, reader: str, mode: str) -> tuple[tuple[str, int], ...]:
+    """A reader's stored order of a mode, empty where none was drawn."""
+    with open_ledger(study) as ledger:
+        return reading_order(ledger, reader, mode)

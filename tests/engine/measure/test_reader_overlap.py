@@ -1,0 +1,69 @@
+"""Readers' masks against the automatic one, the reference and each other; cubes of known overlap."""
+
+import numpy as np
+import pytest
+
+from engine.measure.reader_overlap import compare_readers
+from engine.protocol import Agreement
+from store.records import Verdict
+from store.sources import Verdicts
+from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks, mask_key
+
+GRID = Grid((12, 12, 12), (1, 1, 1), (0, 0, 0))
+
+
+def cube(source, origin, stop):
+    """10 x 10 x (stop - 1) voxels: DSC of two such is 2 x the smaller over the sum."""
+    voxels = np.zeros(GRID.shape_zyx, bool)
+    voxels[1:stop, 1:11, 1:11] = True
+    return Mask("tumour", origin, source, voxels, GRID)
+
+
+AUTOMATIC, REFERENCE = cube("model", "automatic", 11), cube("reference", "independent", 9)
+
+
+def said(reader, judgement, mask=None, mode="work list"):
+    seen = "" if mode == "blank canvas" else mask_key(AUTOMATIC)
+    words = ("A", "tumour", reader, judgement, "", "", 1.0, "2026-01-01T00:00:00", seen)
+    return Verdict(*words, mode=mode, drawn_key=mask_key(mask) if mask else "")
+
+
+def compared(verdicts, *masks, references=(REFERENCE,), automatic=(AUTOMATIC,)):
+    given = Verdicts(tuple(verdicts), tuple((mask_key(m), m) for m in masks))
+    found = compare_readers(ReferenceMasks(references), AutomaticMasks(automatic), given, Agreement())
+    return {(row.from_source, row.to_source, row.comparison): row.dsc for row in found.overlaps}
+
+
+def test_without_verdicts_there_are_no_rows():
+    assert compared([]) == {}
+
+
+def test_an_edit_is_a_distance_and_against_the_reference_it_is_agreement():
+    mask = cube("Ben", "corrected", 6)
+    assert compared([said("Ben", "major", mask)], mask) == pytest.approx(
+        {("Ben", "model", "edit_distance"): 10 / 15, ("reference", "Ben", "agreement"): 10 / 13}
+    )
+
+
+def test_who_accepted_has_the_automatic_mask_and_who_only_complained_has_none():
+    mask = cube("Ben", "corrected", 6)
+    rows = compared([said("Ada", "none"), said("Ben", "major", mask), said("Cleo", "major")], mask, references=())
+    assert rows == pytest.approx(
+        {
+            ("Ada", "model", "edit_distance"): 1,
+            ("Ben", "model", "edit_distance"): 10 / 15,
+            ("Ada", "Ben", "readers"): 10 / 15,
+        }
+    )
+
+
+def test_a_blank_canvas_is_agreement_and_is_never_compared_with_an_edit():
+    free, edit = cube("Ada", "independent", 6), cube("Ben", "corrected", 11)
+    rows = compared([said("Ada", "drawn", free, "blank canvas"), said("Ben", "minor", edit)], free, edit, references=())
+    assert ("Ada, blank canvas", "model", "agreement") in rows
+    assert not [pair for pair in rows if pair[2] == "readers"]
+
+
+def test_verdicts_on_another_mask_have_no_row():
+    other = cube("model", "automatic", 5)
+    assert compared([said("Ada", "none")], automatic=(other,)) == {}

@@ -1,0 +1,80 @@
+"""What is said of readers is counted from their last words, first readings apart from repeats."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from engine.metrics.readers import intra_reader, order_effect, pair_agreements, readers_of, summaries
+from engine.protocol import Review
+from engine.statistics.rater_agreement import weighted_kappa
+from store.records import Verdict
+
+WORD = Verdict("", "tumour", "", "none", "", "", 60.0, "2026-01-01T00:00:00", "seen")
+ADA = ["none", "none", "minor", "major", "missed", "none"]
+BEN = ["none", "minor", "minor", "major", "missed", "major"]
+
+
+def said(reader, words, **other):
+    return [
+        replace(WORD, case_id=f"c{n}", reader=reader, judgement=word, drawn_key="", **other)
+        for n, word in enumerate(words)
+    ]
+
+
+def test_the_table_of_a_pair_and_its_kappa():
+    (pair,) = pair_agreements(said("Ada", ADA) + said("Ben", BEN), Review())
+    table = ((1, 1, 1, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+    assert (pair.n, pair.agreed, pair.table) == (6, 4, table)
+    assert pair.kappa == weighted_kappa(table, "quadratic")
+    assert pair.positive.estimate == pytest.approx(2 * 3 / (2 * 3 + 2))
+
+
+def test_only_cases_that_both_judged_count():
+    (pair,) = pair_agreements(said("Ada", ADA) + said("Ben", BEN[:2]), Review())
+    assert pair.n == 2
+    assert pair_agreements(said("Ada", ADA), Review()) == ()
+
+
+def test_the_last_word_counts_and_the_change_is_told():
+    rows = [*said("Ada", ["none"]), *said("Ada", ["major"], amends="looked again")]
+    (ada,) = summaries(rows)
+    assert (ada.counts, ada.amended, ada.median_minutes) == ((0, 0, 1, 0), 1, 1.0)
+
+
+def test_adjudicators_and_blank_canvases_are_no_readers_here():
+    rows = [
+        *said("Cleo", ["none"], role="adjudicator", mode="adjudication"),
+        replace(WORD, case_id="c0", reader="Dora", judgement="drawn", mode="blank canvas", drawn_key="k"),
+    ]
+    assert readers_of(rows) == ()
+    assert summaries(rows) == ()
+
+
+def test_a_reader_is_compared_with_himself_over_his_hidden_repeats():
+    first = said("Ada", ADA, mode="reader study")
+    again = said("Ada", ["none", "minor"], mode="reader study", reading=2)
+    (ada,) = intra_reader(first + again, Review())
+    assert (ada.n, ada.agreed) == (2, 1)
+
+
+def test_a_drift_along_the_order_is_found():
+    order = [(f"c{n}", 1) for n in range(6)]
+    words = ["none", "none", "minor", "minor", "major", "missed"]
+    rows = [replace(v, mode="reader study", active_seconds=60.0 - n) for n, v in enumerate(said("Ada", words))]
+    found = order_effect("Ada", order, rows)
+    assert found.n == 6
+    assert found.severity.rho > 0.9
+    assert found.seconds.rho == pytest.approx(-1)
+
+
+def test_no_drift_is_told_from_four_readings_or_from_equal_ones():
+    order = [(f"c{n}", 1) for n in range(6)]
+    assert order_effect("Ada", order, said("Ada", ADA[:4], mode="reader study")).severity is None
+    assert order_effect("Ada", order, said("Ada", ["none"] * 6, mode="reader study")).severity is None
+
+
+def test_one_word_for_all_leaves_kappa_undefined():
+    (pair,) = pair_agreements(said("Ada", ["none"] * 3) + said("Ben", ["none"] * 3), Review())
+    assert math.isnan(pair.kappa.estimate)
+    assert pair.ac1.estimate == 1

@@ -1,0 +1,77 @@
+"""Orders are random, stored by the seed and the reader's name; repeats come late and are as many as asked."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.review.reading_list import (
+    blank_sample,
+    next_reading,
+    progress,
+    signed_readings,
+    study_order,
+    to_adjudicate,
+    unread_first,
+)
+from store.records import Verdict
+
+CASES = [f"c{n:02d}" for n in range(40)]
+VERDICT = Verdict("c00", "tumour", "Ada", "minor", "", "", 1.0, "2026-01-01T00:00:00", "seen")
+
+
+def test_every_case_comes_once_and_a_tenth_again():
+    order = study_order(CASES, "Ada", 7, 0.10)
+    assert sorted(case for case, reading in order if reading == 1) == CASES
+    assert sum(reading == 2 for _, reading in order) == 4
+
+
+def test_a_repeat_comes_after_its_first_reading_with_others_between():
+    order = study_order(CASES, "Ada", 7, 0.25)
+    for place, (case, reading) in enumerate(order):
+        if reading == 2:
+            assert place - order.index((case, 1)) >= 2
+
+
+def test_the_order_is_the_readers_own_and_repeats_with_the_seed():
+    assert study_order(CASES, "Ada", 7, 0.1) == study_order(CASES[::-1], "Ada", 7, 0.1)
+    assert study_order(CASES, "Ada", 7, 0.1) != study_order(CASES, "Ben", 7, 0.1)
+    assert study_order(CASES, "Ada", 7, 0.1) != study_order(CASES, "Ada", 8, 0.1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_small_studies_have_an_order_too(count):
+    order = study_order(CASES[:count], "Ada", 7, 0.1)
+    assert len({case for case, _ in order}) == count
+    assert sum(reading == 2 for _, reading in order) == (count >= 2)
+
+
+def test_the_blank_sample_is_the_same_for_everyone_and_as_large_as_asked():
+    assert blank_sample(CASES, 7, 30) == blank_sample(CASES[::-1], 7, 30)
+    assert len(blank_sample(CASES, 7, 30)) == 30
+    assert len(blank_sample(CASES, 7, 300)) == 40
+
+
+def test_simulated_verdicts_are_no_progress():
+    assert signed_readings([replace(VERDICT, mask_key="")], "Ada", "work list") == frozenset()
+    signed = signed_readings([VERDICT], "Ada", "work list")
+    assert progress([("c00", 1), ("c01", 1)], signed).signed == 1
+
+
+def test_unread_cases_come_first_and_the_next_one_is_unread():
+    order, signed = [("a", 1), ("b", 1), ("c", 1)], frozenset({("a", 1)})
+    assert unread_first(order, signed) == (("b", 1), ("c", 1), ("a", 1))
+    assert next_reading(order, signed, ("c", 1)) == ("b", 1)
+    assert next_reading(order, frozenset(order), ("c", 1)) is None
+
+
+def test_only_cases_that_two_others_judged_differently_are_adjudicated():
+    ben = replace(VERDICT, reader="Ben", judgement="major")
+    assert to_adjudicate([VERDICT, ben], "Cleo") == (("c00", 1),)
+    assert to_adjudicate([VERDICT, ben], "Ben") == ()
+    assert to_adjudicate([VERDICT, replace(ben, judgement="minor")], "Cleo") == ()
+    assert to_adjudicate([VERDICT], "Cleo") == ()
+
+
+def test_readers_who_drew_differently_are_adjudicated():
+    one, other = replace(VERDICT, drawn_key="k1"), replace(VERDICT, reader="Ben", drawn_key="k2")
+    assert to_adjudicate([one, other], "Cleo") == (("c00", 1),)

@@ -1,0 +1,175 @@
+"""Drawings come in on their own grid only and change exactly what was drawn; files go out and come back."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.geometry import cropped_grid, same_grid
+from engine.review.grants import Grant
+from engine.review.nifti_bytes import nifti_gz
+from engine.run.drawing import exported, save_from_file, save_from_viewer
+from engine.run.review_layers import Layer, visible_layers
+from engine.run.review_volumes import Extent, extent_of, layers_bytes, viewed_grid
+from store.artifacts import store_value
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.records import RefusedError
+from store.reviews import Reading, draft_of, drawn_masks, load_drawn
+from store.volumes import AutomaticMasks, CtSeries, Grid, Mask, ReferenceMasks
+from tests.store.recorded import start_run
+
+TURN = np.deg2rad(12)
+OBLIQUE = (1, 0, 0, 0, np.cos(TURN), -np.sin(TURN), 0, np.sin(TURN), np.cos(TURN))
+GRID = Grid((20, 18, 16), (0.8, 0.9, 2.5), (-30, 12.5, 400), OBLIQUE)
+BOX = (2, 12, 3, 13, 4, 14)
+CUT = cropped_grid(GRID, (slice(2, 12), slice(3, 13), slice(4, 14)))
+
+
+def tumour() -> np.ndarray:
+    voxels = np.zeros(GRID.shape_zyx, bool)
+    voxels[5:9, 6:10, 7:12] = True
+    voxels[14, 15, 16] = True  # outside the box that is drawn on
+    return voxels
+
+
+@pytest.fixture
+def study(tmp_path):
+    """One case with a CT and an automatic tumour, stored as the runner stores them."""
+    start_run(tmp_path, "run-1")
+    ct = CtSeries(np.zeros(GRID.shape_zyx, np.int16), GRID)
+    masks = AutomaticMasks((Mask("tumour", "automatic", "model", tumour(), GRID),))
+    put(tmp_path, "acquire", ("ct", CtSeries, ct), ("references", ReferenceMasks, ReferenceMasks(())))
+    put(tmp_path, "segment", ("masks", AutomaticMasks, masks))
+    return tmp_path
+
+
+def put(study, stage, *outputs):
+    folder, key = StudyFolder(study), stage.ljust(64, "0")
+    with Ledger(folder) as ledger:
+        ledger.place_tasks("run-1", stage, [("A", key)])
+        ledger.claim(key)
+        files = [store_value(folder, f"{stage}.{field}", key, kind, value) for field, kind, value in outputs]
+        ledger.finish_task(key, files, 1.0, 1.0)
+
+
+GRANT = Grant("PUT", "run-1", "A", "Ada", "work list", 1, ("automatic",), "", (), BOX, (1, 1, 1), "", "me", 0.0)
+
+
+def sent(voxels):
+    return nifti_gz(voxels.astype(np.uint8), CUT)
+
+
+def test_inside_the_box_the_drawing_stands_and_outside_the_mask_stays(study):
+    drawn = np.zeros((10, 10, 10), bool)
+    drawn[4, 5, 6] = True
+    saved = save_from_viewer(study, GRANT, sent(drawn))
+    expected = tumour()
+    expected[2:12, 3:13, 4:14] = drawn
+    mask = load_drawn(StudyFolder(study), saved.drawn_key)
+    assert (mask.voxels == expected).all()
+    assert same_grid(mask.grid, GRID)
+    assert (mask.origin, mask.source) == ("corrected", "Ada")
+    assert saved.changed_voxels == np.count_nonzero(expected ^ tumour())
+
+
+def test_a_second_drawing_goes_on_from_the_first_and_both_stay(study):
+    first = save_from_viewer(study, GRANT, sent(np.zeros((10, 10, 10), bool)))
+    one = np.zeros((10, 10, 10), bool)
+    one[0, 0, 0] = True
+    second = save_from_viewer(study, replace(GRANT, drawn_key=first.drawn_key), sent(one))
+    assert (first.version, second.version) == (1, 2)
+    assert load_drawn(StudyFolder(study), first.drawn_key).voxels.sum() == 1
+    assert load_drawn(StudyFolder(study), second.drawn_key).voxels.sum() == 2
+    with Ledger(StudyFolder(study)) as ledger:
+        assert draft_of(ledger, Reading("A", "Ada")).drawn_key == second.drawn_key
+
+
+def test_a_blank_canvas_begins_empty_and_is_independent(study):
+    blank = replace(GRANT, mode="blank canvas", layers=("lungs", "yours"))
+    saved = save_from_viewer(study, blank, sent(np.ones((10, 10, 10), bool)))
+    mask = load_drawn(StudyFolder(study), saved.drawn_key)
+    assert (mask.origin, mask.voxels.sum()) == ("independent", 1000)
+    with Ledger(StudyFolder(study)) as ledger:
+        assert (drawn_masks(ledger)[0].parent_key, drawn_masks(ledger)[0].edit_dsc) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        replace(CUT, origin_mm=(CUT.origin_mm[0] + 0.8, *CUT.origin_mm[1:])),
+        replace(CUT, spacing_mm=(0.8, 0.9, 2.6)),
+        replace(CUT, direction=(1, 0, 0, 0, 1, 0, 0, 0, 1)),
+        replace(CUT, direction=tuple(-d for d in CUT.direction)),
+    ],
+)
+def test_another_geometry_is_refused_and_nothing_is_stored(study, moved):
+    with pytest.raises(RefusedError, match="geometry differs"):
+        save_from_viewer(study, GRANT, nifti_gz(np.ones((10, 10, 10), np.uint8), moved))
+    with Ledger(StudyFolder(study)) as ledger:
+        assert drawn_masks(ledger) == ()
+
+
+def test_what_goes_out_as_a_file_comes_back_the_same(study):
+    out = exported(study, GRANT)
+    saved = save_from_file(study, GRANT, out, "edited.nii.gz")
+    assert saved.changed_voxels == 0
+    assert (load_drawn(StudyFolder(study), saved.drawn_key).voxels == tumour()).all()
+
+
+def test_the_name_of_a_file_only_says_its_kind(study):
+    with pytest.raises(RefusedError, match="is needed"):
+        save_from_file(study, GRANT, b"x", "mask.exe")
+    assert save_from_file(study, GRANT, exported(study, GRANT), "../../etc/passwd.nii.gz").version == 1
+    assert not list(StudyFolder(study).unfinished.iterdir())
+
+
+def test_a_small_file_that_unpacks_to_much_more_is_refused(study, monkeypatch):
+    monkeypatch.setattr("engine.run.drawing.Acquire", lambda: type("Rules", (), {"max_voxels": 1000})())
+    large = nifti_gz(np.zeros((40, 40, 40), np.uint8), Grid((40, 40, 40), (1, 1, 1), (0, 0, 0)))
+    with pytest.raises(RefusedError, match="larger than a mask"):
+        save_from_viewer(study, GRANT, large)
+
+
+def test_the_outlines_are_bits_in_the_order_of_the_grant(study):
+    body = gzip.decompress(layers_bytes(study, replace(GRANT, layers=("lungs", "automatic"))))[352:]
+    bits = np.frombuffer(body, np.uint8).reshape(10, 10, 10)
+    assert ((bits == 2) == tumour()[2:12, 3:13, 4:14]).all()
+    assert set(np.unique(bits)) == {0, 2}
+
+
+def test_a_preview_has_at_most_256_voxels_a_side_and_covers_the_chest():
+    grid = Grid((512, 512, 300), (0.9, 0.9, 1.0), (0, 0, 0))
+    lungs = np.zeros(grid.shape_zyx, bool)
+    lungs[40:260, 100:400, 50:450] = True
+    ct = CtSeries(np.zeros(grid.shape_zyx, np.int16), grid)
+    extent = extent_of("preview", ct, (Layer("lungs", "Lungs", (Mask("lung_left", "automatic", "m", lungs, grid),)),))
+    assert max(viewed_grid(grid, extent).size_xyz) <= 256
+    assert not extent.editable
+    assert extent.box[0] <= 40 < 260 <= extent.box[1]
+    assert extent.box[4] <= 50 < 450 <= extent.box[5]
+
+
+def test_the_grid_of_blocks_lies_in_the_middle_of_them():
+    grid = viewed_grid(Grid((8, 8, 8), (1, 2, 3), (10, 20, 30)), Extent((0, 8, 2, 8, 0, 8), (1, 2, 2)))
+    assert grid.size_xyz == (4, 3, 8)
+    assert grid.spacing_mm == (2, 4, 3)
+    assert grid.origin_mm == pytest.approx((10.5, 25, 30))
+
+
+@pytest.mark.parametrize(
+    ("mode", "signed", "hidden"),
+    [
+        ("blank canvas", True, {"automatic", "reference", "peritumoural", "reader A", "reader B"}),
+        ("reader study", True, {"reference", "reader A", "reader B"}),
+        ("work list", False, {"reader A", "reader B"}),
+        ("work list", True, set()),
+        ("adjudication", False, set()),
+    ],
+)
+def test_a_mode_hides_what_would_lead_the_reader(mode, signed, hidden):
+    every = {"lungs", "peritumoural", "reference", "automatic", "reader A", "reader B", "yours"}
+    assert every - set(visible_layers(mode, signed)) == hidden

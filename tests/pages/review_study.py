@@ -1,0 +1,126 @@
+"""A study of four small scans that lie differently in space, and how a reader works on it in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from playwright.sync_api import Locator, Page
+
+from engine.geometry import index_to_points_mm
+from engine.protocol import Images, Protocol, Study, write_protocol
+from store.volumes import Mask
+
+SHAPE_ZYX = (28, 36, 40)
+SPACING = (2.5, 2.0, 3.0)
+WAIT_MS = 120_000
+TURN = np.deg2rad(12.0)
+DIRECTIONS = {
+    "plain": np.eye(3),
+    "flipped": np.diag([-1.0, 1.0, -1.0]),
+    "permuted": np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+    "oblique": np.array([[1, 0, 0], [0, np.cos(TURN), -np.sin(TURN)], [0, np.sin(TURN), np.cos(TURN)]]),
+}
+
+
+def build_study(folder: Path) -> None:
+    """Air in soft tissue with a ball in it, once for each direction; the reference is the ball."""
+    images = folder / "images"
+    images.mkdir(parents=True)
+    z, y, x = np.indices(SHAPE_ZYX)
+    ball = ((x - 20) ** 2 + (y - 18) ** 2 + (z - 14) ** 2) < 5**2
+    hu = np.full(SHAPE_ZYX, -1000, np.int16)
+    hu[3:-3, 3:-3, 3:-3] = 40
+    hu[5:-5, 5:-5, 5:-5] = -850
+    hu[ball] = 30
+    for name, direction in DIRECTIONS.items():
+        for stem, array in (("image", hu), ("tumour", ball.astype(np.uint8))):
+            image = sitk.GetImageFromArray(array)
+            image.SetSpacing(SPACING)
+            image.SetOrigin((-61.25, 33.5, 120.75))
+            image.SetDirection(direction.ravel().tolist())
+            sitk.WriteImage(image, str(images / f"{name}_{stem}.nii.gz"))
+    study = Study(name="Four directions", synthetic=True, public_ids=True)
+    write_protocol(folder, Protocol(study=study, images=Images(root="images", reference=("tumour",))))
+
+
+def enter(page: Page, address: str, name: str) -> None:
+    """Open a review page and say who reads."""
+    page.goto(address)
+    field = page.locator("[data-testid=stForm] input").first
+    field.fill(name)
+    field.press("Enter")
+    page.get_by_role("button", name="Begin").click()
+    page.wait_for_selector("text=Reading as")
+
+
+def choose_mode(page: Page, mode: str) -> None:
+    """Choose a mode in the sidebar."""
+    page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]", has_text="Mode").locator("input").click()
+    page.get_by_role("option", name=mode).click()
+
+
+def viewer_of(page: Page, other_than: str = "") -> Locator:
+    """The viewer once its first slices are drawn; other_than: the key of the images that were shown before."""
+    page.locator(f".viewer[data-key]:not([data-key='{other_than}'])").wait_for(timeout=WAIT_MS)
+    return page.locator(".viewer[data-key]")
+
+
+def key_of(page: Page) -> str:
+    """The key of the images on screen, once there are any."""
+    return str(viewer_of(page).get_attribute("data-key"))
+
+
+def press(viewer: Locator, name: str) -> None:
+    """A button of the viewer by its name."""
+    viewer.locator(f"button[data-name={name}]").click()
+
+
+def take_pen(viewer: Locator, kind: str) -> None:
+    """Take the pen (draw) or the eraser (erase) and wait until it draws."""
+    press(viewer, kind)
+    viewer.page.locator(f".viewer[data-pen={kind}]").wait_for(timeout=WAIT_MS)
+
+
+def draw_on_axial(page: Page, viewer: Locator, corners: tuple[tuple[float, float], ...]) -> None:
+    """A closed filled stroke through points of the axial tile, given as shares of its width and height."""
+    tile = viewer.evaluate(
+        """host => { const nv = host.viewer.nv; const t = nv.screenSlices.find(s => s.axCorSag === 0)
+        const [l, top, w, h] = t.leftTopWidthHeight; const r = nv.uiData.dpr || window.devicePixelRatio
+        return [Math.min(l, l + w) / r, top / r, Math.abs(w) / r, h / r] }"""
+    )
+    box = viewer.locator("canvas.images").bounding_box()
+    points = [(box["x"] + tile[0] + u * tile[2], box["y"] + tile[1] + v * tile[3]) for u, v in corners]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=6)
+    page.mouse.up()
+
+
+def drawn_points(viewer: Locator) -> set[tuple[float, ...]]:
+    """Centres of the drawn voxels in RAS millimetres, as NiiVue itself places them."""
+    found = viewer.evaluate(
+        """async host => {
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
+        const nv = host.viewer.nv, image = nv.volumes[0], [nx, ny] = image.dimsRAS.slice(1, 3)
+        const out = []
+        nv.drawBitmap.forEach((v, n) => { if (v) out.push(Array.from(nv.vox2mm(
+          [n % nx, Math.floor(n / nx) % ny, Math.floor(n / nx / ny)], image.matRAS)).slice(0, 3)) })
+        return out }"""
+    )
+    return {tuple(round(value, 2) + 0.0 for value in point) for point in found}
+
+
+def mask_points(mask: Mask) -> set[tuple[float, ...]]:
+    """Centres of a mask's voxels in RAS millimetres, as our own geometry places them."""
+    index = np.argwhere(mask.voxels)[:, ::-1].astype(np.float64)
+    points = index_to_points_mm(index, mask.grid) * np.array([-1.0, -1.0, 1.0])
+    return {tuple(round(float(value), 2) + 0.0 for value in point) for point in points}
+
+
+def save(viewer: Locator, version: int) -> None:
+    """Save the drawing and wait until the server says that it is stored."""
+    press(viewer, "save")
+    viewer.page.locator(f".viewer[data-saved='{version}']").wait_for(timeout=WAIT_MS)

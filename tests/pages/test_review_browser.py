@@ -1,0 +1,196 @@
+"""Review in a real browser: what is drawn is what is stored, tokens hold, nothing leaves the host."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from playwright.sync_api import Page
+
+from engine.geometry import cropped_grid, grid_of, same_grid
+from engine.review.grants import Grant, session_digest, token_of
+from engine.review.nifti_bytes import nifti_gz
+from engine.run.review_volumes import viewer_secret
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.queries.images import load_ct
+from store.reviews import drawn_masks, load_drawn, reading_order
+from tests.conftest import command_line
+from tests.pages.conftest import Server
+from tests.pages.review_study import (
+    DIRECTIONS,
+    SHAPE_ZYX,
+    WAIT_MS,
+    build_study,
+    choose_mode,
+    draw_on_axial,
+    drawn_points,
+    enter,
+    key_of,
+    mask_points,
+    save,
+    take_pen,
+    viewer_of,
+)
+
+TRIANGLE = ((0.35, 0.35), (0.6, 0.4), (0.45, 0.65))
+SMALL = ((0.2, 0.2), (0.3, 0.22), (0.25, 0.3))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("directions") / "study"
+    build_study(folder)
+    command_line("run", str(folder), "--until", "review")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(study: Path) -> Iterator[Server]:
+    served = Server(study)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    yield page
+    context.close()
+
+
+def masks_of(study: Path, reader: str) -> list:
+    with Ledger(StudyFolder(study)) as ledger:
+        return [mask for mask in drawn_masks(ledger) if mask.reader == reader]
+
+
+def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, server, page):
+    enter(page, f"{server.address}/review", "Ada")
+    shown = key_of(page)
+    choose_mode(page, "Blank canvas")
+    seen = set()
+    for number in range(1, len(DIRECTIONS) + 1):
+        page.wait_for_selector(f"text=reading {number} of {len(DIRECTIONS)}")
+        viewer = viewer_of(page, shown)
+        shown = key_of(page)
+        take_pen(viewer, "draw")
+        draw_on_axial(page, viewer, TRIANGLE)
+        drawn = drawn_points(viewer)
+        save(viewer, 1)
+        stored = masks_of(study, "Ada")[-1]
+        mask = load_drawn(StudyFolder(study), stored.drawn_key)
+        assert len(drawn) > 20
+        assert mask_points(mask) == drawn
+        assert (mask.origin, mask.source) == ("independent", "Ada")
+        seen.add(stored.case_id)
+        page.get_by_role("button", name="Sign this contour").click()
+    page.wait_for_selector(f"text={len(DIRECTIONS)} signed")
+    assert seen == set(DIRECTIONS)
+    with Ledger(StudyFolder(study)) as ledger:
+        order = reading_order(ledger, "Ada", "blank canvas")
+        assert {case for case, _ in order} == {v.case_id for v in ledger.verdicts()}
+
+
+def grant(study: Path, **changed: object) -> Grant:
+    """What Ada may fetch of the plain scan; without a browser there is no session cookie."""
+    with Ledger(StudyFolder(study)) as ledger:
+        run_id = ledger.latest_run().run_id
+    box = (0, SHAPE_ZYX[0], 0, SHAPE_ZYX[1], 0, SHAPE_ZYX[2])
+    whole = Grant(
+        *("GET", run_id, "plain", "Ada", "work list", 1, ("lungs", "reference"), "", (), box, (1, 1, 1)),
+        *(session_digest(""), "named himself", time.time() + 60),
+    )
+    return dataclasses.replace(whole, **changed)
+
+
+def answer_of(server: Server, method: str, path: str, token: str, body: bytes | None = None) -> tuple[int, bytes]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"{server.address}/volumes/{path}", body, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+@pytest.mark.parametrize("path", ["ct", "layers", "drawing", "error"])
+def test_a_volume_is_given_for_a_living_token_only(study, server, path):
+    key = viewer_secret(study)
+    status, body = answer_of(server, "GET", path, token_of(key, grant(study)))
+    assert (status, body[:2]) == (200, b"\x1f\x8b")
+    for token in (
+        "",
+        token_of(key, grant(study, expires_at=time.time() - 1)),
+        token_of(b"another study's key" * 2, grant(study)),
+        token_of(key, grant(study, session=session_digest("another browser"))),
+        token_of(key, grant(study, method="PUT")),
+    ):
+        assert answer_of(server, "GET", path, token) == (403, b"forbidden")
+
+
+def test_the_fetched_ct_is_the_scan_itself(study, server, tmp_path):
+    _, body = answer_of(server, "GET", "ct", token_of(viewer_secret(study), grant(study, case_id="oblique")))
+    (tmp_path / "ct.nii.gz").write_bytes(body)
+    fetched, ours = (sitk.ReadImage(str(p)) for p in (tmp_path / "ct.nii.gz", study / "images/oblique_image.nii.gz"))
+    assert (sitk.GetArrayFromImage(fetched) == sitk.GetArrayFromImage(ours)).all()
+    assert same_grid(grid_of(fetched), grid_of(ours))
+
+
+def test_a_drawing_is_taken_for_a_token_that_may_send_and_on_its_own_grid_only(study, server):
+    key, box = viewer_secret(study), (2, 12, 3, 13, 4, 14)
+    own = grant(study, method="PUT", box=box, reader="Hal", layers=("lungs",))
+    with Ledger(StudyFolder(study)) as ledger:
+        grid = load_ct(study, ledger.latest_run().run_id, "plain").grid
+    cut = cropped_grid(grid, (slice(2, 12), slice(3, 13), slice(4, 14)))
+    body = nifti_gz(np.ones((10, 10, 10), np.uint8), cut)
+    moved = nifti_gz(np.ones((10, 10, 10), np.uint8), dataclasses.replace(cut, origin_mm=grid.origin_mm))
+    soft = nifti_gz(np.full((10, 10, 10), 0.5, np.float32), cut)
+    assert answer_of(server, "PUT", "drawing", token_of(key, grant(study)), body)[0] == 403
+    for wrong in (moved, soft, body[: len(body) // 2], b"", b"no image"):
+        assert answer_of(server, "PUT", "drawing", token_of(key, own), wrong)[0] == 422
+    assert masks_of(study, "Hal") == []
+    assert answer_of(server, "PUT", "drawing", token_of(key, own), body)[0] == 200
+    (saved,) = masks_of(study, "Hal")
+    assert saved.voxels == 1000
+    kept = load_drawn(StudyFolder(study), saved.drawn_key).voxels
+    assert kept[2:12, 3:13, 4:14].all()
+    assert kept.sum() == 1000
+
+
+def test_a_preview_of_blocks_cannot_be_drawn_on(study, server):
+    own = grant(study, method="PUT", stride=(1, 2, 2), reader="Ida")
+    status, body = answer_of(server, "PUT", "drawing", token_of(viewer_secret(study), own), b"x")
+    assert status == 422
+    assert b"preview" in body
+
+
+def test_a_sign_of_life_gives_fresh_tokens_and_counts_time(study, server):
+    own = grant(study, method="POST", reader="Jo")
+    status, body = answer_of(server, "POST", "alive", token_of(viewer_secret(study), own), b"")
+    assert status == 200
+    fresh = json.loads(body)["GET"]
+    assert answer_of(server, "GET", "ct", fresh)[0] == 200
+
+
+def test_without_a_name_a_cold_deep_link_shows_nothing_of_the_case(study, page):
+    cold = Server(study)
+    try:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{cold.address}/review?case=plain")
+        page.wait_for_selector("text=Say who you are")
+        assert page.locator(".viewer, [data-testid=stImage]").count() == 0
+        assert not [url for url in asked if "/volumes/" in url]
+        assert not [url for url in asked if not url.startswith((cold.address, cold.address.replace("http", "ws")))]
+    finally:
+        cold.stop()

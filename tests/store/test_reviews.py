@@ -1,0 +1,218 @@
+"""Nothing a reader signed or saved is lost, changed or overwritten; his time counts without pauses."""
+
+import sqlite3
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from store.layout import StudyFolder
+from store.ledger import SCHEMA, Ledger
+from store.records import DrawnMask, Verdict
+from store.reviews import (
+    Draft,
+    Edit,
+    Reading,
+    UnsignedError,
+    add_drawn,
+    draft_of,
+    drawn_masks,
+    drop_drawing,
+    latest_verdicts,
+    load_drawn,
+    readers_words,
+    reading_order,
+    reopen,
+    save_draft,
+    sign,
+    store_reading_order,
+    touch,
+    verdicts_with_masks,
+)
+from store.verification import forget_damaged, verify
+from store.volumes import Grid, Mask, mask_key
+
+GRID = Grid((6, 5, 4), (1, 2, 3), (0, 0, 0))
+ADA = Reading("A", "Ada")
+SIGNED = Verdict("A", "tumour", "Ada", "minor", "vessel", "", 12.0, "", "seen")
+ABOUT = DrawnMask("A", "tumour", 0, "Ada", "corrected", "", "seen", "viewer", 0, 0, 0.0, None, None, "")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(StudyFolder(tmp_path)) as opened:
+        yield opened
+
+
+def drawn(reader="Ada", filled=3):
+    voxels = np.zeros(GRID.shape_zyx, bool)
+    voxels.ravel()[:filled] = True
+    return Mask("tumour", "corrected", reader, voxels, GRID)
+
+
+def add(tmp_path, ledger, mask, reading=ADA):
+    about = replace(ABOUT, reader=reading.reader)
+    return add_drawn(StudyFolder(tmp_path), ledger, reading, mask, Edit(2, 0.95, -4.0), about)
+
+
+def test_a_draft_stays_until_it_is_signed(ledger):
+    save_draft(ledger, ADA, "minor", "vessel", "small")
+    assert draft_of(ledger, ADA) == Draft("minor", "vessel", "small")
+    sign(ledger, SIGNED)
+    assert draft_of(ledger, ADA) == Draft()
+
+
+def test_a_draft_is_the_readers_own(ledger):
+    save_draft(ledger, ADA, "major", "", "")
+    assert draft_of(ledger, Reading("A", "Ben")).judgement == ""
+    assert draft_of(ledger, Reading("A", "Ada", "reader study")).judgement == ""
+
+
+def test_time_counts_without_pauses(ledger):
+    for moment in (1000.0, 1020.0, 1080.0, 1200.0, 1210.0):  # 20 + 60 counted, 120 idle, 10 counted
+        touch(ledger, ADA, moment, idle_seconds=60)
+    assert draft_of(ledger, ADA).active_seconds == 90
+
+
+def test_a_clock_that_goes_back_takes_no_time_away(ledger):
+    for moment in (1000.0, 1010.0, 900.0, 905.0):
+        touch(ledger, ADA, moment, idle_seconds=60)
+    assert draft_of(ledger, ADA).active_seconds == 15
+
+
+def test_after_signing_a_change_needs_a_reason_and_both_stay(ledger):
+    sign(ledger, SIGNED)
+    with pytest.raises(UnsignedError, match="amends"):
+        sign(ledger, replace(SIGNED, judgement="major"))
+    sign(ledger, replace(SIGNED, judgement="major", amends="looked again"))
+    assert [v.judgement for v in ledger.verdicts("A")] == ["minor", "major"]
+    assert [v.judgement for v in latest_verdicts(ledger.verdicts())] == ["major"]
+
+
+def test_a_first_verdict_amends_nothing(ledger):
+    with pytest.raises(UnsignedError, match="amends"):
+        sign(ledger, replace(SIGNED, amends="why"))
+
+
+def test_a_verdict_names_only_masks_that_were_saved_for_its_case(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    key = mask_key(drawn())
+    with pytest.raises(UnsignedError, match="saved for this case"):
+        sign(ledger, replace(SIGNED, case_id="B", drawn_key=key))
+    assert sign(ledger, replace(SIGNED, drawn_key=key)).drawn_key == key
+
+
+def test_verdicts_and_drawings_can_be_neither_changed_nor_deleted(tmp_path, ledger):
+    sign(ledger, SIGNED)
+    add(tmp_path, ledger, drawn())
+    for statement in ("UPDATE verdict SET reader='x'", "DELETE FROM verdict", "DELETE FROM drawn_mask"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"), ledger.transaction() as connection:
+            connection.execute(statement)
+
+
+def test_a_saved_mask_comes_back_voxel_by_voxel_and_is_in_the_draft(tmp_path, ledger):
+    assert add(tmp_path, ledger, drawn()) == 1
+    key = draft_of(ledger, ADA).drawn_key
+    back = load_drawn(StudyFolder(tmp_path), key)
+    assert (back.voxels == drawn().voxels).all()
+    assert (back.grid, back.source, back.origin) == (GRID, "Ada", "corrected")
+    assert drawn_masks(ledger)[0].voxels == 3
+
+
+def test_undo_leaves_the_version_in_the_history(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    drop_drawing(ledger, ADA)
+    assert draft_of(ledger, ADA).drawn_key == ""
+    assert len(drawn_masks(ledger, "A")) == 1
+
+
+def test_two_readers_saving_at_once_get_two_versions(tmp_path):
+    folder, versions, begin = StudyFolder(tmp_path), [], threading.Barrier(8)
+    Ledger(folder).close()
+
+    def work(number):
+        with Ledger(folder) as own:
+            begin.wait()
+            mask = drawn(f"R{number}", number + 1)
+            versions.append(add(tmp_path, own, mask, Reading("A", f"R{number}")))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(versions) == list(range(1, 9))
+    assert verify(tmp_path).clean
+
+
+def test_a_save_that_dies_before_the_ledger_is_not_stored(tmp_path, ledger, monkeypatch):
+    monkeypatch.setattr(Ledger, "append_audit", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError, match="killed"):
+        add(tmp_path, ledger, drawn())
+    assert drawn_masks(ledger) == ()
+    assert draft_of(ledger, ADA).drawn_key == ""
+
+
+def test_a_damaged_drawing_is_found_and_never_forgotten(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    path = StudyFolder(tmp_path).artifact("drawn", mask_key(drawn()), ".npz")
+    path.write_bytes(b"broken")
+    assert len(verify(tmp_path).damaged) == 1
+    forget_damaged(tmp_path)
+    assert len(verify(tmp_path).damaged) == 1
+
+
+def test_the_audit_names_who_did_what(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    sign(ledger, SIGNED)
+    rows = ledger.rows("SELECT actor, action, detail FROM audit ORDER BY seq")
+    assert [(a, b) for a, b, _ in rows] == [("Ada", "mask"), ("Ada", "verdict")]
+    assert ledger.audit_is_whole()
+
+
+def test_a_reading_order_is_drawn_once(ledger):
+    store_reading_order(ledger, "Ada", "reader study", [("B", 1), ("A", 1)])
+    store_reading_order(ledger, "Ada", "reader study", [("A", 1)])
+    assert reading_order(ledger, "Ada", "reader study") == (("B", 1), ("A", 1))
+
+
+def test_a_change_begins_with_what_was_signed(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    signed = sign(ledger, replace(SIGNED, drawn_key=mask_key(drawn())))
+    for moment in (1000.0, 1020.0):  # looking at what was signed is no part of the change
+        touch(ledger, ADA, moment, idle_seconds=60)
+    reopen(ledger, signed)
+    assert draft_of(ledger, ADA) == Draft("minor", "vessel", "", mask_key(drawn()))
+
+
+def test_the_words_of_readers_leave_out_adjudicators_repeats_and_blank_canvases():
+    rows = (
+        replace(SIGNED, reader="Ada"),
+        replace(SIGNED, reader="Ben", mode="reader study", reading=2),
+        replace(SIGNED, reader="Cleo", role="adjudicator", mode="adjudication"),
+        replace(SIGNED, reader="Dora", judgement="drawn", mode="blank canvas", drawn_key="k"),
+        replace(SIGNED, reader="Ada", judgement="major", amends="again"),
+    )
+    assert [(v.reader, v.judgement) for v in readers_words(rows, "tumour")] == [("Ada", "major")]
+
+
+def test_verdicts_come_with_the_masks_they_name(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    sign(ledger, replace(SIGNED, drawn_key=mask_key(drawn())))
+    found = verdicts_with_masks(StudyFolder(tmp_path), ledger, "A")
+    assert (found.mask(found.rows[0].drawn_key).voxels == drawn().voxels).all()
+    assert found.mask("") is None
+
+
+def test_a_ledger_of_version_2_gains_the_columns_and_keeps_its_verdicts(tmp_path):
+    folder = StudyFolder(tmp_path)
+    old = sqlite3.connect(folder.ledger)
+    old.executescript(SCHEMA)
+    old.execute("INSERT INTO verdict VALUES (1,'A','tumour','old','none','','',1.0,'2026-01-01T00:00:00','')")
+    old.execute("PRAGMA user_version=2")
+    old.commit()
+    old.close()
+    with Ledger(folder) as ledger:
+        (kept,) = ledger.verdicts()
+    assert (kept.reader, kept.role, kept.mode, kept.reading) == ("old", "reader", "work list", 1)
