@@ -28,6 +28,7 @@ from engine.bench.scaling_figure import draw_scaling
 from engine.bench.segmentation import bench_segmentation
 from engine.bench.study_conformance import IBSI_FEATURES, conform_all
 from engine.custody_commands import add_gate_benches, custody_app
+from engine.icc_commands import bench_icc_command
 from engine.kernels import compile_kernels
 from engine.phantom.demo import build_demo
 from engine.phantom.strategy_demo import build_strategy_demo
@@ -69,6 +70,7 @@ bench_app = typer.Typer(no_args_is_help=True, help="Measured against other softw
 app.add_typer(bench_app, name="bench")
 app.add_typer(custody_app)
 add_gate_benches(bench_app)
+bench_app.command("icc")(bench_icc_command)
 app.add_typer(stats_app, name="stats")
 app.command("signature")(signature_command)
 app.command("self-test")(self_test_command)

@@ -9,7 +9,8 @@ from engine.measure.features import measure_rois
 from engine.measure.levels import Binning
 from engine.metrics.overlap import surface_distances
 from engine.metrics.recipe import PAPER_1967
-from engine.spline import resample_spline
+from engine.metrics.supervoxels import Clustering, supervoxels
+from engine.spline import resample_spline, resample_turned
 from engine.statistics.rank_forest import fit_forest, predict
 from store.volumes import Grid
 
@@ -27,6 +28,8 @@ def compile_kernels() -> None:
     image = FeatureImage(noise, mask, Grid(shape, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
     measure_rois(image, [mask, mask], PAPER_1967, Binning(WARM_UP_LEVELS))
     resample_spline(noise, (np.arange(3.0), np.arange(3.0), np.arange(3.0)), 0.0)
+    resample_turned(noise, np.arange(3.0), np.ones((3, 3)), np.ones((3, 3)), 0.0)
+    supervoxels(noise / 1000.0, mask, (1.0, 1.0, 1.0), Clustering(50.0, 0.05))
     surface_distances(mask, mask, (1.0, 1.0, 1.0))
     table, outcome = rng.normal(size=(SIZE, 4)), np.arange(SIZE) % 2
     predict(fit_forest(table, outcome, None, 2, 0), table)

@@ -10,7 +10,9 @@ from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
 from engine.analyse.doubt import estimate_doubt
+from engine.analyse.feature_batches import compare_batches
 from engine.analyse.imported import tabulate_import
+from engine.analyse.imported_reproducibility import reproduce_import
 from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
@@ -31,6 +33,7 @@ from engine.segment.anatomy import label_anatomy
 from engine.segment.embedding import embed_regions, name_embeddings
 from engine.segment.membership import plan_training
 from engine.segment.scoring import score_model
+from engine.segment.second_lungs import second_lungs
 from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
@@ -50,13 +53,15 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("embeddings", 2, "case", embed_regions),
     Stage("names", 1, "cohort", name_features),
     Stage("features", 4, "case", extract_features),
-    Stage("perturb", 3, "case", perturb_masks, PERTURBED_SUBSET),
-    Stage("perturbed_features", 4, "case", extract_perturbed, PERTURBED_SUBSET),
+    Stage("second_lungs", 1, "case", second_lungs, PERTURBED_SUBSET),
+    Stage("perturb", 4, "case", perturb_masks, PERTURBED_SUBSET),
+    Stage("perturbed_features", 5, "case", extract_perturbed, PERTURBED_SUBSET),
     Stage("conform", 1, "cohort", conform_study),
-    Stage("reproducibility", 1, "cohort", reproduce),
-    Stage("table", 3, "cohort", tabulate),
-    Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 2, "resample", resample),
+    Stage("reproducibility", 2, "cohort", reproduce),
+    Stage("batch", 1, "cohort", compare_batches),
+    Stage("table", 4, "cohort", tabulate),
+    Stage("candidates", 2, "cohort", candidates),
+    Stage("resample", 3, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
@@ -71,9 +76,10 @@ TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "trainin
 TABLE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 2, "cohort", read_clinical),
     Stage("imported", 2, "cohort", read_feature_table),
-    Stage("table", 2, "cohort", tabulate_import),
-    Stage("candidates", 1, "cohort", candidates),
-    Stage("resample", 2, "resample", resample),
+    Stage("reproducibility", 1, "cohort", reproduce_import),
+    Stage("table", 3, "cohort", tabulate_import),
+    Stage("candidates", 2, "cohort", candidates),
+    Stage("resample", 3, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
 )

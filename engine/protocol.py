@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from engine.governance_protocol import Governance as Governance
+from engine.reproducibility_protocol import Batch as Batch
+from engine.reproducibility_protocol import Perturb as Perturb
+from engine.reproducibility_protocol import Reproducibility as Reproducibility
 from engine.review_protocol import Agreement as Agreement
 from engine.review_protocol import Masks as Masks
 from engine.review_protocol import Review as Review
@@ -21,9 +24,8 @@ from engine.selection_protocol import StabilityProtocol as StabilityProtocol
 from engine.training_protocol import Anatomy, Strategies, Train
 
 PROTOCOL_FILE = "study.toml"
-NOT_LOCKED: dict[
-    str, bool | set[str]
-] = {  # what a locked plan may change: how the study is called and where its files lie
+# What a locked plan may change: how the study is called and where its files lie.
+NOT_LOCKED: dict[str, bool | set[str]] = {
     "plan": True,
     "study": {"name", "notice"},
     "images": {"root"},
@@ -130,11 +132,13 @@ class Covariates(Section):
 class ImportedFeatures(Section):
     """A table of features somebody else extracted."""
 
-    file: str = Field(
-        "", description="table study: CSV of extracted features, one row a patient or long with a rater column"
-    )
+    file: str = Field("", description="table study: CSV of features, one row a patient or long with a rater column")
     id: str = Field("", description="its patient column")
     rater: str = Field("", description="its repeated-measures column (rater or scan), empty for one row a patient")
+    repeats: Literal["test-retest", "readers", "software"] = Field(
+        "readers",
+        description="what that column tells apart; test-retest: family random, readers: readers, software: fixed",
+    )
     columns: tuple[str, ...] = Field((), description="feature columns; what is left out is listed by new")
     overflow: Literal["drop", "missing"] = Field(
         "drop",
@@ -291,34 +295,6 @@ class Features(Section):
         return self
 
 
-class Perturb(Section):
-    """Which perturbations are drawn, how strong, on how many cases."""
-
-    preset: Literal["quick", "none"] = Field(
-        "quick", description="quick: 2 each of rotation, translation, noise, contour + volume +-10 %"
-    )
-    cases: int = Field(10, ge=0, description="random subset of cases to perturb; 0: all")
-    rois: tuple[Literal["intratumoural", "peritumoural", "whole_lung"], ...] = Field(
-        ("intratumoural", "peritumoural"), description="ROIs to perturb"
-    )
-    rotation_degrees: float = Field(5.0, gt=0, le=45, description="largest rotation about z, degrees")
-    translation_voxels: float = Field(0.75, gt=0, le=2, description="largest sub-voxel shift, feature-grid voxels")
-    volume_percent: float = Field(10.0, gt=0, le=50, description="growth and shrinkage, % of volume")
-    contour_sd_mm: float = Field(1.5, gt=0, le=10, description="displacement of the randomised contour, mm (sd)")
-    contour_correlation_mm: float = Field(6.0, gt=0, le=50, description="length over which it is correlated, mm")
-    unchanged_dsc: Share = Field(0.99, description="a mask with a higher DSC to the base mask is not tested")
-
-
-class Reproducibility(Section):
-    """When a feature is called reproducible."""
-
-    threshold: Share = Field(0.75, description="lower 95 % bound of the ICC that a feature must reach to survive")
-    poor: Share = Field(0.5, description="class bounds on the lower 95 % bound (Koo and Li)")
-    good: Share = Field(0.75, description="from here good")
-    excellent: Share = Field(0.9, description="from here excellent")
-    disagreement: Share = Field(0.2, description="flag when rank or trimmed ICC differ by more")
-
-
 class Plan(Section):
     """The locked analysis plan; empty means exploratory."""
 
@@ -354,6 +330,7 @@ class Protocol(Section):
     features: Features = Features()
     perturb: Perturb = Perturb()
     reproducibility: Reproducibility = Reproducibility()
+    batch: Batch = Batch()
     selection: SelectionProtocol = SelectionProtocol()
     stability: StabilityProtocol = StabilityProtocol()
     self_test: SelfTest = SelfTest()

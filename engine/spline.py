@@ -1,4 +1,4 @@
-"""Cubic B-spline resampling between parallel grids, axis by axis: ITK's values at a fiftieth of its time.
+"""Cubic B-spline resampling between grids that share the z axis, axis by axis: ITK's values at a fiftieth of its time.
 
 Interpolation by splines is linear and separable, so slices are filtered and resampled in their plane first and then
 across; ITK weighs 64 coefficients for every voxel. Borders are mirrored at the outer voxels, as in ITK.
@@ -40,6 +40,32 @@ def resample_spline(array: VolumeZyx, places_zyx: tuple[NDArray[np.float64], ...
     return result
 
 
+def resample_turned(
+    array: VolumeZyx, z: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64], outside: float
+) -> VolumeZyx:
+    """Values (float32) of an array at continuous indices z (n,) of planes and y, x (rows, columns) in each of them.
+
+    For grids that share the z axis but are turned in the plane. Outside the array, as `resample_spline` has it, the
+    given value. Peak memory is one float64 copy of the array, besides the result.
+    """
+    stack = np.array(array, dtype=np.float64)
+    for plane in stack:
+        _plane_coefficients(plane)
+    if len(stack) > 1:
+        _coefficients(stack)
+    across = _taps(z, array.shape[0])
+    in_plane = (*_taps(y.ravel(), array.shape[1]), *_taps(x.ravel(), array.shape[2]))
+    result = np.empty((len(z), *y.shape), dtype=np.float32)
+    plane = np.empty_like(stack[0])
+    for number in range(len(z)):
+        _between(stack, across[0][number], across[1][number], plane)
+        _turned(plane, *in_plane, result[number].reshape(-1))
+    beyond = (y < -0.5) | (y >= array.shape[1] - 0.5) | (x < -0.5) | (x >= array.shape[2] - 0.5)
+    result[:, beyond] = outside
+    result[(z < -0.5) | (z >= array.shape[0] - 0.5)] = outside
+    return result
+
+
 def _taps(places: NDArray[np.float64], size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Places (n, 4), mirrored into the array, and weights (n, 4) of the coefficients around each continuous index."""
     first = np.floor(places).astype(np.int64) - 1
@@ -75,6 +101,48 @@ def _in_plane(
         for tap in range(TAPS):
             _add(columns[x], turned[x_places[x, tap]], x_weights[x, tap])
     return columns.T
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _plane_coefficients(plane: NDArray[np.float64]) -> None:
+    """Turn one slice into spline coefficients along both axes, in place."""
+    if plane.shape[0] > 1:
+        _coefficients(plane)
+    if plane.shape[1] > 1:
+        turned = np.ascontiguousarray(plane.T)
+        _coefficients(turned)
+        plane[:] = turned.T
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _between(
+    stack: Volume, places: NDArray[np.int64], weights: NDArray[np.float64], plane: NDArray[np.float64]
+) -> None:
+    """Coefficients of one plane between slices."""
+    plane[:] = 0.0
+    for tap in range(TAPS):
+        for row in range(len(plane)):
+            _add(plane[row], stack[places[tap], row], weights[tap])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _turned(
+    plane: NDArray[np.float64],
+    y_places: NDArray[np.int64],
+    y_weights: NDArray[np.float64],
+    x_places: NDArray[np.int64],
+    x_weights: NDArray[np.float64],
+    result: NDArray[np.float32],
+) -> None:
+    """Values at points of one plane of coefficients, sixteen of them for each."""
+    for point in range(len(result)):
+        total = 0.0
+        for y in range(TAPS):
+            line = 0.0
+            for x in range(TAPS):
+                line += plane[y_places[point, y], x_places[point, x]] * x_weights[point, x]
+            total += line * y_weights[point, y]
+        result[point] = total
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -20,7 +20,11 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         "Features",
-        (("pages/features/reproducibility.py", "Reproducibility"), ("pages/features/conformance.py", "Conformance")),
+        (
+            ("pages/features/reproducibility.py", "Reproducibility"),
+            ("pages/features/batch.py", "Batches"),
+            ("pages/features/conformance.py", "Conformance"),
+        ),
     ),
     (
         "Prognosis",

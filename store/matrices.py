@@ -78,6 +78,7 @@ class DesignTable(ArrayRecord):
     perturbed_rows: NDArray[np.int32]
     perturbed_families: tuple[str, ...]
     perturbed_values: NDArray[np.float64]
+    batches: tuple[str, ...] = ()  # level of the protocol's batch variable of each row; empty: not known
 
     def __post_init__(self) -> None:
         n, p, c = len(self.case_ids), len(self.features), len(self.clinical_names)
@@ -100,3 +101,5 @@ class DesignTable(ArrayRecord):
         for name in ("rois", "image_types", "feature_classes"):
             _check_length(name, len(getattr(self, name)), p)
         _check_length("clinical_kinds", len(self.clinical_kinds), c)
+        if self.batches:
+            _check_length("batches", len(self.batches), n)

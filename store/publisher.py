@@ -231,7 +231,10 @@ def _forget_replaced(
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
-    connection.register("incoming", table)
+    """Insert by column name; columns that a record has lost since a result was stored are left out."""
+    described = connection.execute(f"SELECT * FROM {name} LIMIT 0").description or ()
+    known = [str(column[0]) for column in described]
+    connection.register("incoming", table.select([column for column in table.column_names if column in known]))
     connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM incoming").fetchall()
     connection.unregister("incoming")
 

@@ -73,6 +73,12 @@ def _check_share(name: str, value: float | None) -> None:
         raise ValueError(f"{name} must lie in 0..1, got {value}")
 
 
+def _check_not_negative(record: object, *names: str) -> None:
+    for name in names:
+        if getattr(record, name) < 0:
+            raise ValueError(f"{name} must not be negative, got {getattr(record, name)}")
+
+
 def _check_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
@@ -689,19 +695,55 @@ class Conformity:
 
 
 @dataclass(frozen=True, slots=True)
+class PerturbedImage:
+    """What one perturbation does to the image and to the grid that features are taken on; 0 everywhere: nothing.
+
+    Slices are thickened and noise is added on the CT's own grid; then the feature grid is turned about its z axis
+    through a pivot and shifted.
+    """
+
+    perturbation: str
+    noise_sd_hu: float = 0.0
+    noise_seed: int = 0
+    slice_mm: float = 0.0  # thickness that slices are averaged to
+    voxel_mm: float = 0.0  # of the isotropic feature grid, 0: the protocol's
+    rotation_degrees: float = 0.0  # from +x towards +y of the grid
+    pivot_x_mm: float = 0.0
+    pivot_y_mm: float = 0.0
+    pivot_z_mm: float = 0.0
+    shift_x_mm: float = 0.0  # along the grid's own axes
+    shift_y_mm: float = 0.0
+    shift_z_mm: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_not_negative(self, "noise_sd_hu", "slice_mm", "voxel_mm")
+
+    @property
+    def moves(self) -> bool:
+        """Whether features are taken on another grid than the protocol's."""
+        return any((self.rotation_degrees, self.shift_x_mm, self.shift_y_mm, self.shift_z_mm, self.voxel_mm))
+
+    @property
+    def changes(self) -> bool:
+        """Whether the feature image differs from the unperturbed one."""
+        return self.moves or self.noise_sd_hu > 0 or self.slice_mm > 0
+
+
+@dataclass(frozen=True, slots=True)
 class PerturbedMask:
-    """One perturbation as drawn and as achieved."""
+    """One perturbed ROI: what was drawn, what it achieved, whether it changed enough to test anything."""
 
     roi: str
     perturbation: str
-    family: str  # random | fixed | resampling
-    method: str  # rotation | translation | noise | contour | volume | ...
+    family: str  # random | fixed | resampling | readers
+    method: str  # rotation | translation | noise | contour | volume | combined | ring_width | ...
     parameters: str  # JSON of what was drawn
-    dsc: float | None
+    dsc: float | None  # with the unperturbed ROI, both on the feature grid
     volume_change_percent: float | None
-    tested: bool  # False: the mask hardly changed (DSC > 0.99)
-    noise_sd_hu: float = 0.0  # sd of noise to add to the CT before features, 0: none
-    noise_seed: int = 0
+    tested: (
+        bool  # False: neither mask (DSC above the protocol's) nor image changed, or another reader missed the lesion
+    )
+    plausible: bool = True  # False: a DSC that nobody would call another reading of the same contour
 
 
 # --- analyse ---------------------------------------------------------------------------------------------------------
@@ -834,7 +876,97 @@ class IccEstimate:
     icc_trimmed: float | None  # without the 5 % most extreme patients
     disagreement: bool
     icc_class: str  # poor | moderate | good | excellent | constant | not_tested
-    survives: bool
+    survives: bool  # in every family that the protocol declares
+    within_cv: float | None = None  # within-patient sd over the absolute mean
+    repeatability: float | None = None  # 95 % of two measurements of a patient differ by less, in the feature's unit
+    declared: bool = True  # whether this family decides survival
+
+
+@dataclass(frozen=True, slots=True)
+class PerturbationEffect:
+    """What one perturbation does to one ROI and its features, over the patients in which it was tested."""
+
+    roi: str
+    perturbation: str
+    family: str
+    method: str
+    n: int  # patients
+    features: int
+    below: int  # features whose ICC between unperturbed and perturbed values alone is under the threshold
+    median_icc: float | None
+    dsc_median: float | None
+    dsc_lowest: float | None
+    volume_change_median_percent: float | None
+    implausible: int  # masks that nobody would call another reading of the same contour
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLevel:
+    """One level of a batch variable: how many patients, and what became of them, before anything is harmonised."""
+
+    variable: str  # kernel | contrast | manufacturer | slice thickness
+    level: str
+    n: int
+    events: int | None  # None: no outcome is known
+    free: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """How far a batch variable and the outcome go together: harmonising it then takes outcome away, or adds it."""
+
+    variable: str
+    levels: int
+    n: int  # with a known outcome
+    cramers_v: float | None  # None: one level or no outcome
+    confounded: bool  # above the protocol's limit
+    harmonised: bool  # whether ComBat could be fitted on it
+    reason: str  # why not
+
+
+@dataclass(frozen=True, slots=True)
+class BatchVariance:
+    """Share of one feature's variance between patients that a batch variable explains, adjusted for its levels."""
+
+    variable: str
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    n: int
+    levels: int
+    before: float  # adjusted R2: about 0 where batches do nothing, may be negative
+    after: float | None  # after ComBat fitted on all these patients; None: it could not be fitted
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPoint:
+    """One patient in the plane of the two directions in which the features of a ROI vary most."""
+
+    case_id: str
+    variable: str
+    level: str
+    roi: str
+    harmonised: bool
+    first: float
+    second: float
+    first_share: float  # of the variance
+    second_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchIcc:
+    """Reproducibility of one feature in one family before and after ComBat on the protocol's batch variable."""
+
+    variable: str
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+    family: str
+    n: int
+    before: float  # lower 95 % bound that decides
+    after: float
 
 
 MODELS = ("clinical", "clinical_volume", "combined", "radiomic", "volume", "shuffled")

@@ -170,13 +170,18 @@ class FeatureMasks(MaskSet):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SecondLungs(MaskSet):
+    """Both lungs by another method than the study's own, native grid; empty where there is no other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RoiMasks(MaskSet):
     """The three ROIs on the feature grid (structure = ROI name); an ROI without voxels is present and empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerturbedMasks(MaskSet):
-    """Perturbed ROI masks on the feature grid: structure = ROI name, source = perturbation name."""
+    """Perturbed ROI masks on a box of their perturbation's feature grid: structure = ROI name, source = its name."""
 
 
 class ArrayRecord:

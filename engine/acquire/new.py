@@ -16,6 +16,7 @@ from engine.protocol import (
     ImportedFeatures,
     Outcome,
     Protocol,
+    Reproducibility,
     Study,
     write_protocol,
 )
@@ -65,6 +66,7 @@ def new_table_study(directory: Path, features: Path, clinical: Sequence[Path]) -
         features_table=ImportedFeatures(
             file=_path(features, directory), id=own_id, rater=rater, columns=columns or _numeric(table, own_id, rater)
         ),
+        reproducibility=Reproducibility(families=("random", "fixed", "readers")),
     )
     return _write(directory, protocol)
 

@@ -44,9 +44,9 @@ def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility
 
     Only those of the signature, if there is one. Missing values follow the protocol: none is allowed, or few are and
     take the training median. The ICC filter needs three perturbed patients in the training part (each counts once,
-    however often drawn) and keeps a feature when its lower 95 % bound reaches the threshold in every family; a feature
-    that was not tested is not reproducible. With fewer perturbed patients, or none in the study, it is off and the
-    result says so.
+    however often drawn) and keeps a feature when its lower 95 % bound reaches the threshold in every declared family;
+    a feature that was not tested is not reproducible. With fewer perturbed patients, none in the study, or no declared
+    family among them, it is off and the result says so.
     """
     table = training.table
     missing = ~np.isfinite(table.values)
@@ -56,9 +56,10 @@ def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility
     highest = np.where(missing, -np.inf, table.values).max(axis=0)
     varying = highest > np.where(missing, np.inf, table.values).min(axis=0)
     kept = known & rarely & varying & in_signature(table, choices.signature)
-    asked = choices.icc_filter and table.perturbed_rows.size >= FEWEST_PATIENTS
+    declared = declared_families(table.perturbed_families, rules)
+    asked = choices.icc_filter and table.perturbed_rows.size >= FEWEST_PATIENTS and bool(declared)
     if asked:
-        kept &= reproducible(table.perturbed_values, table.perturbed_families, rules.threshold)
+        kept &= reproducible(table.perturbed_values, table.perturbed_families, rules)
     return Admitted(np.flatnonzero(kept), asked)
 
 
@@ -79,11 +80,11 @@ def column_names(table: DesignTable) -> tuple[str, ...]:
     return tuple("_".join(part) for part in parts)
 
 
-def reproducible(values: Floats, families: tuple[str, ...], threshold: float) -> NDArray[np.bool_]:
-    """Whether each feature (p,) of values (patients, measurements, p) reaches the threshold in every family."""
+def reproducible(values: Floats, families: tuple[str, ...], rules: Reproducibility) -> NDArray[np.bool_]:
+    """Whether each feature (p,) of values (patients, measurements, p) passes in every declared family."""
     passed = [
-        lower_bounds(values[:, family_places(families, family)], family) >= threshold
-        for family in declared_families(families)
+        lower_bounds(values[:, family_places(families, family)], family) >= rules.threshold
+        for family in declared_families(families, rules)
     ]
     return np.asarray(np.all(passed, axis=0), dtype=np.bool_)
 

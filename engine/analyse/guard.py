@@ -97,6 +97,7 @@ def rows_of(table: DesignTable, rows: NDArray[np.intp]) -> DesignTable:
         volume_ml=table.volume_ml[rows],
         perturbed_rows=np.array([new_place[int(table.perturbed_rows[i])] for i in kept], dtype=np.int32),
         perturbed_values=table.perturbed_values[kept],
+        batches=tuple(table.batches[row] for row in rows) if table.batches else (),
     )
 
 

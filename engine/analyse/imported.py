@@ -19,7 +19,7 @@ from engine.analyse.design import (
 )
 from engine.analyse.endpoint import endpoint, known_outcomes
 from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
-from engine.protocol import Covariates, Outcome, Plan
+from engine.protocol import Covariates, ImportedFeatures, Outcome, Plan
 from store import records
 from store.matrices import DesignTable, ImportedTable
 from store.records import STATUSES, AnalysisPlan, Covariate, DeclinedError, Flag, FlowStep
@@ -27,6 +27,7 @@ from store.records import STATUSES, AnalysisPlan, Covariate, DeclinedError, Flag
 VOLUME_NAMES = ("MeshVolume", "VoxelVolume", "Volume")
 CUBIC_MM_PER_ML = 1000.0
 STAGE = "table"
+REPEAT_FAMILIES = {"test-retest": "random", "readers": "readers", "software": "fixed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,11 @@ def tabulate_import(
     choices: Covariates,
     outcome: Outcome,
     plan: Plan,
+    table_choices: ImportedFeatures,
 ) -> TabulatedImport:
     """One row per patient with at least one feature and an outcome; the first rater's values stand for the patient.
 
-    Further raters are repeated measurements for the ICC filter (a fixed setting each: absolute agreement); without
+    Further raters are repeated measurements for the ICC filter, of the family that the protocol names; without
     them the filter is off, which a flag says. DeclinedError without an outcome or features; ValueError when a patient
     has two rows of one rater.
     """
@@ -77,7 +79,7 @@ def tabulate_import(
         outcome.horizon_days,
         imported_volume(features, block.values),
     )
-    repeats = _repeats(measured.values[chosen], len(measured.raters))
+    repeats = _repeats(measured.values[chosen], len(measured.raters), REPEAT_FAMILIES[table_choices.repeats])
     inclusion = Inclusion(measured.case_ids, (), with_features, rows, (), ())
     flow = inclusion_flow(inclusion, outcomes) + outcome_flow(rows, known, outcome.horizon_days)
     table = design_table(patients, block, repeats)
@@ -120,11 +122,11 @@ def imported_volume(features: ImportedTable, values: NDArray[np.float64]) -> NDA
     return np.full(values.shape[0], np.nan)
 
 
-def _repeats(values: NDArray[np.float64], raters: int) -> Repeats:
+def _repeats(values: NDArray[np.float64], raters: int, family: str) -> Repeats:
     complete = np.flatnonzero(has_value(values).all(axis=1))
     if raters < 2 or complete.size == 0:
         return no_repeats(values.shape[2])
-    return Repeats(complete.astype(np.int32), ("base", *("fixed",) * (raters - 1)), values[complete])
+    return Repeats(complete.astype(np.int32), ("base", *(family,) * (raters - 1)), values[complete])
 
 
 def _flags(features: ImportedTable, raters: tuple[str, ...], table: DesignTable) -> tuple[Flag, ...]:

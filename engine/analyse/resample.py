@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 
 from engine.analyse.arms import FittedArms, arms_fitter
 from engine.analyse.guard import Guard, censoring_of, censoring_weights, rows_of
-from engine.protocol import Reproducibility, SelectionProtocol
+from engine.analyse.harmonise import harmonised
+from engine.protocol import Batch, Reproducibility, SelectionProtocol
 from engine.statistics.censoring import CensoringCurve
+from engine.statistics.combat import FEWEST_IN_A_BATCH
 from engine.statistics.roc import weighted_auc
 from store.matrices import UNDETERMINED, DesignTable
 from store.records import DeclinedError, OutOfBag, Performance, Selection, SelectionSize
@@ -33,19 +36,21 @@ def resample(
     sizes: tuple[SelectionSize, ...],
     choices: SelectionProtocol,
     rules: Reproducibility,
+    batch: Batch,
     number: ResampleNumber,
     rng: np.random.Generator,
 ) -> Resampled:
     """Draw patients with replacement within event, free and undetermined; fit on the drawn, predict the others.
 
-    A pure function of the table and the generator's seed. Everything fitted (censoring weights, filters, scaling,
-    selection, coding, models, risk cut) sees drawn patients only. AUCs are weighted by the training part's censoring
-    curve, on out-of-bag patients whose label is determined.
+    A pure function of the table and the generator's seed. Everything fitted (ComBat where the protocol asks for it,
+    censoring weights, filters, scaling, selection, coding, models, risk cut) sees drawn patients only. AUCs are
+    weighted by the training part's censoring curve, on out-of-bag patients whose label is determined.
     """
-    drawn = draw_patients(table, rng)
+    drawn = draw_patients(table, rng, batch.combat)
     outside = np.setdiff1d(np.arange(len(table.case_ids)), drawn)
-    test = rows_of(table, outside)
     train_ids = [table.case_ids[row] for row in drawn]
+    table = harmonised(table, train_ids, [table.case_ids[row] for row in outside], batch)
+    test = rows_of(table, outside)
     fitted = Guard(table, test.case_ids).fit(train_ids, arms_fitter(sizes[0], choices, rules, rng))
     rows, draws = np.unique(drawn, return_counts=True)
     curve = censoring_of(rows_of(table, rows), draws)
@@ -56,15 +61,26 @@ def resample(
     )
 
 
-def draw_patients(table: DesignTable, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Row numbers (n,) drawn with replacement within each label; drawn anew until a case of each label is left out."""
+def draw_patients(table: DesignTable, rng: np.random.Generator, by_batch: bool = False) -> NDArray[np.intp]:
+    """Row numbers (n,) drawn with replacement within each label; drawn anew until a case of each label is left out.
+
+    `by_batch`: and until two patients of every batch are drawn, without whom ComBat could not be fitted.
+    """
     strata = [np.flatnonzero(table.label == label) for label in (1, 0, UNDETERMINED)]
     for _ in range(MOST_DRAWS):
         drawn = [rng.choice(stratum, stratum.size) for stratum in strata if stratum.size]
         left_out = np.setdiff1d(np.arange(table.label.size), np.concatenate(drawn))
-        if {0, 1} <= set(table.label[left_out].tolist()):
+        enough = not by_batch or _smallest_batch(table, np.unique(np.concatenate(drawn))) >= FEWEST_IN_A_BATCH
+        if enough and {0, 1} <= set(table.label[left_out].tolist()):
             return np.sort(np.concatenate(drawn))
-    raise DeclinedError(f"no bootstrap left an event and a non-event out in {MOST_DRAWS} draws")
+    batches = ", with two patients of every batch," if by_batch else ""
+    raise DeclinedError(f"no bootstrap{batches} left an event and a non-event out in {MOST_DRAWS} draws")
+
+
+def _smallest_batch(table: DesignTable, rows: NDArray[np.intp]) -> int:
+    """Patients of the rarest batch of the table among some rows."""
+    drawn = Counter(table.batches[row] for row in rows)
+    return min(drawn[level] for level in set(table.batches))
 
 
 def _selections(table: DesignTable, fitted: FittedArms, number: int) -> tuple[Selection, ...]:

@@ -11,7 +11,7 @@ from engine.analyse.filters import admit
 from engine.analyse.guard import Guard, Training
 from engine.analyse.inner_choice import inner_scores
 from engine.analyse.resample import draw_patients, resample
-from engine.protocol import Reproducibility, SelectionProtocol, SelfTest
+from engine.protocol import Batch, Reproducibility, SelectionProtocol, SelfTest
 from store.matrices import DesignTable
 from store.records import PermutedAuc, SelectionSize
 from store.sources import ResampleNumber
@@ -26,12 +26,13 @@ class Permuted:
     performance: tuple[PermutedAuc, ...]
 
 
-def permute_outcomes(
+def permute_outcomes(  # noqa: PLR0913 - a stage's signature is its declaration
     table: DesignTable,
     sizes: tuple[SelectionSize, ...],
     choices: SelectionProtocol,
     rules: Reproducibility,
     wanted: SelfTest,
+    batch: Batch,
     number: ResampleNumber,
     rng: np.random.Generator,
 ) -> Permuted:
@@ -43,7 +44,7 @@ def permute_outcomes(
     permuted = with_outcomes_of(table, rng.permutation(len(table.case_ids)))
     seeds = rng.integers(2**63, size=wanted.resamples).tolist()
     done = [
-        resample(permuted, sizes, choices, rules, ResampleNumber(b), np.random.default_rng(seed))
+        resample(permuted, sizes, choices, rules, batch, ResampleNumber(b), np.random.default_rng(seed))
         for b, seed in enumerate(seeds)
     ]
     models = [row.model for row in done[0].performance]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.protocol import Reproducibility
 from store.records import BASE_MASK, STATUSES, Cohort, FeatureVector, PerturbedFeatureVector, PerturbedMask
 
 Floats = NDArray[np.float64]
 OK = STATUSES.index("ok")
 DEGENERATE = STATUSES.index("degenerate")
-FAMILIES = ("random", "fixed", "resampling")
+FAMILIES = ("random", "fixed", "resampling", "readers")
 FEWEST_PATIENTS = 3
 COMMON_SHARE = 0.5  # a perturbation counts when it was tested in at least half of the perturbed patients
 
@@ -80,9 +81,9 @@ def family_places(families: tuple[str, ...], family: str) -> list[int]:
     return [place for place, own in enumerate(families) if own in ("base", family)]
 
 
-def declared_families(families: tuple[str, ...]) -> tuple[str, ...]:
-    """The families present, in the fixed order random, fixed, resampling."""
-    return tuple(family for family in FAMILIES if family in families)
+def declared_families(families: tuple[str, ...], rules: Reproducibility) -> tuple[str, ...]:
+    """The families present that a feature must pass by the protocol, in the order of FAMILIES."""
+    return tuple(family for family in FAMILIES if family in families and family in rules.families)
 
 
 def complete_patterns(values: Floats) -> list[tuple[NDArray[np.bool_], NDArray[np.intp]]]:

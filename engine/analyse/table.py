@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.analyse.batches import batch_of
 from engine.analyse.clinical_block import clinical_block
 from engine.analyse.design import (
     FeatureBlock,
@@ -19,13 +20,14 @@ from engine.analyse.design import (
 from engine.analyse.endpoint import endpoint, known_outcomes
 from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
 from engine.analyse.stack import FAMILIES, OK, Stack, stacks_by_roi
-from engine.protocol import Covariates, Outcome, Plan
+from engine.protocol import Batch, Covariates, Outcome, Plan
 from store import records
 from store.matrices import DesignTable
 from store.records import (
     BASE_MASK,
     ROIS,
     STATUSES,
+    Acquisition,
     AnalysisPlan,
     Cohort,
     Covariate,
@@ -64,8 +66,10 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     overlaps: Cohort[Overlap],
     covariates: tuple[Covariate, ...],
     outcomes: tuple[records.Outcome, ...],
+    acquisitions: Cohort[Acquisition],
     choices: Covariates,
     outcome: Outcome,
+    batch: Batch,
     plan: Plan,
 ) -> Tabulated:
     """One row per patient who has features in every region used and an outcome, and the flow of those who have not.
@@ -93,7 +97,11 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     ordered = tuple(sorted(names, key=lambda name: name.place))
     block = _feature_block(rows, inclusion.used_rois, ordered, bases)
     stacks = stacks_by_roi(_only(vectors, rows), perturbed, masks)
-    table = design_table(patients, block, _repeats(rows, inclusion.used_rois, stacks, len(ordered)))
+    scanned = dict(acquisitions.rows)
+    batches = tuple(batch_of(batch.variable, scanned[case], batch) for case in rows)
+    table = replace(
+        design_table(patients, block, _repeats(rows, inclusion.used_rois, stacks, len(ordered))), batches=batches
+    )
     flow = inclusion_flow(inclusion, outcomes) + outcome_flow(rows, known, outcome.horizon_days)
     return Tabulated(table, flow, declared_plan(plan, outcome))
 

@@ -24,7 +24,7 @@ from engine.geometry import box_of, cropped_grid
 from engine.measure.extraction import extract_features, extract_perturbed
 from engine.measure.feature_image import FeatureImage
 from engine.protocol import FeatureGrid, Features, Rois
-from store.records import PerturbedMask, RoiMask
+from store.records import PerturbedImage, PerturbedMask, RoiMask
 from store.volumes import BoolZyx, CtSeries, Grid, Mask, PerturbedMasks, RoiMasks
 
 ROI = "intratumoural"
@@ -94,13 +94,14 @@ def _perturbed(shared: Path, count: int) -> Job:
     for place, voxels in enumerate(randomised(core, image.grid.spacing_zyx_mm, count)):
         name, box = f"contour-{place}", box_of(voxels)
         masks.append(Mask(ROI, "perturbed", name, voxels[box].copy(), cropped_grid(image.grid, box)))
-        records.append(PerturbedMask(ROI, name, "random", "contour", "{}", 0.9, 0.0, True, 0.0, 0))
+        records.append(PerturbedMask(ROI, name, "random", "contour", "{}", 0.9, 0.0, True))
     ct, stored = CtSeries(image.intensity_hu, image.grid), PerturbedMasks(tuple(masks))
     return lambda: _extract(ct, stored, tuple(records))
 
 
 def _extract(ct: CtSeries, masks: PerturbedMasks, records: tuple[PerturbedMask, ...]) -> None:
-    extract_perturbed(ct, masks, records, FeatureGrid(), Features(), Rois())
+    unchanged = tuple(PerturbedImage(record.perturbation) for record in records)
+    extract_perturbed(ct, masks, records, unchanged, FeatureGrid(), Features(), Rois())
 
 
 def _cases(count: int) -> None:

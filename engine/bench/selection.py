@@ -194,8 +194,9 @@ def _ask_peer(python: Path, number: int, trees: int, columns: list[int]) -> obje
     x, y = synthetic_table()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.npz", Path(folder) / "out.json"
-        wanted = {"k": MRMR, "keep": KEPT, "trees": trees, "seed": number}
-        np.savez(source, x=x, y=y, rows=bootstrap_rows(number), columns=np.array(columns, dtype=np.int64), **wanted)
+        order = np.array(columns, dtype=np.int64)
+        rows = bootstrap_rows(number)
+        np.savez(source, x=x, y=y, rows=rows, columns=order, k=MRMR, keep=KEPT, trees=trees, seed=number)
         script = Path(__file__).with_name("selection_peer.py")
         command = [str(python), str(script), str(source), str(target)]
         subprocess.run(command, check=True, env={**os.environ, **ONE_THREAD}, capture_output=True)

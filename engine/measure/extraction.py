@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.geometry import on_larger_grid
 from engine.measure.directions import TextureChoices
-from engine.measure.feature_image import FeatureImage, feature_image, noisy_feature_image
+from engine.measure.feature_image import FeatureImage, feature_image, perturbed_feature_image
 from engine.measure.features import RoiFeatures, measure_rois, missing_features
 from engine.measure.legacy import legacy_rois
 from engine.measure.levels import binning_of
@@ -22,6 +22,7 @@ from store.records import (
     FeatureName,
     FeatureVector,
     PerturbedFeatureVector,
+    PerturbedImage,
     PerturbedMask,
     RoiMask,
 )
@@ -76,17 +77,19 @@ def extract_perturbed(
     ct: CtSeries,
     masks: PerturbedMasks,
     perturbed: tuple[PerturbedMask, ...],
+    changes: tuple[PerturbedImage, ...],
     grid: FeatureGrid,
     features: Features,
     rois: Rois,
 ) -> ExtractedPerturbed:
-    """The vector of each tested perturbation; each noise image is made once for all its regions.
+    """The vector of each tested perturbation; each perturbed image is made once for all its regions.
 
-    Masks lie on the feature grid or on a box of it. So many are measured at a time that memory does not grow with
-    their number; an image is filtered once for those.
+    Masks lie on the feature grid of their own perturbation (`changes` holds each by name) or on a box of it. So many
+    are measured at a time that memory does not grow with their number; an image is filtered once for those.
     """
     by_name = {(mask.structure, mask.source): mask for mask in masks.masks}
-    images: dict[tuple[float, int], list[Mask]] = {}
+    change_of = {change.perturbation: replace(change, perturbation="") for change in changes}
+    images: dict[PerturbedImage, list[Mask]] = {}
     vectors = []
     for record in perturbed:
         if not record.tested:
@@ -94,11 +97,11 @@ def extract_perturbed(
         mask = by_name[record.roi, record.perturbation]
         status = status_of(int(mask.voxels.sum()), rois)
         if status == "ok":
-            images.setdefault((record.noise_sd_hu, record.noise_seed), []).append(mask)
+            images.setdefault(change_of[record.perturbation], []).append(mask)
         else:
             vectors.append(_perturbed_vector(mask, missing_features(recipe_named(features.recipe), status), features))
-    for (noise_sd_hu, seed), group in images.items():
-        image = noisy_feature_image(ct, grid, noise_sd_hu, seed) if noise_sd_hu > 0 else feature_image(ct, grid)
+    for change, group in images.items():
+        image = perturbed_feature_image(ct, grid, change)
         for some in _at_once(group, image.intensity_hu.size):
             measured = _measured_in(image, some, features, grid, rois)
             vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(some, measured, strict=True)]

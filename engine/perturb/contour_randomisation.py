@@ -1,4 +1,9 @@
-"""A contour as another reader might have drawn it: the boundary moved in and out by a smooth random field."""
+"""A contour as another reader might have drawn it: supervoxels at the boundary come in or stay out by chance.
+
+Zwanenburg et al., Sci Rep 2019;9:614: a supervoxel that the mask nearly fills is kept, one that it hardly enters is
+dropped, and any other is kept with a probability equal to the share of it that the mask covers. Boundaries between
+supervoxels follow edges of the image, so the new contour does too.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +13,41 @@ import numpy as np
 from scipy import ndimage
 
 from engine.metrics.margins import TOUCHING_26
-from engine.perturb.plan import Context, padded_distance_mm, unpadded
-from store.volumes import BoolZyx, Grid
-
-LARGEST_SEED = 2**31
+from engine.perturb.plan import LARGEST_SEED, Context, Drawn
+from engine.perturb.structure import Structure
+from store.volumes import BoolZyx
 
 
 @dataclass(frozen=True, slots=True)
 class ContourRandomisation:
-    """Boundary displacement (mm): standard deviation, length over which it is correlated, seed of its field."""
+    """From which covered share on a supervoxel is surely kept, under which it is dropped, and the seed of the rest."""
 
-    sd_mm: float
-    correlation_mm: float
+    sure_share: float
+    unlikely_share: float
     seed: int
 
-    def apply(self, mask: BoolZyx, grid: Grid) -> BoolZyx:
-        """Move the zero of the signed distance by the field; parts that touch the mask nowhere are dropped."""
-        distance = padded_distance_mm(mask, grid.spacing_zyx_mm)
-        white = np.random.default_rng(self.seed).standard_normal(distance.shape)
-        field = ndimage.gaussian_filter(white, self.correlation_mm / np.array(grid.spacing_zyx_mm), mode="wrap")
-        moved = distance + self.sd_mm * (field - field.mean()) / field.std() <= 0
-        labels, _ = ndimage.label(moved, structure=TOUCHING_26)
-        kept = np.setdiff1d(np.unique(labels[distance <= 0]), [0])
-        return unpadded(np.isin(labels, kept))
+    def apply(self, mask: BoolZyx, structure: Structure) -> BoolZyx:
+        """The chosen supervoxels, with gaps closed; parts that touch the mask nowhere are dropped."""
+        labels = structure.labels
+        known = labels >= 0
+        sizes = np.bincount(labels[known])
+        covered = np.bincount(labels[known & mask], minlength=sizes.size) / np.maximum(sizes, 1)
+        chance = np.where(covered >= self.sure_share, 1.0, np.where(covered < self.unlikely_share, 0.0, covered))
+        if covered.size:
+            chance[np.argmax(covered)] = 1.0
+        chosen = np.random.default_rng(self.seed).random(chance.size) < chance
+        drawn = np.where(known, chosen[labels] if chosen.size else False, mask)
+        closed = ndimage.binary_closing(np.pad(drawn, 1), structure=TOUCHING_26)[1:-1, 1:-1, 1:-1] | drawn
+        pieces, count = ndimage.label(closed, structure=TOUCHING_26)
+        kept = np.bincount(pieces[mask], minlength=count + 1) > 0
+        kept[0] = False
+        return np.asarray(kept[pieces])
 
 
-def draw_contour(rng: np.random.Generator, context: Context) -> ContourRandomisation:
-    """The protocol's displacement with a field of its own."""
+def draw_contour(rng: np.random.Generator, context: Context) -> Drawn:
+    """The protocol's shares with chances of its own."""
     choices = context.choices
-    return ContourRandomisation(choices.contour_sd_mm, choices.contour_correlation_mm, int(rng.integers(LARGEST_SEED)))
+    step = ContourRandomisation(
+        choices.contour_sure_share, choices.contour_unlikely_share, int(rng.integers(LARGEST_SEED))
+    )
+    return Drawn(steps=(step,))

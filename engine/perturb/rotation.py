@@ -1,34 +1,19 @@
-"""Rotation of a mask about the z axis through its own centre."""
+"""Image and contour seen from a turned grid: the same patient, lying a little askew."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy import ndimage
 
-from engine.perturb.plan import Context, drawn_size, padded_distance_mm, unpadded
-from store.volumes import BoolZyx, Grid
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """Rotation in the axial plane, degrees, from +x towards +y."""
-
-    degrees: float
-
-    def apply(self, mask: BoolZyx, grid: Grid) -> BoolZyx:
-        """Rotate the signed distance linearly and take what is inside, so that the volume is kept."""
-        spacing = np.array(grid.spacing_zyx_mm)
-        distance = padded_distance_mm(mask, grid.spacing_zyx_mm)
-        centre = np.argwhere(distance <= 0).mean(axis=0)
-        cosine, sine = np.cos(np.radians(self.degrees)), np.sin(np.radians(self.degrees))
-        back_mm = np.array([[1.0, 0.0, 0.0], [0.0, cosine, -sine], [0.0, sine, cosine]])
-        back = back_mm * spacing[None, :] / spacing[:, None]
-        turned = ndimage.affine_transform(distance, back, centre - back @ centre, order=1, mode="nearest")
-        return unpadded(turned <= 0)
+from engine.perturb.plan import Context, Drawn, drawn_size
+from store.records import PerturbedImage
 
 
-def draw_rotation(rng: np.random.Generator, context: Context) -> Rotation:
+def turned(degrees: float, context: Context) -> PerturbedImage:
+    """A feature grid turned about its z axis through the tumour's centre."""
+    x, y, z = context.pivot_mm
+    return PerturbedImage("", rotation_degrees=degrees, pivot_x_mm=x, pivot_y_mm=y, pivot_z_mm=z)
+
+
+def draw_rotation(rng: np.random.Generator, context: Context) -> Drawn:
     """An angle between half of the largest and the largest, either way."""
-    return Rotation(drawn_size(rng, context.choices.rotation_degrees))
+    return Drawn(turned(drawn_size(rng, context.choices.rotation_degrees), context))

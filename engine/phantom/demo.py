@@ -114,7 +114,12 @@ def demo_protocol(seed: int) -> Protocol:
         covariates=Covariates(columns=_covariates()),
         segment=Segment(model="demo"),
         grid=FeatureGrid(spacing_mm=3.0),
-        perturb=Perturb(cases=10, rois=("intratumoural", "peritumoural", "whole_lung")),
+        perturb=Perturb(
+            cases=10,
+            rois=("intratumoural", "peritumoural", "whole_lung"),
+            slices_mm=(5.0,),
+            voxels_mm=(2.0,),
+        ),
         selection=SelectionProtocol(resamples=500, trees=50),
     )
 

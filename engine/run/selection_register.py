@@ -131,9 +131,16 @@ def _read(path: Path) -> KnownSelection:
     text = json.loads(path.read_text(encoding="utf-8"))
     with np.load(path.with_suffix(".npz")) as arrays:
         prints = arrays["prints"]
-    lists = {name: tuple(text[name]) for name in ("names", "patients")}
-    plain = {name: text[name] for name in ("id", "study", "recorded_at", "candidates")}
-    return KnownSelection(**plain, **lists, taken=tuple(tuple(names) for names in text["taken"]), prints=prints)
+    return KnownSelection(
+        id=text["id"],
+        study=text["study"],
+        recorded_at=text["recorded_at"],
+        candidates=text["candidates"],
+        names=tuple(text["names"]),
+        patients=tuple(text["patients"]),
+        taken=tuple(tuple(names) for names in text["taken"]),
+        prints=prints,
+    )
 
 
 def _register_key() -> bytes:

@@ -39,7 +39,7 @@ from pages.frame import Shown, answer, badge, begin, end, figure, table, why_mis
 from pages.gate import may
 from store.ledger import running
 from store.queries.prognosis import kept_shares, permuted_aucs, selection_size, self_test, stability
-from store.queries.reproducibility import survival_shares
+from store.queries.reproducibility import DECIDING, Reading, survival_shares
 from store.queries.selection import (
     co_selections,
     column_states,
@@ -227,7 +227,8 @@ if not every:
     why_missing(shown, "No features have been selected yet.")
 alike = stability(shown.snapshot, shown.run.run_id)
 size = selection_size(shown.snapshot, shown.run.run_id)
-limits = selection_limits(size, survival_shares(shown.snapshot, shown.run.run_id)) if size else ""
+reading = Reading(DECIDING, shown.run.icc_threshold)
+limits = selection_limits(size, survival_shares(shown.snapshot, shown.run.run_id, reading)) if size else ""
 shared_turns = group_answer(feature_groups(shown.snapshot, shown.run.run_id))
 answer(" ".join(part for part in (selection_answer(every, alike), shared_turns, limits) if part))
 badge(exploratory_badge(shown.run))

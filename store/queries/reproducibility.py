@@ -1,49 +1,139 @@
-"""Questions about which features survive perturbed masks."""
+"""Questions about which features survive perturbation: by family, form of the ICC and threshold."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from store.queries.answers import ask
+from store.queries.answers import ask, ask_record
+from store.records import PerturbationEffect
 from store.snapshot import Snapshot
+
+DECIDING = "deciding"
+# Results from before families were declared hold no `declared`: then each of them decided.
+FORMS = (DECIDING, "icc11", "icc21", "icc31")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How ICCs are read: the form (or the one that decides in each family), the threshold on its lower 95 % bound.
+
+    `family` is one family, or empty for all declared ones together: a feature must then pass in each of them.
+    """
+
+    form: str
+    threshold: float
+    family: str = ""
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise ValueError(f"form must be one of {FORMS}, got {self.form!r}")
+
+
+BOUNDS = """
+WITH bound AS (
+  SELECT roi, image_type, feature_class, feature, family, icc_class, disagreement,
+    CASE WHEN ? = 'icc11' THEN icc11_lo WHEN ? = 'icc21' THEN icc21_lo WHEN ? = 'icc31' THEN icc31_lo
+      WHEN family = 'random' THEN icc11_lo ELSE icc21_lo END AS lo
+  FROM icc_estimate WHERE run_id = ? AND (family = ? OR (? = '' AND coalesce(declared, true)))),
+per_feature AS (
+  SELECT roi, image_type, feature_class, feature, bool_and(coalesce(lo, -2) >= ?) AS survives,
+    min(coalesce(lo, -1)) AS lowest, bool_and(icc_class = 'not_tested') AS not_tested,
+    bool_and(icc_class = 'constant') AS constant, bool_or(disagreement) AS disagreement
+  FROM bound GROUP BY roi, image_type, feature_class, feature)
+"""
+
+
+def _given(run_id: str, reading: Reading) -> tuple[object, ...]:
+    form = reading.form
+    return (form, form, form, run_id, reading.family, reading.family, reading.threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class SurvivalShare:
-    """How many tested features of one ROI and image type survive every declared family."""
+    """How many tested features of one ROI, image type and class survive; constant ones are tested and never do."""
 
     roi: str
     image_type: str
+    feature_class: str
     tested: int
     surviving: int
+    constant: int
     not_tested: int
 
 
-PER_FEATURE = """
-WITH per_feature AS (
-  SELECT roi, image_type, feature_class, feature, bool_and(survives) AS survives,
-    bool_and(icc_class = 'not_tested') AS not_tested
-  FROM icc_estimate WHERE run_id = ? GROUP BY ALL)
-"""
-
 SHARES = (
-    PER_FEATURE
+    BOUNDS
     + """
-SELECT roi, image_type, count(*) FILTER (NOT not_tested) AS tested,
-  count(*) FILTER (survives AND NOT not_tested) AS surviving, count(*) FILTER (not_tested) AS not_tested
-FROM per_feature GROUP BY roi, image_type ORDER BY roi, image_type
+SELECT roi, image_type, feature_class, count(*) FILTER (NOT not_tested) AS tested,
+  count(*) FILTER (survives) AS surviving, count(*) FILTER (constant) AS constant,
+  count(*) FILTER (not_tested) AS not_tested
+FROM per_feature GROUP BY ALL ORDER BY roi, image_type, feature_class
 """
 )
 
 
-def survival_shares(snapshot: Snapshot, run_id: str) -> tuple[SurvivalShare, ...]:
-    """Surviving features by ROI and image type."""
-    return ask(snapshot, SurvivalShare, SHARES, (run_id,))
+def survival_shares(snapshot: Snapshot, run_id: str, reading: Reading) -> tuple[SurvivalShare, ...]:
+    """Surviving features by ROI, image type and class under one reading."""
+    return ask(snapshot, SurvivalShare, SHARES, _given(run_id, reading))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFall:
+    """One image type of one ROI: at which threshold half of its features are lost, and how many survive."""
+
+    roi: str
+    image_type: str
+    median_bound: float | None  # None: more than half are constant
+    surviving: int
+    tested: int
+    constant: int
+
+
+FALLS = (
+    BOUNDS
+    + """
+SELECT roi, image_type, nullif(median(lowest), -1) AS median_bound,
+  count(*) FILTER (survives) AS surviving, count(*) AS tested, count(*) FILTER (constant) AS constant
+FROM per_feature WHERE NOT not_tested GROUP BY ALL ORDER BY median_bound NULLS FIRST, roi, image_type
+"""
+)
+
+
+def image_falls(snapshot: Snapshot, run_id: str, reading: Reading) -> tuple[ImageFall, ...]:
+    """The image types in the order in which they fall as the threshold rises, the first to fall first.
+
+    A constant feature counts as lost from the start.
+    """
+    return ask(snapshot, ImageFall, FALLS, _given(run_id, reading))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """How many features of one class and ROI survive: what selection may choose from."""
+
+    feature_class: str
+    roi: str
+    surviving: int
+    tested: int
+
+
+DOWNSTREAM = (
+    BOUNDS
+    + """
+SELECT feature_class, roi, count(*) FILTER (survives) AS surviving, count(*) FILTER (NOT not_tested) AS tested
+FROM per_feature GROUP BY ALL ORDER BY feature_class, roi
+"""
+)
+
+
+def class_counts(snapshot: Snapshot, run_id: str, reading: Reading) -> tuple[ClassCount, ...]:
+    """The surviving set by class and ROI."""
+    return ask(snapshot, ClassCount, DOWNSTREAM, _given(run_id, reading))
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureIcc:
-    """One feature's ICC in one family: the column that is headlined for that family, with its 95 % interval."""
+    """One feature in one family: the form of the ICC that is read, with its 95 % interval, and what stands beside."""
 
     roi: str
     image_type: str
@@ -59,32 +149,75 @@ class FeatureIcc:
     icc_rank: float | None
     icc_trimmed: float | None
     disagreement: bool
+    within_cv: float | None
+    repeatability: float | None
     icc_class: str
     survives: bool
 
 
 FEATURE_ICCS = """
+WITH read AS (SELECT *, CASE WHEN ? <> 'deciding' THEN ? WHEN family = 'random' THEN 'icc11' ELSE 'icc21' END AS form
+  FROM icc_estimate WHERE run_id = ? AND family = ?)
 SELECT roi, image_type, feature_class, feature, family, n, k,
-  CASE family WHEN 'random' THEN 'ICC(1,1)' ELSE 'ICC(2,1)' END AS icc_kind,
-  CASE family WHEN 'random' THEN icc11 ELSE icc21 END AS icc,
-  CASE family WHEN 'random' THEN icc11_lo ELSE icc21_lo END AS icc_lo,
-  CASE family WHEN 'random' THEN icc11_hi ELSE icc21_hi END AS icc_hi,
-  icc_rank, icc_trimmed, disagreement, icc_class, survives
-FROM icc_estimate WHERE run_id = ? AND family = ?
-ORDER BY icc_lo DESC NULLS LAST, roi, image_type, feature_class, feature
+  CASE form WHEN 'icc11' THEN 'ICC(1,1)' WHEN 'icc21' THEN 'ICC(2,1)' ELSE 'ICC(3,1)' END AS icc_kind,
+  CASE form WHEN 'icc11' THEN icc11 WHEN 'icc21' THEN icc21 ELSE icc31 END AS icc,
+  CASE form WHEN 'icc11' THEN icc11_lo WHEN 'icc21' THEN icc21_lo ELSE icc31_lo END AS icc_lo,
+  CASE form WHEN 'icc11' THEN icc11_hi WHEN 'icc21' THEN icc21_hi ELSE icc31_hi END AS icc_hi,
+  icc_rank, icc_trimmed, disagreement, within_cv, repeatability, icc_class, survives
+FROM read ORDER BY icc_lo DESC NULLS LAST, roi, image_type, feature_class, feature
 """
 
 
-def families(snapshot: Snapshot, run_id: str) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family of perturbations in a run, and whether it decides survival."""
+
+    family: str
+    declared: bool
+
+
+def families(snapshot: Snapshot, run_id: str) -> tuple[Family, ...]:
     """The families of perturbations that were used, the random one first."""
-    sql = "SELECT DISTINCT family FROM icc_estimate WHERE run_id = ? ORDER BY family <> 'random', family"
-    return tuple(str(row[0]) for row in snapshot.rows(sql, (run_id,)).rows)
+    sql = """SELECT family, bool_or(coalesce(declared, true)) AS declared FROM icc_estimate WHERE run_id = ?
+    GROUP BY family ORDER BY family <> 'random', family <> 'fixed', family"""
+    return ask(snapshot, Family, sql, (run_id,))
 
 
-def feature_iccs(snapshot: Snapshot, run_id: str, family: str) -> tuple[FeatureIcc, ...]:
-    """Every feature of one family, the most reproducible first.
+def feature_iccs(snapshot: Snapshot, run_id: str, family: str, form: str = DECIDING) -> tuple[FeatureIcc, ...]:
+    """Every feature of one family, the most reproducible first, by one form or the one that decides in the family."""
+    return ask(snapshot, FeatureIcc, FEATURE_ICCS, (form, form, run_id, family))
 
-    ICC(1,1) stands for random perturbations, ICC(2,1) for fixed settings: the form that decided class and survival,
-    whatever else is recorded beside it.
-    """
-    return ask(snapshot, FeatureIcc, FEATURE_ICCS, (run_id, family))
+
+def perturbation_effects(snapshot: Snapshot, run_id: str) -> tuple[PerturbationEffect, ...]:
+    """What each perturbation does by itself, in the order of families."""
+    return ask_record(snapshot, PerturbationEffect, "perturbation_effect", run_id, "roi, family, perturbation")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureValue:
+    """One feature of one patient under one perturbation (`none`: as it is); None where it has no value."""
+
+    case_id: str
+    perturbation: str
+    family: str
+    method: str
+    value: float | None
+
+
+FEATURE_VALUES = """
+SELECT v.case_id, v.perturbation, coalesce(m.family, 'base') AS family, coalesce(m.method, 'unperturbed') AS method,
+  v.values[n.place + 1] AS "value"
+FROM feature_vector v
+JOIN feature_name n ON n.run_id = v.run_id AND n.feature_set = v.feature_set
+LEFT JOIN perturbed_mask m ON m.run_id = v.run_id AND m.case_id = v.case_id AND m.roi = v.roi
+  AND m.perturbation = v.perturbation
+WHERE v.run_id = ? AND v.roi = ? AND n.image_type = ? AND n.feature_class = ? AND n.feature = ?
+  AND v.case_id IN (SELECT case_id FROM perturbed_mask WHERE run_id = ? AND roi = ? AND tested)
+ORDER BY v.case_id, v.perturbation
+"""
+
+
+def feature_values(snapshot: Snapshot, run_id: str, row: FeatureIcc) -> tuple[FeatureValue, ...]:
+    """Every value of one feature in the perturbed patients, the unperturbed one among them."""
+    key = (run_id, row.roi, row.image_type, row.feature_class, row.feature, run_id, row.roi)
+    return ask(snapshot, FeatureValue, FEATURE_VALUES, key)

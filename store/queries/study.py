@@ -40,6 +40,8 @@ class RunFacts:
     grid_mm: float
     tolerance_mm: float
     perturbed_cases: int
+    combat: bool
+    batch_variable: str
     locked_at: str
     analysis: int  # which of the study's analyses this is: runs to the end with the same choices are one
     analyses: int
@@ -70,6 +72,8 @@ SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha2
   CAST(json_extract_string(protocol_json, '$.grid.spacing_mm') AS DOUBLE) AS grid_mm,
   CAST(json_extract_string(protocol_json, '$.agreement.tolerance_mm') AS DOUBLE) AS tolerance_mm,
   CAST(json_extract_string(protocol_json, '$.perturb.cases') AS INTEGER) AS perturbed_cases,
+  coalesce(CAST(json_extract_string(protocol_json, '$.batch.combat') AS BOOLEAN), false) AS combat,
+  coalesce(json_extract_string(protocol_json, '$.batch.variable'), '') AS batch_variable,
   coalesce(json_extract_string(protocol_json, '$.plan.locked_at'), '') AS locked_at,
   coalesce(analysis, 0) AS analysis, CAST((SELECT count(*) FROM counted) AS INTEGER) AS analyses
 FROM run JOIN whole USING (place) LEFT JOIN counted USING (choices) ORDER BY place DESC

@@ -12,6 +12,7 @@ from store.volumes import Grid
 
 OUTSIDE = -1000.0
 OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
+TILTED = (0.8, 0.0, -0.6, 0.0, 1.0, 0.0, 0.6, 0.0, 0.8)
 GRIDS = (
     (Grid((20, 31, 17), (0.9, 0.9, 3.0), (-3.0, 4.0, 5.0)), 1.0),
     (Grid((25, 24, 30), (0.72, 0.8, 0.64), (0.0, 0.0, 0.0), OBLIQUE), 2.0),
@@ -60,7 +61,7 @@ def test_the_same_grid_gives_the_same_voxels():
 
 
 def test_grids_that_are_not_parallel_are_resampled_too():
-    source, target = GRIDS[0][0], Grid((10, 10, 10), (2.0, 2.0, 2.0), (0.0, 4.0, 8.0), OBLIQUE)
+    source, target = GRIDS[0][0], Grid((10, 10, 10), (2.0, 2.0, 2.0), (0.0, 4.0, 8.0), TILTED)
     values = np.random.default_rng(4).integers(-1000, 400, source.shape_zyx).astype(np.int16)
     wanted = by_itk(values.astype(np.float32), source, target, sitk.sitkBSpline, OUTSIDE, sitk.sitkFloat32)
     assert np.array_equal(resample_intensity(values, source, target, OUTSIDE), wanted)

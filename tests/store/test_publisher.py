@@ -62,6 +62,18 @@ def test_results_from_before_a_record_gained_a_field_are_taken_in_beside_new_one
     ]
 
 
+def test_a_column_that_a_record_has_lost_since_is_left_out_of_old_results(tmp_path):
+    folder = StudyFolder(tmp_path)
+    record(tmp_path, "00", "CASE-A")
+    path = folder.artifact("acquire.flags", "00", ".parquet")
+    old = pq.read_table(path)
+    pq.write_table(old.append_column("severity", old["code"]), path)
+    with Ledger(folder) as ledger:
+        ledger.rows("UPDATE artifact SET sha256=? WHERE key='00'", (hashlib.sha256(path.read_bytes()).hexdigest(),))
+    publish(tmp_path)
+    assert open_snapshot(tmp_path).rows("SELECT count(*) FROM flag").rows == ((2,),)
+
+
 def test_one_artifact_serves_two_runs_without_being_stored_twice(tmp_path):
     record(tmp_path, "00", "CASE-A")
     record(tmp_path, "00", "CASE-A", run_id="run-2")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.present.colours import roi_label
 from engine.present.numbers import counted, interval, number, percent
 from store.queries.prognosis import KeptShare
-from store.queries.reproducibility import FeatureIcc, SurvivalShare
+from store.queries.reproducibility import SurvivalShare
 from store.queries.selection import FrequencyAtSize, SharedTop
 from store.queries.study import RunFacts
 from store.records import ColumnState, FeatureGroup, SelectionFrequency, SelectionSize, SizeStability, Stability
@@ -17,34 +17,6 @@ from store.records import ColumnState, FeatureGroup, SelectionFrequency, Selecti
 def feature_label(image_type: str, feature_class: str, feature: str) -> str:
     """A feature's name in one line, its parts spelled as PyRadiomics spells them."""
     return f"{image_type} {feature_class} {feature}"
-
-
-def reproducibility_answer(shares: Sequence[SurvivalShare], run: RunFacts) -> str:
-    """How many features survive, by ROI, and which ROI was not tested."""
-    parts, untested = [], []
-    for roi in dict.fromkeys(share.roi for share in shares):
-        rows = [share for share in shares if share.roi == roi]
-        tested, surviving = sum(row.tested for row in rows), sum(row.surviving for row in rows)
-        if tested:
-            parts.append(f"**{percent(surviving / tested)}** of {roi_label(roi).lower()} ({surviving} of {tested})")
-        else:
-            untested.append(roi_label(roi).lower())
-    said = "Of the features, these survive: " + ", ".join(parts) + "." if parts else "No feature was tested."
-    rest = f" Not tested: {' and '.join(untested)}." if untested else ""
-    return f"{said} To survive, the lower 95 % bound of a feature's ICC must reach {number(run.icc_threshold)}.{rest}"
-
-
-def icc_caption(rows: Sequence[FeatureIcc], family: str, run: RunFacts) -> str:
-    """What the distribution is made of."""
-    tested = [row for row in rows if row.icc_lo is not None]
-    if not tested:
-        return "No feature was tested in this family."
-    kinds = " and ".join(dict.fromkeys(row.icc_kind for row in tested))
-    patients, masks = max(row.n for row in tested), max(row.k for row in tested)
-    return (
-        f"{kinds} over {family} perturbations; n = {counted(len(tested), 'feature')}, {counted(patients, 'patient')} "
-        f"× {masks} masks. Dashed: the threshold {number(run.icc_threshold)}."
-    )
 
 
 def selection_answer(features: Sequence[SelectionFrequency], stability: Sequence[Stability]) -> str:

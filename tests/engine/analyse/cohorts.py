@@ -4,13 +4,14 @@ import numpy as np
 
 from engine.analyse.candidates import candidates
 from engine.analyse.resample import Resampled, resample
-from engine.protocol import Reproducibility, SelectionProtocol
+from engine.protocol import Batch, Reproducibility, SelectionProtocol
 from store.matrices import DesignTable
 from store.records import Resamples
 from store.sources import ResampleNumber
 
 CHOICES = SelectionProtocol(resamples=20, trees=20, mrmr_features=5, most_kept=3)
 RULES = Reproducibility()
+NO_COMBAT = Batch()
 
 
 def make_table(rng, n=90, p=12, signal=0.0, noisy=(), perturbed=0, censored=True) -> DesignTable:
@@ -48,13 +49,15 @@ def make_table(rng, n=90, p=12, signal=0.0, noisy=(), perturbed=0, censored=True
     )
 
 
-def run_resamples(table: DesignTable, seed: int, choices: SelectionProtocol = CHOICES) -> list[Resampled]:
-    sizes = candidates(table, choices).sizes
-    return [one_resample(table, sizes, seed, number, choices) for number in range(choices.resamples)]
+def run_resamples(
+    table: DesignTable, seed: int, choices: SelectionProtocol = CHOICES, batch: Batch = NO_COMBAT
+) -> list[Resampled]:
+    sizes = candidates(table, choices, RULES, batch).sizes
+    return [one_resample(table, sizes, seed, number, choices, batch) for number in range(choices.resamples)]
 
 
-def one_resample(table, sizes, seed, number, choices=CHOICES) -> Resampled:
-    return resample(table, sizes, choices, RULES, ResampleNumber(number), np.random.default_rng([seed, number]))
+def one_resample(table, sizes, seed, number, choices=CHOICES, batch=NO_COMBAT) -> Resampled:
+    return resample(table, sizes, choices, RULES, batch, ResampleNumber(number), np.random.default_rng([seed, number]))
 
 
 def collect(found: list[Resampled], field: str) -> Resamples:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from engine.analyse.imported import tabulate_import
-from engine.protocol import Covariates, Outcome, Plan
+from engine.protocol import Covariates, ImportedFeatures, Outcome, Plan
 from store.matrices import ImportedTable
 from tests.engine.analyse import measured
 
@@ -23,9 +23,9 @@ def imported(rows, raters=None, unmatched=0):
     )
 
 
-def run(features, labels):
+def run(features, labels, repeats="readers"):
     outcomes = tuple(measured.outcome(case, label, 800, False) for case, label in labels.items())
-    return tabulate_import(features, (), outcomes, Covariates(), Outcome(), Plan())
+    return tabulate_import(features, (), outcomes, Covariates(), Outcome(), Plan(), ImportedFeatures(repeats=repeats))
 
 
 def codes(found):
@@ -43,9 +43,18 @@ def test_further_raters_are_repeated_measurements():
     rows = [("a", [1, 1]), ("a", [1, 2]), ("b", [3, 3]), ("b", [3, 4]), ("c", [5, 5])]
     found = run(imported(rows, ("r1", "r2", "r1", "r2", "r1")), {"a": True, "b": False, "c": True})
     assert found.table.values[:, 1].tolist() == [1, 3, 5]
-    assert found.table.perturbed_families == ("base", "fixed")
+    assert found.table.perturbed_families == ("base", "readers")
     assert found.table.perturbed_rows.tolist() == [0, 1]
     assert "no_repeats" not in codes(found)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "family"), [("test-retest", "random"), ("readers", "readers"), ("software", "fixed")]
+)
+def test_the_kind_of_repeats_decides_their_family(repeats, family):
+    rows = [("a", [1, 1]), ("a", [1, 2]), ("b", [3, 3]), ("b", [3, 4])]
+    found = run(imported(rows, ("r1", "r2", "r1", "r2")), {"a": True, "b": False}, repeats)
+    assert found.table.perturbed_families == ("base", family)
 
 
 def test_two_rows_of_one_patient_without_a_rater_are_refused():

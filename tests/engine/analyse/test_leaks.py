@@ -17,7 +17,7 @@ from engine.analyse.imported import by_rater
 from engine.analyse.inner_choice import patient_folds
 from engine.analyse.resample import draw_patients, resample
 from store.matrices import DesignTable
-from tests.engine.analyse.cohorts import CHOICES, RULES, make_table
+from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, make_table
 from tests.engine.analyse.test_imported import imported
 
 FITTED = (
@@ -51,11 +51,15 @@ def test_every_function_named_after_fitting_is_in_that_list():
 
 def test_a_resample_takes_no_list_of_features():
     # a selection made beforehand has nowhere to go in; selection.signature is checked against its origin by the runner
-    assert set(inspect.signature(resample).parameters) == {"table", "sizes", "choices", "rules", "number", "rng"}
+    assert set(inspect.signature(resample).parameters) == {
+        *("table", "sizes", "choices", "rules", "batch", "number", "rng"),
+    }
 
 
 def test_a_model_fitted_on_everybody_predicts_nobody(table):
-    step = arms.arms_fitter(candidates(table, CHOICES).sizes[0], CHOICES, RULES, np.random.default_rng(1))
+    step = arms.arms_fitter(
+        candidates(table, CHOICES, RULES, NO_COMBAT).sizes[0], CHOICES, RULES, np.random.default_rng(1)
+    )
     fitted = Guard(table, ()).fit(table.case_ids, step)
     for arm in fitted.arms:
         with pytest.raises(LeakError, match="60 patients"):

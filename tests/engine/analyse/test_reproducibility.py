@@ -6,6 +6,7 @@ from engine.protocol import Reproducibility
 from store.records import Cohort
 from tests.engine.analyse import measured
 
+RULES = Reproducibility()
 # Shrout and Fleiss 1979, table 2; ICC(1,1), (2,1), (3,1) by R psych 2.2.9 (notes/statistics.md section 3)
 RATINGS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], dtype=float)
 ICC11 = (0.16574176840547555, -0.132932324874750873, 0.72256006232812109)
@@ -25,9 +26,13 @@ def study(ratings, family="random", tested=True, roi="intratumoural"):
     return base, moved, masks
 
 
-def estimates(*studies, features):
+def reproduced(*studies, features, rules=RULES):
     joined = [Cohort(tuple(row for one in studies for row in one[part])) for part in range(3)]
-    return reproduce(*joined, measured.names(features), Reproducibility()).estimates
+    return reproduce(*joined, measured.names(features), rules)
+
+
+def estimates(*studies, features, rules=RULES):
+    return reproduced(*studies, features=features, rules=rules).estimates
 
 
 def test_the_table_of_shrout_and_fleiss():
@@ -123,3 +128,69 @@ def test_a_patient_with_a_missing_measurement_leaves_only_that_feature():
     assert found.patients.tolist() == [9, 8]
     alone = family_icc(np.delete(values, 4, axis=0)[:, :, 1:], "random")
     assert np.allclose(found.numbers[1], alone.numbers[0])
+
+
+def planted(icc, n=60, k=12, seed=0):
+    """Measurements (n, k, 1) of unit within-patient variance whose ICC is the given one."""
+    rng = np.random.default_rng([seed, int(1000 * icc)])
+    between = np.sqrt(icc / (1 - icc)) * rng.normal(size=(n, 1, 1))
+    return between + rng.normal(size=(n, k, 1))
+
+
+@pytest.mark.parametrize(
+    ("icc", "icc_class"),
+    [(0.30, "poor"), (0.40, "poor"), (0.65, "moderate"), (0.70, "moderate"), (0.86, "good"), (0.95, "excellent")],
+)
+def test_planted_iccs_are_found_and_every_class_is_recovered(icc, icc_class):
+    row = estimates(study(np.concatenate([planted(icc, seed=s) for s in range(4)])), features=1)[0]
+    assert row.icc11_lo < icc < row.icc11_hi
+    assert row.icc_class == icc_class
+    assert row.survives == (icc_class in ("good", "excellent"))
+
+
+def test_within_patient_spread_stands_beside_the_icc_in_the_features_own_unit():
+    # unit within-patient sd: 1.96 sqrt(2) = 2.77; the mean is 100
+    row = estimates(study(100 + planted(0.9, n=400)), features=1)[0]
+    assert row.repeatability == pytest.approx(2.77, rel=0.03)
+    assert row.within_cv == pytest.approx(0.01, rel=0.05)
+
+
+def mixed_study(other):
+    """A stable feature over random perturbations; unstable over one measurement of another family."""
+    rng = np.random.default_rng(3)
+    base = rng.normal(size=(20, 1, 1))
+    good = study(np.concatenate([base, base + 0.01 * rng.normal(size=(20, 2, 1))], axis=1))
+    spoilt = study(np.concatenate([base, rng.normal(size=(20, 1, 1))], axis=1), other)
+    return good, ([], [(c, measured.perturbed_vector(v.values, "x")) for c, v in spoilt[1]],
+                  [(c, measured.perturbed_mask("x", other)) for c, _ in spoilt[0]])  # fmt: skip
+
+
+def test_a_family_that_the_protocol_does_not_declare_is_shown_and_decides_nothing():
+    rows = {row.family: row for row in estimates(*mixed_study("readers"), features=1)}
+    assert (rows["readers"].declared, rows["readers"].icc_class) == (False, "poor")
+    assert (rows["random"].declared, rows["random"].survives) == (True, True)
+    strict = Reproducibility(families=("random", "readers"))
+    assert not any(row.survives for row in estimates(*mixed_study("readers"), features=1, rules=strict))
+
+
+def test_with_no_declared_family_tested_nothing_survives():
+    rows = estimates(*mixed_study("readers"), features=1, rules=Reproducibility(families=("resampling",)))
+    assert [row.survives for row in rows] == [False, False]
+
+
+def test_each_perturbation_is_told_apart_by_what_it_does_alone():
+    rng = np.random.default_rng(11)
+    base = rng.normal(size=(20, 1, 5))
+    harmless, harmful = base + 0.01 * rng.normal(size=base.shape), rng.normal(size=base.shape)
+    effects = {e.perturbation: e for e in reproduced(study(np.concatenate([base, harmless, harmful], 1)), features=5).effects}  # fmt: skip  # noqa: E501
+    assert (effects["p0"].below, effects["p1"].below) == (0, 5)
+    assert effects["p0"].median_icc > 0.99 > 0.6 > effects["p1"].median_icc
+    assert (effects["p0"].n, effects["p0"].features, effects["p0"].dsc_median) == (20, 5, 0.9)
+
+
+def test_the_share_left_out_as_extreme_is_the_protocols():
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=(50, 1, 1)) + 1.06 * rng.normal(size=(50, 3, 1))
+    values[:2] += 20.0
+    assert family_icc(values, "random", 0.02).trimmed[0] > 0.8  # one of two giants stays
+    assert family_icc(values, "random", 0.04).trimmed[0] < 0.65

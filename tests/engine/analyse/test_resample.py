@@ -5,8 +5,9 @@ import pytest
 
 from engine.analyse.candidates import candidates
 from engine.analyse.resample import draw_patients
+from engine.protocol import Batch
 from store.records import MODELS
-from tests.engine.analyse.cohorts import CHOICES, make_table, mean_auc, one_resample, run_resamples
+from tests.engine.analyse.cohorts import CHOICES, RULES, make_table, mean_auc, one_resample, run_resamples
 
 QUICK = CHOICES.model_copy(update={"resamples": 6, "trees": 10})
 
@@ -36,7 +37,7 @@ def test_a_planted_signal_is_found_and_the_shuffled_control_is_not():
 
 def test_the_same_number_gives_the_same_bits():
     table = make_table(np.random.default_rng(6), perturbed=12)
-    sizes = candidates(table, CHOICES).sizes
+    sizes = candidates(table, CHOICES, RULES, Batch()).sizes
     assert one_resample(table, sizes, 1, 3) == one_resample(table, sizes, 1, 3)
     assert one_resample(table, sizes, 1, 3) != one_resample(table, sizes, 1, 4)
 
@@ -44,7 +45,7 @@ def test_the_same_number_gives_the_same_bits():
 def test_no_patient_is_predicted_by_a_model_that_saw_him():
     table = make_table(np.random.default_rng(7))
     drawn = draw_patients(table, np.random.default_rng([1, 0]))
-    one = one_resample(table, candidates(table, CHOICES).sizes, 1, 0)
+    one = one_resample(table, candidates(table, CHOICES, RULES, Batch()).sizes, 1, 0)
     predicted = {row.case_id for row in one.out_of_bag}
     assert predicted == set(table.case_ids) - {table.case_ids[row] for row in drawn}
     assert {row.model for row in one.out_of_bag} == set(MODELS)
@@ -62,19 +63,21 @@ def test_a_missing_value_of_a_test_patient_does_not_spoil_his_prediction():
     outside = np.setdiff1d(np.arange(len(table.case_ids)), drawn)
     values = table.values.copy()
     values[outside[0], 0] = np.nan
-    one = one_resample(dataclasses.replace(table, values=values), candidates(table, CHOICES).sizes, 1, 0)
+    one = one_resample(
+        dataclasses.replace(table, values=values), candidates(table, CHOICES, RULES, Batch()).sizes, 1, 0
+    )
     assert np.isfinite([row.probability for row in one.out_of_bag]).all()
 
 
 def test_without_a_volume_its_arms_are_left_out():
     table = dataclasses.replace(make_table(np.random.default_rng(10)), volume_ml=np.full(90, np.nan))
-    one = one_resample(table, candidates(table, CHOICES).sizes, 1, 0)
+    one = one_resample(table, candidates(table, CHOICES, RULES, Batch()).sizes, 1, 0)
     assert {row.model for row in one.performance} == {"clinical", "combined", "radiomic", "shuffled"}
 
 
 def test_without_an_admitted_feature_the_combined_arm_is_the_clinical_arm():
     table = dataclasses.replace(make_table(np.random.default_rng(11)), values=np.ones((90, 12)))
-    one = one_resample(table, candidates(table, CHOICES).sizes, 1, 0)
+    one = one_resample(table, candidates(table, CHOICES, RULES, Batch()).sizes, 1, 0)
     auc = {row.model: row.auc for row in one.performance}
     assert one.selections == ()
     assert auc["combined"] == pytest.approx(auc["clinical"])

@@ -7,7 +7,7 @@ from engine.analyse.candidates import candidates
 from engine.analyse.selection import summarise_selection, volume_correlation
 from engine.protocol import StabilityProtocol
 from store.records import Performance, Resamples, Selection
-from tests.engine.analyse.cohorts import CHOICES, collect, make_table, run_resamples
+from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, collect, make_table, run_resamples
 
 GROUPING = StabilityProtocol()
 
@@ -82,7 +82,7 @@ def test_sets_of_every_size_are_there_and_the_full_size_is_the_stability_itself(
     whole = {row.step: row for row in summary.stability}
     sizes = {(row.step, row.size): row for row in summary.sizes}
     assert sizes["mrmr", 5].stability == whole["mrmr"].stability
-    assert sizes["rfe", candidates(table, CHOICES).sizes[0].kept].stability == whole["rfe"].stability
+    assert sizes["rfe", candidates(table, CHOICES, RULES, NO_COMBAT).sizes[0].kept].stability == whole["rfe"].stability
     assert {size for step, size in sizes if step == "rfe"} == {1, 2, 3, 5}
 
 

@@ -9,7 +9,7 @@ from engine.analyse.candidates import candidates
 from engine.analyse.self_test import permute_outcomes, with_outcomes_of
 from engine.protocol import SelfTest
 from store.sources import ResampleNumber
-from tests.engine.analyse.cohorts import CHOICES, RULES, make_table
+from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, make_table
 
 WANTED = SelfTest(repeats=20, resamples=5)
 CHOSEN_INSIDE = CHOICES.model_copy(update={"schemes": ("FCQ", "MIQ"), "trees": 10, "inner_folds": 3})
@@ -19,12 +19,19 @@ CHOSEN_INSIDE = CHOICES.model_copy(update={"schemes": ("FCQ", "MIQ"), "trees": 1
 def means() -> dict[tuple[str, str], float]:
     """Mean AUC over 20 permutations of a table with a strong signal and many features, by model and evaluation."""
     table = make_table(np.random.default_rng(3), n=90, p=150, signal=2.0)
-    sizes = candidates(table, CHOSEN_INSIDE).sizes
+    sizes = candidates(table, CHOSEN_INSIDE, RULES, NO_COMBAT).sizes
     rows = [
         row
         for number in range(WANTED.repeats)
         for row in permute_outcomes(
-            table, sizes, CHOSEN_INSIDE, RULES, WANTED, ResampleNumber(number), np.random.default_rng([3, number])
+            table,
+            sizes,
+            CHOSEN_INSIDE,
+            RULES,
+            WANTED,
+            NO_COMBAT,
+            ResampleNumber(number),
+            np.random.default_rng([3, number]),
         ).performance
     ]
     keys = {(row.model, row.evaluation) for row in rows}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.analyse.table import tabulate
-from engine.protocol import CovariateColumn, Covariates, Outcome, Plan
+from engine.protocol import Batch, CovariateColumn, Covariates, Outcome, Plan
 from store.artifacts import read_value, write_value
 from store.matrices import DesignTable
 from store.records import AnalysisPlan, Cohort, DeclinedError
@@ -22,6 +22,7 @@ def run(vectors, outcomes, covariates=(), choices=AGE, plan=Plan(), **more):
         "chosen": Cohort(tuple((case, measured.feature_mask()) for case in cases)),
         "morphology": Cohort(tuple((case, measured.morphology(float(i))) for i, case in enumerate(cases))),
         "overlaps": Cohort(()),
+        "acquisitions": Cohort(tuple((case, measured.acquisition(kernel="sharp")) for case in cases)),
     } | more
     return tabulate(
         vectors=Cohort(tuple(vectors)),
@@ -30,6 +31,7 @@ def run(vectors, outcomes, covariates=(), choices=AGE, plan=Plan(), **more):
         outcomes=tuple(outcomes),
         choices=choices,
         outcome=Outcome(),
+        batch=Batch(),
         plan=plan,
         **given,
     )
@@ -163,3 +165,10 @@ def test_a_locked_plan_is_one_row_and_an_open_one_none():
     expected = AnalysisPlan("ab", locked.locked_at, "command line", Outcome().endpoint, "")
     assert run(*given, plan=locked).plan == (expected,)
     assert run(*given).plan == ()
+
+
+def test_every_patient_carries_his_batch():
+    vectors, outcomes = cohort([True, False, False])
+    kernels = zip(("c000", "c001", "c002"), ("soft", "sharp", "unknown"), strict=True)
+    scanned = Cohort(tuple((case, measured.acquisition(kernel=kernel)) for case, kernel in kernels))
+    assert run(vectors, outcomes, acquisitions=scanned).table.batches == ("soft", "sharp", "unknown")

@@ -6,8 +6,9 @@ import pytest
 from engine.geometry import cropped_grid
 from engine.measure import extraction
 from engine.measure.extraction import extract_features, extract_perturbed, name_features
+from engine.metrics.image_changes import perturbed_grid
 from engine.protocol import FeatureGrid, Features, Rois
-from store.records import STATUSES, PerturbedMask, RoiMask
+from store.records import STATUSES, PerturbedImage, PerturbedMask, RoiMask
 from store.volumes import CtSeries, Grid, Mask, PerturbedMasks, RoiMasks
 
 GRID = Grid((22, 22, 22), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
@@ -55,8 +56,12 @@ def test_a_region_without_features_says_why(vectors):
         assert set(vector.statuses) == {STATUSES.index(status)}
 
 
-def perturbed(name, tested=True, sd=0.0, seed=0):
-    return PerturbedMask("intratumoural", name, "random", name, "{}", 1.0, 0.0, tested, sd, seed)
+def perturbed(name, tested=True):
+    return PerturbedMask("intratumoural", name, "random", name, "{}", 1.0, 0.0, tested)
+
+
+def unchanged(records):
+    return tuple(PerturbedImage(record.perturbation) for record in records)
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +70,14 @@ def perturbed_vectors():
     drawn = {"noise-1": cube(6), "contour-1": shifted, "volume-10": cube(2), "rotation-1": cube(6)}
     masks = PerturbedMasks(tuple(Mask("intratumoural", "perturbed", n, v, GRID) for n, v in drawn.items()))
     records = (
-        perturbed("noise-1", sd=20.0, seed=9),
+        perturbed("noise-1"),
         perturbed("contour-1"),
         perturbed("volume-10"),
         perturbed("rotation-1", tested=False),
     )
-    return extract_perturbed(ct(), masks, records, CHOICES, RECIPE, Rois()).vectors
+    noisy = PerturbedImage("noise-1", noise_sd_hu=20.0, noise_seed=9)
+    changes = (noisy, *unchanged(records[1:]))
+    return extract_perturbed(ct(), masks, records, changes, CHOICES, RECIPE, Rois()).vectors
 
 
 def test_untested_perturbations_have_no_vector(perturbed_vectors):
@@ -97,10 +104,36 @@ def test_masks_in_their_boxes_and_in_turns_give_the_values_of_whole_masks_at_onc
     whole = [Mask("intratumoural", "perturbed", n, v, GRID) for n, v in shifted.items()]
     box = (slice(6, 12), slice(5, 13), slice(6, 15))
     boxed = [Mask(m.structure, m.origin, m.source, m.voxels[box], cropped_grid(GRID, box)) for m in whole]
-    together = extract_perturbed(ct(), PerturbedMasks(tuple(whole)), records, CHOICES, RECIPE, Rois()).vectors
+    together = extract_perturbed(
+        ct(), PerturbedMasks(tuple(whole)), records, unchanged(records), CHOICES, RECIPE, Rois()
+    ).vectors
     monkeypatch.setattr(extraction, "MOST_MASKS", 2)
-    in_turns = extract_perturbed(ct(), PerturbedMasks(tuple(boxed)), records, CHOICES, RECIPE, Rois()).vectors
+    in_turns = extract_perturbed(
+        ct(), PerturbedMasks(tuple(boxed)), records, unchanged(records), CHOICES, RECIPE, Rois()
+    ).vectors
     assert [v.perturbation for v in in_turns] == [v.perturbation for v in together]
     for one, other in zip(in_turns, together, strict=True):
         assert np.allclose(one.values, other.values, rtol=1e-9, atol=1e-11, equal_nan=True)
         assert np.array_equal(one.statuses, other.statuses)
+
+
+def test_a_mask_on_a_turned_grid_is_measured_in_the_image_on_that_grid():
+    # the image is one slope along x; turned by 90 degrees about the cube's centre it is the same slope along y, so
+    # intensities stay as they are and the cube's shape does too
+    slope = np.tile(np.arange(22, dtype=np.int16) * 10, (22, 22, 1))
+    image = CtSeries(slope, GRID)
+    turn = PerturbedImage("turned", rotation_degrees=90.0, pivot_x_mm=21.0, pivot_y_mm=21.0)
+    grid = perturbed_grid(GRID, 2.0, turn)
+    voxels = np.zeros(GRID.shape_zyx, dtype=bool)
+    voxels[8:14, 8:14, 8:14] = True
+    records = (perturbed("none"), perturbed("turned"))
+    masks = PerturbedMasks(
+        tuple(Mask("intratumoural", "perturbed", n, voxels, g) for n, g in (("none", GRID), ("turned", grid)))
+    )
+    changes = (PerturbedImage("none"), turn)
+    recipe = Features(recipe="original-107")
+    plain, turned = extract_perturbed(image, masks, records, changes, CHOICES, recipe, Rois()).vectors
+    assert np.allclose(plain.values, turned.values, rtol=1e-6, atol=1e-8, equal_nan=True)
+    unturned = PerturbedMasks((Mask("intratumoural", "perturbed", "turned", voxels, GRID),))
+    with pytest.raises(ValueError, match="box of the target grid"):
+        extract_perturbed(image, unturned, records[1:], changes, CHOICES, recipe, Rois())

@@ -8,15 +8,25 @@ import pytest
 
 from engine.present.colours import GREY, ROI_COLOURS
 from engine.present.figures.agreement import drawn_rows, driver_figure, location_figure
+from engine.present.figures.batch import plane_figure, variance_figure
 from engine.present.figures.flow import flow_figure
 from engine.present.figures.heat import image_type_order
-from engine.present.figures.reproducibility import survival_heat_map
+from engine.present.figures.reproducibility import feature_figure, harm_figure, survival_heat_map
 from engine.present.figures.selection import co_selection_map, frequency_bars, frequency_by_size
 from engine.present.figures.survival import at_risk, survival_figure
 from store.queries.agreement import CaseAgreement
-from store.queries.reproducibility import SurvivalShare
+from store.queries.reproducibility import FeatureValue, SurvivalShare
 from store.queries.selection import FrequencyAtSize
-from store.records import CoSelection, FeatureGroup, FlowStep, SelectionFrequency, SurvivalPoint
+from store.records import (
+    BatchPoint,
+    BatchVariance,
+    CoSelection,
+    FeatureGroup,
+    FlowStep,
+    PerturbationEffect,
+    SelectionFrequency,
+    SurvivalPoint,
+)
 
 
 def case(case_id: str, dsc: float, sphericity: float | None, contact: bool | None = None) -> CaseAgreement:
@@ -70,11 +80,61 @@ def test_original_comes_first_then_log_then_wavelets():
     assert image_type_order(names) == ["original", "log-sigma-2-0-mm-3D", "wavelet-HHH", "square"]
 
 
-def test_untested_region_has_no_colour_and_says_so():
-    shares = [SurvivalShare("intratumoural", "original", 10, 4, 0), SurvivalShare("whole_lung", "original", 0, 0, 10)]
-    figure = survival_heat_map(shares)
-    assert [list(row) for row in figure.data[0].z] == [[0.4, None]]
-    assert [note.text for note in figure.layout.annotations] == ["4 of 10", "not tested"]
+def share(roi, image_type, feature_class, tested, surviving, untested=0):
+    return SurvivalShare(roi, image_type, feature_class, tested, surviving, 0, untested)
+
+
+def test_every_region_has_its_panel_of_image_types_and_classes():
+    shares = [
+        share("intratumoural", "original", "glcm", 10, 4),
+        share("intratumoural", "original", "shape", 4, 4),
+        share("intratumoural", "square", "glcm", 10, 0),
+        share("whole_lung", "original", "glcm", 0, 0, 10),
+    ]
+    tumour, lung = survival_heat_map(shares).data
+    assert (list(tumour.x), list(tumour.y)) == (["shape", "glcm"], ["original", "square"])
+    assert [list(row) for row in tumour.z] == [[1.0, 0.4], [None, 0.0]]
+    assert [list(row) for row in lung.z] == [[None, None], [None, None]]
+    assert lung.customdata[0][1] == "10 features, not tested"
+
+
+def effect(name, below, roi="intratumoural", features=10):
+    return PerturbationEffect(roi, name, "random", "noise", 8, features, below, 0.5, 0.9, 0.8, 0.0, 0)
+
+
+def test_the_most_harmful_perturbation_comes_first_and_untested_ones_are_left_out():
+    figure = harm_figure([effect("mild", 1), effect("harsh", 9), effect("idle", 0, features=0)])
+    assert list(figure.data[0].y) == ["harsh", "mild"]
+    assert list(figure.data[0].x) == [90.0, 10.0]
+
+
+def test_a_features_values_stand_by_patient_in_order_of_the_unperturbed_one():
+    values = [
+        FeatureValue("B", "none", "base", "unperturbed", 2.0),
+        FeatureValue("A", "none", "base", "unperturbed", 3.0),
+        FeatureValue("A", "noise-1", "random", "noise", 3.1),
+        FeatureValue("C", "noise-1", "random", "noise", 9.0),
+    ]
+    figure = feature_figure(values, "Entropy")
+    assert list(figure.layout.xaxis.categoryarray) == ["B", "A"]
+    assert {trace.name: list(trace.y) for trace in figure.data} == {"noise": [3.1], "unperturbed": [2.0, 3.0]}
+    assert [point[0] for point in figure.data[-1].customdata] == ["B", "A"]
+
+
+def test_batches_are_drawn_without_and_with_combat():
+    rows = [BatchVariance("kernel", "intratumoural", "original", "glcm", f"f{i}", 30, 2, 0.4, 0.0) for i in range(3)]
+    assert [trace.name for trace in variance_figure(rows).data] == ["without", "with ComBat"]
+    alone = [BatchVariance("kernel", "intratumoural", "original", "glcm", "f", 30, 2, 0.4, None)]
+    assert [trace.name for trace in variance_figure(alone).data] == ["without"]
+    points = [
+        BatchPoint(case, "kernel", level, "intratumoural", state, 1.0, 2.0, 0.5, 0.2)
+        for case, level in (("A", "sharp"), ("B", "unknown"))
+        for state in (False, True)
+    ]
+    figure = plane_figure(points)
+    assert [trace.name for trace in figure.data] == ["sharp (n = 1)", "unknown (n = 1)"] * 2
+    assert figure.layout.xaxis.title.text == "Component 1 (50 %)"
+    assert figure.data[1].marker.color == GREY
 
 
 def test_bars_keep_the_colour_of_their_region():

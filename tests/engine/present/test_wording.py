@@ -23,9 +23,9 @@ SIZE = SelectionSize(
     icc_filter="",
 )
 SHARES = (
-    SurvivalShare("intratumoural", "original", 107, 80, 0),
-    SurvivalShare("whole_lung", "original", 0, 0, 107),
-    SurvivalShare("whole_lung", "wavelet", 0, 0, 1860),
+    SurvivalShare("intratumoural", "original", "glcm", 107, 80, 0, 0),
+    SurvivalShare("whole_lung", "original", "glcm", 0, 0, 0, 107),
+    SurvivalShare("whole_lung", "wavelet", "glcm", 0, 0, 0, 1860),
 )
 
 
