@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from engine.commands import run_lines
+from engine.commands.studies import run_lines
 from engine.phantom.strategy_demo import build_strategy_demo
 from engine.protocol import read_protocol, write_protocol
 from engine.run import runner

@@ -14,8 +14,7 @@ import typer
 
 from engine.acquire.archive import unpack
 from engine.acquire.dicomweb import Archive, fetch_studies
-from engine.bench.malformed.comparison import compare_gate, gate_lines
-from engine.bench.malformed.fuzz import READERS, fuzz
+from engine.commands.arguments import AsJson, Directory
 from engine.protocol import read_protocol
 from engine.run.deidentified import write_deidentified
 from engine.run.paperwork import retention_note, write_paperwork
@@ -31,10 +30,8 @@ custody_app.add_typer(audit_app, name="audit")
 custody_app.add_typer(account_app, name="account")
 custody_app.add_typer(import_app, name="import")
 
-Directory = Annotated[Path, typer.Argument(help="the study folder")]
 Case = Annotated[str, typer.Argument(help="a case id, as the pages show it")]
 Reason = Annotated[str, typer.Option(help="why; the audit keeps it")]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 
 
 def operator() -> Person:
@@ -136,31 +133,3 @@ def import_dicomweb(
     password = os.environ.get("COHORTSCOPE_DICOMWEB_PASSWORD", "")
     found = fetch_studies(Archive(address, user, password), tuple(patient), to)
     typer.echo(f"{found.instances} files of {found.series} series; now `check` the study")
-
-
-def add_gate_benches(bench_app: typer.Typer) -> None:
-    """Add the benches of the gate to the command line's benches."""
-    bench_app.command("gate")(bench_gate)
-    bench_app.command("fuzz")(bench_fuzz)
-
-
-def bench_gate(as_json: AsJson = False) -> None:
-    """The malformed corpus through the gate, SimpleITK, PyRadiomics and rt-utils (first: makes .venv-peers)."""
-    found = compare_gate()
-    typer.echo(json.dumps([dataclasses.asdict(row) for row in found]) if as_json else "\n".join(gate_lines(found)))
-
-
-def bench_fuzz(
-    reader: Annotated[list[str] | None, typer.Option(help=f"of {', '.join(READERS)}; default all")] = None,
-    minutes: Annotated[float, typer.Option(min=0.01, help="for each reader")] = 10.0,
-    seed: Annotated[int, typer.Option(help="mutations are a function of it")] = 1,
-) -> None:
-    """Mutated files through the readers: no crash, no hang, no memory blow-up; what breaks one is kept as a seed."""
-    for name in reader or READERS:
-        found = fuzz(name, minutes * 60, seed)
-        typer.echo(
-            f"{name}: {found.tried} files in {found.seconds:.0f} s, {found.refused} refused, {found.crashes} crashes, "
-            f"slowest {found.slowest_seconds:.2f} s, memory grew by {found.grown_mb:.0f} MB"
-        )
-        if found.crashes:
-            raise typer.Exit(1)
