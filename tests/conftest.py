@@ -20,6 +20,7 @@ pytest_plugins = ["pytester"]
 
 HOUSE = Path(__file__).parents[1]
 DEMO_CASES = 32
+MAIN = sys.modules["__main__"]
 THREAD_LIMITS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -27,6 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Runs note their selections beside the user's models; those of tests are nobody's business.
     os.environ["COHORTSCOPE_HOME"] = tempfile.mkdtemp(prefix="cohortscope-home-")
     config.pluginmanager.register(skips)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    # A page run by AppTest leaves itself as __main__, which processes that a later test spawns would run again.
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,7 @@ def test_ci_installs_a_browser_and_ends_with_the_count(clone):
     assert done.returncode == 0
     assert lines[0] == "apt-get update -q"
     assert lines[1].startswith("apt-get install")
-    assert lines[1].endswith(" chromium")
+    assert lines[1].endswith(" chromium orthanc orthanc-dicomweb")
     assert lines[2:] == ["require 1", "3 passed in 1.20s"]
 
 

@@ -36,6 +36,11 @@ class ChestBox:
         return int(np.prod([side.stop - side.start for side in self.box]))
 
 
+def holds_body(intensity_hu: VolumeZyx) -> bool:
+    """Whether anything in an image is denser than lungs and air."""
+    return bool(intensity_hu.size) and bool(intensity_hu.max() > AIR_HU)
+
+
 def whole_image(grid: Grid) -> ChestBox:
     """The box of everything."""
     z, y, x = (slice(0, n) for n in grid.shape_zyx)

@@ -123,6 +123,8 @@ class Manifest(Described):
             raise ValueError(f"labels must be distinct and begin with background, got {self.labels}")
         if self.hu_high <= self.hu_low:
             raise ValueError(f"hu_high must exceed hu_low, got {self.hu_low}..{self.hu_high}")
+        if self.folds and self.weights_sha256 not in {fold.weights_sha256 for fold in self.folds}:
+            raise ValueError("folds, where they are listed, must list the model's own weights, got others alone")
         if any(p % s for p, s in zip(self.patch_zyx, self.architecture.total_stride, strict=True)):
             raise ValueError(f"patch {self.patch_zyx} must be a multiple of {self.architecture.total_stride}")
         return self

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from engine.metrics.margins import largest_components
 from engine.protocol import Segment
+from engine.segment.chest_box import AIR_HU, holds_body
 from engine.segment.embedding import encoder_features, no_features
 from engine.segment.inference import Prediction, mask_of, predict
 from engine.segment.lung_quality import LungQuality
@@ -15,7 +16,7 @@ from engine.segment.nnunet import hardware, thread_count
 from engine.segment.out_of_fold import unseen_member
 from engine.segment.sliding_window import without_crumbs
 from engine.segment.uncertainty import measured
-from store.records import Flag, Segmentation, Uncertainty
+from store.records import Flag, RefusedError, Segmentation, Uncertainty
 from store.volumes import AutomaticMasks, BoolZyx, CtSeries, EncoderFeatures, Grid, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
@@ -64,8 +65,11 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
     made where both are outlined, and the other alone where one is (flag one_lung_outlined); else the model's; else
     threshold (flag lungs_threshold); else none (flag no_lungs). Seconds in the record are wall-clock and enter no key.
     A model that was trained on this image is replaced by the fold of its family that left it out (out_of_fold.py).
-    RefusedError from a model that may not be loaded or does not fit the memory.
+    RefusedError from a model that may not be loaded or does not fit the memory, and from an image of air alone: what a
+    network calls a tumour there means nothing.
     """
+    if model is not None and not holds_body(ct.intensity_hu):
+        raise _no_body()
     prediction = None if model is None else _found(ct, choices, unseen_member(model, ct))
     tumour = _tumour(references, prediction)
     lungs = _lungs(ct, references, choices, prediction, tumour)
@@ -76,6 +80,15 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
         uncertainty=(prediction.uncertainty,) if prediction else (),
         features=prediction.features if prediction else no_features(),
         flags=_flags(lungs, prediction),
+    )
+
+
+def _no_body() -> RefusedError:
+    return RefusedError(
+        "no_body",
+        "CT image",
+        f"nothing in it is denser than {AIR_HU} HU: it holds no body.",
+        "Give the chest CT in Hounsfield units.",
     )
 
 

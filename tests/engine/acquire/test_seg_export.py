@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from tests.engine.acquire.made_dicom import write_series
+from engine.bench.malformed.made_dicom import write_series
 
 from engine.acquire.ct_series import read_ct_series, sort_along_normal
 from engine.acquire.dicom import read_header, read_segmentation_object

@@ -23,7 +23,7 @@ def fold(folder: Path, seed: int, **changes):
     manifest = read_manifest(Path(find_model("demo").manifest_path))
     path = folder / f"fold{seed}.pt"
     save_slim(build_network(manifest.architecture, len(manifest.labels)).state_dict(), path)
-    changes |= {"name": f"fold{seed}", "weights_sha256": file_sha256(path)}
+    changes = {"folds": ()} | changes | {"name": f"fold{seed}", "weights_sha256": file_sha256(path)}
     write_manifest(path.with_suffix(".json"), manifest.model_copy(update=changes))
     return describe_model(path.with_suffix(".json"))
 

@@ -68,7 +68,7 @@ def test_a_manifest_with_an_unknown_field_or_network_is_refused(tmp_path):
 
 def test_a_residual_network_is_built_and_gives_features_of_its_encoder(tmp_path, demo):
     architecture = demo.architecture.model_copy(update={"network": "ResidualEncoderUNet"})
-    manifest = demo.model_copy(update={"architecture": architecture})
+    manifest = demo.model_copy(update={"architecture": architecture, "folds": ()})
     save_slim(build_network(architecture, len(demo.labels)).state_dict(), tmp_path / "m.pt")
     write(tmp_path / "m.json", manifest.model_copy(update={"weights_sha256": file_sha256(tmp_path / "m.pt")}))
     output = load_model(describe_model(tmp_path / "m.json"), "cpu").forward(np.zeros((1, 1, 32, 32, 32), np.float32))

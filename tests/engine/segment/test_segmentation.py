@@ -122,7 +122,7 @@ def registered(folder: Path, whole: bool = True, channels: int = 1):
         written = (folder / "m.pt").read_bytes()
         (folder / "m.pt").write_bytes(written[: len(written) // 2])
     sha256 = file_sha256(folder / "m.pt")
-    write_manifest(folder / "m.json", manifest.model_copy(update={"weights_sha256": sha256}))
+    write_manifest(folder / "m.json", manifest.model_copy(update={"weights_sha256": sha256, "folds": ()}))
     return describe_model(folder / "m.json")
 
 
@@ -155,7 +155,7 @@ def test_folds_of_a_model_are_averaged(tmp_path, phantom):
     manifest = read_manifest(Path(shipped.manifest_path))
     (tmp_path / "m.pt").write_bytes(Path(shipped.weights_path).read_bytes())
     save_slim(build_network(manifest.architecture, 4).state_dict(), tmp_path / "m.1.pt")
-    more = {"ensemble_sha256": (file_sha256(tmp_path / "m.1.pt"),)}
+    more = {"ensemble_sha256": (file_sha256(tmp_path / "m.1.pt"),), "folds": ()}
     write_manifest(tmp_path / "m.json", manifest.model_copy(update=more))
     model = describe_model(tmp_path / "m.json")
     ct = as_case(phantom)[0]
@@ -168,14 +168,22 @@ def test_folds_of_a_model_are_averaged(tmp_path, phantom):
     assert dsc(first.masks.find("tumour").voxels, phantom.tumour) > 0.7
 
 
-def test_an_image_without_a_chest_gives_an_empty_tumour_and_no_lungs():
+@pytest.fixture
+def air():
     grid = Grid((64, 48, 32), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
-    air = CtSeries(np.full(grid.shape_zyx, -1000, dtype=np.int16), grid)
-    result = segment(air, ReferenceMasks(()), Segment(), find_model("demo"))
-    assert not result.masks.find("tumour").voxels.any()
-    assert not result.segmentation[0].tumour_found
-    assert result.segmentation[0].mean_entropy is None
-    assert {flag.code for flag in result.flags} == {"no_tumour", "no_lungs"}
+    return CtSeries(np.full(grid.shape_zyx, -1000, dtype=np.int16), grid)
+
+
+def test_an_image_of_air_alone_is_refused_before_a_network_dreams_in_it(air):
+    with pytest.raises(RefusedError, match="holds no body") as refused:
+        segment(air, ReferenceMasks(()), Segment(), find_model("demo"))
+    assert refused.value.code == "no_body"
+
+
+def test_in_air_alone_no_lungs_are_found(air):
+    result = segment(air, ReferenceMasks(()), Segment(), None)
+    assert result.masks.masks == ()
+    assert {flag.code for flag in result.flags} == {"no_lungs"}
 
 
 def test_without_a_model_lungs_come_from_thresholding_and_say_so(phantom):
