@@ -59,7 +59,7 @@ def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility
     declared = declared_families(table.perturbed_families, rules)
     asked = choices.icc_filter and table.perturbed_rows.size >= FEWEST_PATIENTS and bool(declared)
     if asked:
-        kept &= reproducible(table.perturbed_values, table.perturbed_families, rules)
+        kept &= reproducible(table.perturbed_values, table.perturbed_families, table.rois, rules)
     return Admitted(np.flatnonzero(kept), asked)
 
 
@@ -80,13 +80,24 @@ def column_names(table: DesignTable) -> tuple[str, ...]:
     return tuple("_".join(part) for part in parts)
 
 
-def reproducible(values: Floats, families: tuple[str, ...], rules: Reproducibility) -> NDArray[np.bool_]:
-    """Whether each feature (p,) of values (patients, measurements, p) passes in every declared family."""
-    passed = [
-        lower_bounds(values[:, family_places(families, family)], family) >= rules.threshold
-        for family in declared_families(families, rules)
-    ]
-    return np.asarray(np.all(passed, axis=0), dtype=np.bool_)
+def reproducible(
+    values: Floats, families: tuple[str, ...], rois: tuple[str, ...], rules: Reproducibility
+) -> NDArray[np.bool_]:
+    """Whether each feature (p,) of values (patients, measurements, p) passes in every declared family.
+
+    A region has perturbations of its own (a ring has widths, the lung a second method): measurements that no feature of
+    its region has are not asked of it. A declared family without any measurement of the region is failed.
+    """
+    declared, passed = declared_families(families, rules), np.zeros(values.shape[2], dtype=np.bool_)
+    for roi in dict.fromkeys(rois):
+        columns = np.array([own == roi for own in rois])
+        part = values[:, :, columns]
+        own = np.isfinite(part).any(axis=(0, 2))
+        places = [[p for p in family_places(families, family) if own[p]] for family in declared]
+        if all(len(kept) > 1 for kept in places):
+            bounds = [lower_bounds(part[:, kept], family) for kept, family in zip(places, declared, strict=True)]
+            passed[columns] = np.all([bound >= rules.threshold for bound in bounds], axis=0)
+    return passed
 
 
 def fit_scaling(training: Training, columns: NDArray[np.intp]) -> Scaling:

@@ -75,24 +75,28 @@ def test_page_is_closed_when_the_server_listens_to_the_world(show, demo_study, m
     assert "no sign-in" in app.error[0].value
 
 
+def case_box(app):
+    return next(box for box in app.sidebar.selectbox if box.label == "Case")
+
+
 def test_review_opens_the_case_of_its_address(show, demo_study):
-    cases = show(demo_study, "segmentation/review.py").sidebar.selectbox[0].options
+    cases = case_box(show(demo_study, "segmentation/review.py")).options
     wanted = next(part for part in cases[-1].split(" · ") if part.startswith("PH-"))
     app = show(demo_study, "segmentation/review.py", case=wanted)
-    assert app.sidebar.selectbox[0].value == wanted
-    assert any(wanted in caption.value for caption in app.caption)
+    assert case_box(app).value == wanted
+    assert any(f"Verdicts on {wanted}" in heading.value for heading in app.subheader)
 
 
 def test_review_says_when_the_case_of_its_address_is_unknown(show, demo_study):
     app = show(demo_study, "segmentation/review.py", case="nobody")
     assert not app.exception
-    assert "not in the run" in app.warning[0].value
+    assert "The case of this address is not in this list" in app.warning[0].value
 
 
 def test_search_keeps_features_with_all_words(show, demo_study):
     app = show(demo_study, "features/reproducibility.py")
     app.sidebar.text_input[0].set_value("glcm original intratumoural").run()
-    names = app.dataframe[0].value
+    names = next(table.value for table in app.dataframe if "icc_rank" in table.value)
     assert set(names["feature_class"]) == {"glcm"}
     assert set(names["image_type"]) == {"original"}
 

@@ -74,6 +74,17 @@ def masks_of(study: Path, reader: str) -> list:
         return [mask for mask in drawn_masks(ledger) if mask.reader == reader]
 
 
+def verdicts_once(study: Path, number: int) -> list:
+    """All verdicts, as soon as there are so many."""
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while True:
+        with Ledger(StudyFolder(study)) as ledger:
+            found = ledger.verdicts()
+        if len(found) >= number or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
 def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, server, page):
     enter(page, f"{server.address}/review", "Ada")
     shown = key_of(page)
@@ -96,6 +107,7 @@ def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, serve
         page.get_by_role("button", name="Sign this contour").click()
     page.wait_for_selector(f"text={len(DIRECTIONS)} signed")
     assert seen == set(DIRECTIONS)
+    assert {v.case_id for v in verdicts_once(study, len(DIRECTIONS))} == set(DIRECTIONS)
     with Ledger(StudyFolder(study)) as ledger:
         order = reading_order(ledger, "Ada", "blank canvas")
         assert {case for case, _ in order} == {v.case_id for v in ledger.verdicts()}

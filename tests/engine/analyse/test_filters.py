@@ -35,6 +35,27 @@ def test_a_feature_never_perturbed_is_not_reproducible():
     assert 7 not in admitted(dataclasses.replace(table, perturbed_values=repeats))
 
 
+def test_a_region_is_not_asked_for_the_perturbations_of_another():
+    table = make_table(np.random.default_rng(2), perturbed=15, noisy=(3,))
+    own = table.perturbed_values
+    lung, other = np.full((2, *own.shape), np.nan)
+    lung[:, :, :6], other[:, :, 6:] = own[:, :, :6], own[:, :, 6:]
+    repeats = np.concatenate([own[:, :1], lung[:, 1:], other[:, 1:]], axis=1)
+    families = (*table.perturbed_families, *table.perturbed_families[1:])
+    rois = ("whole_lung",) * 6 + ("intratumoural",) * 6
+    changes = {"perturbed_values": repeats, "perturbed_families": families, "rois": rois}
+    assert admitted(dataclasses.replace(table, **changes)) == admitted(table) == set(range(12)) - {3}
+
+
+def test_a_declared_family_that_a_region_was_never_tested_in_is_failed():
+    table = make_table(np.random.default_rng(2), perturbed=15)
+    repeats = np.concatenate([table.perturbed_values, table.perturbed_values[:, 1:2]], axis=1)
+    repeats[:, -1, :6] = np.nan
+    families, rois = (*table.perturbed_families, "fixed"), ("whole_lung",) * 6 + ("intratumoural",) * 6
+    changes = {"perturbed_values": repeats, "perturbed_families": families, "rois": rois}
+    assert admitted(dataclasses.replace(table, **changes)) == set(range(6, 12))
+
+
 def test_with_two_perturbed_patients_the_filter_says_that_it_is_off():
     found = admit(training_of(make_table(np.random.default_rng(3), perturbed=2, noisy=(3,))), CHOICES, RULES)
     assert not found.icc_filtered
