@@ -26,6 +26,7 @@ REVIEW = Path(__file__).parent / "segmentation" / "review.py"
 REFRESH_SECONDS = 5
 CLICKED = "open-case"
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
+BOX_CONFIG = PLOT_CONFIG | {"displayModeBar": True, "modeBarButtons": [["select2d", "pan2d"]]}
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
 SIGNIFICANT_COLUMNS = ("value", "reference", "tolerance")
 SIGNIFICANT_PIXELS = 95
@@ -155,14 +156,14 @@ def figure(chart: go.Figure, caption: str, key: str, on_select: Callable[[], Non
 def selectable(chart: go.Figure, caption: str, key: str) -> tuple[str, ...]:
     """A figure with a case a point (first of its customdata): a click opens it, a box returns the cases in it.
 
-    The page calls `open_clicked` before it begins.
+    The box is a tool of the bar above the figure: while a box can be drawn, clicks are not told (Streamlit 1.67). The
+    page calls `open_clicked` before it begins.
     """
     drawn = clickable(inked(chart, st.context.theme.type == "dark"))
-    drawn.update_layout(dragmode="select")
     chosen = st.plotly_chart(
         drawn,
         key=key,
-        config=PLOT_CONFIG,
+        config=BOX_CONFIG,
         theme=None,
         alt=caption,
         on_select=lambda: _remember_click(key),

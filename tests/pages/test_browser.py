@@ -89,3 +89,24 @@ def test_a_click_on_a_point_opens_its_case(cold_server, page):
     end_of(page)
     assert page.url.endswith(f"case={case_id}")
     assert case_id in page.inner_text("body")
+
+
+def test_a_box_around_points_lists_their_cases(cold_server, page):
+    page.goto(f"{cold_server.address}/agreement")
+    end_of(page)
+    points = page.locator(".js-plotly-plot").first.locator(".points path.point")
+    points.first.wait_for()
+    every = page.locator("h3", has_text="Cases (").inner_text()
+    boxes = [point.bounding_box() for point in points.all()]
+    page.locator(".js-plotly-plot").first.hover()
+    page.locator("[data-title='Box Select']").first.click()
+    left, right = min(box["x"] for box in boxes), max(box["x"] for box in boxes)
+    middle, plot = (left + right) / 2, page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    page.mouse.move(middle, plot["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(plot["x"] + plot["width"] - 3, plot["y"] + plot["height"] - 3, steps=8)
+    page.mouse.up()
+    inside = sum(middle < box["x"] + box["width"] / 2 for box in boxes)
+    assert 0 < inside < len(boxes)
+    total = every.rpartition(" ")[2]
+    page.wait_for_selector(f"text=Cases ({inside} of {total}")
