@@ -70,10 +70,12 @@ def judge_all(page: Page, address: str, study: Path, reader: str, words: dict[st
         choose_reason(page)
         page.get_by_role("button", name="Sign").click()
         wait_for(lambda number=number: len(verdicts_of(study, reader)) == number)
+        page.get_by_role("heading", name=f"Verdicts on {case}").wait_for(state="detached")  # it goes on by itself
 
 
 def go_to(page: Page, case: str) -> None:
-    """Choose a case in the sidebar."""
+    """Choose a case in the sidebar, once the page stands still."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]", has_text="Case").locator("input").click()
     page.keyboard.type(case)
     page.get_by_role("option", name=case).first.click()
