@@ -36,7 +36,7 @@ class Perturb(Section):
     volume_percent: float = Field(10.0, gt=0, le=50, description="largest volume change within a combined one, %")
     supervoxel_mm3: float = Field(500.0, gt=0, le=50_000, description="size of supervoxels (Zwanenburg 2019), mm3")
     supervoxel_share: Share = Field(0.02, description="but at most this share of the structure's volume")
-    supervoxel_voxels: int = Field(8, ge=4, description="and at least so many voxels of the feature grid, an edge of two")
+    supervoxel_voxels: int = Field(8, ge=4, description="and at least so many voxels of the feature grid (2 x 2 x 2)")
     supervoxel_compactness: float = Field(
         0.05, gt=0, le=10, description="weight of space against HU (scaled to 0..1) in supervoxels"
     )

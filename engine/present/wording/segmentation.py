@@ -280,7 +280,8 @@ def drawn_sentence(rows: Sequence[CaseAgreement], shown: int) -> str:
     """How many cases are drawn and how many miss the value."""
     missing = len(rows) - shown
     lost = f" ({counted(missing, 'case')} without this value)" if missing else ""
-    return f"Drawn: n = {shown}{lost}. Click a point to see its images; the box tool above the figure lists the cases in it."
+    ways = "Click a point to see its images; the box tool above the figure lists the cases in it."
+    return f"Drawn: n = {shown}{lost}. {ways}"
 
 
 def review_answer(case: ReviewCase, signed: Sequence[Verdict]) -> str:

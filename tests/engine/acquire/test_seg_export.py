@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from engine.bench.malformed.made_dicom import write_series
 
 from engine.acquire.ct_series import read_ct_series, sort_along_normal
 from engine.acquire.dicom import read_header, read_segmentation_object
 from engine.acquire.dicom_seg import rasterise_segment
 from engine.acquire.seg_export import segmentation_bytes
+from engine.bench.malformed.made_dicom import write_series
 from engine.protocol import Acquire
 
 PATIENT = "CANARY-4711"
