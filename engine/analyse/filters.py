@@ -92,7 +92,7 @@ def reproducible(
     for roi in dict.fromkeys(rois):
         columns = np.array([own == roi for own in rois])
         part = values[:, :, columns]
-        own = np.isfinite(part).any(axis=(0, 2))
+        own = np.asarray(np.isfinite(part).any(axis=(0, 2)))
         places = [[p for p in family_places(families, family) if own[p]] for family in declared]
         if all(len(kept) > 1 for kept in places):
             bounds = [lower_bounds(part[:, kept], family) for kept, family in zip(places, declared, strict=True)]
