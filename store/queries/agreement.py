@@ -213,13 +213,19 @@ SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
   (SELECT count(*) FROM verdict v WHERE v.case_id = t.case_id) AS verdicts, min(d.place) AS place,
   min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability
 FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
+LEFT JOIN segmentation s ON s.run_id = ? AND s.case_id = t.case_id AND s.model_sha256 <> ''
 LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'
   AND o.comparison IN ('agreement', 'edit_distance')
+  AND (s.case_id IS NULL OR left(s.model_sha256, 12) IN (o.from_source, o.to_source))
 LEFT JOIN doubt_estimate d ON d.run_id = ? AND d.case_id = t.case_id
 GROUP BY t.case_id ORDER BY place NULLS LAST, t.case_id
 """
 
 
 def review_cases(snapshot: Snapshot, run_id: str) -> tuple[ReviewCase, ...]:
-    """The cases whose images can be looked at, the most doubtful outline first."""
-    return ask(snapshot, ReviewCase, REVIEW_CASES, (run_id, run_id, run_id))
+    """The cases whose images can be looked at, the most doubtful outline first.
+
+    DSC and missed are those of the model's own mask, which is the one that is judged; those of other programs stand on
+    the page Agreement. Without a model they are the worst of what was brought along.
+    """
+    return ask(snapshot, ReviewCase, REVIEW_CASES, (run_id,) * 4)
