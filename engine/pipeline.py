@@ -40,7 +40,7 @@ from engine.segment.train import train_model
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 3, "case", acquire),
     Stage("clinical", 2, "cohort", read_clinical),
-    Stage("segment", 6, "case", segment),
+    Stage("segment", 7, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("further", 1, "case", read_further_masks),
     Stage("agreement", 2, "case", measure_agreement),

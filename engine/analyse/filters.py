@@ -90,10 +90,10 @@ def reproducible(
     """
     declared, passed = declared_families(families, rules), np.zeros(values.shape[2], dtype=np.bool_)
     for roi in dict.fromkeys(rois):
-        columns = np.array([own == roi for own in rois])
+        columns = np.array([name == roi for name in rois])
         part = values[:, :, columns]
-        own = np.asarray(np.isfinite(part).any(axis=(0, 2)))
-        places = [[p for p in family_places(families, family) if own[p]] for family in declared]
+        measured = np.asarray(np.isfinite(part).any(axis=(0, 2)))
+        places = [[p for p in family_places(families, family) if measured[p]] for family in declared]
         if all(len(kept) > 1 for kept in places):
             bounds = [lower_bounds(part[:, kept], family) for kept, family in zip(places, declared, strict=True)]
             passed[columns] = np.all([bound >= rules.threshold for bound in bounds], axis=0)

@@ -193,7 +193,7 @@ def export(
     directory: Directory,
     table: Annotated[str, typer.Argument(help="cases overlap morphology location features icc selection ...")],
     to: Annotated[Path | None, typer.Option(help=".csv or .parquet file")] = None,
-    run_id: Annotated[str, typer.Option("--run", help="a run; default the latest finished")] = "",
+    run_id: Annotated[str, typer.Option("--run", help="a run; default the latest that went to the end")] = "",
     columns: Annotated[bool, typer.Option("--columns", help="only list the table's columns")] = False,
 ) -> None:
     """Write one table of a run."""
