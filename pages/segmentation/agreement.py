@@ -294,7 +294,7 @@ with st.container(horizontal=True):
     for name, shown_value, beside in headline(summary, shown.run.tolerance_mm):
         st.metric(name, shown_value, beside, "off", delta_arrow="off", width="content")
 
-every = case_agreements(shown.snapshot, shown.run.run_id, pair)
+every = case_agreements(shown.snapshot, shown.run.run_id, pair, shown.run.lobe)
 tests = tuple(test for test in associations(shown.snapshot, shown.run.run_id) if is_of_pair(test, pair))
 rows = filtered(every)
 if len(rows) < len(every):

@@ -122,8 +122,8 @@ ORDER BY o.case_id
 """
 
 
-def case_agreements(snapshot: Snapshot, run_id: str, pair: MaskPair, lobe: str = "lobe") -> tuple[CaseAgreement, ...]:
-    """One row a case for the drivers of agreement; lobe: the covariate that names it, where there is one."""
+def case_agreements(snapshot: Snapshot, run_id: str, pair: MaskPair, lobe: str) -> tuple[CaseAgreement, ...]:
+    """One row a case for the drivers of agreement; lobe: the protocol's `agreement.lobe`."""
     key = (lobe, run_id, pair.structure, pair.from_source, pair.to_source, pair.comparison)
     return ask(snapshot, CaseAgreement, CASE_AGREEMENTS, key)
 

@@ -39,6 +39,7 @@ class RunFacts:
     ring_mm: float
     grid_mm: float
     tolerance_mm: float
+    lobe: str
     perturbed_cases: int
     combat: bool
     batch_variable: str
@@ -71,6 +72,7 @@ SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha2
   CAST(json_extract_string(protocol_json, '$.rois.ring_mm') AS DOUBLE) AS ring_mm,
   CAST(json_extract_string(protocol_json, '$.grid.spacing_mm') AS DOUBLE) AS grid_mm,
   CAST(json_extract_string(protocol_json, '$.agreement.tolerance_mm') AS DOUBLE) AS tolerance_mm,
+  coalesce(json_extract_string(protocol_json, '$.agreement.lobe'), 'lobe') AS lobe,
   CAST(json_extract_string(protocol_json, '$.perturb.cases') AS INTEGER) AS perturbed_cases,
   coalesce(CAST(json_extract_string(protocol_json, '$.batch.combat') AS BOOLEAN), false) AS combat,
   coalesce(json_extract_string(protocol_json, '$.batch.variable'), '') AS batch_variable,

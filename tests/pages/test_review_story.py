@@ -145,7 +145,7 @@ def test_two_readers_judge_one_corrects_and_one_click_brings_it_in(browser, serv
     assert computed == set(foreseen.tasks)
     assert {stage for stage, _ in computed} <= AFTER_REVIEW
     (pair,) = [p for p in mask_pairs(open_snapshot(demo_copy), second_run) if p.comparison == "edit_distance"]
-    (row,) = case_agreements(open_snapshot(demo_copy), second_run, pair)
+    (row,) = case_agreements(open_snapshot(demo_copy), second_run, pair, "lobe")
     assert (pair.from_source, row.case_id) == ("Ben", cases[2])
     assert 0 < row.dsc < 1
     page.goto(f"{server.address}/readers")

@@ -139,3 +139,28 @@ def test_a_partial_run_does_not_hide_the_complete_one_before_it(study):
 def test_an_unknown_table_is_refused_with_those_there_are(study):
     with pytest.raises(ValueError, match=r"one of .*'cases'.*got 'nothing'"):
         export_table(study, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "values"),
+    [
+        ("contact", "within_mm", {1.0, 3.0, 5.0}),
+        ("surface_dsc_curve", "tolerance_mm", {0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0}),
+        ("association", "subset", {"all", "detected"}),
+    ],
+)
+def test_the_demo_exports_what_the_agreement_page_draws(demo_study, table, column, values):
+    found = {row[column] for row in export_table(demo_study, table).to_pylist()}
+    assert values <= found
+
+
+def test_areas_of_contact_grow_with_the_distance_and_faces_add_up(demo_study):
+    areas = {
+        (row["case_id"], row["mask_source"], row["within_mm"], row["face"]): row["contact_mm2"]
+        for row in export_table(demo_study, "contact").to_pylist()
+    }
+    for (case, source, within, face), area in areas.items():
+        if face == "all":
+            parts = [areas.get((case, source, within, own), 0) for own in ("costal", "mediastinal", "diaphragmatic")]
+            assert sum(parts) == pytest.approx(area, abs=1e-6)
+            assert area <= areas[case, source, 5.0, face] + 1e-9

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from engine.acquire.check import check
 from engine.acquire.discover import discover
+from engine.acquire.further import read_further_masks
 from engine.acquire.pseudonyms import Pseudonyms
 from engine.acquire.read import acquire
 from engine.protocol import Images, Protocol
@@ -58,6 +59,25 @@ def test_lung1_001_has_the_published_voxel_counts(acquired):
 def test_tumour_keeps_the_voxels_it_shares_with_the_lung(acquired):
     masks = acquired["LUNG1-001"].references
     assert (masks.find("tumour").voxels & masks.find("lung_left").voxels).sum() == 5981
+
+
+def test_further_readers_outlines_come_from_the_same_dicom_files_on_the_same_voxels(real_tree, tmp_path):
+    """One structure read as a further reader and as the reference is the same mask; one that is not there is absent."""
+
+    def lung1(*reference, readers=(), predictions=()):
+        root = str(real_tree / "lung1")
+        images = Images(root=root, reference=reference, readers=readers, predictions=predictions)
+        protocol = Protocol(images=images)
+        (source,) = discover(tmp_path, protocol, Pseudonyms(tmp_path, public_ids=True)).cases
+        return source, acquire(source, images, protocol.acquire), protocol
+
+    _, as_reference, _ = lung1("Spinal-Cord")
+    source, case, protocol = lung1("GTV-1", readers=("spinal-cord",), predictions=("Nobody",))
+    (cord,) = read_further_masks(source, case.ct, protocol.images, protocol.acquire).masks.masks
+    assert (cord.source, cord.origin, cord.structure) == ("spinal-cord", "independent", "tumour")
+    assert cord.grid == case.ct.grid
+    assert cord.voxels.sum() > 0
+    assert (cord.voxels == as_reference.references.find("tumour").voxels).all()
 
 
 def test_lung1_001_is_read_in_hounsfield_units_on_its_exact_grid(acquired):

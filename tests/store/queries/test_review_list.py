@@ -14,7 +14,7 @@ def test_dsc_and_missed_in_the_list_are_those_of_the_models_own_mask(demo_study)
     own, others = [], []
     for pair in mask_pairs(snapshot, run_id):
         if pair.comparison == "agreement":
-            (own if pair.to_source == model else others).extend(case_agreements(snapshot, run_id, pair))
+            (own if pair.to_source == model else others).extend(case_agreements(snapshot, run_id, pair, "lobe"))
     close_snapshots()
     assert {case for case, shown in listed.items() if shown.missed} == {row.case_id for row in own if row.missed}
     assert all(shown.dsc == min(row.dsc for row in own if row.case_id == case) for case, shown in listed.items())
