@@ -1,4 +1,4 @@
-"""Plain CSV tables for statistics without a study: numbers with an outcome, or a 0/1 table of resamples."""
+"""Plain CSV tables for statistics without a study: numbers with an outcome, 0/1 resamples, repeated measurements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.csv_table import number_in, read_rows, read_table
+from engine.acquire.csv_table import few_lines, number_in, read_rows, read_table
 from store.records import RefusedError
 
 ROLE = "table"
@@ -23,6 +23,18 @@ class Predictors:
     names: tuple[str, ...]
     values: NDArray[np.float64]
     outcome: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratings:
+    """Repeated measurements of one quantity: values (subjects, raters), NaN where a rater gave none."""
+
+    name: str  # the cell of the column that tells quantities apart, empty without one
+    values: NDArray[np.float64]
+
+    def of_complete_raters(self) -> NDArray[np.float64]:
+        """The columns of raters who gave a value for every subject, as R psych needs them."""
+        return self.values[:, np.isfinite(self.values).all(axis=0)]
 
 
 def read_predictors(path: Path, outcome: str, left_out: Sequence[str] = ()) -> Predictors:
@@ -70,3 +82,39 @@ def read_indicators(path: Path) -> NDArray[np.bool_]:
         )
         raise RefusedError("not_indicators", ROLE, text, "Give one row a resample, 1 where it chose the feature.")
     return np.array([[cell == "1" for cell in cells] for _, cells in rows], dtype=np.bool_)
+
+
+def read_ratings(path: Path, subject: str, rater: str, value: str, by: str = "") -> list[Ratings]:
+    """A long table, one measurement a row, as one Ratings a cell of the column `by` in order of appearance.
+
+    A subject or rater belongs to a quantity where it has a row of it. RefusedError with lines for text, decimal commas
+    and infinite cells, for subjects or raters without a name, and where one rater measures a subject twice.
+    """
+    table = read_table(path, ROLE)
+    subjects, raters, cells = table.column(subject), table.column(rater), table.column(value)
+    names = table.column(by) if by else ("",) * len(table.rows)
+    nameless = [table.lines[k] for k, cell in enumerate(zip(subjects, raters, strict=True)) if "" in cell]
+    if nameless:
+        text = f"no {subject!r} or no {rater!r} at lines {few_lines(nameless)}."
+        raise RefusedError("no_name", ROLE, text, "Say who measured whom in every row.")
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    repeated = []
+    for row, key in enumerate(zip(subjects, raters, strict=True)):
+        given = found.setdefault(names[row], {})
+        if key in given:
+            repeated.append(table.lines[row])
+        number = number_in(cells[row], table, row, value)
+        given[key] = np.nan if number is None else number
+    if repeated:
+        text = f"a rater measures the same subject again at lines {few_lines(repeated)}."
+        raise RefusedError("duplicate_rating", ROLE, text, "Keep one, or name what tells them apart with --by.")
+    return [Ratings(name, _pivoted(given)) for name, given in found.items()]
+
+
+def _pivoted(given: dict[tuple[str, str], float]) -> NDArray[np.float64]:
+    rows = {name: place for place, name in enumerate(dict.fromkeys(subject for subject, _ in given))}
+    columns = {name: place for place, name in enumerate(dict.fromkeys(rater for _, rater in given))}
+    values = np.full((len(rows), len(columns)), np.nan)
+    for (subject, rater), number in given.items():
+        values[rows[subject], columns[rater]] = number
+    return values

@@ -10,6 +10,7 @@ import typer
 
 from engine.acquire.statistics_table import read_indicators, read_predictors
 from engine.commands.arguments import AsJson
+from engine.run.icc_of_table import icc_of_table
 from engine.statistics.mrmr import SCHEMES, are_discrete, mrmr_mid, mrmr_miq
 from engine.statistics.stability import nogueira
 
@@ -45,6 +46,28 @@ def stats_mrmr(
         typer.echo(json.dumps({"selected": names, **kind}))
     else:
         typer.echo("\n".join(names))
+
+
+@stats_app.command("icc")
+def stats_icc(
+    table: Annotated[Path, typer.Argument(help="CSV, one measurement a row")],
+    subject: Annotated[str, typer.Option(help="column of the subjects")],
+    rater: Annotated[str, typer.Option(help="column of the raters")],
+    value: Annotated[str, typer.Option(help="column of the measurements")],
+    by: Annotated[str, typer.Option(help="column that tells quantities apart, one row of results each")] = "",
+    to: Annotated[Path | None, typer.Option(help=".csv file; default stdout")] = None,
+) -> None:
+    """The six intraclass correlations with their exact 95 % bounds, as R psych::ICC(lmer = FALSE).
+
+    Raters who left out a subject are left out: k remain. Cells are empty where fewer than two subjects or raters
+    remain, or where nothing varies.
+    """
+    text = icc_of_table(table, subject, rater, value, by)
+    if to is None:
+        typer.echo(text, nl=False)
+    else:
+        to.write_text(text, encoding="utf-8")
+        typer.echo(f"{text.count(chr(10)) - 1} rows to {to.name}")
 
 
 @stats_app.command("stability")

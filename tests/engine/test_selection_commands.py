@@ -1,9 +1,12 @@
-"""stats mrmr and stats stability: published orders and values, and tables that are refused by row and column."""
+"""stats mrmr, stability and icc: published orders and values, and tables that are refused by row and column."""
 
 from __future__ import annotations
 
+import io
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -76,3 +79,56 @@ def test_indicators_that_are_none_are_refused(tmp_path, text, lines):
     (tmp_path / "z.csv").write_text(text)
     with pytest.raises(RefusedError, match=lines):
         ask("stats", "stability", tmp_path / "z.csv")
+
+
+def icc_table(tmp_path, table, *arguments):
+    to = tmp_path / "icc.csv"
+    done = CliRunner().invoke(app, ["stats", "icc", str(table), *arguments, "--to", str(to)])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return pd.read_csv(to)
+
+
+def test_icc_of_the_teams_table_is_that_of_r_psych(shared, tmp_path):
+    folder = shared / "data/ibsi1_multi_team"
+    columns = ("--subject", "id", "--rater", "team", "--value", "value", "--by", "tag")
+    found = icc_table(tmp_path, folder / "multi_team_CT.csv.gz", *columns).set_index("tag")
+    expected = pd.read_csv(folder / "icc_reference_psych_CT.csv").set_index("tag")
+    assert len(expected) == 226
+    found = found.loc[expected.index]
+    assert (found[["n", "k"]] == expected[["n", "k"]]).all(axis=None)
+    for form in ("1", "2", "3"):
+        names = {f"icc{form}1": f"ICC{form}", f"icc{form}k": f"ICC{form}k"}
+        names |= {f"icc{form}1{end}": f"ICC{form}{end}" for end in ("_lo", "_hi")}
+        for ours, theirs in names.items():
+            np.testing.assert_allclose(found[ours], expected[theirs], rtol=0, atol=1e-9, err_msg=ours)
+
+
+def test_icc_columns_are_those_others_rely_on(tmp_path):
+    rows = ["who,by,v", *(f"s{n},{rater},{n + 0.1 * k}" for n in range(6) for k, rater in enumerate("ab")), "s0,c,1"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    done = CliRunner().invoke(
+        app, ["stats", "icc", str(tmp_path / "t.csv"), *["--subject", "who", "--rater", "by", "--value", "v"]]
+    )
+    found = pd.read_csv(io.StringIO(done.stdout))
+    # the project's design.md, section 3
+    assert list(found)[:8] == ["n", "k", "icc11", "icc11_lo", "icc11_hi", "icc21", "icc21_lo", "icc21_hi"]
+    assert found.loc[0, ["n", "k"]].tolist() == [6, 2]  # c measured one subject only
+    assert found.loc[0, "icc31"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("id,r,v\na,x,1\na,y,\nb,x,2,5\n", "ragged_rows", "lines 4"),
+        ("id,r,v\na,x,1\na,x,2\n", "duplicate_rating", "lines 3"),
+        ("id,r,v\na,x,1\na,y,high\n", "not_a_number", "'v', line 3"),
+        ("id,r,v\na,x,1\na,,2\n", "no_name", "lines 3"),
+        ("id,w,v\na,x,1\n", "no_column", "'r'"),
+    ],
+)
+def test_bad_measurements_are_refused_by_row_and_column(tmp_path, text, code, says):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(RefusedError, match=says) as caught:
+        icc_table(tmp_path, tmp_path / "t.csv", "--subject", "id", "--rater", "r", "--value", "v")
+    assert caught.value.code == code
