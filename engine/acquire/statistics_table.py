@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.csv_table import few_lines, number_in, read_rows, read_table
+from engine.acquire.csv_table import Table, few_lines, number_in, read_rows, read_table
 from store.records import RefusedError
 
 ROLE = "table"
@@ -51,17 +51,24 @@ def read_predictors(path: Path, outcome: str, left_out: Sequence[str] = ()) -> P
     if levels.size < 2:
         text = f"column {outcome!r} holds one value only, an outcome needs two."
         raise RefusedError("one_class", ROLE, text, "Name another --outcome.")
-    values = np.empty((len(table.rows), len(names)))
-    for place, name in enumerate(names):
-        for row, cell in enumerate(table.column(name)):
-            number = number_in(cell, table, row, name)
-            if number is None:
-                text = f"column {name!r}, line {table.lines[row]} has no value."
-                raise RefusedError(
-                    "missing_value", ROLE, text, "Complete it, or leave the column out with --leave-out."
-                )
-            values[row, place] = number
+    values = _numbers(table, names, "Complete it, or leave the column out with --leave-out.")
     return Predictors(names, values, codes.astype(np.int64))
+
+
+def read_scores(path: Path, outcome: str, event: str, scores: Sequence[str]) -> Predictors:
+    """The named columns as numbers, and the outcome as 1 where the cell is `event` and 0 where it is the other value.
+
+    RefusedError as `read_predictors`, and where the outcome has not two values or none of them is `event`.
+    """
+    table = read_table(path, ROLE)
+    cells = table.column(outcome)
+    levels = sorted(set(cells))
+    if len(levels) != 2 or event not in levels:
+        found = ", ".join(map(repr, levels[:MOST_LISTED])) + (", ..." if len(levels) > MOST_LISTED else "")
+        text = f"column {outcome!r} must hold {event!r} and one other value, it holds {found}."
+        raise RefusedError("not_two_classes", ROLE, text, "Name the value that is the event with --event.")
+    values = _numbers(table, scores, "Leave out the row, or complete it.")
+    return Predictors(tuple(scores), values, np.array([cell == event for cell in cells], dtype=np.int64))
 
 
 def read_indicators(path: Path) -> NDArray[np.bool_]:
@@ -109,6 +116,19 @@ def read_ratings(path: Path, subject: str, rater: str, value: str, by: str = "")
         text = f"a rater measures the same subject again at lines {few_lines(repeated)}."
         raise RefusedError("duplicate_rating", ROLE, text, "Keep one, or name what tells them apart with --by.")
     return [Ratings(name, _pivoted(given)) for name, given in found.items()]
+
+
+def _numbers(table: Table, names: Sequence[str], remedy: str) -> NDArray[np.float64]:
+    """Columns as numbers (rows, columns); RefusedError with column, line and remedy for a cell that is none."""
+    values = np.empty((len(table.rows), len(names)))
+    for place, name in enumerate(names):
+        for row, cell in enumerate(table.column(name)):
+            number = number_in(cell, table, row, name)
+            if number is None:
+                text = f"column {name!r}, line {table.lines[row]} has no value."
+                raise RefusedError("missing_value", ROLE, text, remedy)
+            values[row, place] = number
+    return values
 
 
 def _pivoted(given: dict[tuple[str, str], float]) -> NDArray[np.float64]:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from engine.acquire.statistics_table import read_indicators, read_predictors
+from engine.acquire.statistics_table import read_indicators, read_predictors, read_scores
 from engine.commands.arguments import AsJson
 from engine.run.icc_of_table import icc_of_table
+from engine.statistics.delong import auc_interval, compare_aucs
 from engine.statistics.mrmr import SCHEMES, are_discrete, mrmr_mid, mrmr_miq
 from engine.statistics.stability import nogueira
 
@@ -46,6 +47,48 @@ def stats_mrmr(
         typer.echo(json.dumps({"selected": names, **kind}))
     else:
         typer.echo("\n".join(names))
+
+
+@stats_app.command("delong")
+def stats_delong(
+    table: Annotated[Path, typer.Argument(help="CSV, one row a patient")],
+    outcome: Annotated[str, typer.Option(help="column of the outcome")],
+    event: Annotated[str, typer.Option(help="its value that is the event")],
+    scores: Annotated[tuple[str, str], typer.Option(help="columns of two models' scores; higher must mean events")],
+    as_json: AsJson = False,
+) -> None:
+    """Two areas under the ROC curve on the same patients and DeLong's test of their difference, as R pROC.
+
+    For scores that no patient here was used to fit: on apparent or resampled predictions the test is not valid.
+    """
+    found = read_scores(table, outcome, event, scores)
+    one, other = found.values.T
+    compared = compare_aucs(found.outcome, one, other)
+    areas = {name: auc_interval(found.outcome, column) for name, column in zip(scores, (one, other), strict=True)}
+    n, events = len(found.outcome), int(found.outcome.sum())
+    if as_json:
+        facts = {
+            "n": n,
+            "events": events,
+            "auc": {name: area.auc for name, area in areas.items()},
+            "ci": {name: [area.lower, area.upper] for name, area in areas.items()},
+            "difference": compared.difference,
+            "difference_ci": [compared.lower, compared.upper],
+            "z": compared.z,
+            "p": compared.p_value,
+        }
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo(f"n = {n}, {events} events")
+    for name, area in areas.items():
+        typer.echo(f"{name}: AUC {area.auc:.4f} (95 % CI {area.lower:.4f} to {area.upper:.4f})")
+    tested = "not testable: both order all patients alike"
+    if compared.z is not None:
+        tested = f"z {compared.z:.4f}, p {compared.p_value:.4g}"
+    typer.echo(
+        f"{scores[0]} - {scores[1]}: {compared.difference:.4f} (95 % CI {compared.lower:.4f} to {compared.upper:.4f}),"
+        f" {tested}"
+    )
 
 
 @stats_app.command("icc")

@@ -1,4 +1,4 @@
-"""stats mrmr, stability and icc: published orders and values, and tables that are refused by row and column."""
+"""stats mrmr, stability, icc and delong: published orders and values, and tables that are refused by row and column."""
 
 from __future__ import annotations
 
@@ -131,4 +131,45 @@ def test_bad_measurements_are_refused_by_row_and_column(tmp_path, text, code, sa
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(RefusedError, match=says) as caught:
         icc_table(tmp_path, tmp_path / "t.csv", "--subject", "id", "--rater", "r", "--value", "v")
+    assert caught.value.code == code
+
+
+SCORES = ("--outcome", "outcome", "--event", "Poor", "--scores")
+
+
+@pytest.mark.parametrize(("first", "second"), [("s100b", "ndka"), ("wfns", "s100b"), ("wfns", "ndka")])
+def test_delong_of_the_asah_table_is_that_of_proc(shared, first, second):
+    folder = shared / "data/stats_reference"
+    reference = json.loads((folder / "proc_aSAH.json").read_text())
+    expected, areas = reference["delong_paired"][f"{first}_vs_{second}"], reference["auc"]
+    found = ask("stats", "delong", folder / "aSAH.csv", *SCORES, first, second)
+    assert (found["n"], found["events"]) == (113, 41)
+    assert (found["z"], found["p"]) == pytest.approx((expected["Z"], expected["p"]), abs=1e-12)
+    assert found["difference_ci"] == pytest.approx(expected["diff_ci95"], abs=1e-12)
+    for name in (first, second):
+        assert found["auc"][name] == pytest.approx(areas[name]["auc"], abs=1e-12)
+        assert found["ci"][name] == pytest.approx(areas[name]["ci95"], abs=1e-12)
+    assert found["difference"] == pytest.approx(areas[first]["auc"] - areas[second]["auc"], abs=1e-12)
+
+
+def test_scores_that_order_all_alike_have_no_p(tmp_path):
+    rows = [f"{'Poor' if n % 3 == 0 else 'Good'},{n},{n * n}" for n in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["outcome,a,b", *rows]))
+    found = ask("stats", "delong", tmp_path / "t.csv", *SCORES, "a", "b")
+    assert (found["difference"], found["z"], found["p"]) == (0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("outcome,a,b\nPoor,1,2\nGood,1,\n", "missing_value", "'b', line 3"),
+        ("outcome,a,b\npoor,1,2\nGood,1,2\n", "not_two_classes", "'Poor' and one other"),
+        ("outcome,a,b\nPoor,1,2\nGood,1,2\nFair,1,2\n", "not_two_classes", "'Fair', 'Good', 'Poor'"),
+        ("outcome,a\nPoor,1\nGood,2\n", "no_column", "'b'"),
+    ],
+)
+def test_bad_scores_are_refused_by_row_and_column(tmp_path, text, code, says):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(RefusedError, match=says) as caught:
+        ask("stats", "delong", tmp_path / "t.csv", *SCORES, "a", "b")
     assert caught.value.code == code
