@@ -1,6 +1,11 @@
-"""The .632+ bootstrap estimate of the area under the ROC curve."""
+"""Internal estimates of the area under the ROC curve: .632+ and Harrell's optimism."""
 
 from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine.statistics.checks import vector
 
 NO_INFORMATION = 0.5
 
@@ -20,3 +25,13 @@ def auc_632_plus(apparent: float, out_of_bag: float) -> float:
     overfitting = 0.0 if gain <= 0 else min(max((apparent - floored) / gain, 0.0), 1.0)
     weight = 0.632 / (1 - 0.368 * overfitting)
     return (1 - weight) * apparent + weight * floored
+
+
+def harrell_optimism(training: ArrayLike, whole: ArrayLike) -> float:
+    """Return the mean over bootstraps (b,) of the AUC on the bootstrap sample less that on the whole cohort.
+
+    Both of the model fitted in that bootstrap. The apparent AUC less this is Harrell's corrected AUC, which is too high
+    where models overfit hard: two thirds of the whole cohort were in the bootstrap. Source: Harrell 1996.
+    """
+    inside = vector("training", training)
+    return float(np.mean(inside - vector("whole", whole, inside.size)))
