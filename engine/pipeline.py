@@ -39,7 +39,7 @@ from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 3, "case", acquire),
-    Stage("clinical", 2, "cohort", read_clinical),
+    Stage("clinical", 3, "cohort", read_clinical),
     Stage("segment", 7, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("further", 1, "case", read_further_masks),
@@ -59,7 +59,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("conform", 1, "cohort", conform_study),
     Stage("reproducibility", 2, "cohort", reproduce),
     Stage("batch", 1, "cohort", compare_batches),
-    Stage("table", 4, "cohort", tabulate),
+    Stage("table", 5, "cohort", tabulate),
     Stage("candidates", 2, "cohort", candidates),
     Stage("resample", 4, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
@@ -74,10 +74,10 @@ IMAGE_STUDY: tuple[Stage, ...] = (
 TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "training", "trained_overlap", "strategies")
 
 TABLE_STUDY: tuple[Stage, ...] = (
-    Stage("clinical", 2, "cohort", read_clinical),
+    Stage("clinical", 3, "cohort", read_clinical),
     Stage("imported", 2, "cohort", read_feature_table),
     Stage("reproducibility", 1, "cohort", reproduce_import),
-    Stage("table", 3, "cohort", tabulate_import),
+    Stage("table", 4, "cohort", tabulate_import),
     Stage("candidates", 2, "cohort", candidates),
     Stage("resample", 4, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from engine.eligibility_protocol import Eligibility as Eligibility
 from engine.governance_protocol import Governance as Governance
 from engine.reproducibility_protocol import Batch as Batch
 from engine.reproducibility_protocol import Perturb as Perturb
@@ -38,6 +39,12 @@ NOT_LOCKED: dict[str, bool | set[str]] = {
     "self_test": True,
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
+ENDPOINTS = {
+    "any-cause": "any-cause disease-free survival",
+    "recurrence": "recurrence, death competing",
+    "paper-censored": "recurrence, other deaths censored (as in the paper)",
+    "paper-excluded": "recurrence, other deaths left out (as in the paper)",
+}
 
 
 class Study(Section):
@@ -105,8 +112,42 @@ class Outcome(Section):
         "1",
         description="value of the event column that means event; kind = binary: any other non-empty value is no event",
     )
-    endpoint: str = Field("any-cause disease-free survival", description="name of the endpoint on every page")
+    definition: Literal["any-cause", "recurrence", "paper-censored", "paper-excluded"] = Field(
+        "any-cause",
+        description="any-cause: first of recurrence and death; recurrence: death first competes; paper-censored: death "
+        "first is censored; paper-excluded: those patients leave. All but any-cause need kind = columns",
+    )
+    undetermined: Literal["weights", "exclude"] = Field(
+        "weights",
+        description="censored before the horizon: weights of those followed longer stand for them; exclude: they leave "
+        "(a sensitivity analysis, which raises the event rate)",
+    )
+    endpoint: str = Field(
+        ENDPOINTS["any-cause"],
+        description="name of the endpoint on every page; one of another definition is replaced by the definition's",
+    )
     horizon_days: int = Field(730, gt=0, le=36500, description="days; two years")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _endpoint_fits(cls, values: object) -> object:
+        """Name the endpoint after its definition unless the study gave it a name of its own."""
+        if not isinstance(values, dict):
+            return values
+        definition, named = values.get("definition", "any-cause"), values.get("endpoint", ENDPOINTS["any-cause"])
+        if definition in ENDPOINTS and named in ENDPOINTS.values():
+            return {**values, "endpoint": ENDPOINTS[definition]}
+        return values
+
+    @model_validator(mode="after")
+    def _definition_has_its_columns(self) -> Outcome:
+        """Refuse a definition that tells recurrence from death where one composite column is all there is."""
+        if self.definition != "any-cause" and self.kind != "columns":
+            raise ValueError(
+                f"outcome.definition must be any-cause with kind = {self.kind}, which does not tell recurrence from"
+                f" death, got {self.definition}"
+            )
+        return self
 
 
 class CovariateColumn(Section):
@@ -316,6 +357,7 @@ class Protocol(Section):
     clinical: Clinical = Clinical()
     outcome: Outcome = Outcome()
     covariates: Covariates = Covariates()
+    eligibility: Eligibility = Eligibility()
     features_table: ImportedFeatures = ImportedFeatures()
     acquire: Acquire = Acquire()
     segment: Segment = Segment()

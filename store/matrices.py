@@ -52,10 +52,10 @@ class DesignTable(ArrayRecord):
 
     Columns p: rois, image_types, feature_classes, features. values n x p is NaN where statuses (index into STATUSES)
     gives none. Clinical columns c keep numbers n x c (NaN: missing or a category) and codes n x c (index into
-    clinical_levels, -1: missing or a number). days and event are of the endpoint (NaN and -1: unknown), label is 1
-    event by the horizon, 0 free of it, -1 undetermined. perturbed_values m x k x p holds base and perturbed features
-    of the row numbers perturbed_rows (NaN where a ROI was not tested); perturbed_families names the k places: base,
-    random or fixed. Without perturbations m = k = 0.
+    clinical_levels, -1: missing or a number). days and event are of the endpoint (NaN and -1: unknown; event 2: a
+    competing death), label is 1 event by the horizon, 0 free of it, -1 undetermined. perturbed_values m x k x p holds
+    base and perturbed features of the row numbers perturbed_rows (NaN where a ROI was not tested); perturbed_families
+    names the k places: base, random or fixed. Without perturbations m = k = 0.
     """
 
     case_ids: tuple[str, ...]

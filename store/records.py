@@ -209,6 +209,17 @@ class Outcome:
     label_reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What decides whether a patient may enter: None where the study declares no column or the cell is empty."""
+
+    case_id: str
+    neoadjuvant: bool | None
+    adjuvant: bool | None
+    margins_involved: bool | None
+    scan_days_before: int | None  # days from the CT to time zero; negative: scanned after it
+
+
 # --- segment, review -------------------------------------------------------------------------------------------------
 
 

@@ -14,9 +14,10 @@ from engine.acquire.outcomes import (
     days_before_zero,
     outcome_of,
 )
-from engine.protocol import Clinical, CovariateColumn, Covariates, Outcome
+from engine.acquire.treatments import treatment_of
+from engine.protocol import Clinical, CovariateColumn, Covariates, Eligibility, Outcome
 from store import records
-from store.records import Covariate, Flag, Refusal, RefusedError
+from store.records import Covariate, Flag, Refusal, RefusedError, Treatment
 from store.sources import ClinicalSource
 
 FEWEST_TO_JUDGE = 10  # filled rows, under which a category may well differ in each
@@ -29,11 +30,12 @@ class ClinicalTable:
 
     covariates: tuple[Covariate, ...]
     outcomes: tuple[records.Outcome, ...]
+    treatments: tuple[Treatment, ...]
     flags: tuple[Flag, ...]
 
 
 def read_clinical(
-    source: ClinicalSource, clinical: Clinical, outcome: Outcome, covariates: Covariates
+    source: ClinicalSource, clinical: Clinical, outcome: Outcome, covariates: Covariates, eligibility: Eligibility
 ) -> ClinicalTable:
     """Read the declared columns for the study's cases; other patients of the tables are ignored.
 
@@ -60,7 +62,8 @@ def read_clinical(
         _check_category(joined, [patient for _, patient in known], column)
     flags += _unpaired_flags(joined, known, outcome)
     values = [_covariate(joined, patient, case_id, c) for case_id, patient in known for c in covariates.columns]
-    return ClinicalTable(tuple(values), tuple(outcomes), tuple(flags))
+    treatments = tuple(treatment_of(joined, patient, case_id, eligibility) for case_id, patient in known)
+    return ClinicalTable(tuple(values), tuple(outcomes), treatments, tuple(flags))
 
 
 def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -> tuple[Refusal, ...]:

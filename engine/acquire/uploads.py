@@ -20,7 +20,7 @@ from engine.acquire.check import CheckResult, check_images
 from engine.acquire.clinical import read_clinical, refused_rows
 from engine.acquire.csv_table import DATE, Table, is_missing, read_table
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms, private_folder
-from engine.protocol import Clinical, Covariates, Outcome, Protocol, read_protocol, write_protocol
+from engine.protocol import Clinical, Covariates, Eligibility, Outcome, Protocol, read_protocol, write_protocol
 from store.records import Flag, Refusal, RefusedError
 from store.sources import ClinicalSource, SourceFile
 
@@ -144,7 +144,7 @@ def check_table(study: Path, token: str, id_column: str, outcome: Outcome, covar
     source = ClinicalSource((SourceFile(ROLE, str(path), ""),), pairs)
     clinical = Clinical(files=(TABLE_FILE,), id=(id_column,), time_zero=protocol.clinical.time_zero)
     rows = refused_rows(source, clinical, outcome)
-    found = read_clinical(source, clinical, outcome, covariates)
+    found = read_clinical(source, clinical, outcome, covariates, Eligibility())
     return TableCheck(len(pairs), rows, found.flags)
 
 

@@ -102,12 +102,15 @@ def rows_of(table: DesignTable, rows: NDArray[np.intp]) -> DesignTable:
 
 
 def censoring_of(table: DesignTable, draws: NDArray[np.int64] | None = None) -> CensoringCurve | None:
-    """Censoring curve of these rows, undetermined ones included; None when no times are known (a 0/1 outcome)."""
+    """Censoring curve of these rows, undetermined ones included; None when no times are known (a 0/1 outcome).
+
+    A competing death ends follow-up as the event does: it is no censoring.
+    """
     timed = _timed(table)
     if not timed.any():
         return None
     counts = None if draws is None else draws[timed]
-    return fit_censoring(table.days[timed], table.event[timed], counts)
+    return fit_censoring(table.days[timed], table.event[timed] != 0, counts)
 
 
 def censoring_weights(table: DesignTable, curve: CensoringCurve | None) -> Floats:
@@ -119,7 +122,7 @@ def censoring_weights(table: DesignTable, curve: CensoringCurve | None) -> Float
     timed = _timed(table)
     if curve is None or not timed.any():
         return weights
-    own = ipcw_weights(curve, table.days[timed], table.event[timed], float(table.horizon_days))
+    own = ipcw_weights(curve, table.days[timed], table.event[timed] != 0, float(table.horizon_days))
     contradicted = int(((own == 0) & (weights[timed] == 1)).sum())
     if contradicted:
         raise ValueError(f"label must follow from days and event, got {contradicted} labels of censored patients")

@@ -17,12 +17,12 @@ from engine.analyse.design import (
     design_table,
     no_repeats,
 )
-from engine.analyse.endpoint import endpoint, known_outcomes
-from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
-from engine.protocol import Covariates, ImportedFeatures, Outcome, Plan
+from engine.analyse.endpoint import endpoint
+from engine.analyse.flow import Inclusion, admission, inclusion_flow, outcome_flow
+from engine.protocol import Covariates, Eligibility, ImportedFeatures, Outcome, Plan
 from store import records
 from store.matrices import DesignTable, ImportedTable
-from store.records import STATUSES, AnalysisPlan, Covariate, DeclinedError, Flag, FlowStep
+from store.records import STATUSES, AnalysisPlan, Covariate, DeclinedError, Flag, FlowStep, Treatment
 
 VOLUME_NAMES = ("MeshVolume", "VoxelVolume", "Volume")
 CUBIC_MM_PER_ML = 1000.0
@@ -49,25 +49,27 @@ class Measured:
     values: NDArray[np.float64]
 
 
-def tabulate_import(
+def tabulate_import(  # noqa: PLR0913 - a stage's signature is its declaration
     features: ImportedTable,
     covariates: tuple[Covariate, ...],
     outcomes: tuple[records.Outcome, ...],
+    treatments: tuple[Treatment, ...],
     choices: Covariates,
     outcome: Outcome,
+    eligibility: Eligibility,
     plan: Plan,
     table_choices: ImportedFeatures,
 ) -> TabulatedImport:
-    """One row per patient with at least one feature and an outcome; the first rater's values stand for the patient.
+    """One row per eligible patient with at least one feature and an outcome; the first rater's values stand for the patient.
 
     Further raters are repeated measurements for the ICC filter, of the family that the protocol names; without
     them the filter is off, which a flag says. DeclinedError without an outcome or features; ValueError when a patient
     has two rows of one rater.
     """
     measured = by_rater(features)
-    known = known_outcomes(outcomes)
+    admitted = admission(outcomes, treatments, outcome, eligibility)
     with_features = tuple(measured.case_ids[row] for row in np.flatnonzero(has_value(measured.values)[:, 0]))
-    rows = tuple(case for case in with_features if case in known)
+    rows = tuple(case for case in with_features if admitted.admits(case))
     if not rows:
         raise DeclinedError(f"prognosis needs patients with features and an outcome, got {len(with_features)} and none")
     chosen = [measured.case_ids.index(case) for case in rows]
@@ -75,13 +77,13 @@ def tabulate_import(
     patients = Patients(
         rows,
         clinical_block(rows, covariates, choices),
-        endpoint(rows, known),
+        endpoint(rows, admitted.endpoints.every),
         outcome.horizon_days,
         imported_volume(features, block.values),
     )
     repeats = _repeats(measured.values[chosen], len(measured.raters), REPEAT_FAMILIES[table_choices.repeats])
     inclusion = Inclusion(measured.case_ids, (), with_features, rows, (), ())
-    flow = inclusion_flow(inclusion, outcomes) + outcome_flow(rows, known, outcome.horizon_days)
+    flow = inclusion_flow(inclusion, admitted) + outcome_flow(rows, admitted.endpoints, outcome.horizon_days)
     table = design_table(patients, block, repeats)
     return TabulatedImport(table, flow, declared_plan(plan, outcome), _flags(features, measured.raters, table))
 

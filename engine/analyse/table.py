@@ -17,10 +17,10 @@ from engine.analyse.design import (
     design_table,
     no_repeats,
 )
-from engine.analyse.endpoint import endpoint, known_outcomes
-from engine.analyse.flow import Inclusion, inclusion_flow, outcome_flow
+from engine.analyse.endpoint import endpoint
+from engine.analyse.flow import Admission, Inclusion, admission, inclusion_flow, outcome_flow
 from engine.analyse.stack import FAMILIES, OK, Stack, stacks_by_roi
-from engine.protocol import Batch, Covariates, Outcome, Plan
+from engine.protocol import Batch, Covariates, Eligibility, Outcome, Plan
 from store import records
 from store.matrices import DesignTable
 from store.records import (
@@ -40,6 +40,7 @@ from store.records import (
     Overlap,
     PerturbedFeatureVector,
     PerturbedMask,
+    Treatment,
 )
 
 SMALLEST_ROI_SHARE = 0.5  # an ROI that fewer of the measured cases have is left out, and the flow says so
@@ -66,31 +67,34 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     overlaps: Cohort[Overlap],
     covariates: tuple[Covariate, ...],
     outcomes: tuple[records.Outcome, ...],
+    treatments: tuple[Treatment, ...],
     acquisitions: Cohort[Acquisition],
     choices: Covariates,
     outcome: Outcome,
+    eligibility: Eligibility,
     batch: Batch,
     plan: Plan,
 ) -> Tabulated:
-    """One row per patient who has features in every region used and an outcome, and the flow of those who have not.
+    """One row per eligible patient with features in every region used and an outcome; the flow of all the others.
 
     A region counts as used when at least half of the cases with any feature have it. Misses are cases whose automatic
     tumour mask has no component on the index lesion of an independent reference; a measured component that does not
     touch the reference is counted too. DeclinedError without an outcome or without features.
     """
     bases = {(case, v.roi): v for case, v in vectors if v.perturbation == BASE_MASK}
-    known = known_outcomes(outcomes)
-    inclusion = _inclusion(bases, chosen, overlaps, known)
+    admitted = admission(outcomes, treatments, outcome, eligibility)
+    inclusion = _inclusion(bases, chosen, overlaps, admitted)
     rows = inclusion.analysed
     if not rows:
         raise DeclinedError(
             f"prognosis needs patients with features and an outcome: {len(inclusion.cases)} cases,"
-            f" {len(inclusion.with_features)} with features, {len(known)} with an outcome"
+            f" {len(inclusion.with_features)} with features, {len(admitted.endpoints.every)} with an outcome,"
+            f" {len(admitted.left_out)} left out by the rules of eligibility and endpoint"
         )
     patients = Patients(
         rows,
         clinical_block(rows, covariates, choices),
-        endpoint(rows, known),
+        endpoint(rows, admitted.endpoints.every),
         outcome.horizon_days,
         tumour_volumes(rows, chosen, morphology),
     )
@@ -102,12 +106,12 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     table = replace(
         design_table(patients, block, _repeats(rows, inclusion.used_rois, stacks, len(ordered))), batches=batches
     )
-    flow = inclusion_flow(inclusion, outcomes) + outcome_flow(rows, known, outcome.horizon_days)
+    flow = inclusion_flow(inclusion, admitted) + outcome_flow(rows, admitted.endpoints, outcome.horizon_days)
     return Tabulated(table, flow, declared_plan(plan, outcome))
 
 
 def _inclusion(
-    bases: Vectors, chosen: Cohort[FeatureMask], overlaps: Cohort[Overlap], known: dict[str, records.Outcome]
+    bases: Vectors, chosen: Cohort[FeatureMask], overlaps: Cohort[Overlap], admitted: Admission
 ) -> Inclusion:
     cases = tuple(sorted({case for case, _ in bases} | {case for case, _ in chosen}))
     having = tuple((roi, tuple(case for case in cases if has_roi(bases, case, roi))) for roi in ROIS)
@@ -116,7 +120,7 @@ def _inclusion(
     with_features = tuple(case for case in cases if used and all(has_roi(bases, case, roi) for roi in used))
     missed = tuple(sorted({case for case, overlap in overlaps if is_miss(overlap)}))
     elsewhere = tuple(sorted({case for case, mask in chosen if is_elsewhere(mask)}))
-    analysed = tuple(case for case in with_features if case in known)
+    analysed = tuple(case for case in with_features if admitted.admits(case))
     return Inclusion(cases, missed, with_features, analysed, having, used, elsewhere)
 
 

@@ -23,6 +23,7 @@ from engine.protocol import (
     Clinical,
     CovariateColumn,
     Covariates,
+    Eligibility,
     FeatureGrid,
     Images,
     Outcome,
@@ -112,6 +113,7 @@ def demo_protocol(seed: int) -> Protocol:
             last_contact_days="last_contact_days",
         ),
         covariates=Covariates(columns=_covariates()),
+        eligibility=Eligibility(scan_days="scan_days"),
         segment=Segment(model="demo"),
         grid=FeatureGrid(spacing_mm=3.0),
         perturb=Perturb(

@@ -14,7 +14,17 @@ from engine.bench.malformed.outlines import outline_specimens
 from engine.bench.malformed.series import series_specimens
 from engine.bench.malformed.specimen import Specimen
 from engine.bench.malformed.tables import ARCHIVE, TABLE, archive_specimens, table_specimens
-from engine.protocol import Clinical, CovariateColumn, Covariates, Images, Outcome, Protocol, Study, write_protocol
+from engine.protocol import (
+    Clinical,
+    CovariateColumn,
+    Covariates,
+    Eligibility,
+    Images,
+    Outcome,
+    Protocol,
+    Study,
+    write_protocol,
+)
 from store.records import RefusedError
 
 SMALL = ArchiveLimits(entries=200, file_bytes=64 << 20, total_bytes=64 << 20, ratio=200)
@@ -70,7 +80,7 @@ def _of_table(folder: Path) -> Answer:
         if source is None:
             raise ValueError("the specimen has no table")
         rows = refused_rows(source, CLINICAL, OUTCOME)
-        flags = read_clinical(source, CLINICAL, OUTCOME, COVARIATES).flags
+        flags = read_clinical(source, CLINICAL, OUTCOME, COVARIATES, Eligibility()).flags
     except RefusedError as error:
         return Answer((error.code,), ())
     return Answer(tuple(row.code for row in rows), tuple(flag.code for flag in flags))

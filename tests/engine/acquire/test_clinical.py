@@ -15,7 +15,7 @@ from engine.acquire.new import new_table_study
 from engine.acquire.outcomes import horizon_label
 from engine.acquire.proposals import propose_covariates
 from engine.acquire.pseudonyms import Pseudonyms
-from engine.protocol import Clinical, CovariateColumn, Covariates, Outcome, Protocol, read_protocol
+from engine.protocol import Clinical, CovariateColumn, Covariates, Eligibility, Outcome, Protocol, read_protocol
 from store.records import RefusedError
 
 COLUMNS = Outcome(
@@ -24,11 +24,11 @@ COLUMNS = Outcome(
 TIME = Outcome(kind="time", time="days", event="event")
 
 
-def read(tmp_path, text, outcome=TIME, covariates=(), patients=("A", "B")):
+def read(tmp_path, text, outcome=TIME, covariates=(), patients=("A", "B"), eligibility=Eligibility()):
     (tmp_path / "c.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     clinical = Clinical(files=("c.csv",), id=("id",))
     source = clinical_source(tmp_path, Protocol(clinical=clinical), [(p, f"CASE{p}") for p in patients])
-    return read_clinical(source, clinical, outcome, Covariates(columns=covariates))
+    return read_clinical(source, clinical, outcome, Covariates(columns=covariates), eligibility)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,16 @@ def test_disease_free_survival_is_the_earlier_of_recurrence_and_death(tmp_path):
     assert (first.dfs_days, first.dfs_event, first.dfs_label) == (300, True, True)
     assert (second.dfs_days, second.dfs_event, second.dfs_label) == (900, False, False)
     assert not first.composite_only
+
+
+def test_treatments_are_yes_no_or_unknown_and_scan_days_count_back_from_time_zero(tmp_path):
+    text = "id,days,event,neo,margin,scan\nA,100,1,Yes,R0,-14\nB,200,0,,R1,3\n"
+    rules = Eligibility(neoadjuvant="neo", margins="margin", scan_days="scan")
+    first, second = read(tmp_path, text, eligibility=rules).treatments
+    assert (first.neoadjuvant, first.margins_involved, first.scan_days_before) == (True, False, 14)
+    assert (second.neoadjuvant, second.margins_involved, second.scan_days_before) == (None, True, -3)
+    positive = rules.model_copy(update={"scan_sign": "before time zero"})
+    assert read(tmp_path, text, eligibility=positive).treatments[1].scan_days_before == 3
 
 
 def test_time_and_event_are_composite_only(tmp_path):
@@ -156,7 +166,7 @@ def test_radiogenomics_has_40_events_91_free_and_13_undetermined(radiogenomics):
     protocol, pseudonyms = read_protocol(radiogenomics), Pseudonyms(radiogenomics, public_ids=False)
     features = feature_table_source(radiogenomics, protocol, pseudonyms)
     source = clinical_source(radiogenomics, protocol, features.cases)
-    table = read_clinical(source, protocol.clinical, protocol.outcome, protocol.covariates)
+    table = read_clinical(source, protocol.clinical, protocol.outcome, protocol.covariates, protocol.eligibility)
     assert Counter(o.dfs_label for o in table.outcomes) == {True: 40, False: 91, None: 13}
     imported = read_feature_table(features, protocol.features_table).features
     assert imported.values.shape == (144, 105)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from engine.analyse.imported import tabulate_import
-from engine.protocol import Covariates, ImportedFeatures, Outcome, Plan
+from engine.protocol import Covariates, Eligibility, ImportedFeatures, Outcome, Plan
 from store.matrices import ImportedTable
 from tests.engine.analyse import measured
 
@@ -25,7 +25,8 @@ def imported(rows, raters=None, unmatched=0):
 
 def run(features, labels, repeats="readers"):
     outcomes = tuple(measured.outcome(case, label, 800, False) for case, label in labels.items())
-    return tabulate_import(features, (), outcomes, Covariates(), Outcome(), Plan(), ImportedFeatures(repeats=repeats))
+    chosen = ImportedFeatures(repeats=repeats)
+    return tabulate_import(features, (), outcomes, (), Covariates(), Outcome(), Eligibility(), Plan(), chosen)
 
 
 def codes(found):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.analyse.table import tabulate
-from engine.protocol import Batch, CovariateColumn, Covariates, Outcome, Plan
+from engine.protocol import Batch, CovariateColumn, Covariates, Eligibility, Outcome, Plan
 from store.artifacts import read_value, write_value
 from store.matrices import DesignTable
 from store.records import AnalysisPlan, Cohort, DeclinedError
@@ -22,6 +22,9 @@ def run(vectors, outcomes, covariates=(), choices=AGE, plan=Plan(), **more):
         "chosen": Cohort(tuple((case, measured.feature_mask()) for case in cases)),
         "morphology": Cohort(tuple((case, measured.morphology(float(i))) for i, case in enumerate(cases))),
         "overlaps": Cohort(()),
+        "treatments": (),
+        "outcome": Outcome(),
+        "eligibility": Eligibility(),
         "acquisitions": Cohort(tuple((case, measured.acquisition(kernel="sharp")) for case in cases)),
     } | more
     return tabulate(
@@ -30,7 +33,6 @@ def run(vectors, outcomes, covariates=(), choices=AGE, plan=Plan(), **more):
         covariates=tuple(covariates),
         outcomes=tuple(outcomes),
         choices=choices,
-        outcome=Outcome(),
         batch=Batch(),
         plan=plan,
         **given,

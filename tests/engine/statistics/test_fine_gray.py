@@ -47,12 +47,12 @@ def test_without_competing_events_it_is_a_cox_model():
 
 def test_errors_are_those_of_leaving_patients_out():
     # the jackknife estimates the censoring curve anew each time, as the sandwich claims to allow for
-    x, times, causes = censored_cohort(250)
+    x, times, causes = censored_cohort(160)
     fit = fit_fine_gray(x, times, causes)
-    rows = np.arange(250)
+    rows = np.arange(160)
     left = np.array([fit_fine_gray(x[rows != i], times[rows != i], causes[rows != i]).coefficients for i in rows])
-    jackknife = np.sqrt((249 / 250) * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
-    np.testing.assert_allclose(fit.standard_errors, jackknife, rtol=0.06)
+    jackknife = np.sqrt((159 / 160) * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
+    np.testing.assert_allclose(fit.standard_errors, jackknife, rtol=0.1)
 
 
 def test_a_competing_effect_lowers_the_incidence_of_the_other_cause():

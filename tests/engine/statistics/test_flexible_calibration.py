@@ -47,7 +47,7 @@ def test_weights_equal_copied_rows_and_bounds_equal_statsmodels():
     assert weighted.ici == pytest.approx(np.average(np.abs(reference.fittedvalues - predicted), weights=counts))
 
 
-@pytest.mark.parametrize("predicted", [[0.3] * 20, [0.1] * 10 + [0.9] * 10])
+@pytest.mark.parametrize("predicted", [[0.3] * 20, [0.1] * 16 + [0.9] * 4])
 def test_predictions_without_spread_decline(predicted):
     with pytest.raises(DeclinedError, match="calibration curve"):
         flexible_calibration([0, 1] * 10, predicted)
