@@ -61,7 +61,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("batch", 1, "cohort", compare_batches),
     Stage("table", 5, "cohort", tabulate),
     Stage("candidates", 2, "cohort", candidates),
-    Stage("resample", 4, "resample", resample),
+    Stage("resample", 5, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
     Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
@@ -79,7 +79,7 @@ TABLE_STUDY: tuple[Stage, ...] = (
     Stage("reproducibility", 1, "cohort", reproduce_import),
     Stage("table", 4, "cohort", tabulate_import),
     Stage("candidates", 2, "cohort", candidates),
-    Stage("resample", 4, "resample", resample),
+    Stage("resample", 5, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("prognosis", 1, "cohort", compare_models),
 )

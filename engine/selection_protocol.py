@@ -34,6 +34,11 @@ class SelectionProtocol(Section):
         1.0, gt=0, le=1000, description="penalty on squared slopes of standardised columns, the same in every arm"
     )
     fewest_events: int = Field(10, ge=5, description="under this many events or non-events the analysis is declined")
+    region_elimination: bool = Field(
+        False,
+        description="each region alone: also eliminate by forests, as the radiomic arm does (a selection more a region "
+        "and bootstrap); false: its first features of mRMR",
+    )
     icc_filter: bool = Field(True, description="inside each bootstrap, keep reproducible features only")
     degenerate_share: Share = Field(0.10, description="drop a feature degenerate in more of the training cases")
     missing: Literal["drop", "median"] = Field(

@@ -980,7 +980,11 @@ class BatchIcc:
     after: float
 
 
-MODELS = ("clinical", "clinical_volume", "combined", "radiomic", "volume", "shuffled")
+REGION_ARMS = ROIS  # radiomics of one region alone
+MODELS = (
+    *("clinical", "clinical_volume", "combined", "combined_offset", "radiomic", *REGION_ARMS, "volume"),
+    *("forest_clinical_volume", "forest_combined", "cox_clinical_volume", "cox_combined", "shuffled"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -1143,6 +1147,8 @@ class Performance:
     icc_filtered: bool = False  # False: fewer than three perturbed patients in the training part, or no filter asked
     train_sha256: str = ""  # of the training ids: every fit can be traced to its patients
     scheme: str = ""  # of mRMR, where the protocol names several the one chosen inside this resample
+    training_auc: float | None = None  # on the resample's own training part, for optimism
+    whole_auc: float | None = None  # of the same model on the whole cohort, for optimism
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def resample(
     return Resampled(
         selections=_selections(table, fitted, number.value),
         out_of_bag=_out_of_bag(test, fitted, number.value),
-        performance=_performance(test, fitted, curve, number.value),
+        performance=_performance(table, test, fitted, curve, number.value),
     )
 
 
@@ -113,9 +113,9 @@ def _out_of_bag(test: DesignTable, fitted: FittedArms, number: int) -> tuple[Out
 
 
 def _performance(
-    test: DesignTable, fitted: FittedArms, curve: CensoringCurve | None, number: int
+    table: DesignTable, test: DesignTable, fitted: FittedArms, curve: CensoringCurve | None, number: int
 ) -> tuple[Performance, ...]:
-    weights = censoring_weights(test, curve)
+    weights, everybody = censoring_weights(test, curve), censoring_weights(table, censoring_of(table))
     known = test.label != UNDETERMINED
     return tuple(
         Performance(
@@ -127,6 +127,8 @@ def _performance(
             icc_filtered=fitted.selected.icc_filtered,
             train_sha256=fitted.train_sha256,
             scheme=fitted.selected.scheme,
+            training_auc=arm.training_auc,
+            whole_auc=arm.auc_everywhere(table, everybody),
         )
         for arm in fitted.arms
     )

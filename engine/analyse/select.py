@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,3 +49,25 @@ def select(
         places = rfe(values[:, ranked], label, weights, 1, choices.trees, seed).ranking
     kept = columns[ranked[places <= keep]]
     return Selected(columns[ranked], places, kept, columns.size, admitted.icc_filtered, scheme)
+
+
+def select_region(
+    training: Training,
+    admitted: Admitted,
+    roi: str,
+    keep: int,
+    choices: SelectionProtocol,
+    scheme: str,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """The columns that one region would keep had it been measured alone.
+
+    The first of its mRMR, or, where the protocol asks for it, those that elimination leaves, as in `select`.
+    """
+    own = np.array([column for column in admitted.columns.tolist() if training.table.rois[column] == roi], dtype=np.intp)
+    part = replace(admitted, columns=own)
+    if choices.region_elimination or own.size == 0:
+        return select(training, part, keep, choices, scheme, rng).kept
+    rows = training.determined
+    values = known_values(training, own)[rows]
+    return own[SCHEMES[scheme](values, training.table.label[rows], keep, training.weights[rows])]

@@ -148,7 +148,7 @@ def proportional_hazards(
     step = likelihood_step(risk, fit.coefficients)
     curve = kaplan_meier(times, events, weights)
     moment = 1 - survival_before(curve, risk.moments)
-    moment = moment - np.average(moment, weights=[len(dead) for dead in risk.deaths])
+    moment = moment - np.average(moment, weights=risk.counts)
     score = moment @ step.scores
     plain = step.information.sum(axis=0)
     mixed = np.tensordot(moment, step.information, 1)

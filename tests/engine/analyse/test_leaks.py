@@ -21,7 +21,8 @@ from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, make_table
 from tests.engine.analyse.test_imported import imported
 
 FITTED = (
-    filters.admit, filters.fit_scaling, filters.known_values, select.select, arms.fit_arm, arms.shuffled,
+    filters.admit, filters.fit_scaling, filters.known_values, select.select, select.select_region,
+    arms.fit_arm, arms.fit_offset_arm, arms.fit_forest_arm, arms.fit_cox_arm, arms.shuffled,
     clinical_coding.fit_clinical, inner_choice.choose_scheme, inner_choice.inner_scores, inner_choice.patient_folds,
 )  # fmt: skip
 
