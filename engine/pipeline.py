@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.acquire.anatomy import read_label_maps
+from engine.acquire.carried import read_carried
 from engine.acquire.clinical import read_clinical
 from engine.acquire.feature_table import read_feature_table
 from engine.acquire.further import read_further_masks
@@ -10,7 +11,9 @@ from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
 from engine.analyse.doubt import estimate_doubt
+from engine.analyse.external import validate
 from engine.analyse.feature_batches import compare_batches
+from engine.analyse.final import fit_on_all
 from engine.analyse.imported import tabulate_import
 from engine.analyse.imported_reproducibility import reproduce_import
 from engine.analyse.prognosis import compare_models
@@ -28,7 +31,7 @@ from engine.measure.reader_overlap import compare_readers
 from engine.measure.regions import delineate_regions
 from engine.perturb.perturbation import perturb_masks
 from engine.review.feature_masks import choose_feature_masks
-from engine.run.stage import PERTURBED_SUBSET, TRAINED_SUBSET, Stage
+from engine.run.stage import CARRIED_SUBSET, PERTURBED_SUBSET, TRAINED_SUBSET, Stage
 from engine.segment.anatomy import label_anatomy
 from engine.segment.embedding import embed_regions, name_embeddings
 from engine.segment.membership import plan_training
@@ -63,7 +66,10 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("candidates", 2, "cohort", candidates),
     Stage("resample", 5, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
-    Stage("prognosis", 1, "cohort", compare_models),
+    Stage("final", 1, "cohort", fit_on_all),
+    Stage("prognosis", 2, "cohort", compare_models),
+    Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
+    Stage("external", 1, "cohort", validate, CARRIED_SUBSET),
     Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
     Stage("anatomy", 2, "case", label_anatomy, TRAINED_SUBSET),
     Stage("training_plan", 2, "cohort", plan_training, TRAINED_SUBSET),
@@ -81,7 +87,10 @@ TABLE_STUDY: tuple[Stage, ...] = (
     Stage("candidates", 2, "cohort", candidates),
     Stage("resample", 5, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
-    Stage("prognosis", 1, "cohort", compare_models),
+    Stage("final", 1, "cohort", fit_on_all),
+    Stage("prognosis", 2, "cohort", compare_models),
+    Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
+    Stage("external", 1, "cohort", validate, CARRIED_SUBSET),
 )
 
 SELF_TEST = Stage("self_test", 1, "permutation", permute_outcomes)  # run on demand, by `self-test`

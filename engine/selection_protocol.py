@@ -33,6 +33,9 @@ class SelectionProtocol(Section):
     ridge: float = Field(
         1.0, gt=0, le=1000, description="penalty on squared slopes of standardised columns, the same in every arm"
     )
+    expected_nagelkerke: float = Field(
+        0.15, gt=0, lt=1, description="R squared that the sample size calculation expects of a model (Riley 2020)"
+    )
     fewest_events: int = Field(10, ge=5, description="under this many events or non-events the analysis is declined")
     region_elimination: bool = Field(
         False,

@@ -1152,6 +1152,100 @@ class Performance:
 
 
 @dataclass(frozen=True, slots=True)
+class FinalModel:
+    """One arm fitted on all patients; it has no AUC of its own: the apparent one serves .632+ and optimism only."""
+
+    model: str
+    apparent_auc: float
+    features: int
+    specification: str  # JSON of engine.portable_model; empty where it cannot be carried elsewhere (ComBat)
+
+
+@dataclass(frozen=True, slots=True)
+class FinalFeature:
+    """One feature of the final signature: what the procedure kept on all patients."""
+
+    roi: str
+    image_type: str
+    feature_class: str
+    feature: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedModel:
+    """A model made on another study, to be tested here."""
+
+    study: str
+    n: int
+    events: int
+    arms: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalPrediction:
+    """Risk of one patient of this study by a model made elsewhere."""
+
+    case_id: str
+    model: str
+    probability: float
+    label: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalSummary:
+    """One arm of a model made elsewhere on held-out patients; bounds of the AUC by DeLong on the logit scale."""
+
+    model: str
+    auc: float  # determined patients, unweighted, as its bounds
+    auc_lo: float
+    auc_hi: float
+    weighted_auc: float
+    internal_auc: float | None  # out-of-bag, where it was made
+    mean_risk: float
+    observed: float
+    calibration_intercept: float
+    intercept_lo: float
+    intercept_hi: float
+    calibration_slope: float | None
+    slope_lo: float | None
+    slope_hi: float | None
+    brier: float
+    scaled_brier: float
+    brier_shifted: float  # after the intercept was fitted here
+    brier_recalibrated: float | None  # after intercept and slope were
+    n: int
+    events: int
+    effective_n: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalComparison:
+    """DeLong's test of two arms on held-out patients; z and p are None before the plan is locked."""
+
+    base: str
+    extended: str
+    difference: float
+    lo: float
+    hi: float
+    z: float | None
+    p: float | None
+    n: int
+    events: int
+    exploratory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAspect:
+    """What the model was made for beside what it is tested on."""
+
+    aspect: str
+    made_for: str
+    tested_on: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSummary:
     """One arm of the comparison over all resamples; the interval is a spread over resamples, not a CI."""
 
@@ -1165,6 +1259,20 @@ class ModelSummary:
     n: int
     events: int
     effective_n: float
+    intercept_lo: float | None = None
+    intercept_hi: float | None = None
+    slope_lo: float | None = None
+    slope_hi: float | None = None
+    scaled_brier: float | None = None
+    ici: float | None = None  # mean distance of the smooth calibration curve from the diagonal
+    e50: float | None = None
+    e90: float | None = None
+    apparent_auc: float | None = (
+        None  # of the model fitted on all: never an estimate, only what overfitting starts from
+    )
+    auc_632_plus: float | None = None
+    optimism: float | None = None  # Harrell's
+    corrected_auc: float | None = None  # apparent less optimism
 
 
 @dataclass(frozen=True, slots=True)
@@ -1199,6 +1307,108 @@ class RocPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class RocBand:
+    """Middle 95 % over resamples of the sensitivity at one false positive rate: a spread, no confidence band."""
+
+    model: str
+    false_positive_share: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationPoint:
+    """Observed against predicted risk on a smooth curve, with its 95 % bounds."""
+
+    model: str
+    predicted: float
+    observed: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPoint:
+    """Net benefit of acting on an arm's risk at a threshold; model "treat all" needs no risk, treating none is 0."""
+
+    model: str
+    threshold: float
+    net_benefit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Subgroup:
+    """Two arms in one group of patients; AUCs are None with fewer than five of either class."""
+
+    grouping: str
+    level: str
+    base: str
+    extended: str
+    base_auc: float | None
+    extended_auc: float | None
+    difference: float | None
+    n: int
+    events: int
+    effective_n: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSizeNeed:
+    """Patients that Riley's criteria ask for beside those there are."""
+
+    model: str
+    parameters: int
+    needed: int
+    n: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTest:
+    """Likelihood-ratio test of a radiomic block fixed beforehand; p is None before the plan is locked."""
+
+    kind: str  # Cox | logistic
+    features: int
+    statistic: float
+    degrees: int
+    p: float | None
+    n: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncidencePoint:
+    """Aalen-Johansen estimate of one cause in one group at one time, other causes competing."""
+
+    grouping: str
+    level: str
+    cause: str  # event | competing death
+    days: float
+    incidence: float
+    lo: float
+    hi: float
+    at_risk: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCount:
+    """What one definition of the endpoint makes of the same patients; risk by the horizon is Aalen-Johansen's."""
+
+    definition: str
+    endpoint: str
+    chosen: bool
+    n: int
+    events: int
+    competing: int
+    free: int
+    undetermined: int
+    left_out: int
+    risk: float | None
+    lo: float | None
+    hi: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationBin:
     """Predicted against observed risk in one group of patients."""
 
@@ -1227,7 +1437,7 @@ class SurvivalPoint:
 
 @dataclass(frozen=True, slots=True)
 class CoxTerm:
-    """One term of the clinical Cox model with the proportional-hazards test of modern R."""
+    """One term of the clinical model: a Cox model with modern R's test of proportional hazards, or Fine and Gray's."""
 
     term: str
     hazard_ratio: float | None  # None with lo and hi: not estimable, the level holds no event or nothing but events
@@ -1237,6 +1447,7 @@ class CoxTerm:
     ph_p: float | None
     n: int
     events: int
+    effect: str = "hazard"  # hazard (of the cause, where deaths compete) | subdistribution hazard
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,13 @@ class FeatureTableSource:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model that another study exported."""
+
+    file: SourceFile
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceFiles:
     """IBSI's data sets and reference values: the folder that holds them; role = path below it."""
 

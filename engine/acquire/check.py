@@ -116,9 +116,7 @@ def _check_clinical(directory: Path, protocol: Protocol, patients: tuple[tuple[s
         source = clinical_source(directory, protocol, patients)
         if source is None:
             return CheckResult((), (), ())
-        table = read_clinical(
-            source, protocol.clinical, protocol.outcome, protocol.covariates, protocol.eligibility
-        )
+        table = read_clinical(source, protocol.clinical, protocol.outcome, protocol.covariates, protocol.eligibility)
         rows = refused_rows(source, protocol.clinical, protocol.outcome)
     except RefusedError as error:
         return CheckResult((), (_refused(refusal_of("", error)),), ())

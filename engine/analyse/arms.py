@@ -113,7 +113,9 @@ def _regions(
         fit_arm(
             roi,
             training,
-            Columns(None, None, fit_scaling(training, select_region(training, admitted, roi, keep, choices, scheme, rng))),
+            Columns(
+                None, None, fit_scaling(training, select_region(training, admitted, roi, keep, choices, scheme, rng))
+            ),
             choices.ridge,
         )
         for roi in regions
@@ -157,9 +159,7 @@ def fit_offset_arm(model: str, training: Training, base: Arm, columns: Columns, 
         return replace(base, model=model)
     offset = log_odds(base.learner.risk(training.table))[rows]
     label, weights = training.table.label[rows].astype(np.float64), training.weights[rows]
-    return _arm(
-        model, training, columns, Offset(base.learner, columns, fit_logistic(x, label, weights, ridge, offset))
-    )
+    return _arm(model, training, columns, Offset(base.learner, columns, fit_logistic(x, label, weights, ridge, offset)))
 
 
 def fit_forest_arm(model: str, training: Training, columns: Columns, trees: int, seed: int) -> Arm:

@@ -10,11 +10,18 @@ from engine.statistics.delong import compare_aucs
 from store.records import Comparison, DeclinedError
 
 Floats = NDArray[np.float64]
+HEADLINE = ("clinical_volume", "combined")
+WITHOUT_VOLUME = ("clinical", "combined")
 PAIRS = (
-    ("clinical", "combined"),
-    ("clinical_volume", "combined"),
+    HEADLINE,
+    WITHOUT_VOLUME,
     ("clinical", "clinical_volume"),
+    ("clinical", "combined_offset"),
+    ("clinical_volume", "combined_offset"),
     ("volume", "radiomic"),
+    ("shuffled", "combined"),
+    ("forest_clinical_volume", "forest_combined"),
+    ("cox_clinical_volume", "cox_combined"),
 )
 WIDEST_TELLING_SPREAD = 0.20  # AUC: a wider spread cannot tell a gain of 0.10 from a loss of 0.10
 SPREAD = (2.5, 97.5)

@@ -45,6 +45,10 @@ class Admission:
         """Whether a case has an outcome of the study's definition and no rule sends it away."""
         return case_id in self.endpoints.every and case_id not in self.left_out
 
+    def eligible(self, case_id: str) -> bool:
+        """Whether no rule of treatment or scan sends a case away, whatever the endpoint's definition says."""
+        return not any(rule.leave and case_id in rule.cases for rule in self.rules)
+
 
 def admission(
     outcomes: tuple[Outcome, ...], treatments: tuple[Treatment, ...], choices: OutcomeChoices, eligibility: Eligibility
@@ -96,7 +100,11 @@ def _noted(inclusion: Inclusion, admitted: Admission) -> list[tuple[str, str, tu
     """A box beneath the analysed for every rule that is counted and sends nobody away."""
     analysed = set(inclusion.analysed)
     return [
-        (f"of them {rule.label}: kept{_unknown(rule)}", ANALYSED, tuple(case for case in rule.cases if case in analysed))
+        (
+            f"of them {rule.label}: kept{_unknown(rule)}",
+            ANALYSED,
+            tuple(case for case in rule.cases if case in analysed),
+        )
         for rule in admitted.rules
         if not rule.leave
     ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.clinical_block import clinical_block
+from engine.analyse.definitions import endpoint_counts
 from engine.analyse.design import (
     FeatureBlock,
     Patients,
@@ -22,7 +23,7 @@ from engine.analyse.flow import Inclusion, admission, inclusion_flow, outcome_fl
 from engine.protocol import Covariates, Eligibility, ImportedFeatures, Outcome, Plan
 from store import records
 from store.matrices import DesignTable, ImportedTable
-from store.records import STATUSES, AnalysisPlan, Covariate, DeclinedError, Flag, FlowStep, Treatment
+from store.records import STATUSES, AnalysisPlan, Covariate, DeclinedError, EndpointCount, Flag, FlowStep, Treatment
 
 VOLUME_NAMES = ("MeshVolume", "VoxelVolume", "Volume")
 CUBIC_MM_PER_ML = 1000.0
@@ -36,6 +37,7 @@ class TabulatedImport:
 
     table: DesignTable
     flow: tuple[FlowStep, ...]
+    definitions: tuple[EndpointCount, ...]
     plan: tuple[AnalysisPlan, ...]
     flags: tuple[Flag, ...]
 
@@ -85,7 +87,8 @@ def tabulate_import(  # noqa: PLR0913 - a stage's signature is its declaration
     inclusion = Inclusion(measured.case_ids, (), with_features, rows, (), ())
     flow = inclusion_flow(inclusion, admitted) + outcome_flow(rows, admitted.endpoints, outcome.horizon_days)
     table = design_table(patients, block, repeats)
-    return TabulatedImport(table, flow, declared_plan(plan, outcome), _flags(features, measured.raters, table))
+    counts = endpoint_counts([case for case in with_features if admitted.eligible(case)], outcomes, outcome)
+    return TabulatedImport(table, flow, counts, declared_plan(plan, outcome), _flags(features, measured.raters, table))
 
 
 def by_rater(features: ImportedTable) -> Measured:

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.guard import censoring_of, censoring_weights
-from engine.statistics.brier import brier
-from engine.statistics.calibration import calibration_groups, calibration_line
+from engine.statistics.brier import brier, scaled_brier
+from engine.statistics.calibration import CalibrationLine, calibration_groups, calibration_line
+from engine.statistics.flexible_calibration import FlexibleCalibration, flexible_calibration
+from engine.statistics.optimism import auc_632_plus, harrell_optimism
 from engine.statistics.roc import roc_curve
 from store.matrices import UNDETERMINED, DesignTable
 from store.records import (
@@ -101,31 +103,74 @@ def prediction_rows(means: MeanPredictions, model: str) -> tuple[Prediction, ...
     )
 
 
-def model_summary(means: MeanPredictions, model: str, aucs: Floats) -> ModelSummary:
+@dataclass(frozen=True, slots=True, eq=False)
+class ResampledAucs:
+    """AUCs (b,) of one arm over resamples: out of bag, on the training part, on the whole cohort; and the apparent one.
+
+    training and whole may be empty and apparent None where only out-of-bag values were kept.
+    """
+
+    out_of_bag: Floats
+    training: Floats
+    whole: Floats
+    apparent: float | None
+
+
+def model_summary(means: MeanPredictions, model: str, aucs: ResampledAucs) -> ModelSummary:
     """Mean out-of-bag AUC over resamples with its spread; Brier score and calibration of the mean predictions.
 
-    All weighted by censoring. effective_n is (sum of weights)^2 / sum of squares over determined patients.
+    All weighted by censoring. effective_n is (sum of weights)^2 / sum of squares over determined patients. Beside it
+    the .632+ estimate and Harrell's correction of the apparent AUC.
     """
     known = means.measured(model)
     labels, probability, weights = means.label[known] == 1, means.probability[model][known], means.weights[known]
-    lo, hi = (float(v) for v in np.percentile(aucs, SPREAD))
-    try:
-        line = calibration_line(labels, probability, weights)
-        intercept, slope = float(line.intercept), float(line.slope)
-    except DeclinedError:
-        intercept, slope = None, None
+    lo, hi = (float(v) for v in np.percentile(aucs.out_of_bag, SPREAD))
+    line, curve = _line(labels, probability, weights), _curve(labels, probability, weights)
+    auc = float(np.mean(aucs.out_of_bag))
+    optimism = harrell_optimism(aucs.training, aucs.whole) if aucs.training.size else None
+    apparent = aucs.apparent
     return ModelSummary(
         model=model,
-        auc=float(np.mean(aucs)),
+        auc=auc,
         auc_lo=lo,
         auc_hi=hi,
         brier=brier(labels, probability, weights),
-        calibration_intercept=intercept,
-        calibration_slope=slope,
+        calibration_intercept=line and line.intercept,
+        calibration_slope=line and _finite(line.slope),
         n=int(known.sum()),
         events=int(labels.sum()),
         effective_n=float(weights.sum() ** 2 / (weights**2).sum()),
+        intercept_lo=line and line.intercept_lower,
+        intercept_hi=line and line.intercept_upper,
+        slope_lo=line and _finite(line.slope_lower),
+        slope_hi=line and _finite(line.slope_upper),
+        scaled_brier=_finite(scaled_brier(labels, probability, weights)),
+        ici=curve and curve.ici,
+        e50=curve and curve.e50,
+        e90=curve and curve.e90,
+        apparent_auc=apparent,
+        auc_632_plus=None if apparent is None else auc_632_plus(apparent, auc),
+        optimism=optimism,
+        corrected_auc=None if apparent is None or optimism is None else apparent - optimism,
     )
+
+
+def _line(labels: NDArray[np.bool_], probability: Floats, weights: Floats) -> CalibrationLine | None:
+    try:
+        return calibration_line(labels, probability, weights)
+    except DeclinedError:
+        return None
+
+
+def _curve(labels: NDArray[np.bool_], probability: Floats, weights: Floats) -> FlexibleCalibration | None:
+    try:
+        return flexible_calibration(labels, probability, weights)
+    except DeclinedError:
+        return None
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def roc_points(means: MeanPredictions, model: str) -> tuple[RocPoint, ...]:

@@ -64,7 +64,9 @@ def select_region(
 
     The first of its mRMR, or, where the protocol asks for it, those that elimination leaves, as in `select`.
     """
-    own = np.array([column for column in admitted.columns.tolist() if training.table.rois[column] == roi], dtype=np.intp)
+    own = np.array(
+        [column for column in admitted.columns.tolist() if training.table.rois[column] == roi], dtype=np.intp
+    )
     part = replace(admitted, columns=own)
     if choices.region_elimination or own.size == 0:
         return select(training, part, keep, choices, scheme, rng).kept

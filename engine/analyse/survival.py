@@ -1,6 +1,8 @@
-"""Survival without the endpoint: Kaplan-Meier by group and the Cox table of the clinical covariates."""
+"""Survival without the endpoint, or incidence where deaths compete, by group; the clinical covariates' hazards."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +10,11 @@ from numpy.typing import NDArray
 from engine.analyse.clinical_coding import ClinicalCoding, NumberCoding, code_clinical
 from engine.analyse.predictions import MeanPredictions, risk_group
 from engine.statistics.cox import CoxFit, fit_cox, proportional_hazards
+from engine.statistics.cumulative_incidence import CumulativeIncidence, cumulative_incidence
+from engine.statistics.fine_gray import FineGrayFit, fit_fine_gray
 from engine.statistics.kaplan_meier import kaplan_meier
 from store.matrices import MISSING_LEVEL, UNDETERMINED, DesignTable
-from store.records import CoxTerm, DeclinedError, SurvivalPoint
+from store.records import CoxTerm, DeclinedError, IncidencePoint, SurvivalPoint
 
 Floats = NDArray[np.float64]
 Labels = list[str]
@@ -18,6 +22,8 @@ ALL = "all patients"
 SMALLEST_GROUP = 5
 LARGEST_STANDARD_ERROR = 10.0  # of a log hazard ratio: beyond it the likelihood has no maximum for the term
 RISKS = (("clinical", "clinical risk"), ("combined", "combined risk"))
+COMPETING = 2
+CAUSES = ((1, "event"), (COMPETING, "competing death"))
 
 
 def timed_rows(table: DesignTable) -> NDArray[np.bool_]:
@@ -25,18 +31,50 @@ def timed_rows(table: DesignTable) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(table.days) & (table.event != UNDETERMINED))
 
 
+def competes(table: DesignTable) -> bool:
+    """Whether a death without the event stands among the outcomes: Kaplan-Meier would then overstate the event."""
+    return bool((table.event == COMPETING).any())
+
+
 def survival_points(table: DesignTable, means: MeanPredictions) -> tuple[SurvivalPoint, ...]:
-    """Kaplan-Meier curves of all, by every stage column and by risk group; none when no times are known.
+    """Kaplan-Meier curves of all, by every stage column and by risk group; none without times or where deaths compete.
 
     Risk groups were chosen inside the resamples: above the training median in most resamples that left him out.
     """
+    if competes(table):
+        return ()
+    return tuple(point for title, labels in _groupings(table, means) for point in curves(table, title, labels))
+
+
+def incidence_points(table: DesignTable, means: MeanPredictions) -> tuple[IncidencePoint, ...]:
+    """Aalen-Johansen curves of event and competing death in the same groups; none where no death competes."""
+    if not competes(table):
+        return ()
+    found: list[IncidencePoint] = []
+    for title, labels in _groupings(table, means):
+        for level, rows in _levels(table, labels):
+            days, causes = table.days[rows], table.event[rows]
+            for cause, name in CAUSES:
+                found += _incidence(title, level, name, cumulative_incidence(days, causes, cause), days)
+    return tuple(found)
+
+
+def _incidence(grouping: str, level: str, name: str, curve: CumulativeIncidence, days: Floats) -> list[IncidencePoint]:
+    start = IncidencePoint(grouping, level, name, 0.0, 0.0, 0.0, 0.0, int(days.size))
+    columns = (curve.times, curve.incidence, curve.lower, curve.upper)
+    return [start] + [
+        IncidencePoint(grouping, level, name, t, risk, lo, hi, int((days >= t).sum()))
+        for t, risk, lo, hi in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _groupings(table: DesignTable, means: MeanPredictions) -> list[tuple[str, Labels]]:
     groupings = [("all", [ALL] * len(table.case_ids)), *_stages(table)]
-    groupings += [
+    return groupings + [
         (title, [risk_group(float(share)) for share in means.high[model]])
         for model, title in RISKS
         if model in means.high
     ]
-    return tuple(point for title, labels in groupings for point in curves(table, title, labels))
 
 
 def _stages(table: DesignTable) -> list[tuple[str, Labels]]:
@@ -51,13 +89,21 @@ def _stages(table: DesignTable) -> list[tuple[str, Labels]]:
 
 def curves(table: DesignTable, grouping: str, labels: Labels) -> list[SurvivalPoint]:
     """Kaplan-Meier steps of every level, each beginning at day 0; empty labels and levels under 5 are not drawn."""
-    known, names = timed_rows(table), np.array(labels)
     points = []
-    for level in sorted(set(labels) - {""}):
-        rows = known & (names == level)
-        if rows.sum() >= SMALLEST_GROUP or (level == ALL and rows.any()):
-            points += _curve(grouping, level, table.days[rows], table.event[rows] == 1)
+    for level, rows in _levels(table, labels):
+        points += _curve(grouping, level, table.days[rows], table.event[rows] == 1)
     return points
+
+
+def _levels(table: DesignTable, labels: Labels) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Every level that is drawn with the rows of its patients (n,)."""
+    known, names = timed_rows(table), np.array(labels)
+    rows_of = {level: known & (names == level) for level in sorted(set(labels) - {""})}
+    return [
+        (level, rows)
+        for level, rows in rows_of.items()
+        if rows.sum() >= SMALLEST_GROUP or (level == ALL and rows.any())
+    ]
 
 
 def _curve(grouping: str, level: str, days: Floats, event: NDArray[np.bool_]) -> list[SurvivalPoint]:
@@ -75,7 +121,8 @@ def cox_terms(table: DesignTable, locked: bool) -> tuple[CoxTerm, ...]:
     """Cox table of the clinical covariates: hazard ratio per unit or against the most frequent level, PH test beside.
 
     Missing numbers take the median with an indicator. p is None before the plan is locked; the test of proportional
-    hazards is a check of the model and stays. No terms without times, events or covariates.
+    hazards is a check of the model and stays. Where deaths compete these are hazards of the cause, and Fine and Gray's
+    subdistribution hazards, which speak of the incidence, follow. No terms without times, events or covariates.
     """
     known = np.flatnonzero(timed_rows(table))
     if known.size == 0 or not (table.event[known] == 1).any():
@@ -90,12 +137,28 @@ def cox_terms(table: DesignTable, locked: bool) -> tuple[CoxTerm, ...]:
     except DeclinedError:
         return ()
     names = coding.terms(table)
-    return tuple(
+    terms = tuple(
         _term(names[i], fit, i, (float(ph[i]), known.size, int(event.sum())), locked) for i in range(len(names))
+    )
+    return terms + (_subdistribution(x, days, table.event[known], names, locked) if competes(table) else ())
+
+
+def _subdistribution(
+    x: Floats, days: Floats, causes: NDArray[np.int8], names: tuple[str, ...], locked: bool
+) -> tuple[CoxTerm, ...]:
+    """Terms of Fine and Gray's model, which has no test of proportional hazards of its own here."""
+    try:
+        fit = fit_fine_gray(x, days, causes.astype(np.intp))
+    except DeclinedError:
+        return ()
+    counts = (float("nan"), int(days.size), int((causes == 1).sum()))
+    return tuple(
+        replace(_term(name, fit, place, counts, locked), effect="subdistribution hazard")
+        for place, name in enumerate(names)
     )
 
 
-def _term(name: str, fit: CoxFit, place: int, tested: tuple[float, int, int], locked: bool) -> CoxTerm:
+def _term(name: str, fit: CoxFit | FineGrayFit, place: int, tested: tuple[float, int, int], locked: bool) -> CoxTerm:
     ph, n, events = tested
     if not fit.standard_errors[place] < LARGEST_STANDARD_ERROR:
         return CoxTerm(name, None, None, None, None, None, n, events)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.analyse.batches import batch_of
 from engine.analyse.clinical_block import clinical_block
+from engine.analyse.definitions import endpoint_counts
 from engine.analyse.design import (
     FeatureBlock,
     Patients,
@@ -32,6 +33,7 @@ from store.records import (
     Cohort,
     Covariate,
     DeclinedError,
+    EndpointCount,
     FeatureMask,
     FeatureName,
     FeatureVector,
@@ -54,6 +56,7 @@ class Tabulated:
 
     table: DesignTable
     flow: tuple[FlowStep, ...]
+    definitions: tuple[EndpointCount, ...]
     plan: tuple[AnalysisPlan, ...]
 
 
@@ -107,7 +110,8 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
         design_table(patients, block, _repeats(rows, inclusion.used_rois, stacks, len(ordered))), batches=batches
     )
     flow = inclusion_flow(inclusion, admitted) + outcome_flow(rows, admitted.endpoints, outcome.horizon_days)
-    return Tabulated(table, flow, declared_plan(plan, outcome))
+    eligible = [case for case in inclusion.with_features if admitted.eligible(case)]
+    return Tabulated(table, flow, endpoint_counts(eligible, outcomes, outcome), declared_plan(plan, outcome))
 
 
 def _inclusion(

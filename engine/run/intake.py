@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import hashlib
 from pathlib import Path
 
 from engine.acquire.discover import clinical_source, discover, feature_table_source
 from engine.acquire.pseudonyms import Pseudonyms
 from engine.bench.reference_files import reference_files, shared_folder
+from engine.portable_model import ROLE
 from engine.protocol import Protocol, read_protocol
 from engine.run.reapply import reapply_withdrawals
 from engine.run.sources import Sources, write_sources
 from engine.segment.anatomy_programs import find_program
 from store.layout import StudyFolder
 from store.ledger import Ledger, now
-from store.records import Refusal, Verdict
+from store.records import Refusal, RefusedError, Verdict
+from store.sources import SourceFile
 
 VERDICTS_FILE = "verdicts.csv"
 
@@ -36,8 +40,20 @@ def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refu
         program = find_program(protocol.anatomy.source)
         sources = Sources(found.cases, clinical, references=reference_files(shared_folder()), program=program)
         refusals = found.refusals
+    sources = dataclasses.replace(sources, model=_model_file(study, protocol))
     write_sources(study, sources)
     return sources, refusals
+
+
+def _model_file(study: Path, protocol: Protocol) -> SourceFile | None:
+    """The model of another study that the protocol names; RefusedError where it is absent."""
+    if not protocol.external.model:
+        return None
+    path = study / protocol.external.model
+    if not path.is_file():
+        text = "external.model names a file that is not there."
+        raise RefusedError("no_model", ROLE, text, "Give a file of `export-model`, or empty the field.")
+    return SourceFile(ROLE, str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def record_simulated_verdicts(study: Path) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.bench.reference_files import REFERENCES_ABSENT
 from engine.protocol import Protocol, canonical_json, digest, without_paths
 from engine.run.sources import Sources, case_identity, program_identity, reference_identity, table_identity
-from engine.run.stage import ALL_CASES, GATHERED, TRAINED_SUBSET, Input, Stage, inputs_of, producer_of
+from engine.run.stage import ALL_CASES, CARRIED_SUBSET, GATHERED, TRAINED_SUBSET, Input, Stage, inputs_of, producer_of
 from engine.segment.strategies.registry import total_epochs
 from store.ledger import Ledger
 from store.records import Verdict
@@ -17,6 +17,7 @@ from store.sources import (
     AnatomyProgram,
     CaseSource,
     ClinicalSource,
+    ModelFile,
     ReferenceFiles,
     ResampleNumber,
     TrainingUnit,
@@ -50,6 +51,8 @@ def resample_unit(number: int) -> str:
 def units_of(plan: Plan, stage: Stage, ledger: Ledger) -> tuple[str, ...]:
     """The units of a stage: cases (all or the perturbed subset), the cohort, resamples, or trainings."""
     if stage.cases == TRAINED_SUBSET and not plan.protocol.strategies.names:
+        return ()
+    if stage.cases == CARRIED_SUBSET and not plan.protocol.external.model:
         return ()
     if stage.unit == "training":
         return tuple(unit.text for unit in training_units(plan.protocol))
@@ -157,6 +160,10 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
         if plan.sources.references is None:
             raise MissingInputError(REFERENCES_ABSENT)
         return reference_identity(plan.sources.references)
+    if wanted.record_type is ModelFile:
+        if plan.sources.model is None:
+            raise MissingInputError("needs a model file, and the study names none")
+        return plan.sources.model.sha256
     source = plan.sources.clinical if wanted.record_type is ClinicalSource else plan.sources.table
     if source is None:
         what = "a clinical table" if wanted.record_type is ClinicalSource else "a feature table"

@@ -25,6 +25,7 @@ class Sources:
     table: FeatureTableSource | None = None
     references: ReferenceFiles | None = None
     program: AnatomyProgram = NO_PROGRAM
+    model: SourceFile | None = None
 
     def case(self, case_id: str) -> CaseSource:
         """The source of one case; KeyError when it is not in the run."""
@@ -54,6 +55,7 @@ def read_sources(study: Path) -> Sources:
         FeatureTableSource(SourceFile(**table["file"]), _pairs(table["cases"])) if table else None,
         ReferenceFiles(references["folder"], _files(references["files"])) if references else None,
         _program(stored["program"]),
+        SourceFile(**stored["model"]) if stored.get("model") else None,
     )
 
 

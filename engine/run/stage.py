@@ -19,6 +19,7 @@ from store.sources import (
     ClinicalSource,
     FeatureTableSource,
     Lookup,
+    ModelFile,
     ReferenceFiles,
     ResampleNumber,
     Trainings,
@@ -37,6 +38,7 @@ SOURCES = (
     CaseSource,
     ClinicalSource,
     FeatureTableSource,
+    ModelFile,
     ReferenceFiles,
     ResampleNumber,
     TrainingUnit,
@@ -53,6 +55,7 @@ GATHERED = ("cohort", "lookup", "resamples", "trainings")
 ALL_CASES = "all"
 PERTURBED_SUBSET = "perturbed"
 TRAINED_SUBSET = "trained"  # none unless the study names training strategies
+CARRIED_SUBSET = "carried"  # none unless the study names a model made elsewhere
 
 
 @dataclass(frozen=True, slots=True)

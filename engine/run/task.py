@@ -27,6 +27,7 @@ from store.sources import (
     CaseSource,
     ClinicalSource,
     Lookup,
+    ModelFile,
     ReferenceFiles,
     ResampleNumber,
     Trainings,
@@ -157,6 +158,8 @@ class Gather:
             return sources.program
         if wanted.record_type is ReferenceFiles:
             return sources.references
+        if wanted.record_type is ModelFile:
+            return None if sources.model is None else ModelFile(sources.model)
         return sources.clinical if wanted.record_type is ClinicalSource else sources.table
 
     def _workspace(self) -> Workspace:

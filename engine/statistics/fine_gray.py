@@ -84,7 +84,9 @@ def fit_fine_gray(
 def _rows(x: Floats, times: Floats, kinds: Indices, cause: int) -> _Rows:
     """Check and arrange the rows."""
     if times.size != x.shape[0] or kinds.shape != times.shape or cause == 0:
-        raise ValueError(f"times and causes must have {x.shape[0]} values and cause not be 0, got {times.size}, {cause}")
+        raise ValueError(
+            f"times and causes must have {x.shape[0]} values and cause not be 0, got {times.size}, {cause}"
+        )
     own, other = kinds == cause, (kinds != cause) & (kinds != 0)
     if not own.any():
         raise DeclinedError("a subdistribution model needs events of its cause, got none")

@@ -14,9 +14,7 @@ def patient(case="a", recurrence=None, death=None, last=1500, composite=False):
     known = [day for day in (recurrence, death) if day is not None]
     days = min(known) if known else last
     label = True if known and days <= 730 else (False if days >= 730 else None)
-    return Outcome(
-        case, "surgery", recurrence, death, "unknown", last, last, days, bool(known), composite, label, ""
-    )
+    return Outcome(case, "surgery", recurrence, death, "unknown", last, last, days, bool(known), composite, label, "")
 
 
 def choices(definition, **more):

@@ -1,17 +1,20 @@
 import numpy as np
 import pytest
 
+from engine.analyse.candidates import candidates
 from engine.analyse.comparison import sentence
 from engine.analyse.prognosis import compare_models
 from engine.protocol import Plan
-from tests.engine.analyse.cohorts import collect, make_table, run_resamples
+from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, collect, make_table, run_resamples
 
 LOCKED = Plan(locked_at="2026-01-01T00:00:00Z")
 
 
-def prognosis_of(table, seed, plan):
+def prognosis_of(table, seed, plan, finals=(), choices=CHOICES):
     found = run_resamples(table, seed)
-    return compare_models(table, collect(found, "out_of_bag"), collect(found, "performance"), plan)
+    sizes = candidates(table, choices, RULES, NO_COMBAT).sizes
+    collected = collect(found, "out_of_bag"), collect(found, "performance")
+    return compare_models(table, *collected, finals, sizes, choices, plan)
 
 
 @pytest.fixture(scope="module")
