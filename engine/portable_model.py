@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from store.records import RefusedError
 
-FORMAT = "cohortscope-model-1"
 ROLE = "model file"
 LARGEST_BYTES = 200_000_000
 
@@ -153,7 +152,7 @@ class TrainingPatients(Part):
 class PortableModel(Part):
     """A model file."""
 
-    format: Literal["cohortscope-model-1"] = FORMAT
+    format: Literal["cohortscope-model-1"] = "cohortscope-model-1"
     setting: Setting
     training: TrainingPatients
     arms: tuple[PortableArm, ...]

@@ -20,7 +20,5 @@ class Carried:
 def read_carried(file: ModelFile) -> Carried:
     """The model file that the protocol names; RefusedError for a file that `export-model` did not write."""
     model = read_model(Path(file.file.path))
-    arms = ", ".join(arm.model for arm in model.arms)
-    return Carried(
-        (CarriedModel(model.setting.study, model.training.n, model.training.events, arms, model.model_dump_json()),)
-    )
+    made, arms = model.training, ", ".join(arm.model for arm in model.arms)
+    return Carried((CarriedModel(model.setting.study, made.n, made.events, arms, model.model_dump_json()),))

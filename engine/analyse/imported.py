@@ -62,7 +62,7 @@ def tabulate_import(  # noqa: PLR0913 - a stage's signature is its declaration
     plan: Plan,
     table_choices: ImportedFeatures,
 ) -> TabulatedImport:
-    """One row per eligible patient with at least one feature and an outcome; the first rater's values stand for the patient.
+    """One row per eligible patient with at least one feature and an outcome, with the first rater's values.
 
     Further raters are repeated measurements for the ICC filter, of the family that the protocol names; without
     them the filter is off, which a flag says. DeclinedError without an outcome or features; ValueError when a patient

@@ -151,18 +151,18 @@ def _logistic(coefficients: tuple[float, ...]) -> LogisticFit:
 
 def _forest(part: PortableTrees) -> Forest:
     """Trees whose links stay inside them; RefusedError for others, which would never end or read elsewhere."""
-    whole = [np.array(rows, dtype=np.int32) for rows in (part.column, part.left, part.right)]
-    values = [np.array(rows, dtype=np.float64) for rows in (part.threshold, part.event_share)]
-    shape = whole[0].shape
-    if len(shape) != 2 or any(array.shape != shape for array in (*whole, *values)):
+    every = (part.column, part.left, part.right, part.threshold, part.event_share)
+    lengths = {tuple(len(row) for row in rows) for rows in every}
+    if len(lengths) != 1 or len(set(next(iter(lengths)))) != 1:
         raise _bad("the trees of a forest must all have the same number of nodes")
-    width = _width(part.columns)
-    inner = whole[0] >= 0
-    here = np.broadcast_to(np.arange(shape[1]), shape)[inner]
-    forward = all(((side[inner] > here) & (side[inner] < shape[1])).all() for side in whole[1:])
-    if not forward or (whole[0] >= width).any():
+    column, left, right = (np.array(rows, dtype=np.int32) for rows in every[:3])
+    threshold, share = (np.array(rows, dtype=np.float64) for rows in every[3:])
+    width, inner = _width(part.columns), column >= 0
+    here = np.broadcast_to(np.arange(column.shape[1]), column.shape)[inner]
+    forward = all(((side[inner] > here) & (side[inner] < column.shape[1])).all() for side in (left, right))
+    if not forward or (column >= width).any():
         raise _bad("a node of a forest must lead on to later nodes and read one of its columns")
-    return Forest(TreeNodes(*whole, *values), np.zeros(width))
+    return Forest(TreeNodes(column, left, right, threshold, share), np.zeros(width))
 
 
 def _width(columns: PortableColumns) -> int:

@@ -156,19 +156,23 @@ def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> ob
         return _verdicts_identity(ledger.verdicts(unit))
     if wanted.record_type is AnatomyProgram:
         return program_identity(plan.sources.program)
-    if wanted.record_type is ReferenceFiles:
-        if plan.sources.references is None:
-            raise MissingInputError(REFERENCES_ABSENT)
-        return reference_identity(plan.sources.references)
-    if wanted.record_type is ModelFile:
-        if plan.sources.model is None:
-            raise MissingInputError("needs a model file, and the study names none")
-        return plan.sources.model.sha256
+    if wanted.record_type in (ReferenceFiles, ModelFile):
+        return _files_identity(plan, wanted)
     source = plan.sources.clinical if wanted.record_type is ClinicalSource else plan.sources.table
     if source is None:
         what = "a clinical table" if wanted.record_type is ClinicalSource else "a feature table"
         raise MissingInputError(f"needs {what}, and the study names none")
     return table_identity(source)
+
+
+def _files_identity(plan: Plan, wanted: Input) -> object:
+    if wanted.record_type is ModelFile:
+        if plan.sources.model is None:
+            raise MissingInputError("needs a model file, and the study names none")
+        return plan.sources.model.sha256
+    if plan.sources.references is None:
+        raise MissingInputError(REFERENCES_ABSENT)
+    return reference_identity(plan.sources.references)
 
 
 def _verdicts_identity(rows: tuple[Verdict, ...]) -> list[list[str]]:

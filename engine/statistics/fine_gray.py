@@ -69,7 +69,7 @@ def fit_fine_gray(
     beta = np.zeros(rows.x.shape[1])
     step, converged = _step(rows, beta), False
     for _ in range(MAX_ITERATIONS):
-        move = np.linalg.lstsq(step.information, step.score, rcond=None)[0]
+        move = np.asarray(np.linalg.lstsq(step.information, step.score, rcond=None)[0], dtype=np.float64)
         beta, step = _climbed(rows, beta, move, step)
         if np.abs(rows.x @ move).max(initial=0.0) <= TOLERANCE:
             converged = True

@@ -19,8 +19,9 @@ def held(rules, label):
 
 def test_every_rule_finds_its_patients():
     treatments = (
-        treated("neo", neoadjuvant=True), treated("r1", margins=True), treated("old", scan=61), treated("after", scan=-2),
-        treated("month", scan=45), treated("early"), treated("adj", adjuvant=True), treated("blank", None, None, None, None),
+        treated("neo", neoadjuvant=True), treated("r1", margins=True), treated("old", scan=61),
+        treated("after", scan=-2), treated("month", scan=45), treated("early"), treated("adj", adjuvant=True),
+        treated("blank", None, None, None, None),
     )  # fmt: skip
     outcomes = tuple(patient(t.case_id, death=80 if t.case_id == "early" else None) for t in treatments)
     rules = judged(treatments, outcomes, ALL)

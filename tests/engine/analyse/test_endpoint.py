@@ -69,7 +69,7 @@ def test_the_endpoint_is_named_after_its_definition_unless_the_study_names_it():
 
 
 def test_weights_of_a_competing_endpoint_reproduce_the_aalen_johansen_incidence():
-    # the weighted share of events is the inverse-probability form of the Aalen-Johansen estimate (Satten and Datta 2001)
+    # the weighted share of events is the Aalen-Johansen estimate in another form (Satten and Datta 2001)
     rng = np.random.default_rng(4)
     table = make_table(rng, n=400)
     died = (rng.random(400) < 0.4) & (table.event == 1)
