@@ -60,6 +60,11 @@ class Outcome(Section):
         description="censored before the horizon: weights of those followed longer stand for them; exclude: they leave "
         "(a sensitivity analysis, which raises the event rate)",
     )
+    censored_by: str = Field(
+        "",
+        description="covariate (category or stage) whose levels are lost to follow-up at rates of their own: each has "
+        "its own censoring curve; empty: one curve for all",
+    )
     endpoint: str = Field(
         ENDPOINTS["any-cause"],
         description="name of the endpoint on every page; one of another definition is replaced by the definition's",

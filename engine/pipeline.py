@@ -16,6 +16,7 @@ from engine.analyse.feature_batches import compare_batches
 from engine.analyse.final import fit_on_all
 from engine.analyse.imported import tabulate_import
 from engine.analyse.imported_reproducibility import reproduce_import
+from engine.analyse.planted import plant_gains
 from engine.analyse.prognosis import compare_models
 from engine.analyse.reproducibility import reproduce
 from engine.analyse.resample import resample
@@ -94,6 +95,7 @@ TABLE_STUDY: tuple[Stage, ...] = (
 )
 
 SELF_TEST = Stage("self_test", 1, "permutation", permute_outcomes)  # run on demand, by `self-test`
+PLANTED = Stage("planted", 1, "planting", plant_gains)  # run on demand, by `detectable`
 
 MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", "measure": "features"}
 
@@ -105,12 +107,17 @@ def pipeline_of(kind: str) -> tuple[Stage, ...]:
 
 def every_stage(kind: str) -> tuple[Stage, ...]:
     """As `pipeline_of`, with what is run on demand only."""
-    return (*pipeline_of(kind), SELF_TEST)
+    return (*pipeline_of(kind), SELF_TEST, PLANTED)
 
 
 def self_test_pipeline(kind: str) -> tuple[Stage, ...]:
     """The stages up to the selection's start, and the self-test in place of the bootstraps."""
     return (*until(pipeline_of(kind), "candidates"), SELF_TEST)
+
+
+def planted_pipeline(kind: str) -> tuple[Stage, ...]:
+    """The stages up to the selection's start, and the planted gains in place of the bootstraps."""
+    return (*until(pipeline_of(kind), "candidates"), PLANTED)
 
 
 def training_pipeline() -> tuple[Stage, ...]:

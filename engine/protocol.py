@@ -25,6 +25,7 @@ from engine.review_protocol import Agreement as Agreement
 from engine.review_protocol import Masks as Masks
 from engine.review_protocol import Review as Review
 from engine.section import Section, Share
+from engine.selection_protocol import Detection as Detection
 from engine.selection_protocol import SelectionProtocol as SelectionProtocol
 from engine.selection_protocol import SelfTest as SelfTest
 from engine.selection_protocol import StabilityProtocol as StabilityProtocol
@@ -43,6 +44,7 @@ NOT_LOCKED: dict[str, bool | set[str]] = {
     "strategies": True,
     "governance": True,
     "self_test": True,
+    "detection": True,
     "external": True,  # another study's model, fixed before these patients were seen
 }
 LARGEST_HU = 32767  # HU are stored in 16 bits
@@ -292,6 +294,7 @@ class Protocol(Section):
     selection: SelectionProtocol = SelectionProtocol()
     stability: StabilityProtocol = StabilityProtocol()
     self_test: SelfTest = SelfTest()
+    detection: Detection = Detection()
     plan: Plan = Plan()
     external: External = External()
     governance: Governance = Governance()

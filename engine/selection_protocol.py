@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from engine.section import Section, Share
+
+Gain = Annotated[float, Field(gt=0, le=0.4)]
 
 
 class SelectionProtocol(Section):
@@ -59,6 +61,16 @@ class StabilityProtocol(Section):
     cluster_correlation: Share = Field(
         0.7, description="|Spearman rho| over patients, average linkage, from which features stand for each other"
     )
+
+
+class Detection(Section):
+    """Gains planted in the study's own cohort, to see which of them the comparison would have called by their name."""
+
+    gains: tuple[Gain, ...] = Field(
+        (0.05, 0.10, 0.15, 0.20), min_length=1, description="AUC above clinical + volume; none (0) is planted too"
+    )
+    repeats: int = Field(20, ge=2, le=500, description="times each is planted")
+    resamples: int = Field(40, ge=10, le=500, description="bootstraps of each")
 
 
 class SelfTest(Section):

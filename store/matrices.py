@@ -79,6 +79,7 @@ class DesignTable(ArrayRecord):
     perturbed_families: tuple[str, ...]
     perturbed_values: NDArray[np.float64]
     batches: tuple[str, ...] = ()  # level of the protocol's batch variable of each row; empty: not known
+    censoring_groups: tuple[str, ...] = ()  # of each row, where follow-up is lost at rates of their own; empty: one
 
     def __post_init__(self) -> None:
         n, p, c = len(self.case_ids), len(self.features), len(self.clinical_names)
@@ -101,5 +102,7 @@ class DesignTable(ArrayRecord):
         for name in ("rois", "image_types", "feature_classes"):
             _check_length(name, len(getattr(self, name)), p)
         _check_length("clinical_kinds", len(self.clinical_kinds), c)
+        if self.censoring_groups:
+            _check_length("censoring_groups", len(self.censoring_groups), n)
         if self.batches:
             _check_length("batches", len(self.batches), n)

@@ -1087,6 +1087,21 @@ class PermutedAuc:
 
 
 @dataclass(frozen=True, slots=True)
+class PlantedClaim:
+    """What the comparison says of a cohort in which a gain in AUC over clinical + volume was planted."""
+
+    repeat: int
+    gain: float
+    base_auc: float
+    difference: float
+    spread_lo: float
+    spread_hi: float
+    sentence: str
+    adds: bool
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnState:
     """What became of one column of an imported table."""
 

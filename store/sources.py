@@ -84,6 +84,13 @@ class ResampleNumber:
     value: int
 
 
+@dataclass(frozen=True, slots=True)
+class PlantingNumber:
+    """Which planting a task is, from 0."""
+
+    value: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
     """All signed verdicts on one case, in order of signing, and the masks that they name by drawn_key."""

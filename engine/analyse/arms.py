@@ -97,6 +97,25 @@ def arms_fitter(
     return fit_arms
 
 
+def headline_fitter(
+    size: SelectionSize, choices: SelectionProtocol, rules: Reproducibility, rng: np.random.Generator
+) -> Callable[[Training], FittedArms]:
+    """As `arms_fitter`, the two arms of the headline alone: clinical + volume (clinical without volume), combined."""
+
+    def fit_headline(training: Training) -> FittedArms:
+        admitted = admit(training, choices, rules)
+        scheme = choose_scheme(training, admitted, size.kept, choices, rng)
+        selected = select(training, admitted, size.kept, choices, scheme, rng)
+        clinical = fit_clinical(training)
+        base = Columns(clinical, _fit_volume(training), None)
+        combined = Columns(clinical, None, fit_scaling(training, selected.kept))
+        names = (("clinical_volume", base), ("combined", combined))
+        arms = tuple(fit_arm(name, training, columns, choices.ridge) for name, columns in names)
+        return FittedArms(arms, selected, training.sha256)
+
+    return fit_headline
+
+
 def _regions(
     training: Training,
     admitted: Admitted,

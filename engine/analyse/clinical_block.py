@@ -57,3 +57,16 @@ def _refuse_later(covariates: tuple[Covariate, ...], choices: Covariates) -> Non
                 f"covariate {name!r} is known {moment}, later than the moment of prediction"
                 f" ({choices.moment_of_prediction}): it cannot be a predictor"
             )
+
+
+def groups_of(block: ClinicalBlock, name: str) -> tuple[str, ...]:
+    """The level of a declared category for every row, "" where missing; empty without a name.
+
+    ValueError for a name that is no declared category.
+    """
+    if not name:
+        return ()
+    if name not in block.names or block.kinds[block.names.index(name)] == "number":
+        raise ValueError(f"outcome.censored_by must name a category or stage of [covariates], got {name!r}")
+    codes = block.codes[:, block.names.index(name)].tolist()
+    return tuple("" if code == MISSING_LEVEL else block.levels[code] for code in codes)

@@ -37,7 +37,7 @@ def compare(
     """
     common = sorted(set(aucs[base]) & set(aucs[extended]))
     gain = np.array([aucs[extended][number] - aucs[base][number] for number in common])
-    lo, hi = (float(v) for v in np.percentile(gain, SPREAD))
+    lo, hi = spread_of(gain)
     known = means.determined & np.isfinite(means.probability[base]) & np.isfinite(means.probability[extended])
     labels = means.label[known] == 1
     paper = _as_in_the_paper(labels, means.probability[extended][known], means.probability[base][known])
@@ -58,6 +58,12 @@ def compare(
         resamples=len(common),
         exploratory=not locked,
     )
+
+
+def spread_of(differences: Floats) -> tuple[float, float]:
+    """The middle 95 % of differences over resamples: a spread, no confidence interval."""
+    lo, hi = np.percentile(differences, SPREAD)
+    return float(lo), float(hi)
 
 
 def sentence(lo: float, hi: float) -> str:

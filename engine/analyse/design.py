@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.analyse.clinical_block import ClinicalBlock
+from engine.analyse.clinical_block import ClinicalBlock, groups_of
 from engine.analyse.endpoint import Endpoint
 from engine.protocol import Outcome, Plan
 from store.matrices import DesignTable
@@ -23,6 +23,7 @@ class Patients:
     endpoint: Endpoint
     horizon_days: int
     volume_ml: NDArray[np.float64]
+    censored_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +73,7 @@ def design_table(patients: Patients, block: FeatureBlock, repeats: Repeats) -> D
         label=end.label,
         horizon_days=patients.horizon_days,
         volume_ml=patients.volume_ml,
+        censoring_groups=groups_of(clinical, patients.censored_by),
         perturbed_rows=repeats.rows,
         perturbed_families=repeats.families,
         perturbed_values=repeats.values,

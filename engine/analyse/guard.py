@@ -12,9 +12,21 @@ from numpy.typing import NDArray
 
 from engine.statistics.censoring import CensoringCurve, fit_censoring, ipcw_weights
 from store.matrices import UNDETERMINED, DesignTable
+from store.records import DeclinedError
 
 Floats = NDArray[np.float64]
 Fitted = TypeVar("Fitted")
+
+
+FEWEST_IN_A_GROUP = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Censoring:
+    """The censoring curve of all, and of each group that the study says is lost to follow-up at a rate of its own."""
+
+    pooled: CensoringCurve
+    by_group: dict[str, CensoringCurve]
 
 
 class LeakError(RuntimeError):
@@ -98,36 +110,56 @@ def rows_of(table: DesignTable, rows: NDArray[np.intp]) -> DesignTable:
         perturbed_rows=np.array([new_place[int(table.perturbed_rows[i])] for i in kept], dtype=np.int32),
         perturbed_values=table.perturbed_values[kept],
         batches=tuple(table.batches[row] for row in rows) if table.batches else (),
+        censoring_groups=tuple(table.censoring_groups[row] for row in rows) if table.censoring_groups else (),
     )
 
 
-def censoring_of(table: DesignTable, draws: NDArray[np.int64] | None = None) -> CensoringCurve | None:
-    """Censoring curve of these rows, undetermined ones included; None when no times are known (a 0/1 outcome).
+def censoring_of(table: DesignTable, draws: NDArray[np.int64] | None = None) -> Censoring | None:
+    """Censoring of these rows, undetermined ones included; None when no times are known (a 0/1 outcome).
 
-    A competing death ends follow-up as the event does: it is no censoring.
+    A competing death ends follow-up as the event does: it is no censoring. A group of fewer than ten rows has no curve
+    of its own.
     """
     timed = _timed(table)
     if not timed.any():
         return None
-    counts = None if draws is None else draws[timed]
-    return fit_censoring(table.days[timed], table.event[timed] != 0, counts)
+    groups = np.array(table.censoring_groups)
+    parts = {str(name): timed & (groups == name) for name in np.unique(groups)} if groups.size else {}
+    kept = {name: rows for name, rows in parts.items() if rows.sum() >= FEWEST_IN_A_GROUP}
+    return Censoring(_curve(table, timed, draws), {name: _curve(table, rows, draws) for name, rows in kept.items()})
 
 
-def censoring_weights(table: DesignTable, curve: CensoringCurve | None) -> Floats:
-    """Inverse probability of censoring of every row (n,) by a curve fitted elsewhere; 0 where undetermined.
+def _curve(table: DesignTable, rows: NDArray[np.bool_], draws: NDArray[np.int64] | None) -> CensoringCurve:
+    return fit_censoring(table.days[rows], table.event[rows] != 0, None if draws is None else draws[rows])
 
-    Rows with a label but no time weigh 1. ValueError when a label is known although the times say it cannot be.
+
+def censoring_weights(table: DesignTable, censoring: Censoring | None) -> Floats:
+    """Inverse probability of censoring of every row (n,) by curves fitted elsewhere; 0 where undetermined.
+
+    Rows with a label but no time weigh 1; a group whose curve ends too early takes the curve of all. ValueError when a
+    label is known although the times say it cannot be.
     """
     weights: Floats = (table.label != UNDETERMINED).astype(np.float64)
     timed = _timed(table)
-    if curve is None or not timed.any():
+    if censoring is None or not timed.any():
         return weights
-    own = ipcw_weights(curve, table.days[timed], table.event[timed] != 0, float(table.horizon_days))
+    own = _inverse(table, censoring.pooled, timed)
+    groups = np.array(table.censoring_groups)
+    for name, curve in censoring.by_group.items() if groups.size else ():
+        rows = timed & (groups == name)
+        try:
+            own[rows[timed]] = _inverse(table, curve, rows)
+        except DeclinedError:
+            continue
     contradicted = int(((own == 0) & (weights[timed] == 1)).sum())
     if contradicted:
         raise ValueError(f"label must follow from days and event, got {contradicted} labels of censored patients")
     weights[timed] *= own
     return weights
+
+
+def _inverse(table: DesignTable, curve: CensoringCurve, rows: NDArray[np.bool_]) -> Floats:
+    return ipcw_weights(curve, table.days[rows], table.event[rows] != 0, float(table.horizon_days))
 
 
 def _timed(table: DesignTable) -> NDArray[np.bool_]:

@@ -82,6 +82,7 @@ def tabulate_import(  # noqa: PLR0913 - a stage's signature is its declaration
         endpoint(rows, admitted.endpoints.every),
         outcome.horizon_days,
         imported_volume(features, block.values),
+        outcome.censored_by,
     )
     repeats = _repeats(measured.values[chosen], len(measured.raters), REPEAT_FAMILIES[table_choices.repeats])
     inclusion = Inclusion(measured.case_ids, (), with_features, rows, (), ())

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.arms import FittedArms, arms_fitter
-from engine.analyse.guard import Guard, censoring_of, censoring_weights, rows_of
+from engine.analyse.guard import Censoring, Guard, censoring_of, censoring_weights, rows_of
 from engine.analyse.harmonise import harmonised
 from engine.protocol import Batch, Reproducibility, SelectionProtocol
-from engine.statistics.censoring import CensoringCurve
 from engine.statistics.combat import FEWEST_IN_A_BATCH
 from engine.statistics.roc import weighted_auc
 from store.matrices import UNDETERMINED, DesignTable
@@ -113,7 +112,7 @@ def _out_of_bag(test: DesignTable, fitted: FittedArms, number: int) -> tuple[Out
 
 
 def _performance(
-    table: DesignTable, test: DesignTable, fitted: FittedArms, curve: CensoringCurve | None, number: int
+    table: DesignTable, test: DesignTable, fitted: FittedArms, curve: Censoring | None, number: int
 ) -> tuple[Performance, ...]:
     weights, everybody = censoring_weights(test, curve), censoring_weights(table, censoring_of(table))
     known = test.label != UNDETERMINED

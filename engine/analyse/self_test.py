@@ -68,7 +68,9 @@ def permute_outcomes(  # noqa: PLR0913 - a stage's signature is its declaration
 
 def with_outcomes_of(table: DesignTable, order: np.ndarray) -> DesignTable:
     """The table with the outcome of patient order[i] given to patient i; features and covariates stay."""
-    return dataclasses.replace(table, days=table.days[order], event=table.event[order], label=table.label[order])
+    groups = tuple(table.censoring_groups[row] for row in order.tolist()) if table.censoring_groups else ()
+    outcome = {"days": table.days[order], "event": table.event[order], "label": table.label[order]}
+    return dataclasses.replace(table, **outcome, censoring_groups=groups)
 
 
 def _cross_validated(

@@ -100,6 +100,7 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
         endpoint(rows, admitted.endpoints.every),
         outcome.horizon_days,
         tumour_volumes(rows, chosen, morphology),
+        outcome.censored_by,
     )
     ordered = tuple(sorted(names, key=lambda name: name.place))
     block = _feature_block(rows, inclusion.used_rois, ordered, bases)

@@ -9,11 +9,17 @@ from typing import Annotated
 
 import typer
 
+from engine.bench.claims import bench_claims, claim_lines
 from engine.commands.arguments import AsJson, Directory
+from engine.commands.benches import bench_app
+from engine.present.wording.detection import detection_answer, detection_lines
 from engine.present.wording.external import external_answer
 from engine.run.carrying import apply_model, export_model
+from engine.run.runner import detectable
+from engine.run.spread import spread
 from store.export import export_table, latest_run_id, write_export
 from store.queries.external import external_comparisons, external_summaries
+from store.queries.prognosis import detection_rates
 from store.queries.study import declined, failures
 from store.snapshot import open_snapshot
 
@@ -56,3 +62,31 @@ def apply_command(
     typer.echo(external_answer(found).replace("**", ""))
     for row in found:
         typer.echo(f"{row.model:24s} AUC {row.auc:.3f} ({row.auc_lo:.3f} to {row.auc_hi:.3f}), n = {row.n}")
+
+
+@prognosis_app.command("detectable")
+def detectable_command(directory: Directory, as_json: AsJson = False) -> None:
+    """Plant gains in this study's own cohort: how often would each have been said to add?"""
+    detectable(directory)
+    found = detection_rates(open_snapshot(directory))
+    if as_json:
+        typer.echo(json.dumps({"rows": [dataclasses.asdict(row) for row in found]}))
+        return
+    typer.echo(detection_answer(found).replace("**", ""))
+    typer.echo("\n".join(detection_lines(found)))
+
+
+@bench_app.command("claims")
+def bench_claims_command(
+    studies: Annotated[int, typer.Option(min=2, help="cohorts drawn for every gain")] = 200,
+    patients: Annotated[int, typer.Option(min=60, help="patients of each, 34 % with the event")] = 150,
+    gain: Annotated[list[float] | None, typer.Option(help="planted AUC gain; repeatable; 0 is pure noise")] = None,
+    resamples: Annotated[int, typer.Option(min=10, help="bootstraps of each")] = 40,
+    as_json: AsJson = False,
+) -> None:
+    """What the comparison says of cohorts with a known truth: claim rate, bias and coverage at every planted gain."""
+    found = bench_claims(studies, patients, tuple(gain or (0.0, 0.05, 0.10, 0.15, 0.20)), resamples, spread)
+    if as_json:
+        typer.echo(json.dumps({"rows": [dataclasses.asdict(row) for row in found]}))
+    else:
+        typer.echo("\n".join(claim_lines(found)))

@@ -18,6 +18,7 @@ from store.sources import (
     CaseSource,
     ClinicalSource,
     ModelFile,
+    PlantingNumber,
     ReferenceFiles,
     ResampleNumber,
     TrainingUnit,
@@ -60,6 +61,8 @@ def units_of(plan: Plan, stage: Stage, ledger: Ledger) -> tuple[str, ...]:
         return (COHORT_UNIT,)
     if stage.unit == "permutation":
         return tuple(resample_unit(b) for b in range(plan.protocol.self_test.repeats))
+    if stage.unit == "planting":
+        return tuple(resample_unit(b) for b in range(plan.protocol.detection.repeats))
     if stage.unit == "resample":
         return tuple(resample_unit(b) for b in range(plan.protocol.selection.resamples))
     cases = tuple(source.case_id for source in plan.sources.cases)
@@ -148,7 +151,7 @@ def _why(plan: Plan, stage: str, ledger: Ledger) -> str:
 def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> object:
     if wanted.record_type is CaseSource:
         return case_identity(plan.sources.case(unit))
-    if wanted.record_type is ResampleNumber:
+    if wanted.record_type in (ResampleNumber, PlantingNumber):
         return int(unit.removeprefix(RESAMPLE_MARK))
     if wanted.record_type is TrainingUnit:
         return unit

@@ -19,7 +19,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol as Interface
 
-from engine.pipeline import SELF_TEST, pipeline_of, self_test_pipeline, training_pipeline, until
+from engine.pipeline import (
+    PLANTED,
+    SELF_TEST,
+    pipeline_of,
+    planted_pipeline,
+    self_test_pipeline,
+    training_pipeline,
+    until,
+)
 from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
@@ -111,6 +119,13 @@ def self_test(study: Path, backend: str = "local") -> RunResult:
     folder = StudyFolder(study.resolve())
     protocol = read_protocol(folder.root)
     return _bring_up(folder, protocol, self_test_pipeline(protocol.study.kind), SELF_TEST.name, backend)
+
+
+def detectable(study: Path, backend: str = "local") -> RunResult:
+    """Plant gains in the study's own cohort and let the comparison speak; resumes and is cancelled like any run."""
+    folder = StudyFolder(study.resolve())
+    protocol = read_protocol(folder.root)
+    return _bring_up(folder, protocol, planted_pipeline(protocol.study.kind), PLANTED.name, backend)
 
 
 def _bring_up(

@@ -20,6 +20,7 @@ from store.sources import (
     FeatureTableSource,
     Lookup,
     ModelFile,
+    PlantingNumber,
     ReferenceFiles,
     ResampleNumber,
     Trainings,
@@ -29,7 +30,7 @@ from store.sources import (
 )
 from store.volumes import ArrayRecord, CtSeries, MaskSet
 
-Unit = Literal["case", "cohort", "resample", "permutation", "training"]
+Unit = Literal["case", "cohort", "resample", "permutation", "planting", "training"]
 Form = Literal[
     "one", "many", "cohort", "lookup", "resamples", "trainings", "section", "generator", "source", "workspace", "model"
 ]
@@ -39,6 +40,7 @@ SOURCES = (
     ClinicalSource,
     FeatureTableSource,
     ModelFile,
+    PlantingNumber,
     ReferenceFiles,
     ResampleNumber,
     TrainingUnit,

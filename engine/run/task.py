@@ -28,6 +28,7 @@ from store.sources import (
     ClinicalSource,
     Lookup,
     ModelFile,
+    PlantingNumber,
     ReferenceFiles,
     ResampleNumber,
     Trainings,
@@ -145,8 +146,8 @@ class Gather:
 
     def _source(self, wanted: Input) -> object:
         unit = self._task.unit
-        if wanted.record_type is ResampleNumber:
-            return ResampleNumber(int(unit.removeprefix(RESAMPLE_MARK)))
+        if wanted.record_type in (ResampleNumber, PlantingNumber):
+            return wanted.record_type(int(unit.removeprefix(RESAMPLE_MARK)))
         if wanted.record_type is TrainingUnit:
             return TrainingUnit.parse(unit)
         if wanted.record_type is Verdicts:

@@ -81,6 +81,33 @@ def self_test(snapshot: Snapshot) -> tuple[SelfTestResult, ...]:
     return ask(snapshot, SelfTestResult, SELF_TEST)
 
 
+@dataclass(frozen=True, slots=True)
+class DetectionRate:
+    """How often a planted gain was called one, over the plantings of the latest run that planted any."""
+
+    gain: float
+    repeats: int
+    claimed: float
+    too_small: float
+    difference: float
+    covered: float
+    base_auc: float
+
+
+DETECTION = """
+WITH latest AS (SELECT r.run_id FROM run r JOIN planted_claim p USING (run_id) ORDER BY r.place DESC LIMIT 1)
+SELECT gain, CAST(count(*) AS INTEGER) AS repeats, avg(CAST(adds AS INTEGER)) AS claimed,
+  avg(CAST(sentence = 'too small to tell' AS INTEGER)) AS too_small, avg(difference) AS difference,
+  avg(CAST(gain BETWEEN spread_lo AND spread_hi AS INTEGER)) AS covered, avg(base_auc) AS base_auc
+FROM planted_claim JOIN latest USING (run_id) GROUP BY gain ORDER BY gain
+"""
+
+
+def detection_rates(snapshot: Snapshot) -> tuple[DetectionRate, ...]:
+    """The latest planted gains of the study, empty when there were none."""
+    return ask(snapshot, DetectionRate, DETECTION)
+
+
 def permuted_aucs(snapshot: Snapshot, run_id: str) -> tuple[PermutedAuc, ...]:
     """Every permutation of one self-test."""
     return ask_record(snapshot, PermutedAuc, "permuted_auc", run_id, "evaluation, model, repeat")

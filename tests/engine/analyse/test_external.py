@@ -91,9 +91,7 @@ def test_what_the_model_was_not_made_for_is_named(cohorts, carried):
 def test_arms_without_their_columns_are_left_out_and_none_left_declines(cohorts, carried):
     bare = dataclasses.replace(cohorts[1], clinical_names=("x", "y"))
     assert {s.model for s in run(bare, carried).summaries} == {"radiomic", "volume"}
-    nothing = dataclasses.replace(
-        bare, features=tuple(f"other{i}" for i in range(12)), volume_ml=np.full(160, np.nan)
-    )
+    nothing = dataclasses.replace(bare, features=tuple(f"other{i}" for i in range(12)), volume_ml=np.full(160, np.nan))
     with pytest.raises(DeclinedError, match="no arm"):
         run(nothing, carried)
 

@@ -1,0 +1,44 @@
+"""Sentences about what a cohort could have detected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.present.numbers import number, percent
+from store.queries.prognosis import DetectionRate
+from store.records import Comparison
+
+LIKELY = 0.8
+
+
+def detection_answer(rates: Sequence[DetectionRate]) -> str:
+    """The smallest planted gain that was called in four of five plantings, and how often none was called one."""
+    if not rates:
+        return "No gains have been planted in this cohort yet."
+    seen = [row.gain for row in rates if row.gain > 0 and row.claimed >= LIKELY]
+    none = next((row.claimed for row in rates if row.gain == 0), None)
+    false = "" if none is None else f' Where nothing was planted, "adds" was said in {percent(none)}.'
+    if not seen:
+        largest = max(rates, key=lambda row: row.gain)
+        return (
+            f"**No gain up to +{number(largest.gain)} would have been found in four of five such cohorts**: "
+            f"+{number(largest.gain)} was called in {percent(largest.claimed)}.{false}"
+        )
+    return f"**A gain of +{number(min(seen))} would have been found in four of five such cohorts.**{false}"
+
+
+def detection_lines(rates: Sequence[DetectionRate]) -> list[str]:
+    """The table as text."""
+    return [
+        f"+{number(row.gain)}: adds in {percent(row.claimed)}, too small to tell in {percent(row.too_small)}; mean "
+        f"difference {number(row.difference, 3)}, spread holds the gain in {percent(row.covered)} of {row.repeats}"
+        for row in rates
+    ]
+
+
+def needed_difference(found: Comparison) -> str:
+    """What the spread itself says: how large the difference would have had to be, all else equal."""
+    return (
+        "With this spread only a difference above "
+        f'+{number(found.difference - found.spread_lo)} would have been called "adds".'
+    )
