@@ -32,6 +32,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("pages/prognosis/selection.py", "Selection"),
             ("pages/prognosis/discrimination.py", "Discrimination"),
             ("pages/prognosis/survival.py", "Survival"),
+            ("pages/prognosis/external.py", "External"),
         ),
     ),
 )

@@ -17,7 +17,24 @@ MODEL_COLOURS = {
     "combined": "#0072B2",
     "radiomic": "#D55E00",
     "volume": "#CC79A7",
+    "combined, clinical fixed": "#332288",
+    "intratumoural": ROI_COLOURS["intratumoural"],
+    "peritumoural": ROI_COLOURS["peritumoural"],
+    "whole lung": ROI_COLOURS["whole_lung"],
+    "forest: clinical + volume": "#56B4E9",
+    "forest: combined": "#009E73",
+    "Cox: clinical + volume": "#56B4E9",
+    "Cox: combined": "#009E73",
     "shuffled": "#BDBDBD",
+    "treat all": "#8C8C8C",
+}
+MODEL_LABELS = {
+    "combined_offset": "combined, clinical fixed",
+    "whole_lung": "whole lung",
+    "forest_clinical_volume": "forest: clinical + volume",
+    "forest_combined": "forest: combined",
+    "cox_clinical_volume": "Cox: clinical + volume",
+    "cox_combined": "Cox: combined",
 }
 STRATEGY_COLOURS = {
     "tumour-only": GREY,
@@ -74,7 +91,7 @@ def model_colour(model: str, place: int) -> str:
 
 def plain_model(model: str) -> str:
     """An arm's name as it is written on screen: clinical_volume is clinical + volume."""
-    return model.replace("_", " + ")
+    return MODEL_LABELS.get(model) or model.replace("_", " + ")
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -5,20 +5,50 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.present.colours import plain_model
-from engine.present.figures.discrimination import auc_forest, calibration_figure, roc_figure
-from engine.present.wording.prognosis import auc_caption, calibration_caption, discrimination_answer, roc_caption
+from engine.present.figures.discrimination import auc_forest, roc_figure
+from engine.present.figures.risk_quality import calibration_figure, decision_figure
+from engine.present.wording.prognosis import (
+    MAIN_ARMS,
+    auc_caption,
+    block_sentence,
+    calibration_caption,
+    decision_caption,
+    detectable_sentence,
+    discrimination_answer,
+    headline_comparison,
+    needs_sentence,
+    roc_caption,
+)
 from engine.present.wording.study import exploratory_badge
 from pages.frame import answer, badge, begin, end, figure, table, why_missing
-from store.queries.prognosis import calibration_bins, comparisons, model_summaries, performances, roc_points
+from store.queries.prognosis import (
+    block_tests,
+    calibration_bins,
+    calibration_points,
+    comparisons,
+    decision_points,
+    detection_rates,
+    model_summaries,
+    performances,
+    roc_bands,
+    roc_points,
+    sample_needs,
+    subgroups,
+)
 
 SUMMARY_TITLES = {
     "model": "Model",
-    "auc": "AUC",
-    "auc_lo": "Spread from",
-    "auc_hi": "to",
+    "auc": "Out-of-bag AUC",
+    "auc_632_plus": ".632+ AUC",
+    "corrected_auc": "Apparent − optimism",
+    "optimism": "Optimism",
     "brier": "Brier",
+    "scaled_brier": "Scaled Brier",
     "calibration_intercept": "Calibration intercept",
-    "calibration_slope": "slope",
+    "calibration_slope": "Slope",
+    "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
     "n": "n",
     "events": "Events",
     "effective_n": "Effective n",
@@ -43,6 +73,23 @@ DELONG_TITLES = {
     "n": "n",
     "events": "Events",
 }
+SUBGROUP_TITLES = {
+    "grouping": "Covariate",
+    "level": "Group",
+    "n": "n",
+    "events": "Events",
+    "effective_n": "Effective n",
+    "base_auc": "AUC of the base",
+    "extended_auc": "AUC of the extended",
+    "difference": "Difference",
+}
+NEED_TITLES = {
+    "model": "Model",
+    "parameters": "Parameters",
+    "needed": "Patients needed",
+    "n": "Patients there are",
+    "events": "Events",
+}
 
 shown = begin("Does radiomics add to the clinical model?")
 run_id = shown.run.run_id
@@ -53,32 +100,65 @@ pairs = comparisons(shown.snapshot, run_id)
 answer(discrimination_answer(pairs, summaries))
 badge(exploratory_badge(shown.run))
 
+models = [row.model for row in summaries]
+st.sidebar.subheader("Figures", anchor=False)
+wanted = st.sidebar.multiselect(
+    "Models", models, [m for m in models if m in MAIN_ARMS], format_func=plain_model, key="models"
+)
+drawn = [row for row in summaries if row.model in wanted]
+leading = headline_comparison(pairs)
+headline = [] if leading is None else [leading.base, leading.extended]
 left, right = st.columns(2)
 with left:
     st.subheader("ROC", anchor=False)
-    figure(roc_figure(roc_points(shown.snapshot, run_id), summaries), roc_caption(summaries), "roc")
+    points = [point for point in roc_points(shown.snapshot, run_id) if point.model in wanted]
+    bands = [band for band in roc_bands(shown.snapshot, run_id) if band.model in wanted and band.model in headline]
+    figure(roc_figure(points, summaries, bands), roc_caption(summaries), "roc")
 with right:
     st.subheader("AUC and its spread", anchor=False)
-    figure(auc_forest(summaries, performances(shown.snapshot, run_id)), auc_caption(summaries, shown.run), "auc")
+    figure(auc_forest(drawn, performances(shown.snapshot, run_id)), auc_caption(summaries, shown.run), "auc")
 
 st.subheader("What may be said", anchor=False)
 table(pairs, COMPARISON_TITLES)
+st.caption(detectable_sentence(pairs, detection_rates(shown.snapshot)))
+
 left, right = st.columns(2)
+judged = [model for model in wanted if model in headline] or wanted[:2]
 with left:
     st.subheader("Calibration", anchor=False)
     bins = calibration_bins(shown.snapshot, run_id)
-    models = list(dict.fromkeys(row.model for row in bins))
-    first = [model for model in models if plain_model(model) in ("clinical", "combined")] or models[:2]
-    st.sidebar.subheader("Calibration", anchor=False)
-    wanted = st.sidebar.multiselect("Models", models, first, format_func=plain_model, key="calibration-models")
-    figure(calibration_figure(bins, wanted), calibration_caption(bins, wanted), "calibration")
+    curves = calibration_points(shown.snapshot, run_id)
+    figure(calibration_figure(bins, curves, judged), calibration_caption(bins, judged), "calibration")
 with right:
-    st.subheader("Models", anchor=False)
-    table(summaries, SUMMARY_TITLES)
+    st.subheader("Decision curve", anchor=False)
+    decisions = decision_points(shown.snapshot, run_id)
+    figure(decision_figure(decisions, judged), decision_caption(decisions, summaries), "decision")
+
+st.subheader("Models", anchor=False)
+table(summaries, SUMMARY_TITLES)
+st.caption(
+    f"n = {summaries[0].n} determined patients. The out-of-bag AUC belongs to the procedure and leads; .632+ and the "
+    "apparent AUC less Harrell's optimism stand beside it, the last too high where a model overfits hard. ICI, E50, "
+    "E90: mean, median and 90th percentile of the distance between predicted and observed risk. Clinical fixed: the "
+    "clinical risk as an offset, radiomics may only add to it."
+)
+left, right = st.columns(2)
+with left:
+    st.subheader("Groups of patients", anchor=False)
+    groups = subgroups(shown.snapshot, run_id)
+    table(groups, SUBGROUP_TITLES)
+    named = " against ".join(plain_model(model) for model in reversed(headline))
+    st.caption(f"{named}, on mean out-of-bag risks. No AUC under five of either class; no test: too many groups.")
+with right:
+    st.subheader("Sample size", anchor=False)
+    needs = sample_needs(shown.snapshot, run_id)
+    table(needs, NEED_TITLES)
+    st.caption(f"{needs_sentence(needs)} {block_sentence(block_tests(shown.snapshot, run_id))}".strip() or "–")
     with st.expander("DeLong, as in the paper"):
         st.caption(
             "On mean out-of-bag predictions of determined patients only: shown because the paper did it. "
-            "It is no test of the procedure, whose predictions share training patients."
+            "It is no test of the procedure, whose predictions share training patients; on held-out patients DeLong's "
+            "test stands on the page External."
         )
         titles = {n: t for n, t in DELONG_TITLES.items() if shown.run.locked_at or n not in ("delong_z", "delong_p")}
         table([pair for pair in pairs if pair.delong_difference is not None], titles)

@@ -7,15 +7,23 @@ from dataclasses import dataclass
 from store.queries.answers import ask, ask_record
 from store.records import (
     MODELS,
+    BlockTest,
     CalibrationBin,
+    CalibrationPoint,
     Comparison,
     CoxTerm,
+    DecisionPoint,
+    EndpointCount,
+    IncidencePoint,
     ModelSummary,
     Performance,
     PermutedAuc,
+    RocBand,
     RocPoint,
+    SampleSizeNeed,
     SelectionSize,
     Stability,
+    Subgroup,
     SurvivalPoint,
 )
 from store.snapshot import Snapshot
@@ -139,9 +147,52 @@ def calibration_bins(snapshot: Snapshot, run_id: str) -> tuple[CalibrationBin, .
     return ask_record(snapshot, CalibrationBin, "calibration_bin", run_id, "model, predicted")
 
 
+def roc_bands(snapshot: Snapshot, run_id: str) -> tuple[RocBand, ...]:
+    """Spread of every arm's ROC curve over resamples."""
+    return ask_record(snapshot, RocBand, "roc_band", run_id, "model, false_positive_share")
+
+
+def calibration_points(snapshot: Snapshot, run_id: str) -> tuple[CalibrationPoint, ...]:
+    """Smooth calibration curve of every arm."""
+    return ask_record(snapshot, CalibrationPoint, "calibration_point", run_id, "model, predicted")
+
+
+def decision_points(snapshot: Snapshot, run_id: str) -> tuple[DecisionPoint, ...]:
+    """Net benefit of every arm by threshold."""
+    return ask_record(snapshot, DecisionPoint, "decision_point", run_id, "model, threshold")
+
+
+def subgroups(snapshot: Snapshot, run_id: str) -> tuple[Subgroup, ...]:
+    """The headline arms in groups of patients."""
+    return ask_record(snapshot, Subgroup, "subgroup", run_id, '"grouping", level')
+
+
+def sample_needs(snapshot: Snapshot, run_id: str) -> tuple[SampleSizeNeed, ...]:
+    """How many patients Riley's criteria ask for."""
+    return ask_record(snapshot, SampleSizeNeed, "sample_size_need", run_id, "parameters")
+
+
+def block_tests(snapshot: Snapshot, run_id: str) -> tuple[BlockTest, ...]:
+    """The test of a radiomic block fixed beforehand, if the study has one."""
+    return ask_record(snapshot, BlockTest, "block_test", run_id, "kind")
+
+
+def endpoint_counts(snapshot: Snapshot, run_id: str) -> tuple[EndpointCount, ...]:
+    """What each definition of the endpoint makes of the same patients, the study's own first."""
+    return ask_record(snapshot, EndpointCount, "endpoint_count", run_id, "NOT chosen, definition")
+
+
+def incidence_points(snapshot: Snapshot, run_id: str, grouping: str) -> tuple[IncidencePoint, ...]:
+    """Cumulative incidence of one grouping where deaths compete."""
+    sql = """SELECT "grouping", level, cause, days, incidence, lo, hi, at_risk FROM incidence_point
+    WHERE run_id = ? AND "grouping" = ? ORDER BY level, cause DESC, days"""
+    return ask(snapshot, IncidencePoint, sql, (run_id, grouping))
+
+
 def groupings(snapshot: Snapshot, run_id: str) -> tuple[str, ...]:
     """The groupings that survival was estimated for, all patients first."""
-    sql = """SELECT "grouping" FROM survival_point WHERE run_id = ? GROUP BY "grouping"
+    sql = """SELECT "grouping" FROM (SELECT run_id, "grouping" FROM survival_point UNION ALL
+    SELECT run_id, "grouping" FROM incidence_point) WHERE run_id = ? GROUP BY "grouping"
     ORDER BY "grouping" <> 'all', "grouping\""""
     return tuple(str(row[0]) for row in snapshot.rows(sql, (run_id,)).rows)
 
@@ -155,4 +206,4 @@ def survival_points(snapshot: Snapshot, run_id: str, grouping: str) -> tuple[Sur
 
 def cox_terms(snapshot: Snapshot, run_id: str) -> tuple[CoxTerm, ...]:
     """The clinical Cox model."""
-    return ask_record(snapshot, CoxTerm, "cox_term", run_id, "term")
+    return ask_record(snapshot, CoxTerm, "cox_term", run_id, "effect, term")

@@ -17,7 +17,7 @@ FIGURES = {
     "features/reproducibility.py": 4,
     "features/batch.py": 2,
     "prognosis/selection.py": 3,
-    "prognosis/discrimination.py": 3,
+    "prognosis/discrimination.py": 4,
     "prognosis/survival.py": 1,
 }
 

@@ -1,4 +1,4 @@
-"""How well the arms tell events from non-events, how sure that is, and whether their risks can be believed."""
+"""How well the arms tell events from non-events, and how sure that is."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ import plotly.graph_objects as go
 
 from engine.present.colours import faded, model_colour, plain_model
 from engine.present.figures.layout import AXIS, framed, rows_height
-from store.records import CalibrationBin, ModelSummary, Performance, RocPoint
+from store.records import ModelSummary, Performance, RocBand, RocPoint
 
-DASHES = {"clinical + volume": "dash", "shuffled": "dot"}
+DASHES = {"clinical + volume": "dash", "shuffled": "dot"} | dict.fromkeys(
+    ("intratumoural", "peritumoural", "whole lung", "forest: clinical + volume", "Cox: clinical + volume"), "dashdot"
+)
 SQUARE_HEIGHT = 470
 
 
-def roc_figure(points: Sequence[RocPoint], summaries: Sequence[ModelSummary]) -> go.Figure:
-    """Weighted ROC curves of the mean out-of-bag predictions, one line an arm; the legend gives the AUC."""
+def roc_figure(
+    points: Sequence[RocPoint], summaries: Sequence[ModelSummary], bands: Sequence[RocBand] = ()
+) -> go.Figure:
+    """Weighted ROC curves of the mean out-of-bag predictions, one line an arm; the legend gives the AUC.
+
+    Bands are drawn beneath the lines: the middle 95 % of the resamples' own curves.
+    """
     figure = go.Figure()
     aucs = {row.model: row.auc for row in summaries}
-    _diagonal(figure)
+    diagonal(figure)
+    for model in dict.fromkeys(band.model for band in bands):
+        _band(figure, [band for band in bands if band.model == model], model_colour(model, 0))
     for place, model in enumerate(dict.fromkeys(point.model for point in points)):
         mine = [point for point in points if point.model == model]
         auc = f" {aucs[model]:.2f}" if model in aucs else ""
@@ -36,7 +45,7 @@ def roc_figure(points: Sequence[RocPoint], summaries: Sequence[ModelSummary]) ->
     framed(figure, "1 − specificity", "Sensitivity", SQUARE_HEIGHT)
     inside = {"orientation": "v", "x": 0.98, "y": 0.03, "xanchor": "right", "yanchor": "bottom"}
     figure.update_layout(legend=inside, margin={"t": 10})
-    return _unit_square(figure)
+    return unit_square(figure)
 
 
 def auc_forest(summaries: Sequence[ModelSummary], performances: Sequence[Performance]) -> go.Figure:
@@ -64,7 +73,7 @@ def auc_forest(summaries: Sequence[ModelSummary], performances: Sequence[Perform
                 "<extra></extra>",
             )
         )
-    framed(figure, "Out-of-bag AUC", "", rows_height(2 * len(summaries)))
+    framed(figure, "Out-of-bag AUC", "", max(SQUARE_HEIGHT, rows_height(2 * len(summaries))))
     figure.update_layout(showlegend=False, margin={"t": 10})
     labels = [f"{plain_model(row.model)}<br>{row.auc:.2f}" for row in summaries]
     figure.update_yaxes(tickvals=list(range(len(summaries))), ticktext=labels, autorange="reversed", showgrid=False)
@@ -72,42 +81,22 @@ def auc_forest(summaries: Sequence[ModelSummary], performances: Sequence[Perform
     return figure
 
 
-def calibration_figure(bins: Sequence[CalibrationBin], models: Sequence[str]) -> go.Figure:
-    """Observed against predicted risk in groups of patients, with the observed risk's 95 % interval."""
-    figure = go.Figure()
-    _diagonal(figure)
-    every = list(dict.fromkeys(row.model for row in bins))
-    for model in (m for m in every if m in models):
-        mine = [row for row in bins if row.model == model]
-        figure.add_trace(
-            go.Scatter(
-                x=[row.predicted for row in mine],
-                y=[row.observed for row in mine],
-                mode="lines+markers",
-                name=plain_model(model),
-                line={"color": model_colour(model, every.index(model)), "width": 2},
-                marker={"size": 9},
-                customdata=[row.n for row in mine],
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [row.observed_hi - row.observed for row in mine],
-                    "arrayminus": [row.observed - row.observed_lo for row in mine],
-                    "thickness": 1.5,
-                },
-                hovertemplate="predicted %{x:.2f}, observed %{y:.2f}, n = %{customdata}<extra></extra>",
-            )
-        )
-    framed(figure, "Predicted risk", "Observed risk", SQUARE_HEIGHT)
-    return _unit_square(figure)
+def _band(figure: go.Figure, mine: Sequence[RocBand], colour: str) -> None:
+    along = [band.false_positive_share for band in mine]
+    style = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    figure.add_trace(go.Scatter(x=along, y=[band.hi for band in mine], **style))
+    lower = [band.lo for band in mine]
+    figure.add_trace(go.Scatter(x=along, y=lower, fill="tonexty", fillcolor=faded(colour, 0.13), **style))
 
 
-def _diagonal(figure: go.Figure) -> None:
+def diagonal(figure: go.Figure) -> None:
+    """The line of no discrimination, or of exact risks."""
     line = {"color": AXIS, "width": 1, "dash": "dash"}
     figure.add_trace(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False))
 
 
-def _unit_square(figure: go.Figure) -> go.Figure:
+def unit_square(figure: go.Figure) -> go.Figure:
+    """Both axes from 0 to 1; changes and returns the figure."""
     figure.update_xaxes(range=[-0.02, 1.02])
     figure.update_yaxes(range=[-0.02, 1.02])
     return figure

@@ -9,6 +9,7 @@ from store.queries.prognosis import DetectionRate
 from store.records import Comparison
 
 LIKELY = 0.8
+NOT_PLANTED = "What gains it could have detected is told by `python -m engine detectable DIR`."
 
 
 def detection_answer(rates: Sequence[DetectionRate]) -> str:

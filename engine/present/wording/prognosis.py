@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.present.colours import plain_model
-from engine.present.numbers import counted, interval, number, percent
+from engine.present.numbers import counted, interval, number, p_term, percent
+from engine.present.wording.detection import NOT_PLANTED, detection_answer, needed_difference
+from store.queries.prognosis import DetectionRate
 from store.queries.study import RunFacts
-from store.records import CalibrationBin, Comparison, CoxTerm, ModelSummary, SurvivalPoint
+from store.records import (
+    BlockTest,
+    CalibrationBin,
+    Comparison,
+    CoxTerm,
+    DecisionPoint,
+    EndpointCount,
+    IncidencePoint,
+    ModelSummary,
+    SampleSizeNeed,
+    SurvivalPoint,
+)
+
+MAIN_ARMS = ("clinical", "clinical_volume", "combined", "radiomic", "volume", "shuffled")
+SUBDISTRIBUTION = "subdistribution hazard"
 
 
 def headline_comparison(comparisons: Sequence[Comparison]) -> Comparison | None:
-    """The comparison to lead with: combined against clinical + volume, else against anything, else the first."""
+    """The comparison to lead with: combined against clinical + volume, else against clinical, else the first."""
 
-    def rank(found: Comparison) -> tuple[bool, bool]:
-        return (plain_model(found.extended) != "combined", "volume" not in found.base)
+    def rank(found: Comparison) -> tuple[bool, bool, bool]:
+        return (found.extended != "combined", found.base != "clinical_volume", found.base != "clinical")
 
     return min(comparisons, key=rank, default=None)
 
@@ -33,6 +49,45 @@ def discrimination_answer(comparisons: Sequence[Comparison], summaries: Sequence
     )
 
 
+def detectable_sentence(comparisons: Sequence[Comparison], rates: Sequence[DetectionRate]) -> str:
+    """What this cohort could have detected: by planted gains where they were planted, and by the spread itself."""
+    found = headline_comparison(comparisons)
+    if found is None:
+        return ""
+    return f"{needed_difference(found)} {detection_answer(rates) if rates else NOT_PLANTED}"
+
+
+def needs_sentence(needs: Sequence[SampleSizeNeed]) -> str:
+    """How the cohort compares with what a model of its size needs."""
+    if not needs:
+        return ""
+    largest = max(needs, key=lambda need: need.parameters)
+    enough = "enough" if largest.n >= largest.needed else "too few"
+    return (
+        f"The {plain_model(largest.model)} model has {counted(largest.parameters, 'parameter')}: by Riley's criteria "
+        f"it needs {counted(largest.needed, 'patient')}, there are {largest.n} ({enough})."
+    )
+
+
+def block_sentence(tests: Sequence[BlockTest]) -> str:
+    """The likelihood-ratio test of a block fixed beforehand, its p only once the plan is locked."""
+    return " ".join(
+        f"The radiomic block fixed beforehand ({counted(test.features, 'feature')}): likelihood ratio "
+        f"{number(test.statistic)} on {test.degrees} df in a {test.kind} model"
+        f"{'' if test.p is None else ', ' + p_term(test.p)}; n = {test.n}, {counted(test.events, 'event')}."
+        for test in tests
+    )
+
+
+def decision_caption(points: Sequence[DecisionPoint], summaries: Sequence[ModelSummary]) -> str:
+    """What the curves mean."""
+    return (
+        f"{_sample(summaries)}, on mean out-of-bag risks weighted for censoring. Benefit in true positives a patient, "
+        f"false ones counted at the odds of the threshold; 0: treat nobody; dashed: treat all. "
+        f"{counted(len({point.threshold for point in points}), 'threshold')}."
+    )
+
+
 def _sample(summaries: Sequence[ModelSummary]) -> str:
     first = summaries[0]
     return f"n = {first.n} ({counted(first.events, 'event')}; effective n {number(first.effective_n, 0)})"
@@ -42,7 +97,7 @@ def roc_caption(summaries: Sequence[ModelSummary]) -> str:
     """What the curves are made of."""
     return (
         f"{_sample(summaries)}. Mean out-of-bag predictions, weighted for censoring; the AUC in the legend is the mean "
-        f"over resamples, so it need not be the area drawn."
+        f"over resamples, so it need not be the area drawn. Bands (headline): middle 95 % of the resamples'."
     )
 
 
@@ -58,7 +113,45 @@ def calibration_caption(bins: Sequence[CalibrationBin], models: Sequence[str]) -
     """What the points are."""
     counts = {model: sum(row.n for row in bins if row.model == model) for model in models}
     named = ", ".join(f"{plain_model(model)} n = {n}" for model, n in counts.items())
-    return f"Groups of patients by predicted risk, {named}; bars: 95 % CI of the observed risk. On the line: exact."
+    return (
+        f"{named}; weighted for censoring. Points: groups of patients by predicted risk, bars: 95 % CI of the observed "
+        f"risk; curve: smooth fit (spline of the log odds). On the dashed line: exact."
+    )
+
+
+def incidence_answer(points: Sequence[IncidencePoint], terms: Sequence[CoxTerm], horizon_days: int) -> str:
+    """Incidence of the event at the horizon in each group, death competing, then the clear clinical terms."""
+    parts = []
+    for level in dict.fromkeys(point.level for point in points):
+        mine = [point for point in points if point.level == level]
+        said = []
+        for cause in dict.fromkeys(point.cause for point in mine):
+            held = [point for point in mine if point.cause == cause and point.days <= horizon_days][-1]
+            bounds = f" ({percent(held.lo)} to {percent(held.hi)})"
+            said.append(f"**{percent(held.incidence)}**{bounds} had the {cause}")
+        parts.append(f"{level}: {', '.join(said)}")
+    return f"By {horizon_days} days (95 % CI): {'; '.join(parts)}. {_cox_sentence(terms)}".strip()
+
+
+def incidence_caption(points: Sequence[IncidencePoint], run: RunFacts) -> str:
+    """What the curves are made of."""
+    n = sum(max(p.at_risk for p in points if p.level == level) for level in dict.fromkeys(p.level for p in points))
+    return (
+        f"Aalen-Johansen estimate of {run.endpoint}, n = {n}; bands: 95 % CI; dotted: death without the event, which "
+        f"competes; dashed: {run.horizon_days} days."
+    )
+
+
+def definitions_sentence(counts: Sequence[EndpointCount]) -> str:
+    """How far the choice of the endpoint moves the risk; empty where there is one definition."""
+    risks = [(count.endpoint, count.risk) for count in counts if count.risk is not None]
+    if len(risks) < 2:
+        return ""
+    low, high = min(risks, key=lambda pair: pair[1]), max(risks, key=lambda pair: pair[1])
+    return (
+        f"The definition moves the risk at the horizon from {percent(low[1])} ({low[0]}) to {percent(high[1])} "
+        f"({high[0]})."
+    )
 
 
 def survival_at(points: Sequence[SurvivalPoint], days: float) -> SurvivalPoint | None:
@@ -86,7 +179,8 @@ def _bounds(held: SurvivalPoint) -> str:
 def _cox_sentence(terms: Sequence[CoxTerm]) -> str:
     if not terms:
         return ""
-    clear = [term for term in terms if term.lo is not None and term.hi is not None and (term.lo > 1 or term.hi < 1)]
+    known = [term for term in terms if term.effect != SUBDISTRIBUTION]
+    clear = [term for term in known if term.lo is not None and term.hi is not None and (term.lo > 1 or term.hi < 1)]
     if not clear:
         return "In the clinical Cox model no term's 95 % interval leaves 1."
     named = [f"**{t.term}** (hazard ratio {number(t.hazard_ratio)}, {interval(t.lo, t.hi)})" for t in clear]
