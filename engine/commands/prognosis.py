@@ -17,10 +17,9 @@ from engine.present.wording.external import external_answer
 from engine.run.carrying import apply_model, export_model
 from engine.run.runner import detectable
 from engine.run.spread import spread
-from store.export import export_table, latest_run_id, write_export
+from store.export import export_table, write_export
 from store.queries.external import external_comparisons, external_summaries
 from store.queries.prognosis import detection_rates
-from store.queries.study import declined, failures
 from store.snapshot import open_snapshot
 
 prognosis_app = typer.Typer(no_args_is_help=True)
@@ -46,18 +45,14 @@ def apply_command(
     as_json: AsJson = False,
 ) -> None:
     """Test a model on another study: held-out AUC with DeLong's interval, calibration, DeLong's test of the arms."""
-    apply_model(model, other)
+    run_id = apply_model(model, other)
     snapshot = open_snapshot(other)
-    run_id = latest_run_id(snapshot)
     found, pairs = external_summaries(snapshot, run_id), external_comparisons(snapshot, run_id)
-    if not found:
-        reasons = [item.reason for item in (*failures(snapshot, run_id), *declined(snapshot, run_id))]
-        raise ValueError(f"the model could not be tested on this study: {reasons[-1] if reasons else 'no outcome'}")
     if to is not None:
         write_export(export_table(other, "external_prediction", run_id), to)
     if as_json:
-        rows = {"arms": found, "comparisons": pairs}
-        typer.echo(json.dumps({name: [dataclasses.asdict(row) for row in part] for name, part in rows.items()}))
+        arms = [dataclasses.asdict(row) for row in found]
+        typer.echo(json.dumps({"arms": arms, "comparisons": [dataclasses.asdict(pair) for pair in pairs]}))
         return
     typer.echo(external_answer(found).replace("**", ""))
     for row in found:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from engine.portable_model import PortableModel, merged, read_model, read_model_text
+from engine.portable_model import ROLE, PortableModel, merged, read_model, read_model_text
 from engine.protocol import External, read_protocol, write_protocol
-from engine.run.runner import RunResult, run
+from engine.run.runner import run
 from store.export import latest_run_id
-from store.queries.external import final_models
+from store.queries.external import external_summaries, final_models
 from store.queries.prognosis import model_summaries
-from store.snapshot import open_snapshot
+from store.queries.study import declined, failures, refusals
+from store.snapshot import Snapshot, open_snapshot
 
 CARRIED_FILE = "external-model.json"
+STAGES = ("table", "carried", "external")
 
 
 def export_model(study: Path, to: Path, run_id: str = "") -> PortableModel:
@@ -36,10 +38,11 @@ def export_model(study: Path, to: Path, run_id: str = "") -> PortableModel:
     return model
 
 
-def apply_model(file: Path, study: Path) -> RunResult:
-    """Copy a model file into a study, name it in study.toml and bring the study up to date.
+def apply_model(file: Path, study: Path) -> str:
+    """Copy a model file into a study, name it in study.toml, bring the study up to date; the id of the run.
 
-    RefusedError for a file that is no model; a model whose patients are this study's own fails its stage.
+    RefusedError for a file that is no model; ValueError with the reason where it could not be tested (its own patients
+    among them), and study.toml is as it was before.
     """
     read_model(file)
     copy = study / CARRIED_FILE
@@ -47,4 +50,17 @@ def apply_model(file: Path, study: Path) -> RunResult:
         shutil.copyfile(file, copy)
     protocol = read_protocol(study)
     write_protocol(study, protocol.model_copy(update={"external": External(model=CARRIED_FILE)}))
-    return run(study)
+    result = run(study)
+    snapshot = open_snapshot(study)
+    if not external_summaries(snapshot, result.run_id):
+        write_protocol(study, protocol)
+        raise ValueError(f"the model could not be tested on this study: {_why_not(snapshot, result.run_id)}")
+    return result.run_id
+
+
+def _why_not(snapshot: Snapshot, run_id: str) -> str:
+    """The reason that the model's own stages, or those before them, recorded."""
+    refused = [f"{row.message} {row.remedy}" for row in refusals(snapshot, run_id) if row.file == ROLE]
+    failed = [row.reason for row in failures(snapshot, run_id) if row.stage in STAGES]
+    not_done = [row.reason for row in declined(snapshot, run_id) if row.analysis in STAGES]
+    return next(iter((*refused, *failed, *not_done)), "the run gave no result for it; `status` says how far it is")

@@ -56,10 +56,10 @@ SUMMARY_TITLES = {
 COMPARISON_TITLES = {
     "base": "Base",
     "extended": "Extended",
+    "sentence": "Radiomics, or the extension",
     "difference": "AUC difference",
     "spread_lo": "Spread from",
     "spread_hi": "to",
-    "sentence": "What may be said",
     "resamples": "Resamples",
 }
 DELONG_TITLES = {
@@ -76,12 +76,12 @@ DELONG_TITLES = {
 SUBGROUP_TITLES = {
     "grouping": "Covariate",
     "level": "Group",
-    "n": "n",
-    "events": "Events",
-    "effective_n": "Effective n",
     "base_auc": "AUC of the base",
     "extended_auc": "AUC of the extended",
     "difference": "Difference",
+    "n": "n",
+    "events": "Events",
+    "effective_n": "Effective n",
 }
 NEED_TITLES = {
     "model": "Model",
@@ -119,7 +119,7 @@ with right:
     figure(auc_forest(drawn, performances(shown.snapshot, run_id)), auc_caption(summaries, shown.run), "auc")
 
 st.subheader("What may be said", anchor=False)
-table(pairs, COMPARISON_TITLES)
+table(pairs, COMPARISON_TITLES, height="content")
 st.caption(detectable_sentence(pairs, detection_rates(shown.snapshot)))
 
 left, right = st.columns(2)
@@ -135,31 +135,27 @@ with right:
     figure(decision_figure(decisions, judged), decision_caption(decisions, summaries), "decision")
 
 st.subheader("Models", anchor=False)
-table(summaries, SUMMARY_TITLES)
+table(summaries, SUMMARY_TITLES, height="content")
 st.caption(
     f"n = {summaries[0].n} determined patients. The out-of-bag AUC belongs to the procedure and leads; .632+ and the "
     "apparent AUC less Harrell's optimism stand beside it, the last too high where a model overfits hard. ICI, E50, "
     "E90: mean, median and 90th percentile of the distance between predicted and observed risk. Clinical fixed: the "
     "clinical risk as an offset, radiomics may only add to it."
 )
-left, right = st.columns(2)
-with left:
-    st.subheader("Groups of patients", anchor=False)
-    groups = subgroups(shown.snapshot, run_id)
-    table(groups, SUBGROUP_TITLES)
-    named = " against ".join(plain_model(model) for model in reversed(headline))
-    st.caption(f"{named}, on mean out-of-bag risks. No AUC under five of either class; no test: too many groups.")
-with right:
-    st.subheader("Sample size", anchor=False)
-    needs = sample_needs(shown.snapshot, run_id)
-    table(needs, NEED_TITLES)
-    st.caption(f"{needs_sentence(needs)} {block_sentence(block_tests(shown.snapshot, run_id))}".strip() or "–")
-    with st.expander("DeLong, as in the paper"):
-        st.caption(
-            "On mean out-of-bag predictions of determined patients only: shown because the paper did it. "
-            "It is no test of the procedure, whose predictions share training patients; on held-out patients DeLong's "
-            "test stands on the page External."
-        )
-        titles = {n: t for n, t in DELONG_TITLES.items() if shown.run.locked_at or n not in ("delong_z", "delong_p")}
-        table([pair for pair in pairs if pair.delong_difference is not None], titles)
+st.subheader("Sample size", anchor=False)
+needs = sample_needs(shown.snapshot, run_id)
+table(needs, NEED_TITLES)
+st.caption(f"{needs_sentence(needs)} {block_sentence(block_tests(shown.snapshot, run_id))}".strip() or "–")
+st.subheader("Groups of patients", anchor=False)
+table(subgroups(shown.snapshot, run_id), SUBGROUP_TITLES)
+named = " against ".join(plain_model(model) for model in reversed(headline))
+st.caption(f"{named}, on mean out-of-bag risks. No AUC under five of either class; no test: too many groups.")
+with st.expander("DeLong, as in the paper"):
+    st.caption(
+        "On mean out-of-bag predictions of determined patients only: shown because the paper did it. "
+        "It is no test of the procedure, whose predictions share training patients; on held-out patients DeLong's "
+        "test stands on the page External."
+    )
+    titles = {n: t for n, t in DELONG_TITLES.items() if shown.run.locked_at or n not in ("delong_z", "delong_p")}
+    table([pair for pair in pairs if pair.delong_difference is not None], titles)
 end(shown)

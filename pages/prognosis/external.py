@@ -33,8 +33,8 @@ COMPARISON_TITLES = {
     "difference": "AUC difference",
     "lo": "Lower 95 %",
     "hi": "Upper 95 %",
-    "z": "z",
     "p": "DeLong p",
+    "z": "z",
     "n": "n",
     "events": "Events",
 }
@@ -68,13 +68,13 @@ with left:
     st.subheader("AUC on these patients", anchor=False)
     figure(external_forest(summaries), external_caption(summaries), "external")
 with right:
-    st.subheader("DeLong's test of the arms", anchor=False)
-    titles = {name: t for name, t in COMPARISON_TITLES.items() if shown.run.locked_at or name not in ("z", "p")}
-    table(external_comparisons(shown.snapshot, run_id), titles)
-    st.caption("On held-out patients, where the test is valid; z and p stand here once the plan is locked.")
     st.subheader("Setting", anchor=False)
     table(differing, ASPECT_TITLES)
     st.caption(carried_caption(carried))
+st.subheader("DeLong's test of the arms", anchor=False)
+titles = {name: title for name, title in COMPARISON_TITLES.items() if shown.run.locked_at or name not in ("z", "p")}
+table(external_comparisons(shown.snapshot, run_id), titles)
+st.caption("On held-out patients, where the test is valid; z and p stand here once the plan is locked.")
 st.subheader("Risks", anchor=False)
 table(summaries, SUMMARY_TITLES)
 st.caption(

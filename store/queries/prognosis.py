@@ -128,8 +128,9 @@ def model_summaries(snapshot: Snapshot, run_id: str) -> tuple[ModelSummary, ...]
 
 
 def comparisons(snapshot: Snapshot, run_id: str) -> tuple[Comparison, ...]:
-    """Every pair of arms that was compared."""
-    return ask_record(snapshot, Comparison, "comparison", run_id, "base, extended")
+    """Every pair of arms that was compared, against clinical + volume first."""
+    order = "base <> 'clinical_volume', base <> 'clinical', base, extended"
+    return ask_record(snapshot, Comparison, "comparison", run_id, order)
 
 
 def roc_points(snapshot: Snapshot, run_id: str) -> tuple[RocPoint, ...]:

@@ -123,14 +123,16 @@ def incidence_answer(points: Sequence[IncidencePoint], terms: Sequence[CoxTerm],
     """Incidence of the event at the horizon in each group, death competing, then the clear clinical terms."""
     parts = []
     for level in dict.fromkeys(point.level for point in points):
-        mine = [point for point in points if point.level == level]
-        said = []
-        for cause in dict.fromkeys(point.cause for point in mine):
-            held = [point for point in mine if point.cause == cause and point.days <= horizon_days][-1]
-            bounds = f" ({percent(held.lo)} to {percent(held.hi)})"
-            said.append(f"**{percent(held.incidence)}**{bounds} had the {cause}")
-        parts.append(f"{level}: {', '.join(said)}")
-    return f"By {horizon_days} days (95 % CI): {'; '.join(parts)}. {_cox_sentence(terms)}".strip()
+        event, death = (_held(points, level, cause, horizon_days) for cause in ("event", "competing death"))
+        bounds = f" ({percent(event.lo)} to {percent(event.hi)})"
+        parts.append(f"{level} **{percent(event.incidence)}**{bounds}, {percent(death.incidence)} died without it")
+    return f"Had the event by {horizon_days} days (95 % CI): {'; '.join(parts)}. {_cox_sentence(terms)}".strip()
+
+
+def _held(points: Sequence[IncidencePoint], level: str, cause: str, days: float) -> IncidencePoint:
+    """The estimate that holds at a time; every curve begins at day 0."""
+    mine = [point for point in points if (point.level, point.cause) == (level, cause) and point.days <= days]
+    return max(mine, key=lambda point: point.days)
 
 
 def incidence_caption(points: Sequence[IncidencePoint], run: RunFacts) -> str:
