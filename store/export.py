@@ -114,7 +114,11 @@ EXPORTS = {
 
 
 # what uses outcomes or features chosen by them carries its standing into every file
-ANALYSES = ("selection", "groups", "resamples", "stability", "prediction", "comparison", "batch_outcome")
+ANALYSES = (
+    *("selection", "groups", "resamples", "stability", "prediction", "comparison", "batch_outcome"),
+    *("model_summary", "definitions", "subgroups", "cox", "incidence", "survival", "decision_curve"),
+    *("external_prediction", "external_summary", "external_comparison"),
+)
 
 
 def export_table(study: Path, table: str, run_id: str = "") -> pa.Table:
