@@ -13,7 +13,7 @@ from engine.analyse.candidates import candidates
 from engine.analyse.doubt import estimate_doubt
 from engine.analyse.external import validate
 from engine.analyse.feature_batches import compare_batches
-from engine.analyse.final import fit_on_all
+from engine.analyse.final import run_on_all
 from engine.analyse.imported import tabulate_import
 from engine.analyse.imported_reproducibility import reproduce_import
 from engine.analyse.planted import plant_gains
@@ -67,7 +67,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("candidates", 2, "cohort", candidates),
     Stage("resample", 5, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
-    Stage("final", 1, "cohort", fit_on_all),
+    Stage("final", 1, "cohort", run_on_all),
     Stage("prognosis", 2, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
     Stage("external", 1, "cohort", validate, CARRIED_SUBSET),
@@ -88,7 +88,7 @@ TABLE_STUDY: tuple[Stage, ...] = (
     Stage("candidates", 2, "cohort", candidates),
     Stage("resample", 5, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
-    Stage("final", 1, "cohort", fit_on_all),
+    Stage("final", 1, "cohort", run_on_all),
     Stage("prognosis", 2, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
     Stage("external", 1, "cohort", validate, CARRIED_SUBSET),

@@ -983,7 +983,8 @@ class BatchIcc:
 REGION_ARMS = ROIS  # radiomics of one region alone
 MODELS = (
     *("clinical", "clinical_volume", "combined", "combined_offset", "radiomic", *REGION_ARMS, "volume"),
-    *("forest_clinical_volume", "forest_combined", "cox_clinical_volume", "cox_combined", "shuffled"),
+    *("forest_clinical", "forest_clinical_volume", "forest_combined"),
+    *("cox_clinical", "cox_clinical_volume", "cox_combined", "shuffled"),
 )
 
 

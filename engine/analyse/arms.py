@@ -89,7 +89,8 @@ def arms_fitter(
             arms.append(fit_arm("volume", training, Columns(None, volume, None), choices.ridge))
         arms += _regions(training, admitted, size.kept, choices, scheme, rng)
         seeds = rng.integers(LARGEST_SEED, size=2).tolist()
-        for name, columns, seed in zip(("clinical_volume", "combined"), (comparator, combined), seeds, strict=True):
+        names = ("clinical" if volume is None else "clinical_volume", "combined")
+        for name, columns, seed in zip(names, (comparator, combined), seeds, strict=True):
             arms.append(fit_forest_arm(f"forest_{name}", training, columns, choices.trees, seed))
             arms += fit_cox_arm(f"cox_{name}", training, columns, choices.ridge)
         return FittedArms(tuple(arms), selected, training.sha256)

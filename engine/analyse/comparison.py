@@ -21,7 +21,9 @@ PAIRS = (
     ("volume", "radiomic"),
     ("shuffled", "combined"),
     ("forest_clinical_volume", "forest_combined"),
+    ("forest_clinical", "forest_combined"),
     ("cox_clinical_volume", "cox_combined"),
+    ("cox_clinical", "cox_combined"),
 )
 WIDEST_TELLING_SPREAD = 0.20  # AUC: a wider spread cannot tell a gain of 0.10 from a loss of 0.10
 SPREAD = (2.5, 97.5)

@@ -38,7 +38,7 @@ class Finals:
     features: tuple[FinalFeature, ...]
 
 
-def fit_on_all(  # noqa: PLR0913 - a stage's signature is its declaration
+def run_on_all(  # noqa: PLR0913 - a stage's signature is its declaration
     table: DesignTable,
     sizes: tuple[SelectionSize, ...],
     choices: SelectionProtocol,

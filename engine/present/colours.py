@@ -21,8 +21,10 @@ MODEL_COLOURS = {
     "intratumoural": ROI_COLOURS["intratumoural"],
     "peritumoural": ROI_COLOURS["peritumoural"],
     "whole lung": ROI_COLOURS["whole_lung"],
+    "forest: clinical": GREY,
     "forest: clinical + volume": "#56B4E9",
     "forest: combined": "#009E73",
+    "Cox: clinical": GREY,
     "Cox: clinical + volume": "#56B4E9",
     "Cox: combined": "#009E73",
     "shuffled": "#BDBDBD",
@@ -31,8 +33,10 @@ MODEL_COLOURS = {
 MODEL_LABELS = {
     "combined_offset": "combined, clinical fixed",
     "whole_lung": "whole lung",
+    "forest_clinical": "forest: clinical",
     "forest_clinical_volume": "forest: clinical + volume",
     "forest_combined": "forest: combined",
+    "cox_clinical": "Cox: clinical",
     "cox_clinical_volume": "Cox: clinical + volume",
     "cox_combined": "Cox: combined",
 }

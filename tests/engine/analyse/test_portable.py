@@ -5,7 +5,7 @@ import pytest
 
 from engine.analyse.arms import arms_fitter
 from engine.analyse.candidates import candidates
-from engine.analyse.final import fit_on_all
+from engine.analyse.final import run_on_all
 from engine.analyse.guard import Guard, rows_of
 from engine.analyse.portable import portable_arm, refuse_training_patients, risk_elsewhere
 from engine.portable_model import PortableModel, Setting, merged, read_model_text
@@ -33,7 +33,7 @@ def fitted(table):
 def finals_of(table, batch=NO_COMBAT):
     sizes = candidates(table, CHOICES, RULES, NO_COMBAT).sizes
     sections = (Outcome(), Clinical(), Covariates(), Features(), FeatureGrid(), Rois())
-    return fit_on_all(table, sizes, CHOICES, RULES, batch, *sections, np.random.default_rng(3))
+    return run_on_all(table, sizes, CHOICES, RULES, batch, *sections, np.random.default_rng(3))
 
 
 @pytest.fixture(scope="module")
