@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 Directory = Annotated[Path, typer.Argument(help="the study folder")]
+Backend = Annotated[
+    str,
+    typer.Option("--backend", help="local: a process per core; inline: this process; dask: --scheduler's workers"),
+]
+Scheduler = Annotated[
+    str, typer.Option("--scheduler", help="compute on this Dask scheduler's workers: its address or its file")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+def backend_of(backend: str, scheduler: str) -> str:
+    """The runner's name of a backend from both options; empty: the environment's scheduler, else local."""
+    if scheduler and backend not in ("", "dask"):
+        raise typer.BadParameter(f"--scheduler goes with --backend dask, got {backend!r}")
+    return f"dask:{scheduler}" if scheduler else backend
 
 
 def report_building(done: int, total: int) -> None:
