@@ -23,7 +23,7 @@ from engine.pipeline import SELF_TEST, pipeline_of, self_test_pipeline, training
 from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
-from engine.run.disk import check_disk
+from engine.run.disk import check_disk, network_warning
 from engine.run.intake import gather_sources
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
@@ -221,6 +221,8 @@ def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, 
     if not sources.cases and sources.table is None:
         raise ValueError("no case can be read below images.root; `check` says what was found and why it was refused")
     trains = bool(protocol.strategies.names) and any(stage.unit == "training" for stage in stages)
+    if warning := network_warning(folder.root):
+        log.warning("%s", warning)
     check_disk(folder.root, sources, training_bytes(folder, protocol, sources) if trains else 0)
     model = find_model(protocol.segment.model).sha256 if protocol.segment.model else ""
     return Plan(run_id, stages, protocol, sources, model)
