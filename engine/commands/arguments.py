@@ -30,3 +30,8 @@ def report_building(done: int, total: int) -> None:
     """Log every tenth phantom, and the last."""
     if done % 10 == 0 or done == total:
         logging.getLogger("cohortscope").info("%d of %d phantoms", done, total)
+
+
+def report_kills(done: int, wanted: int) -> None:
+    """Log how many processes were killed after every study of a soak."""
+    logging.getLogger("cohortscope").info("%d of %d killed", done, wanted)
