@@ -319,6 +319,11 @@ class Ledger:
                 "UPDATE task SET state=?, reason=?, finished_at=? WHERE key=?", (state, reason, now(), key)
             )
 
+    def computed_counts(self) -> tuple[tuple[str, str, int], ...]:
+        """Stage, state and number of recorded results of every task; more than one is a task done twice."""
+        found = self.rows("SELECT stage, state, computed FROM task")
+        return tuple((str(stage), str(state), int(str(computed))) for stage, state, computed in found)
+
     def return_all_leases(self) -> int:
         """Make every running task pending again; only for the holder of run.lock when no worker is alive."""
         with self.transaction() as connection:

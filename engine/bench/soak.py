@@ -112,7 +112,7 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
     runner_kills, child_kills = _disturbed(study, most, rng, environment)
     _run(twin, environment, "--backend", "inline").wait(timeout=LONGEST_RUN_SECONDS)
     with Ledger(StudyFolder(study)) as ledger:
-        rows = ledger.rows("SELECT stage, state, computed FROM task")
+        rows = ledger.computed_counts()
     before = _tables(study)
     rebuild(study)
     return Round(
@@ -120,7 +120,7 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
         child_kills=child_kills,
         tasks=len(rows),
         lost=sum(state != "done" and stage not in UNTESTED for stage, state, _ in rows),
-        doubled=sum(int(str(computed)) > 1 for _, _, computed in rows),
+        doubled=sum(computed > 1 for _, _, computed in rows),
         clean=verify(study).clean,
         rebuilt_alike=before == _tables(study),
         twin_alike=_artifacts(study) == _artifacts(twin),
@@ -203,6 +203,6 @@ def _tables(study: Path) -> dict[str, object]:
     return found
 
 
-def _artifacts(study: Path) -> set[tuple[object, ...]]:
+def _artifacts(study: Path) -> set[tuple[str, str, str]]:
     with Ledger(StudyFolder(study)) as ledger:
-        return set(ledger.rows("SELECT kind, key, sha256 FROM artifact"))
+        return {(row.kind, row.key, row.sha256) for row in ledger.artifacts_after(0)}
