@@ -24,10 +24,13 @@ BIN_WIDTHS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 MOST_SUPPRESSED = 0.2
 DEFAULT_COLOUR = "#009E73"
 HIDDEN = "< 5"
+# what a caption says of the mouse
+POINTING = "Click a point to see its images; the box tool above the figure lists the cases in it."
 SMALL_N = re.compile(r"\bn = ([1-4])\b(?![.,]?\d)")
 SMALL_COUNT = re.compile(
     r"\b([1-4])(\*\*)? (?=(?:empty|elsewhere|missed|cases?\b|patients?\b|events?\b|misses\b|undetermined|detected|verdicts?))"
 )
+OVER_ALL, OVER_DETECTED = re.compile(r"\b[Oo]ver all (\d+) "), re.compile(r"\bover the (\d+) detected it")
 GROUPED = "Points are means of five patients or more, bars one standard deviation of them."
 SAID = {
     PATIENTS: GROUPED,
@@ -36,6 +39,7 @@ SAID = {
     SURVIVAL: "Read once a month while five patients are at risk.",
     ROC: "Read at twenty points.",
 }
+ARRAYS = ("x", "y", "z", "customdata", "text", "q1", "median", "q3")
 Floats = NDArray[np.float64]
 
 
@@ -51,7 +55,8 @@ def disclosed(figure: go.Figure, kind: str) -> go.Figure | None:
     }
     if kind == ROWS or kind not in makers:
         return None
-    made = go.Figure(makers[kind](go.Figure(figure)))
+    made = go.Figure(makers[kind](listed(figure)))
+    _without_small_names(made)
     for trace in made.data:
         _without_rows(trace)
     made.for_each_annotation(lambda note: note.update(text=masked(note.text)))
@@ -61,15 +66,37 @@ def disclosed(figure: go.Figure, kind: str) -> go.Figure | None:
     return made
 
 
+def listed(figure: go.Figure) -> go.Figure:
+    """A copy of a figure whose numbers are plain lists, however plotly stores them."""
+    made = go.Figure(figure)
+    for trace in made.data:
+        for name in ARRAYS:
+            if name in trace and isinstance(trace[name], np.ndarray):
+                trace[name] = trace[name].tolist()
+    return made
+
+
 def masked(text: str | None) -> str:
     """A sentence without counts of one to four patients; statistics and other numbers stay."""
     said = SMALL_N.sub("n < 5", text or "")
+    said = OVER_DETECTED.sub("over the detected it", said) if _few_missed(said) else said
     return SMALL_COUNT.sub("fewer than 5 ", said)
+
+
+def printed(caption: str) -> str:
+    """A caption without what can only be done on a screen."""
+    return caption.replace(POINTING, "").strip()
+
+
+def _few_missed(text: str) -> bool:
+    """Whether a sentence tells all and detected so that fewer than five were missed."""
+    found = OVER_ALL.search(text), OVER_DETECTED.search(text)
+    return None not in found and 0 < int(found[0][1]) - int(found[1][1]) < LEAST  # type: ignore[index]
 
 
 def caption_beside(kind: str, caption: str) -> str:
     """The caption of an aggregate figure: what was done to it is said."""
-    return f"{masked(caption)} {SAID.get(kind, '')}".strip()
+    return f"{masked(printed(caption))} {SAID.get(kind, '')}".strip()
 
 
 def suppressed(counts: Sequence[float]) -> list[float | None]:
@@ -92,6 +119,13 @@ def _without_rows(trace: go.Figure) -> None:
             trace[name] = None
     if trace.name:
         trace.name = masked(trace.name)
+
+
+def _without_small_names(figure: go.Figure) -> None:
+    """No n beside any name where one of them is small: the total would tell it."""
+    if any(SMALL_N.search(trace.name or "") for trace in figure.data):
+        for trace in figure.data:
+            trace.name = re.sub(r" \(n = \d+\)", "", trace.name) if trace.name else trace.name
 
 
 def _summary(figure: go.Figure) -> go.Figure:
@@ -124,7 +158,7 @@ def _grouped_trace(figure: go.Figure, trace: go.Figure) -> list[go.Figure]:
     """What stands for one trace of patients: means of groups, quartiles, or a fitted line."""
     if trace.type == "box":
         return _quartiles(trace)
-    if trace.type != "scatter" or not trace.x:
+    if trace.type != "scatter" or trace.x is None or len(trace.x) == 0:
         return []
     if "markers" in (trace.mode or "markers"):
         if len(trace.x) == 1:  # one mark that stands for a group, as a mean with its interval
@@ -200,8 +234,9 @@ def _counts(figure: go.Figure) -> go.Figure:
     """Histograms, bars, calibration groups and tables of counts with small ones left out."""
     histograms = [trace for trace in figure.data if trace.type == "histogram"]
     made = go.Figure(layout=figure.layout)
-    for trace in _binned(histograms) if histograms else []:
-        made.add_trace(trace)
+    if histograms:
+        made.update_xaxes(type="category", range=None)
+        made.add_traces(_binned(histograms))
     for trace in figure.data:
         if trace.type == "heatmap":
             _suppress_table(made, trace)
@@ -224,16 +259,20 @@ def _large_shares(trace: go.Figure) -> go.Figure:
 
 
 def _binned(histograms: Sequence[go.Figure]) -> list[go.Bar]:
-    """Bars of the narrowest width at which few patients fall into bins that must be left out."""
+    """Bars of the narrowest width at which few patients are left out; the lowest bins are one until they hold five."""
     for width in BIN_WIDTHS:
-        edges = np.arange(0.0, 1.0 + width, width)
+        edges = np.arange(0.0, 1.0 + width / 2, width)
+        every = np.concatenate([np.array(t.x, float) for t in histograms])
+        upper = next((e for e in edges[1:] if (every < e).sum() >= LEAST), edges[-1])
+        edges = np.concatenate([[0.0], edges[edges >= upper - 1e-9]])
+        edges[-1] = 1.0 + 1e-9
         counts = [np.histogram(np.array(t.x, float), bins=edges)[0].tolist() for t in histograms]
         lost = sum(c for row in counts for c, kept in zip(row, suppressed(row), strict=True) if kept is None)
-        if lost <= MOST_SUPPRESSED * sum(map(sum, counts)):
+        if lost <= MOST_SUPPRESSED * every.size:
             break
-    centres = ((edges[:-1] + edges[1:]) / 2).round(4).tolist()
+    names = [f"{low:.2f} to {high:.2f}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
     return [
-        go.Bar(x=centres, y=suppressed(row), width=0.94 * width, name=t.name, marker={"color": t.marker.color})
+        go.Bar(x=names, y=suppressed(row), name=t.name, marker={"color": t.marker.color})
         for t, row in zip(histograms, counts, strict=True)
     ]
 
@@ -272,20 +311,31 @@ def _suppress_table(figure: go.Figure, trace: go.Figure) -> None:
 
 
 def _flow(figure: go.Figure) -> go.Figure:
-    """Boxes whose number is small, and their shades, without it; a lone one takes a sibling with it."""
+    """Boxes whose number is small, and all shades, without it; where boxes add up to theirs, a second one goes too."""
     notes = list(figure.layout.annotations)
     labels, counts = notes[0::2], notes[1::2]
     sizes = [_leading(note.text) for note in counts]
-    hidden = {place for place, n in enumerate(sizes) if 0 < n < LEAST}
-    for place in tuple(hidden):
-        family = [p for p, label in enumerate(labels) if label.x == labels[place].x and p != place and sizes[p] > 0]
-        if not any(p in hidden for p in family) and family:
-            hidden.add(min(family, key=lambda p: sizes[p]))
-    for place, note in enumerate(counts):
-        note.text = HIDDEN if place in hidden else _with_large_events(note.text)
+    told = [HIDDEN if 0 < n < LEAST else _with_large_events(note.text) for n, note in zip(sizes, counts, strict=True)]
+    for parent, children in _families([float(label.x) for label in labels]).items():
+        small = [child for child in children if told[child] == HIDDEN]
+        others = [child for child in children if child not in small and sizes[child] > 0]
+        if len(small) == 1 and others and sum(sizes[child] for child in children) == sizes[parent]:
+            told[min(others, key=lambda child: sizes[child])] = "not told"
+    for note, text in zip(counts, told, strict=True):
+        note.text = text
     shades = [shape for shape in figure.layout.shapes if not (shape.type == "rect" and shape.fillcolor)]
     figure.layout.shapes = shades
     return figure
+
+
+def _families(lefts: Sequence[float]) -> dict[int, list[int]]:
+    """Children of every box of a flow, by how far boxes are indented."""
+    found: dict[int, list[int]] = {}
+    for place, left in enumerate(lefts):
+        above = [p for p in range(place) if lefts[p] < left - 1e-6]
+        if above:
+            found.setdefault(above[-1], []).append(place)
+    return found
 
 
 def _leading(text: str) -> int:

@@ -16,19 +16,22 @@ from pptx.chart.chart import Chart
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.chart.series import XySeries
 from pptx.dml.color import RGBColor
-from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_LEGEND_POSITION, XL_MARKER_STYLE, XL_TICK_LABEL_POSITION
+from pptx.enum.chart import XL_AXIS_CROSSES, XL_CHART_TYPE, XL_LABEL_POSITION, XL_LEGEND_POSITION, XL_MARKER_STYLE, XL_TICK_LABEL_POSITION
 from pptx.enum.dml import MSO_LINE
 from pptx.oxml.ns import qn
 from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
-from engine.present.disclosure import histogram_bars
+from engine.present.disclosure import histogram_bars, listed
 from engine.present.native_table import draw_flow, draw_heatmap, draw_text_rows, hex_colour, plain_text
 
 CHART_TEXT = Pt(12)
 LABEL_TEXT = Pt(11)
 GRID_COLOUR, INK = RGBColor(0xD9, 0xD9, 0xD9), RGBColor(0x1A, 0x1F, 0x24)
+MANY_ROWS = 14
 PAD_SHARE = 0.05
+LETTER_INCHES = 0.09  # of chart text
+EMU_INCH = 914_400
 GROUP_OFFSET = 0.16
 DASHES = {"dash": MSO_LINE.DASH, "dot": MSO_LINE.ROUND_DOT, "dashdot": MSO_LINE.DASH_DOT}
 MARKERS = {"x": XL_MARKER_STYLE.X, "square": XL_MARKER_STYLE.SQUARE, "diamond": XL_MARKER_STYLE.DIAMOND}
@@ -85,8 +88,15 @@ class Axis:
 
 def draw_figure(slide: Slide, figure: go.Figure, frame: Frame) -> int:
     """Draw a figure natively; returns how many charts, tables and groups of shapes were made (0: nothing drawable)."""
+    figure = listed(figure)
     if not any(trace.type != "scatter" or (trace.mode or "") != "markers" or trace.marker.opacity != 0 for trace in figure.data):
         return draw_flow(slide, figure, frame)
+    heat = [trace for trace in figure.data if trace.type == "heatmap"]
+    if heat:
+        return draw_heatmap(slide, figure, heat, frame)
+    if any(trace.type == "bar" for trace in figure.data):  # what stands beside bars shares their rows: page and HTML
+        bars = [trace for trace in figure.data if trace.type == "bar"]
+        return _draw_bars(slide, figure, bars, (bars[0].xaxis or "x", bars[0].yaxis or "y"), frame)
     parts = dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in figure.data if trace.type != "mesh3d")
     made = 0
     for x_name, y_name in parts:
@@ -106,8 +116,6 @@ def _breathing(frame: Frame) -> Frame:
 
 def _draw_part(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Frame) -> int:
     kinds = {trace.type for trace in traces}
-    if "heatmap" in kinds:
-        return draw_heatmap(slide, figure, traces[0], place)
     if all(trace.type == "scatter" and trace.mode == "text" for trace in traces):
         return draw_text_rows(slide, figure, traces, axes, place)
     if kinds & {"bar", "histogram"}:
@@ -124,7 +132,7 @@ def _draw_bars(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axe
     value_axis = figure.layout[(axes[0] if flat else axes[1]).replace("x" if flat else "y", "xaxis" if flat else "yaxis")]
     rows = [_bar_values(trace, flat) for trace in traces]
     keys = _bar_keys(rows, named_axis)
-    labels = _bar_labels(keys, named_axis, traces[0].width)
+    labels = _bar_labels(keys, named_axis)
     data = CategoryChartData()
     data.categories = labels
     for trace, values in zip(traces, rows, strict=True):
@@ -152,6 +160,9 @@ def _draw_bars(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axe
     _name(chart.category_axis, plain_text(named_axis.title.text or ""))
     _name(chart.value_axis, plain_text(value_axis.title.text or ""))
     chart.category_axis.has_major_gridlines = False
+    chart.value_axis.major_gridlines.format.line.color.rgb = GRID_COLOUR
+    if len(keys) > MANY_ROWS:
+        chart.category_axis.tick_labels.font.size = Pt(9)
     if value_axis.range is not None:
         chart.value_axis.minimum_scale, chart.value_axis.maximum_scale = (float(v) for v in value_axis.range)
     if value_axis.tickformat == ".0%":
@@ -175,7 +186,7 @@ def _bar_keys(rows: Sequence[dict[object, float | None]], axis: go.Figure) -> li
     return sorted(keys) if all(isinstance(key, int | float) for key in keys) else keys
 
 
-def _bar_labels(keys: Sequence[object], axis: go.Figure, width: float | None) -> list[str]:
+def _bar_labels(keys: Sequence[object], axis: go.Figure) -> list[str]:
     if axis.tickvals is not None and axis.ticktext is not None:
         return [plain_text(str(text)).replace("\n", " ") for text in axis.ticktext]
     if all(isinstance(key, float) for key in keys) and len(keys) > 1:
@@ -205,9 +216,13 @@ def _draw_xy(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes:
     lines = [line for line in lines if line.x]
     if not lines:
         return 0
-    x_axis = _axis(figure, axes[0], "x", codes[0], [v for line in lines for v in _extent(line, 0)])
+    scale = _unit_of_labels(figure.layout["xaxis" + axes[0][1:]])
+    for line in lines:
+        line.x = [x / scale for x in line.x]
+    x_axis = _axis(figure, axes[0], "x", codes[0], [v for line in lines for v in _extent(line, 0)], scale)
     y_axis = _axis(figure, axes[1], "y", codes[1], [v for line in lines for v in _extent(line, 1)])
-    lines += _guides(figure, axes, x_axis, y_axis) + _label_lines(x_axis, y_axis)
+    lines = [part for line in lines for part in (*_intervals(line, x_axis), line)]
+    lines += _guides(figure, axes, x_axis, y_axis, scale) + _label_lines(x_axis, y_axis)
     data = XyChartData()
     for line in lines:
         series = data.add_series(line.name)
@@ -220,7 +235,7 @@ def _draw_xy(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes:
         _style(series, line)
     _apply(chart.category_axis, x_axis, y_axis)
     _apply(chart.value_axis, y_axis, x_axis)
-    _make_room(chart, x_axis, y_axis)
+    _make_room(chart, x_axis, y_axis, lines, place)
     return 1
 
 
@@ -315,6 +330,28 @@ def _stepped(x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
     return xs, ys
 
 
+def _unit_of_labels(axis: go.Figure) -> float:
+    """How many units of the data one unit of the axis' labels is (days a year); 1 where they are the same."""
+    texts = [str(text) for text in axis.ticktext or ()]
+    if axis.type == "log" or not texts or not all(_is_number(text) for text in texts):
+        return 1.0
+    pairs = [(float(v), float(t)) for v, t in zip(axis.tickvals, texts, strict=True) if float(t)]
+    return pairs[-1][0] / pairs[-1][1] if pairs else 1.0
+
+
+def _intervals(line: Line, axis: Axis) -> list[Line]:
+    """Intervals along x as lines of two points: LibreOffice draws no custom error bars in that direction."""
+    if line.error is None or line.error[0] != "x":
+        return []
+    _, plus, minus = line.error
+    line.error = None
+    ends = [
+        ([max(axis.low, x - down), min(axis.high, x + up)], [y, y])
+        for x, y, up, down in zip(line.x, line.y, plus, minus, strict=True)
+    ]
+    return [Line("interval", x, y, line.colour, 2.0) for x, y in ends]
+
+
 def _extent(line: Line, axis: int) -> list[float]:
     values = line.x if axis == 0 else line.y
     if line.error is None or line.error[0] != "xy"[axis]:
@@ -323,18 +360,20 @@ def _extent(line: Line, axis: int) -> list[float]:
     return [*values, *highs, *(v - down for v, down in zip(values, line.error[2], strict=True))]
 
 
-def _axis(figure: go.Figure, name: str, letter: str, codes: dict[object, float], values: Sequence[float]) -> Axis:
+def _axis(
+    figure: go.Figure, name: str, letter: str, codes: dict[object, float], values: Sequence[float], scale: float = 1.0
+) -> Axis:
     given = figure.layout[letter + "axis" + name[1:]]
     log = given.type == "log"
     labels = {place: plain_text(str(key)) for key, place in codes.items()}
     if not codes and given.tickvals is not None and given.ticktext is not None:
         texts = [plain_text(str(text)) for text in given.ticktext]
         named = {float(v): t for v, t in zip(given.tickvals, texts, strict=True)}
-        labels = {} if log or all(_is_number(t) for t in texts) else named
+        labels = {} if log or all(_is_number(t) for t in texts) or given.showticklabels is False else named
     if labels:
         low, high = min(labels) - 0.6, max(labels) + 0.6
     elif given.range is not None:
-        ends = [10 ** float(v) for v in given.range] if log else [float(v) for v in given.range]
+        ends = [10 ** float(v) for v in given.range] if log else [float(v) / scale for v in given.range]
         low, high = min(ends), max(ends)
     else:
         low, high = (min(values), max(values)) if log else _padded(values)
@@ -369,13 +408,13 @@ def _is_reversed(axis: go.Figure) -> bool:
     return axis.autorange == "reversed" or (axis.range is not None and float(axis.range[0]) > float(axis.range[1]))
 
 
-def _guides(figure: go.Figure, axes: tuple[str, str], x: Axis, y: Axis) -> list[Line]:
+def _guides(figure: go.Figure, axes: tuple[str, str], x: Axis, y: Axis, scale: float) -> list[Line]:
     """Lines of reference (chance, threshold, horizon) as series of two points."""
     found = []
     for shape in figure.layout.shapes:
         upright = shape.type == "line" and shape.xref == axes[0] and shape.x0 == shape.x1
-        if upright and x.low <= float(shape.x0) <= x.high:
-            at = float(shape.x0)
+        if upright and x.low <= float(shape.x0) / scale <= x.high:
+            at = float(shape.x0) / scale
             found.append(Line("reference", [at, at], [y.low, y.high], "808080", 1.25, dash="dash"))
     return found
 
@@ -471,9 +510,10 @@ def _apply(drawn: Chart, axis: Axis, across: Axis) -> None:
     if drawn.has_major_gridlines:
         drawn.major_gridlines.format.line.color.rgb = GRID_COLOUR
     drawn.format.line.color.rgb = RGBColor(0x8C, 0x8C, 0x8C)
+    drawn.crosses = XL_AXIS_CROSSES.MAXIMUM if across.reversed else XL_AXIS_CROSSES.MINIMUM
     drawn.tick_labels.font.size = CHART_TEXT
-    # labels stand at the low end of the other axis, also where that runs backwards or passes zero
-    low = XL_TICK_LABEL_POSITION.HIGH if across.reversed else XL_TICK_LABEL_POSITION.LOW
+    # labels stand beside the axis, which crosses at the low end of the other one, also where that runs backwards
+    low = XL_TICK_LABEL_POSITION.NEXT_TO_AXIS
     drawn.tick_label_position = XL_TICK_LABEL_POSITION.NONE if axis.labels else low
     drawn.tick_labels.number_format_is_linked = False
     drawn.tick_labels.number_format = "0%" if axis.percent else "General"
@@ -497,12 +537,14 @@ def _name(axis: Chart, title: str) -> None:
                 run.font.size, run.font.bold = CHART_TEXT, False
 
 
-def _make_room(chart: Chart, x: Axis, y: Axis) -> None:
-    """Fix the plot's inner rectangle so that names of categories have room beside it."""
+def _make_room(chart: Chart, x: Axis, y: Axis, lines: Sequence[Line], place: Frame) -> None:
+    """Fix the plot's inner rectangle so that names, titles and every row of the legend have room beside it."""
+    wide, high = place.width / EMU_INCH, place.height / EMU_INCH
     longest = max((len(part) for text in y.labels.values() for part in text.split("\n")), default=0)
-    left = min(0.45, 0.04 + 0.0085 * longest) if y.labels else (0.075 if y.title else 0.05)
-    bottom = 0.18 if x.labels else 0.14
-    top = 0.1 if chart.has_legend else 0.03
+    left = min(0.45, (0.25 + LETTER_INCHES * longest) / wide) if y.labels else (0.95 if y.title else 0.6) / wide
+    bottom = 0.72 / high
+    row = sum(0.55 + LETTER_INCHES * len(line.name) for line in lines if line.named)
+    top = (0.12 + 0.27 * math.ceil(row / (0.85 * wide)) if chart.has_legend else 0.1) / high
     layout = etree.fromstring(
         '<c:layout xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"><c:manualLayout>'
         '<c:layoutTarget val="inner"/><c:xMode val="edge"/><c:yMode val="edge"/>'

@@ -13,12 +13,15 @@ from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
-MOST_ROWS, MOST_COLUMNS = 34, 16
+MOST_ROWS, MOST_COLUMNS = 34, 27
+LONGEST_ROW = 60
+EMU_POINT = 12_700
 INK = RGBColor(0x1A, 0x1F, 0x24)
 WHITE = RGBColor(0xFF, 0xFF, 0xFF)
 BOX_EDGE, BOX_FILL = RGBColor(0x66, 0xAA, 0xD1), RGBColor(0xEA, 0xF2, 0xF8)
 DARK = 140  # mean of red, green and blue under which letters are white
 FALLBACK = "808080"
+LEAST_OPACITY = 0.3
 LONGEST_NAME = 26
 INDENT_SHARE = 0.06
 
@@ -41,38 +44,48 @@ def hex_colour(colour: object) -> str:
     """RRGGBB of a colour as plotly writes it; grey where it is none."""
     if isinstance(colour, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", colour):
         return colour[1:].upper()
-    found = re.match(r"rgba?\((\d+), ?(\d+), ?(\d+)", colour) if isinstance(colour, str) else None
-    return "".join(f"{int(part):02X}" for part in found.groups()) if found else FALLBACK
+    found = re.match(r"rgba?\((\d+), ?(\d+), ?(\d+)(?:, ?([\d.]+))?", colour) if isinstance(colour, str) else None
+    if found is None:
+        return FALLBACK
+    opacity = max(LEAST_OPACITY, float(found[4] or 1))  # a slide is white: what is faint on a page is light there
+    return "".join(f"{round(255 + (int(found[i]) - 255) * opacity):02X}" for i in (1, 2, 3))
 
 
-def draw_heatmap(slide: Slide, figure: go.Figure, trace: go.Figure, place: Rectangle) -> int:
-    """A heat map as a table whose cells carry the colours; 0 where it has more cells than a slide can show."""
-    rows, columns = len(trace.z), len(trace.z[0]) if len(trace.z) else 0
+def draw_heatmap(slide: Slide, figure: go.Figure, panels: Sequence[go.Figure], place: Rectangle) -> int:
+    """Heat maps of the same rows as one table whose cells carry the colours; 0 with more cells than a slide can show."""
+    first = panels[0]
+    rows, columns = len(first.z), sum(len(panel.x) for panel in panels)
     if not columns or rows > MOST_ROWS or columns > MOST_COLUMNS:
         return 0
-    named = trace.yaxis in (None, "y")
-    y_axis = figure.layout["yaxis" + (trace.yaxis or "y")[1:]]
-    y_axis = y_axis if y_axis.ticktext is not None else figure.layout.yaxis
-    names = list(y_axis.ticktext) if y_axis.ticktext is not None else [str(y) for y in trace.y]
-    written = {(str(n.x), str(n.y)): plain_text(str(n.text)) for n in figure.layout.annotations}
-    shape = slide.shapes.add_table(rows + 1, columns + named, place.left, place.top, place.width, place.height)
-    table = shape.table
-    size = Pt(max(7, min(14, int(place.height / 12700 / (rows + 1) * 0.62))))
+    titled = len(panels) > 1
+    heads = 1 + titled
+    axis = figure.layout["yaxis" + (first.yaxis or "y")[1:]]
+    names = [str(text) for text in (axis.ticktext if axis.ticktext is not None else first.y)]
+    notes = list(figure.layout.annotations)
+    written = {(str(n.x), str(n.y)): plain_text(str(n.text)) for n in notes}
+    table = slide.shapes.add_table(rows + heads, columns + 1, place.left, place.top, place.width, place.height).table
     _plain(table)
-    if named:
-        table.columns[0].width = int(place.width * 0.3)
-        for column in range(1, columns + 1):
-            table.columns[column].width = int(place.width * 0.7 / columns)
-    for column, name in enumerate(trace.x):
-        _write(table.cell(0, column + named), plain_text(str(name)), size, None)
-    for row in range(rows):
-        table.rows[row + 1].height = int(place.height / (rows + 1))
-        if named:
-            _write(table.cell(row + 1, 0), plain_text(str(names[row]))[:60], size, None, PP_ALIGN.LEFT)
-        for column in range(columns):
-            text = _cell_text(trace, row, column, written)
-            _write(table.cell(row + 1, column + named), text, size, _shade(trace, trace.z[row][column]))
-    table.rows[0].height = int(place.height / (rows + 1))
+    size = Pt(max(7, min(14, int(place.height / EMU_POINT / (rows + heads) * 0.55))))
+    name_share = min(0.4, 0.05 + 0.0065 * max(len(name[:LONGEST_ROW]) for name in names))
+    table.columns[0].width = int(place.width * name_share)
+    for column in range(1, columns + 1):
+        table.columns[column].width = int(place.width * (1 - name_share) / columns)
+    for row in range(rows + heads):
+        table.rows[row].height = int(place.height / (rows + heads))
+    for row in range(rows + heads):
+        text = plain_text(names[row - heads])[:LONGEST_ROW] if row >= heads else ""
+        _write(table.cell(row, 0), text, size, None, PP_ALIGN.LEFT)
+    start = 1
+    for number, panel in enumerate(panels):
+        if titled:
+            _write(table.cell(0, start), plain_text(str(notes[number].text)), size, None, PP_ALIGN.LEFT, bold=True)
+            table.cell(0, start).merge(table.cell(0, start + len(panel.x) - 1))
+        for column, head in enumerate(panel.x):
+            _write(table.cell(heads - 1, start + column), plain_text(str(head)), size, None)
+            for row in range(rows):
+                text = _cell_text(panel, row, column, {} if titled else written)
+                _write(table.cell(row + heads, start + column), text, size, _shade(panel, panel.z[row][column]))
+        start += len(panel.x)
     return 1
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from engine.present.catalogue import entry_of
-from engine.present.disclosure import AGGREGATE, caption_beside, disclosed, masked
+from engine.present.disclosure import AGGREGATE, caption_beside, disclosed, masked, printed
 from engine.present.exhibit import NOT_SHOWN, Exhibit, KeyImage
 
 SENTENCE_LEVEL = {
@@ -84,7 +84,7 @@ class Pack:
 def at_level(exhibit: Exhibit, page: str, level: str) -> Exhibit:
     """An exhibit as an export level lets it through."""
     if level != AGGREGATE or exhibit.figure is None:
-        return exhibit
+        return dataclasses.replace(exhibit, caption=printed(exhibit.caption))
     kind = entry_of(page, exhibit.key).kind
     found = disclosed(exhibit.figure, kind)
     caption = caption_beside(kind, exhibit.caption) if found is not None else NOT_SHOWN

@@ -22,9 +22,9 @@ WIDE, HIGH = Inches(13.333), Inches(7.5)
 LEFT, INNER = Inches(0.5), Inches(12.333)
 BLANK_LAYOUT = 6
 INK, MUTED, BADGE = RGBColor(0x1A, 0x1F, 0x24), RGBColor(0x59, 0x63, 0x6E), RGBColor(0xA3, 0x3E, 0x00)
-CHART = Frame(LEFT, Inches(1.28), INNER, Inches(4.42))
-CAPTION_TOP, FOOT_TOP = Inches(5.78), Inches(7.0)
-CHARACTERS_A_POINT_INCH = 150.0  # letters of one point in an inch of a line, sans serif
+CHART = Frame(LEFT, Inches(1.28), INNER, Inches(4.35))
+CAPTION_TOP, FOOT_TOP = Inches(5.7), Inches(7.12)
+CHARACTERS_A_POINT_INCH = 122.0  # letters of one point in an inch of a line, sans serif
 LINE_SPACING = 1.2
 ACTIONS_A_SLIDE = 12
 ALSO_AS_PAGE = "Not drawn natively: too many cells for a slide; the HTML report shows it."
@@ -55,8 +55,8 @@ def slides_of(pack: Pack) -> bytes:
 def _slide(deck: Deck, pack: Pack, title: str) -> Slide:
     slide = deck.slides.add_slide(deck.slide_layouts[BLANK_LAYOUT])
     _text(slide, title, Frame(LEFT, Inches(0.3), INNER, Inches(0.62)), 28, bold=True)
-    _text(slide, RESEARCH_ONLY, Frame(LEFT, FOOT_TOP, Inches(6), Inches(0.3)), 10, MUTED)
-    number = Frame(Inches(11.333), FOOT_TOP, Inches(1.5), Inches(0.3))
+    _text(slide, RESEARCH_ONLY, Frame(LEFT, FOOT_TOP, Inches(8), Inches(0.25)), 10, MUTED)
+    number = Frame(Inches(11.333), FOOT_TOP, Inches(1.5), Inches(0.25))
     _text(slide, str(len(deck.slides)), number, 10, MUTED, align=PP_ALIGN.RIGHT)
     return slide
 
@@ -112,8 +112,8 @@ def _exhibit(deck: Deck, pack: Pack, exhibit: Exhibit) -> None:
     if not drawn and exhibit.figure is not None:
         _text(slide, ALSO_AS_PAGE, Frame(LEFT, Inches(3), INNER, Inches(0.6)), 18, MUTED, align=PP_ALIGN.CENTER)
     _text(slide, exhibit.caption, Frame(LEFT, CAPTION_TOP, INNER, Inches(0.56)), 14)
-    _text(slide, exhibit.method, Frame(LEFT, Inches(6.36), INNER, Inches(0.32)), 11, MUTED)
-    _text(slide, exhibit.provenance, Frame(LEFT, Inches(6.7), INNER, Inches(0.28)), 9, MUTED)
+    _text(slide, exhibit.method, Frame(LEFT, Inches(6.3), INNER, Inches(0.4)), 11, MUTED)
+    _text(slide, exhibit.provenance, Frame(LEFT, Inches(6.76), INNER, Inches(0.3)), 9, MUTED)
     if exhibit.note:
         slide.notes_slide.notes_text_frame.text = exhibit.note
 
@@ -125,11 +125,11 @@ def _image(deck: Deck, pack: Pack, image: KeyImage) -> None:
     wide, high = int(width * scale), int(height * scale)
     slide.shapes.add_picture(io.BytesIO(image.png), CHART.left + (CHART.width - wide) // 2, CHART.top, wide, high)
     _text(slide, image.caption, Frame(LEFT, CAPTION_TOP, INNER, Inches(0.56)), 14)
-    _text(slide, pack.provenance, Frame(LEFT, Inches(6.7), INNER, Inches(0.28)), 9, MUTED)
+    _text(slide, pack.provenance, Frame(LEFT, Inches(6.76), INNER, Inches(0.3)), 9, MUTED)
 
 
 def _beside_paper(deck: Deck, pack: Pack) -> None:
-    rows = [("Result", "This study", "Diagnostics 2022;12:1313", "May they be compared?")]
+    rows = [("Result", "This study", "The paper", "May they be compared?")]
     rows += [(r.what, r.ours, r.paper, r.comparable) for r in pack.results]
     _table(deck, pack, "Results in the order of the paper", rows, (0.3, 0.27, 0.17, 0.26))
 
@@ -138,10 +138,10 @@ def _table(deck: Deck, pack: Pack, title: str, rows: Sequence[Sequence[str]], wi
     slide = _slide(deck, pack, title)
     height = min(Inches(5.4), Inches(0.5) * len(rows))
     draw_table(slide, rows, widths, Frame(LEFT, Inches(1.2), INNER, Emu(height)), 13)
-    _text(slide, pack.provenance, Frame(LEFT, Inches(6.7), INNER, Inches(0.28)), 9, MUTED)
+    _text(slide, pack.provenance, Frame(LEFT, Inches(6.76), INNER, Inches(0.3)), 9, MUTED)
 
 
 def _methods(deck: Deck, pack: Pack) -> None:
     slide = _slide(deck, pack, "Methods, from the protocol")
     _text(slide, pack.methods, Frame(LEFT, Inches(1.1), INNER, Inches(5.4)), 16)
-    _text(slide, pack.provenance, Frame(LEFT, Inches(6.7), INNER, Inches(0.28)), 9, MUTED)
+    _text(slide, pack.provenance, Frame(LEFT, Inches(6.76), INNER, Inches(0.3)), 9, MUTED)

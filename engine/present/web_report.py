@@ -45,7 +45,7 @@ def page_of(pack: Pack) -> str:
         f'<p class="muted">{_safe(pack.level_sentence)}<br>{_safe(pack.provenance)}</p>',
         "<h2>Results in the order of the paper</h2>",
         _table(
-            ("Result", "This study", "Diagnostics 2022;12:1313", "May they be compared?"),
+            ("Result", "This study", "The paper", "May they be compared?"),
             ((r.what, r.ours, r.paper, r.comparable) for r in pack.results),
         ),
         "<h2>Figures</h2>",
