@@ -24,6 +24,7 @@ from engine.present.wording.segmentation import (
     association_sentence,
     drawn_sentence,
     is_of_pair,
+    variable_label,
 )
 from engine.present.wording.study import exploratory_badge, flow_caption
 from store.queries.agreement import agreement_summary, associations, case_agreements, mask_pairs
@@ -54,11 +55,13 @@ class Source:
     run: RunFacts
     provenance: str
 
-    def exhibit(self, page: str, key: str, figure: go.Figure, caption: str, badge: str = "") -> tuple[str, Exhibit]:
-        """A figure with its words from the catalogue; the page is its address."""
+    def exhibit(
+        self, page: str, key: str, figure: go.Figure, caption: str, badge: str = "", title: str = ""
+    ) -> tuple[str, Exhibit]:
+        """A figure with its words from the catalogue; the page is its address, an own title goes before its title."""
         entry = entry_of(page, key)
         method = method_of(entry, self.run)
-        return page, Exhibit(key, entry.title, figure, caption, method, badge, self.provenance)
+        return page, Exhibit(key, title or entry.title, figure, caption, method, badge, self.provenance)
 
 
 def default_exhibits(source: Source) -> tuple[tuple[str, Exhibit], ...]:
@@ -90,7 +93,8 @@ def _agreement(source: Source) -> Iterator[tuple[str, Exhibit]]:
         if drawn:
             said = association_sentence(association_for(tests, "dsc", variable))
             caption = f"{said} {drawn_sentence(rows, len(drawn))}"
-            yield source.exhibit("agreement", f"driver-{variable}", driver_figure(rows, variable, "dsc"), caption)
+            figure, title = driver_figure(rows, variable, "dsc"), f"DSC and {variable_label(variable).lower()}"
+            yield source.exhibit("agreement", f"driver-{variable}", figure, caption, title=title)
 
 
 def _reproducibility(source: Source) -> Iterator[tuple[str, Exhibit]]:

@@ -259,12 +259,15 @@ def _large_shares(trace: go.Figure) -> go.Figure:
 
 
 def _binned(histograms: Sequence[go.Figure]) -> list[go.Bar]:
-    """Bars of the narrowest width at which few patients are left out; the lowest bins are one until they hold five."""
+    """Bars of the narrowest width at which few patients are left out; bins at either end are
+    one until they hold five."""
     for width in BIN_WIDTHS:
         edges = np.arange(0.0, 1.0 + width / 2, width)
         every = np.concatenate([np.array(t.x, float) for t in histograms])
         upper = next((e for e in edges[1:] if (every < e).sum() >= LEAST), edges[-1])
-        edges = np.concatenate([[0.0], edges[edges >= upper - 1e-9]])
+        lower = next((e for e in edges[-2::-1] if (every >= e).sum() >= LEAST), edges[0])
+        middle = edges[(edges >= upper - 1e-9) & (edges <= max(lower, upper) + 1e-9)]
+        edges = np.concatenate([[0.0], middle, [1.0]]) if middle[-1] < 1 - 1e-9 else np.concatenate([[0.0], middle])
         edges[-1] = 1.0 + 1e-9
         counts = [np.histogram(np.array(t.x, float), bins=edges)[0].tolist() for t in histograms]
         lost = sum(c for row in counts for c, kept in zip(row, suppressed(row), strict=True) if kept is None)

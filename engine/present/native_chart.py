@@ -29,6 +29,7 @@ CHART_TEXT = Pt(12)
 LABEL_TEXT = Pt(11)
 GRID_COLOUR, INK = RGBColor(0xD9, 0xD9, 0xD9), RGBColor(0x1A, 0x1F, 0x24)
 MANY_ROWS = 14
+TEXT_SHARE = 0.2
 PAD_SHARE = 0.05
 LETTER_INCHES = 0.09  # of chart text
 EMU_INCH = 914_400
@@ -99,14 +100,22 @@ def draw_figure(slide: Slide, figure: go.Figure, frame: Frame) -> int:
         return _draw_bars(slide, figure, bars, (bars[0].xaxis or "x", bars[0].yaxis or "y"), frame)
     parts = dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in figure.data if trace.type != "mesh3d")
     made = 0
+    under = [axes for axes in parts if _is_text(figure, axes)]
     for x_name, y_name in parts:
         mine = [t for t in figure.data if (t.xaxis or "x", t.yaxis or "y") == (x_name, y_name)]
         x_axis, y_axis = (figure.layout[n[0] + "axis" + n[1:]] for n in (x_name, y_name))
         place = frame.part(tuple(x_axis.domain or (0, 1)), tuple(y_axis.domain or (0, 1)))
         if len(parts) > 1:
             place = _breathing(place)
+        if under:  # numbers at risk stand close under their curves
+            place = frame.part((0, 1), (0, TEXT_SHARE) if (x_name, y_name) in under else (TEXT_SHARE + 0.03, 1))
         made += _draw_part(slide, figure, mine, (x_name, y_name), place)
     return made
+
+
+def _is_text(figure: go.Figure, axes: tuple[str, str]) -> bool:
+    mine = [t for t in figure.data if (t.xaxis or "x", t.yaxis or "y") == axes]
+    return all(trace.type == "scatter" and trace.mode == "text" for trace in mine)
 
 
 def _breathing(frame: Frame) -> Frame:
@@ -116,7 +125,7 @@ def _breathing(frame: Frame) -> Frame:
 
 def _draw_part(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Frame) -> int:
     kinds = {trace.type for trace in traces}
-    if all(trace.type == "scatter" and trace.mode == "text" for trace in traces):
+    if _is_text(figure, axes):
         return draw_text_rows(slide, figure, traces, axes, place)
     if kinds & {"bar", "histogram"}:
         return _draw_bars(slide, figure, [t for t in traces if t.type in ("bar", "histogram")], axes, place)
@@ -163,6 +172,11 @@ def _draw_bars(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axe
     chart.value_axis.major_gridlines.format.line.color.rgb = GRID_COLOUR
     if len(keys) > MANY_ROWS:
         chart.category_axis.tick_labels.font.size = Pt(9)
+        every = etree.SubElement(chart.category_axis._element, qn("c:tickLblSkip"))
+        every.set("val", "1")
+        last = chart.category_axis._element.find(qn("c:noMultiLvlLbl"))
+        if last is not None:
+            last.addprevious(every)
     if value_axis.range is not None:
         chart.value_axis.minimum_scale, chart.value_axis.maximum_scale = (float(v) for v in value_axis.range)
     if value_axis.tickformat == ".0%":
@@ -221,7 +235,7 @@ def _draw_xy(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes:
         line.x = [x / scale for x in line.x]
     x_axis = _axis(figure, axes[0], "x", codes[0], [v for line in lines for v in _extent(line, 0)], scale)
     y_axis = _axis(figure, axes[1], "y", codes[1], [v for line in lines for v in _extent(line, 1)])
-    lines = [part for line in lines for part in (*_intervals(line, x_axis), line)]
+    lines = [*lines, *(part for line in lines for part in _intervals(line, x_axis))]
     lines += _guides(figure, axes, x_axis, y_axis, scale) + _label_lines(x_axis, y_axis)
     data = XyChartData()
     for line in lines:
@@ -233,8 +247,8 @@ def _draw_xy(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes:
     _common(chart, [(line.name, line.named) for line in lines])
     for series, line in zip(chart.plots[0].series, lines, strict=True):
         _style(series, line)
-    _apply(chart.category_axis, x_axis, y_axis)
-    _apply(chart.value_axis, y_axis, x_axis)
+    _apply(chart.category_axis, x_axis)
+    _apply(chart.value_axis, y_axis)
     _make_room(chart, x_axis, y_axis, lines, place)
     return 1
 
@@ -504,17 +518,16 @@ def _common(chart: Chart, names: Sequence[tuple[str, bool]]) -> None:
                 layout.insert(1, entry)
 
 
-def _apply(drawn: Chart, axis: Axis, across: Axis) -> None:
+def _apply(drawn: Chart, axis: Axis) -> None:
     drawn.minimum_scale, drawn.maximum_scale = axis.low, axis.high
     drawn.has_major_gridlines = not axis.labels
     if drawn.has_major_gridlines:
         drawn.major_gridlines.format.line.color.rgb = GRID_COLOUR
     drawn.format.line.color.rgb = RGBColor(0x8C, 0x8C, 0x8C)
-    drawn.crosses = XL_AXIS_CROSSES.MAXIMUM if across.reversed else XL_AXIS_CROSSES.MINIMUM
+    drawn.crosses = XL_AXIS_CROSSES.MAXIMUM if axis.reversed else XL_AXIS_CROSSES.MINIMUM
     drawn.tick_labels.font.size = CHART_TEXT
-    # labels stand beside the axis, which crosses at the low end of the other one, also where that runs backwards
-    low = XL_TICK_LABEL_POSITION.NEXT_TO_AXIS
-    drawn.tick_label_position = XL_TICK_LABEL_POSITION.NONE if axis.labels else low
+    beside = XL_TICK_LABEL_POSITION.NEXT_TO_AXIS
+    drawn.tick_label_position = XL_TICK_LABEL_POSITION.NONE if axis.labels else beside
     drawn.tick_labels.number_format_is_linked = False
     drawn.tick_labels.number_format = "0%" if axis.percent else "General"
     if axis.reversed:

@@ -21,7 +21,7 @@ WHITE = RGBColor(0xFF, 0xFF, 0xFF)
 BOX_EDGE, BOX_FILL = RGBColor(0x66, 0xAA, 0xD1), RGBColor(0xEA, 0xF2, 0xF8)
 DARK = 140  # mean of red, green and blue under which letters are white
 FALLBACK = "808080"
-LEAST_OPACITY = 0.3
+LEAST_OPACITY = 0.4
 LONGEST_NAME = 26
 INDENT_SHARE = 0.06
 
@@ -197,6 +197,6 @@ def _write(
     cell.text = text
     dark = fill is not None and sum(int(fill[i : i + 2], 16) for i in (0, 2, 4)) / 3 < DARK
     for paragraph in cell.text_frame.paragraphs:
-        paragraph.alignment = align
+        paragraph.alignment, paragraph.font.size = align, size
         for run in paragraph.runs:
             run.font.size, run.font.bold, run.font.color.rgb = size, bold, WHITE if dark else INK
