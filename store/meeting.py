@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from store.layout import StudyFolder
@@ -126,6 +127,8 @@ def decide(study: Path, decision: Decision) -> None:
     """
     if not decision.case_id or not decision.decision.strip():
         raise ValueError("a decision names a case and says what is to be done")
+    if decision.due:
+        date.fromisoformat(decision.due)
     cells = (decision.case_id, decision.decision.strip(), decision.owner.strip(), decision.due, decision.by, now())
     with Ledger(StudyFolder(study)) as ledger, ledger.transaction() as connection:
         connection.execute(DECISION_SCHEMA)

@@ -53,7 +53,9 @@ TRAINED = "nnU-Net trained by each strategy with one plan and one budget, scored
 
 CATALOGUE: tuple[Entry, ...] = (
     Entry("cohort", "flow-inclusion", "Who is analysed", FLOW, "Cases of the study and where they left the analysis."),
-    Entry("cohort", "flow-outcome", "What happened to the patients", FLOW, "{endpoint}, counted at {horizon_days} days."),
+    Entry(
+        "cohort", "flow-outcome", "What happened to the patients", FLOW, "{endpoint}, counted at {horizon_days} days."
+    ),
     Entry("agreement", "driver-", "Agreement of masks against what drives it", PATIENTS, OVERLAP),
     Entry("agreement", "distribution", "How agreement is spread", COUNTS, OVERLAP),
     Entry("agreement", "curve", "Surface DSC and its tolerance", SUMMARY, OVERLAP),
@@ -71,7 +73,9 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("reproducibility", "harm", "Which perturbation hurts", SUMMARY, ICC),
     Entry("reproducibility", "feature-", "One feature's values by patient", ROWS, ICC),
     Entry("batch", "batch-variance", "What scanners explain of the features", SUMMARY, COMBAT),
-    Entry("batch", "batch-plane", "Patients on the first two components", PATIENTS, "Principal components of features."),
+    Entry(
+        "batch", "batch-plane", "Patients on the first two components", PATIENTS, "Principal components of features."
+    ),
     Entry("conformance", "", "Our values against published references", SUMMARY, "References of the IBSI."),
     Entry("selection", "roi-share", "Where chosen features come from", SUMMARY, BOOTSTRAP),
     Entry("selection", "frequency", "The features kept most often", SUMMARY, BOOTSTRAP),

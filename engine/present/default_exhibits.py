@@ -16,7 +16,13 @@ from engine.present.figures.reproducibility import icc_distribution, survival_he
 from engine.present.figures.selection import frequency_bars, stability_figure
 from engine.present.figures.survival import cox_forest, survival_figure
 from engine.present.wording.features import frequency_caption, stability_caption
-from engine.present.wording.prognosis import auc_caption, calibration_caption, cox_caption, roc_caption, survival_caption
+from engine.present.wording.prognosis import (
+    auc_caption,
+    calibration_caption,
+    cox_caption,
+    roc_caption,
+    survival_caption,
+)
 from engine.present.wording.reproducibility import heat_caption, icc_caption
 from engine.present.wording.segmentation import (
     agreement_answer,

@@ -173,7 +173,9 @@ def _means(figure: go.Figure, trace: go.Figure) -> go.Scatter | None:
     """Means of x and y over groups of at least five, by tick where x is a category."""
     pairs = [(a, b) for a, b in zip(trace.x, trace.y, strict=True) if a is not None and b is not None]
     axis = figure.layout[(trace.xaxis or "x").replace("x", "xaxis")]
-    groups = _by_tick(pairs, axis.tickvals) if axis.tickvals is not None and axis.ticktext is not None else _in_order(pairs)
+    groups = (
+        _by_tick(pairs, axis.tickvals) if axis.tickvals is not None and axis.ticktext is not None else _in_order(pairs)
+    )
     groups = [group for group in groups if len(group) >= LEAST]
     if not groups:
         return None
@@ -225,7 +227,12 @@ def _quartiles(trace: go.Figure) -> list[go.Box]:
         if len(ys) >= LEAST:
             low, middle, high = (float(v) for v in np.quantile(ys, (0.25, 0.5, 0.75)))
             box = {"q1": [low], "median": [middle], "q3": [high], "lowerfence": [low], "upperfence": [high]}
-            style = {"line": trace.line, "fillcolor": trace.fillcolor, "showlegend": trace.showlegend, "name": trace.name}
+            style = {
+                "line": trace.line,
+                "fillcolor": trace.fillcolor,
+                "showlegend": trace.showlegend,
+                "name": trace.name,
+            }
             made.append(go.Box(x=[x], width=trace.width, hoverinfo="skip", **box, **style))
     return made
 

@@ -16,7 +16,14 @@ from pptx.chart.chart import Chart
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.chart.series import XySeries
 from pptx.dml.color import RGBColor
-from pptx.enum.chart import XL_AXIS_CROSSES, XL_CHART_TYPE, XL_LABEL_POSITION, XL_LEGEND_POSITION, XL_MARKER_STYLE, XL_TICK_LABEL_POSITION
+from pptx.enum.chart import (
+    XL_AXIS_CROSSES,
+    XL_CHART_TYPE,
+    XL_LABEL_POSITION,
+    XL_LEGEND_POSITION,
+    XL_MARKER_STYLE,
+    XL_TICK_LABEL_POSITION,
+)
 from pptx.enum.dml import MSO_LINE
 from pptx.oxml.ns import qn
 from pptx.slide import Slide
@@ -90,7 +97,9 @@ class Axis:
 def draw_figure(slide: Slide, figure: go.Figure, frame: Frame) -> int:
     """Draw a figure natively; returns how many charts, tables and groups of shapes were made (0: nothing drawable)."""
     figure = listed(figure)
-    if not any(trace.type != "scatter" or (trace.mode or "") != "markers" or trace.marker.opacity != 0 for trace in figure.data):
+    if not any(
+        trace.type != "scatter" or (trace.mode or "") != "markers" or trace.marker.opacity != 0 for trace in figure.data
+    ):
         return draw_flow(slide, figure, frame)
     heat = [trace for trace in figure.data if trace.type == "heatmap"]
     if heat:
@@ -123,7 +132,9 @@ def _breathing(frame: Frame) -> Frame:
     return Frame(frame.left + gap, frame.top + gap, frame.width - 2 * gap, frame.height - 2 * gap)
 
 
-def _draw_part(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Frame) -> int:
+def _draw_part(
+    slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Frame
+) -> int:
     kinds = {trace.type for trace in traces}
     if _is_text(figure, axes):
         return draw_text_rows(slide, figure, traces, axes, place)
@@ -135,10 +146,16 @@ def _draw_part(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axe
 # Bars
 
 
-def _draw_bars(slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Frame) -> int:
+def _draw_bars(
+    slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Frame
+) -> int:
     flat = traces[0].orientation == "h"
-    named_axis = figure.layout[(axes[1] if flat else axes[0]).replace("y" if flat else "x", "yaxis" if flat else "xaxis")]
-    value_axis = figure.layout[(axes[0] if flat else axes[1]).replace("x" if flat else "y", "xaxis" if flat else "yaxis")]
+    named_axis = figure.layout[
+        (axes[1] if flat else axes[0]).replace("y" if flat else "x", "yaxis" if flat else "xaxis")
+    ]
+    value_axis = figure.layout[
+        (axes[0] if flat else axes[1]).replace("x" if flat else "y", "xaxis" if flat else "yaxis")
+    ]
     rows = [_bar_values(trace, flat) for trace in traces]
     keys = _bar_keys(rows, named_axis)
     labels = _bar_labels(keys, named_axis)
@@ -293,7 +310,15 @@ def _lines(trace: go.Figure, codes: dict[int, dict[object, float]], number: int,
     marker = symbol if "markers" in mode else ""
     size = trace.marker.size if isinstance(trace.marker.size, int | float) else 8
     found = Line(
-        plain_text(trace.name or ""), x, y, colour, width, marker, int(max(3, size * 0.75)), trace.line.dash or "", named
+        plain_text(trace.name or ""),
+        x,
+        y,
+        colour,
+        width,
+        marker,
+        int(max(3, size * 0.75)),
+        trace.line.dash or "",
+        named,
     )
     for letter, bars in (("x", trace.error_x), ("y", trace.error_y)):
         if bars.array is not None and len(bars.array) == len(x):
@@ -312,7 +337,11 @@ def _box_lines(trace: go.Figure, codes: dict[object, float], number: int, of: in
         up.append(high - middle)
         down.append(middle - low)
     name = f"{trace.name}, median and quartiles" if trace.name else "median and quartiles"
-    return [Line(name, places, middles, hex_colour(trace.line.color), 0.0, "square", 7, "", bool(trace.name), ("y", up, down))]
+    return [
+        Line(
+            name, places, middles, hex_colour(trace.line.color), 0.0, "square", 7, "", bool(trace.name), ("y", up, down)
+        )
+    ]
 
 
 def _boxes(trace: go.Figure) -> dict[object, tuple[float, float, float]]:
@@ -483,8 +512,10 @@ def _error_bars(
     series: etree._Element, letter: str, plus: Sequence[float], minus: Sequence[float], colour: str, before: str
 ) -> None:
     """Custom error bars, which python-pptx does not offer; placed where the schema wants them."""
-    xml = ['<c:errBars xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" '
-           'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main">']
+    xml = [
+        '<c:errBars xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" '
+        'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main">'
+    ]
     if letter:
         xml.append(f'<c:errDir val="{letter}"/>')
     xml.append('<c:errBarType val="both"/><c:errValType val="cust"/><c:noEndCap val="1"/>')
@@ -492,7 +523,9 @@ def _error_bars(
         points = "".join(f'<c:pt idx="{i}"><c:v>{float(v or 0)!r}</c:v></c:pt>' for i, v in enumerate(values))
         count = f'<c:formatCode>General</c:formatCode><c:ptCount val="{len(values)}"/>'
         xml.append(f"<c:{name}><c:numLit>{count}{points}</c:numLit></c:{name}>")
-    xml.append(f'<c:spPr><a:ln w="22225"><a:solidFill><a:srgbClr val="{colour}"/></a:solidFill></a:ln></c:spPr></c:errBars>')
+    xml.append(
+        f'<c:spPr><a:ln w="22225"><a:solidFill><a:srgbClr val="{colour}"/></a:solidFill></a:ln></c:spPr></c:errBars>'
+    )
     bars = etree.fromstring("".join(xml))
     anchor = series.find(before)
     series.insert(len(series) if anchor is None else list(series).index(anchor), bars)

@@ -143,7 +143,9 @@ def draw_text_rows(
     return 1
 
 
-def draw_table(slide: Slide, rows: Sequence[Sequence[str]], widths: Sequence[float], place: Rectangle, size: int) -> None:
+def draw_table(
+    slide: Slide, rows: Sequence[Sequence[str]], widths: Sequence[float], place: Rectangle, size: int
+) -> None:
     """A plain table; the first row is its head, widths are shares of the whole."""
     table = slide.shapes.add_table(len(rows), len(rows[0]), place.left, place.top, place.width, place.height).table
     _plain(table)

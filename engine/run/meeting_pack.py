@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from PIL import Image
 
-from engine.present.browser import pdf_of
+from engine.present.browser import pdf_of, picture_of
 from engine.present.catalogue import PATIENTS, ROWS, entry_of, method_of
 from engine.present.checklists.evidence import Stored
 from engine.present.checklists.items import checklists_of
@@ -37,6 +37,7 @@ from engine.present.numbers import number
 from engine.present.pack import Action, Pack, at_level
 from engine.present.slides import slides_of
 from engine.present.web_report import page_of
+from engine.present.worded import with_words
 from engine.present.wording.methods import methods_text
 from engine.present.wording.paper import Results, beside_paper
 from engine.present.wording.prognosis import discrimination_answer
@@ -89,7 +90,7 @@ def build_pack(shown: Shown, level: str = AGGREGATE, person: str = "") -> Pack:
     provenance = provenance_line(snapshot, run)
     protocol = protocol_of(shown.study, run.run_id)
     chosen = basket_exhibits(basket(shown.study, person), runs(snapshot)) if person else ()
-    exhibits = chosen or default_exhibits(Source(snapshot, run, provenance))
+    exhibits = chosen or paper_exhibits(shown)
     decided = () if level == AGGREGATE else tuple(Action(*_cells(d)) for d in decisions(shown.study))
     notice = f"Synthetic data. {run.notice}".strip() if run.synthetic else run.notice
     return Pack(
@@ -106,6 +107,11 @@ def build_pack(shown: Shown, level: str = AGGREGATE, person: str = "") -> Pack:
         actions=decided,
         checklists=checklists_of(Stored(snapshot, run, protocol)),
     )
+
+
+def paper_exhibits(shown: Shown) -> tuple[tuple[str, Exhibit], ...]:
+    """Page and exhibit of the paper's figures, drawn from a run."""
+    return default_exhibits(Source(shown.snapshot, shown.run, provenance_line(shown.snapshot, shown.run)))
 
 
 def write_pack(pack: Pack, path: Path) -> int:
@@ -252,3 +258,10 @@ def _png(pictures: Sequence[np.ndarray]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(joined).save(file, "PNG")
     return file.getvalue()
+
+
+def picture_bytes(exhibit: Exhibit, suffix: str) -> bytes:
+    """One figure as .png or .svg with title, caption and provenance; NoBrowserError; ValueError without a figure."""
+    if exhibit.figure is None:
+        raise ValueError("this figure is not part of an export at this level")
+    return picture_of(with_words(exhibit), suffix.removeprefix("."))

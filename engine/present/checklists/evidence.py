@@ -67,7 +67,7 @@ def _plan(stored: Stored) -> Fact:
 
 def _flow(stored: Stored) -> Fact:
     steps = [step for step in flow_steps(stored.snapshot, stored.run.run_id) if step.flow == "inclusion"]
-    return _found(steps and f"Inclusion flow of {counted(len(steps), 'box', 'boxes')}." or "", "cohort")
+    return _found((steps and f"Inclusion flow of {counted(len(steps), 'box', 'boxes')}.") or "", "cohort")
 
 
 def _scans(stored: Stored) -> Fact:
@@ -94,7 +94,10 @@ def _outcome(stored: Stored) -> Fact:
 
 def _segmentation(stored: Stored) -> Fact:
     model, names = stored.protocol.segment.model, stored.protocol.images.reference
-    said = [f"automatic by the model {model}" if model else "", f"reference outlines: {', '.join(names)}" if names else ""]
+    said = [
+        f"automatic by the model {model}" if model else "",
+        f"reference outlines: {', '.join(names)}" if names else "",
+    ]
     return _found("; ".join(part for part in said if part).capitalize(), "agreement")
 
 
@@ -103,7 +106,9 @@ def _overlap(stored: Stored) -> Fact:
     if pair is None:
         return Fact(MISSING, "")
     found = agreement_summary(stored.snapshot, stored.run.run_id, pair)
-    text = f"DSC {number(found.dsc_mean)} ± {number(found.dsc_sd)} and surface DSC {number(found.surface_dsc_mean)}, n = "
+    text = (
+        f"DSC {number(found.dsc_mean)} ± {number(found.dsc_sd)} and surface DSC {number(found.surface_dsc_mean)}, n = "
+    )
     return _found(f"{text}{found.n}, against independent outlines.", "agreement")
 
 
@@ -177,14 +182,17 @@ def _stability(stored: Stored) -> Fact:
 def _models(stored: Stored) -> Fact:
     rows = model_summaries(stored.snapshot, stored.run.run_id)
     named = ", ".join(plain_model(row.model) for row in rows)
-    return _found(f"Ridge logistic models on the same patients and resamples: {named}." if rows else "", "discrimination")
+    return _found(
+        f"Ridge logistic models on the same patients and resamples: {named}." if rows else "", "discrimination"
+    )
 
 
 def _partition(stored: Stored) -> Fact:
     if not model_summaries(stored.snapshot, stored.run.run_id):
         return Fact(MISSING, "")
     return _found(
-        f"{stored.protocol.selection.resamples} bootstraps by patient; a step that saw a test patient raises.", "selection"
+        f"{stored.protocol.selection.resamples} bootstraps by patient; a step that saw a test patient raises.",
+        "selection",
     )
 
 
@@ -218,12 +226,16 @@ def _sample(stored: Stored) -> Fact:
 def _confounders(stored: Stored) -> Fact:
     rows = batch_outcomes(stored.snapshot, stored.run.run_id)
     named = ", ".join(row.variable for row in rows)
-    return _found(f"Batch variables against features and outcome: {named}; volume is a model of its own." if rows else "", "batch")
+    return _found(
+        f"Batch variables against features and outcome: {named}; volume is a model of its own." if rows else "", "batch"
+    )
 
 
 def _missing_data(stored: Stored) -> Fact:
     rules = stored.protocol.selection
-    return _found(f"Features with gaps: {rules.missing}; censored patients are weighted, never called free.", "selection")
+    return _found(
+        f"Features with gaps: {rules.missing}; censored patients are weighted, never called free.", "selection"
+    )
 
 
 def _imbalance(stored: Stored) -> Fact:

@@ -92,8 +92,10 @@ def _selection(protocol: Protocol) -> str:
 
 def _models(protocol: Protocol) -> str:
     lock = protocol.plan.locked_at
-    plan = f"The analysis plan was locked at {lock[:16].replace('T', ' ')} UTC." if lock else (
-        "The analysis plan was not locked: all analyses are exploratory and no p values are given."
+    plan = (
+        f"The analysis plan was locked at {lock[:16].replace('T', ' ')} UTC."
+        if lock
+        else ("The analysis plan was not locked: all analyses are exploratory and no p values are given.")
     )
     return (
         f"**Models.** Clinical, clinical + volume, radiomic and combined ridge logistic models (penalty "
