@@ -157,8 +157,7 @@ def figure(chart: go.Figure, caption: str, key: str, on_select: Callable[[], Non
         select = {"on_select": on_select, "selection_mode": "points"}
         clickable(drawn)
     st.plotly_chart(drawn, key=key, config=PLOT_CONFIG, theme=None, alt=caption, **select)
-    st.caption(caption)
-    keep_button(st.session_state.get(BEGUN), chart, caption, key)
+    _caption(chart, caption, key)
 
 
 def selectable(chart: go.Figure, caption: str, key: str) -> tuple[str, ...]:
@@ -177,10 +176,16 @@ def selectable(chart: go.Figure, caption: str, key: str) -> tuple[str, ...]:
         on_select=lambda: _remember_click(key),
         selection_mode=("points", "box"),
     )
-    st.caption(caption)
-    keep_button(st.session_state.get(BEGUN), chart, caption, key)
+    _caption(chart, caption, key)
     points = chosen.selection.points if chosen else []
     return tuple(dict.fromkeys(str(point["customdata"][0]) for point in points if "customdata" in point))
+
+
+def _caption(chart: go.Figure, caption: str, key: str) -> None:
+    """The caption of a figure, and at its end the button that puts it into the meeting."""
+    with st.container(horizontal=True, vertical_alignment="top"):
+        st.caption(caption)
+        keep_button(st.session_state.get(BEGUN), chart, caption, key)
 
 
 def _remember_click(key: str) -> None:

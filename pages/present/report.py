@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pandas as pd
 import streamlit as st
 
@@ -113,12 +111,7 @@ st.sidebar.caption(SENTENCE_LEVEL[level])
 whole_report(shown, owner, level)
 
 st.subheader("Results in the order of the paper", anchor=False)
-st.dataframe(
-    pd.DataFrame([asdict(row) for row in pack.results]).rename(columns=RESULT_TITLES)
-    if pack.results
-    else pd.DataFrame(columns=list(RESULT_TITLES.values())),
-    hide_index=True,
-)
+st.table([{title: getattr(row, name) for name, title in RESULT_TITLES.items()} for row in pack.results])
 st.caption(f"n stands in each line. The paper: 153 patients, from its abstract. {pack.level_sentence}")
 st.subheader("A single figure", anchor=False)
 single_figure(pack)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.present.figures.flow import flow_figure
-from engine.present.wording.home import Headline, headlines, home_answer, waiting_lines
+from engine.present.wording.home import Headline, Left, headlines, home_answer, waiting_lines
 from engine.present.wording.study import exploratory_badge, flow_caption, progress_line
 from engine.review.reading_list import to_adjudicate
 from engine.service import custody_notes
 from pages.frame import Shown, answer, badge, begin, end, figure, require_study
+from pages.menu import page_file
 from store.ledger import read_progress, running
 from store.meeting import decisions
 from store.queries.agreement import agreement_summary, mask_pairs, review_cases
@@ -20,17 +21,8 @@ from store.queries.reviews import review_state
 from store.queries.study import declined, failures, flow_steps, refusals
 from store.reviews import readers_words
 
-LINKS = {
-    "agreement": "pages/segmentation/agreement.py",
-    "reproducibility": "pages/features/reproducibility.py",
-    "selection": "pages/prognosis/selection.py",
-    "discrimination": "pages/prognosis/discrimination.py",
-    "review": "pages/segmentation/review.py",
-    "cohort": "pages/study/cohort.py",
-    "runs": "pages/study/runs.py",
-    "meeting": "pages/present/meeting.py",
-}
 REFRESH_SECONDS = 5
+ROW_PIXELS = 34
 
 
 def found_headlines(shown: Shown) -> list[Headline]:
@@ -44,15 +36,6 @@ def found_headlines(shown: Shown) -> list[Headline]:
         model_summaries(snapshot, run.run_id),
         comparisons(snapshot, run.run_id),
     )
-
-
-def card(line: Headline) -> None:
-    """One headline figure, and the way to its page."""
-    with st.container(border=True):
-        st.caption(line.name)
-        st.markdown(f"#### {line.value}")
-        st.caption(line.beside)
-        st.page_link(LINKS[line.page], label=f"Open {line.page.capitalize()}")
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -72,7 +55,7 @@ def waiting(shown: Shown) -> None:
     state = review_state(shown.study)
     cases = review_cases(shown.snapshot, shown.run.run_id)
     unread = [c for c in cases if not readers_words([v for v in state.verdicts if v.case_id == c.case_id], "tumour")]
-    lines = waiting_lines(
+    left = Left(
         unread=len(unread),
         cases=len(cases),
         disputed=len({case for case, _ in to_adjudicate(state.verdicts, "")}),
@@ -82,10 +65,9 @@ def waiting(shown: Shown) -> None:
         declined=len(declined(shown.snapshot, shown.run.run_id)),
         actions=len(decisions(shown.study)),
     )
+    lines = waiting_lines(left)
     for line in lines:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(line.text)
-            st.page_link(LINKS[line.page], label=line.page.capitalize())
+        st.page_link(page_file(line.page), label=f"{line.text} · {line.page.capitalize()}")
     if not lines:
         st.markdown("Nothing waits for anybody.")
 
@@ -94,15 +76,15 @@ shown = begin("Where does the study stand?")
 lines = found_headlines(shown)
 answer(home_answer(lines, shown.run))
 badge(exploratory_badge(shown.run))
-for place, line in zip(st.columns(max(1, len(lines))), lines, strict=False):
-    with place:
-        card(line)
+with st.container(horizontal=True):
+    for line in lines:
+        st.metric(line.name, line.value, line.beside, "off", delta_arrow="off", width="content")
 left, right = st.columns([3, 2])
 with left:
     st.subheader("Who is analysed", anchor=False)
     steps = [step for step in flow_steps(shown.snapshot, shown.run.run_id) if step.flow == "inclusion"]
     if steps:
-        figure(flow_figure(steps), flow_caption(steps), "flow-inclusion")
+        figure(flow_figure(steps, ROW_PIXELS), flow_caption(steps), "flow-inclusion")
     else:
         st.caption("The inclusion flow is drawn when the stage *table* is done.")
 with right:

@@ -59,6 +59,8 @@ def enlarged(figure: go.Figure, height: int) -> go.Figure:
     made.update_layout(height=height, font={"size": ROOM_TEXT_SIZE}, legend={"font": {"size": ROOM_TEXT_SIZE}})
     made.update_xaxes(tickfont={"size": ROOM_TEXT_SIZE - 2}, title_font={"size": ROOM_TEXT_SIZE})
     made.update_yaxes(tickfont={"size": ROOM_TEXT_SIZE - 2}, title_font={"size": ROOM_TEXT_SIZE})
+    grown = ROOM_TEXT_SIZE / TEXT_SIZE
+    made.for_each_annotation(lambda note: note.update(font={"size": grown * (note.font.size or TEXT_SIZE)}))
     return made
 
 

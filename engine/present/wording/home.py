@@ -83,21 +83,32 @@ def home_answer(found: Sequence[Headline], run: RunFacts) -> str:
     if not found:
         return f"The run is **{run.state}**; no result is published yet."
     said = "; ".join(f"{line.name} **{line.value}** ({line.beside})" for line in found[:2])
-    plan = "The plan is locked." if run.locked_at else "The plan is not locked: all of it is exploratory."
-    return f"{said}. {plan}"
+    return f"{said}."
 
 
-def waiting_lines(
-    *, unread: int, cases: int, disputed: int, flagged: int, refused: int, failed: int, declined: int, actions: int
-) -> list[Waiting]:
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How many of each kind wait."""
+
+    unread: int
+    cases: int
+    disputed: int
+    flagged: int
+    refused: int
+    failed: int
+    declined: int
+    actions: int
+
+
+def waiting_lines(left: Left) -> list[Waiting]:
     """What waits for a person, the most urgent first; nothing is listed that does not wait."""
     lines = (
-        (failed, f"**{counted(failed, 'failure')}** in this run", "runs"),
-        (refused, f"**{counted(refused, 'case')}** refused at the gate", "cohort"),
-        (disputed, f"**{counted(disputed, 'case')}** on which readers disagree", "review"),
-        (unread, f"**{unread} of {counted(cases, 'case')}** that no reader has judged", "review"),
-        (flagged, f"**{counted(flagged, 'case')}** let in with a flag", "cohort"),
-        (declined, f"**{counted(declined, 'analysis', 'analyses')}** declined, with the reason", "runs"),
-        (actions, f"**{counted(actions, 'decision')}** of the team noted", "meeting"),
+        (left.failed, f"**{counted(left.failed, 'failure')}** in this run", "runs"),
+        (left.refused, f"**{counted(left.refused, 'case')}** refused at the gate", "cohort"),
+        (left.disputed, f"**{counted(left.disputed, 'case')}** on which readers disagree", "review"),
+        (left.unread, f"**{left.unread} of {counted(left.cases, 'case')}** that no reader has judged", "review"),
+        (left.flagged, f"**{counted(left.flagged, 'case')}** let in with a flag", "cohort"),
+        (left.declined, f"**{counted(left.declined, 'analysis', 'analyses')}** declined, with the reason", "runs"),
+        (left.actions, f"**{counted(left.actions, 'decision')}** of the team to follow up", "meeting"),
     )
     return [Waiting(text, page) for count, text, page in lines if count]
