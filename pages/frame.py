@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.present.colours import plain_model, roi_label
+from engine.present.exhibit import RESEARCH_ONLY
 from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import variable_label
@@ -239,7 +240,8 @@ def end(shown: Shown) -> None:
     masks = masks_line(standing_masks(snapshot, run.run_id))
     st.divider()
     st.caption(
-        f"Run {run.place} ({run.run_id}, {run_state(run)}) · {snapshot.generation.removesuffix('.duckdb')} · "
-        f"as of {moment(published_at(snapshot))} · protocol {run.protocol_sha256[:12]} · seed {run.seed} · "
+        f"{RESEARCH_ONLY} Run {run.place} ({run.run_id}, {run_state(run)}) · "
+        f"{snapshot.generation.removesuffix('.duckdb')} · as of {moment(published_at(snapshot))} · "
+        f"protocol {run.protocol_sha256[:12]} · seed {run.seed} · "
         f"{masks + ' · ' if masks else ''}code {run.code_version} · {packages_line(run.packages_json)}"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.present.disclosure import printed
 from engine.present.exhibit import RESEARCH_ONLY, Exhibit
 from engine.present.figures.layout import clickable, enlarged, inked
 from engine.review.criteria import REASONS
@@ -31,7 +32,7 @@ from store.volumes import mask_key
 
 LOOKS = ("light", "dark")
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
-FIGURE_HEIGHT = 560
+FIGURE_HEIGHT = 510
 CSS = Path(__file__).parent / "presenting.css"
 DARK_CSS = Path(__file__).parent / "presenting_dark.css"
 
@@ -118,7 +119,7 @@ def _figure(shown: Shown, exhibit: Exhibit, look: str, place: int) -> None:
         on_select=lambda: _clicked(key, frozenset(c.case_id for c in cases(shown.snapshot, shown.run.run_id))),
         selection_mode="points",
     )
-    st.markdown(f"**{exhibit.caption}**" if len(exhibit.caption) < 90 else exhibit.caption)
+    st.markdown(printed(exhibit.caption))
     if exhibit.note:
         st.markdown(exhibit.note)
     synthetic = "Synthetic patients. " if shown.run.synthetic else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import plotly.graph_objects as go
@@ -28,7 +29,7 @@ HIDDEN = "< 5"
 POINTING = "Click a point to see its images; the box tool above the figure lists the cases in it."
 SMALL_N = re.compile(r"\bn = ([1-4])\b(?![.,]?\d)")
 SMALL_COUNT = re.compile(
-    r"\b([1-4])(\*\*)? (?=(?:empty|elsewhere|missed|cases?\b|patients?\b|events?\b|misses\b|undetermined|detected|verdicts?))"
+    r"\b([1-4])(\*\*)? (?=(?:empty|elsewhere|missed|undetermined|detected|(?:case|patient|event|verdict)s?\b|misses))"
 )
 OVER_ALL, OVER_DETECTED = re.compile(r"\b[Oo]ver all (\d+) "), re.compile(r"\bover the (\d+) detected it")
 GROUPED = "Points are means of five patients or more, bars one standard deviation of them."
@@ -151,7 +152,7 @@ def _trimmed(figure: go.Figure) -> go.Figure:
 
 
 def _is_means(trace: go.Figure) -> bool:
-    return trace.type == "scatter" and trace.mode == "markers"
+    return bool(trace.type == "scatter" and trace.mode == "markers")
 
 
 def _grouped_trace(figure: go.Figure, trace: go.Figure) -> list[go.Figure]:
@@ -280,7 +281,7 @@ def _binned(histograms: Sequence[go.Figure]) -> list[go.Bar]:
         lost = sum(c for row in counts for c, kept in zip(row, suppressed(row), strict=True) if kept is None)
         if lost <= MOST_SUPPRESSED * every.size:
             break
-    names = [f"{low:.2f} to {high:.2f}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    names = [f"{low:.2f} to {high:.2f}" for low, high in pairwise(edges)]
     return [
         go.Bar(x=names, y=suppressed(row), name=t.name, marker={"color": t.marker.color})
         for t, row in zip(histograms, counts, strict=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol as Shape
+from dataclasses import dataclass
+from itertools import pairwise
 
 import plotly.graph_objects as go
 from pptx.dml.color import RGBColor
 from pptx.enum.shapes import MSO_SHAPE
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.slide import Slide
+from pptx.table import Table, _Cell
 from pptx.util import Emu, Pt
 
 MOST_ROWS, MOST_COLUMNS = 34, 27
@@ -26,13 +28,23 @@ LONGEST_NAME = 26
 INDENT_SHARE = 0.06
 
 
-class Rectangle(Shape):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """A rectangle on a slide, in EMU."""
 
     left: int
     top: int
     width: int
     height: int
+
+    def part(self, x: tuple[float, float], y: tuple[float, float]) -> Frame:
+        """The rectangle of a subplot by its domains (shares of width from the left, of height from below)."""
+        return Frame(
+            self.left + int(self.width * x[0]),
+            self.top + int(self.height * (1 - y[1])),
+            int(self.width * (x[1] - x[0])),
+            int(self.height * (y[1] - y[0])),
+        )
 
 
 def plain_text(text: str) -> str:
@@ -51,8 +63,8 @@ def hex_colour(colour: object) -> str:
     return "".join(f"{round(255 + (int(found[i]) - 255) * opacity):02X}" for i in (1, 2, 3))
 
 
-def draw_heatmap(slide: Slide, figure: go.Figure, panels: Sequence[go.Figure], place: Rectangle) -> int:
-    """Heat maps of the same rows as one table whose cells carry the colours; 0 with more cells than a slide can show."""
+def draw_heatmap(slide: Slide, figure: go.Figure, panels: Sequence[go.Figure], place: Frame) -> int:
+    """Heat maps of the same rows as one table, cells in their colours; 0 with more cells than a slide can show."""
     first = panels[0]
     rows, columns = len(first.z), sum(len(panel.x) for panel in panels)
     if not columns or rows > MOST_ROWS or columns > MOST_COLUMNS:
@@ -108,11 +120,11 @@ def _shade(trace: go.Figure, value: float | None) -> str | None:
     low, high = float(trace.zmin or 0), float(trace.zmax or 1)
     share = min(1.0, max(0.0, (value - low) / (high - low or 1)))
     stops = [(float(at), hex_colour(colour)) for at, colour in trace.colorscale]
-    for (a, first), (b, second) in zip(stops, stops[1:], strict=False):
+    for (a, first), (b, second) in pairwise(stops):
         if share <= b:
             part = (share - a) / (b - a or 1)
             mixed = [_mix(first, second, i, part) for i in (0, 2, 4)]
-            return "".join(f"{int(round(v)):02X}" for v in mixed)
+            return "".join(f"{round(v):02X}" for v in mixed)
     return stops[-1][1]
 
 
@@ -122,7 +134,7 @@ def _mix(first: str, second: str, at: int, part: float) -> float:
 
 
 def draw_text_rows(
-    slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Rectangle
+    slide: Slide, figure: go.Figure, traces: Sequence[go.Figure], axes: tuple[str, str], place: Frame
 ) -> int:
     """Numbers at risk: a row a group, a column a time."""
     x_axis = figure.layout["xaxis" + axes[0][1:]]
@@ -143,9 +155,7 @@ def draw_text_rows(
     return 1
 
 
-def draw_table(
-    slide: Slide, rows: Sequence[Sequence[str]], widths: Sequence[float], place: Rectangle, size: int
-) -> None:
+def draw_table(slide: Slide, rows: Sequence[Sequence[str]], widths: Sequence[float], place: Frame, size: int) -> None:
     """A plain table; the first row is its head, widths are shares of the whole."""
     table = slide.shapes.add_table(len(rows), len(rows[0]), place.left, place.top, place.width, place.height).table
     _plain(table)
@@ -157,7 +167,7 @@ def draw_table(
             _write(table.cell(row, column), text, Pt(size), None, PP_ALIGN.LEFT, bold=row == 0)
 
 
-def draw_flow(slide: Slide, figure: go.Figure, place: Rectangle) -> int:
+def draw_flow(slide: Slide, figure: go.Figure, place: Frame) -> int:
     """The boxes of a flow as shapes with text, indented as on the page."""
     notes = list(figure.layout.annotations)
     pairs = list(zip(notes[0::2], notes[1::2], strict=True))
@@ -182,14 +192,14 @@ def draw_flow(slide: Slide, figure: go.Figure, place: Rectangle) -> int:
     return 1
 
 
-def _plain(table: object) -> None:
+def _plain(table: Table) -> None:
     """No banding, no theme colours."""
     for name in ("first_row", "horz_banding"):
         setattr(table, name, False)
 
 
 def _write(
-    cell: object, text: str, size: int, fill: str | None, align: int = PP_ALIGN.CENTER, bold: bool = False
+    cell: _Cell, text: str, size: int, fill: str | None, align: int = PP_ALIGN.CENTER, bold: bool = False
 ) -> None:
     cell.margin_top = cell.margin_bottom = Emu(9_000)
     cell.margin_left = cell.margin_right = Emu(40_000)

@@ -1,4 +1,4 @@
-"""All that a report holds, whatever it is written as: exhibits, sentences, images, tables; nothing but text and figures."""
+"""All that a report holds, whatever it is written as: figures, sentences, images, tables."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from pptx.slide import Slide
 from pptx.util import Emu, Inches, Pt
 
 from engine.present.exhibit import RESEARCH_ONLY, Exhibit, KeyImage
-from engine.present.native_chart import Frame, draw_figure
-from engine.present.native_table import draw_table, plain_text
+from engine.present.native_chart import draw_figure
+from engine.present.native_table import Frame, draw_table, plain_text
 from engine.present.pack import Pack
 
 WIDE, HIGH = Inches(13.333), Inches(7.5)

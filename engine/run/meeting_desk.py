@@ -1,4 +1,4 @@
-"""What the meeting pages may do: each action asks for its role first; what leaves the house or is decided is audited."""
+"""What the meeting pages may do: each action asks for its role; what leaves the house or is decided is audited."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def action_list(study: Path, person: Person) -> str:
 
 
 def make_report(study: Path, person: Person, owner: str, level: str, suffix: str, run_id: str = "") -> bytes:
-    """A report as a file's bytes; single patients ask for more than aggregates. Errors as `build_pack`, `pack_bytes`."""
+    """A report as a file's bytes; single patients ask for more than aggregates; errors as `build_pack`."""
     authorise(study, person, "export report" if level == AGGREGATE else "export pseudonymised")
     if level == IMAGES:
         authorise(study, person, "view images")

@@ -158,8 +158,8 @@ def _selection(stored: Stored) -> Fact:
     if size is None:
         return Fact(MISSING, "")
     return _found(
-        f"mRMR ({', '.join(rules.schemes)}, {rules.mrmr_features}) and recursive elimination by forests of {rules.trees} "
-        f"trees to at most {size.kept}, inside each of {rules.resamples} bootstraps.",
+        f"mRMR ({', '.join(rules.schemes)}, {rules.mrmr_features}) and recursive elimination by forests of "
+        f"{rules.trees} trees to at most {size.kept}, inside each of {rules.resamples} bootstraps.",
         "selection",
     )
 

@@ -40,10 +40,10 @@ def _features(protocol: Protocol) -> str:
     grid, rois, rules = protocol.grid, protocol.rois, protocol.features
     bins = f"{rules.bin_count} equal bins" if rules.bin_count else f"bins of {rules.bin_width_hu:g} HU"
     return (
-        f"**Features.** CT was resampled to {grid.spacing_mm:g} mm isotropic voxels (B-spline; masks nearest neighbour) "
-        f"and clipped to {_signed(grid.lowest_hu)} to {_signed(grid.highest_hu)} HU. Features of recipe {rules.recipe} "
-        f"were extracted from the tumour, a peritumoural ring of {rois.ring_mm:g} mm clipped to lung, and the whole lung"
-        f"{' without both' if rois.lung_excludes_tumour else ''}, with {bins}."
+        f"**Features.** CT was resampled to {grid.spacing_mm:g} mm isotropic voxels (B-spline; masks nearest "
+        f"neighbour) and clipped to {_signed(grid.lowest_hu)} to {_signed(grid.highest_hu)} HU. Features of "
+        f"recipe {rules.recipe} were extracted from the tumour, a peritumoural ring of {rois.ring_mm:g} mm "
+        f"clipped to lung, and the whole lung{' without both' if rois.lung_excludes_tumour else ''}, with {bins}."
     )
 
 
@@ -99,8 +99,8 @@ def _models(protocol: Protocol) -> str:
     )
     return (
         f"**Models.** Clinical, clinical + volume, radiomic and combined ridge logistic models (penalty "
-        f"{protocol.selection.ridge:g}) shared resamples and patients and were judged on patients not drawn: AUC, Brier "
-        f"score, calibration. Differences are given with their spread over resamples. {plan}"
+        f"{protocol.selection.ridge:g}) shared resamples and patients and were judged on patients not drawn: AUC, "
+        f"Brier score, calibration. Differences are given with their spread over resamples. {plan}"
     )
 
 

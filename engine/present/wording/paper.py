@@ -92,8 +92,9 @@ def _prognosis(found: Results) -> list[BesidePaper]:
         return []
     run = found.run
     ours = (
-        f"{number(combined.auc)} ({number(combined.auc_lo)} to {number(combined.auc_hi)}) against {number(clinical.auc)} "
-        f"({number(clinical.auc_lo)} to {number(clinical.auc_hi)}); n = {clinical.n}, {clinical.events} events"
+        f"{number(combined.auc)} ({number(combined.auc_lo)} to {number(combined.auc_hi)}) against "
+        f"{number(clinical.auc)} ({number(clinical.auc_lo)} to {number(clinical.auc_hi)}); n = "
+        f"{clinical.n}, {clinical.events} events"
     )
     lines = [BesidePaper("AUC, combined against clinical", ours, PAPER_AUC, _standing(run, "out of bag here"))]
     pair = next((c for c in found.comparisons if plain_model(c.extended) == "combined" and c.base == "clinical"), None)
