@@ -99,7 +99,7 @@ def _agreement(source: Source) -> Iterator[tuple[str, Exhibit]]:
         if drawn:
             said = association_sentence(association_for(tests, "dsc", variable))
             caption = f"{said} {drawn_sentence(rows, len(drawn))}"
-            figure, title = driver_figure(rows, variable, "dsc"), f"DSC and {variable_label(variable).lower()}"
+            figure, title = driver_figure(rows, variable, "dsc"), f"DSC against: {variable_label(variable)}"
             yield source.exhibit("agreement", f"driver-{variable}", figure, caption, title=title)
 
 

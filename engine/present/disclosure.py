@@ -56,8 +56,11 @@ def disclosed(figure: go.Figure, kind: str) -> go.Figure | None:
     }
     if kind == ROWS or kind not in makers:
         return None
-    made = go.Figure(makers[kind](listed(figure)))
-    _without_small_names(made)
+    plain = listed(figure)
+    small = any(SMALL_N.search(trace.name or "") for trace in plain.data)
+    made = go.Figure(makers[kind](plain))
+    if small:
+        _without_sizes(made)
     for trace in made.data:
         _without_rows(trace)
     made.for_each_annotation(lambda note: note.update(text=masked(note.text)))
@@ -122,11 +125,10 @@ def _without_rows(trace: go.Figure) -> None:
         trace.name = masked(trace.name)
 
 
-def _without_small_names(figure: go.Figure) -> None:
+def _without_sizes(figure: go.Figure) -> None:
     """No n beside any name where one of them is small: the total would tell it."""
-    if any(SMALL_N.search(trace.name or "") for trace in figure.data):
-        for trace in figure.data:
-            trace.name = re.sub(r" \(n = \d+\)", "", trace.name) if trace.name else trace.name
+    for trace in figure.data:
+        trace.name = re.sub(r" \(n = \d+\)", "", trace.name) if trace.name else trace.name
 
 
 def _summary(figure: go.Figure) -> go.Figure:

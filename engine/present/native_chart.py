@@ -136,7 +136,7 @@ def _draw_bars(
     chart.category_axis.has_major_gridlines = False
     chart.value_axis.major_gridlines.format.line.color.rgb = GRID_COLOUR
     if len(keys) > MANY_ROWS:
-        chart.category_axis.tick_labels.font.size = Pt(9)
+        chart.category_axis.tick_labels.font.size = Pt(8)
         every = parse_xml(f'<c:tickLblSkip {CHART_SPACE} val="1"/>')
         chart.category_axis._element.find(qn("c:noMultiLvlLbl")).addprevious(every)
     if value_axis.range is not None:
