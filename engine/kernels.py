@@ -7,6 +7,7 @@ import numpy as np
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
 from engine.measure.levels import Binning
+from engine.metrics.distance import distance_to_mm
 from engine.metrics.overlap import surface_distances
 from engine.metrics.recipe import PAPER_1967
 from engine.metrics.supervoxels import Clustering, supervoxels
@@ -30,6 +31,7 @@ def compile_kernels() -> None:
     resample_spline(noise, (np.arange(3.0), np.arange(3.0), np.arange(3.0)), 0.0)
     resample_turned(noise, np.arange(3.0), np.ones((3, 3)), np.ones((3, 3)), 0.0)
     supervoxels(noise / 1000.0, mask, (1.0, 1.0, 1.0), Clustering(50.0, 0.05))
+    distance_to_mm(mask, (1.0, 1.0, 1.0))
     surface_distances(mask, mask, (1.0, 1.0, 1.0))
     table, outcome = rng.normal(size=(SIZE, 4)), np.arange(SIZE) % 2
     predict(fit_forest(table, outcome, None, 2, 0), table)

@@ -15,7 +15,7 @@ from engine.present.colours import plain_model, roi_label
 from engine.present.exhibit import RESEARCH_ONLY
 from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
-from engine.present.wording.segmentation import variable_label
+from engine.present.wording.segmentation import plain_cell, variable_label
 from engine.present.wording.study import masks_line, packages_line, run_state
 from pages.gate import admit
 from pages.gate import study_folder as study_folder
@@ -34,6 +34,7 @@ BOX_CONFIG = PLOT_CONFIG | {"displayModeBar": True, "modeBarButtons": [["select2
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
 SIGNIFICANT_COLUMNS = ("value", "reference", "tolerance")
 SIGNIFICANT_PIXELS = 95
+WORD_COLUMNS = ("missed_kind", "test", "outcome")
 MODEL_COLUMNS = ("model", "base", "extended")
 
 
@@ -218,6 +219,8 @@ def _cell(name: str, value: object) -> object:
         return roi_label(str(value))
     if name == "variable":
         return variable_label(str(value))
+    if name in WORD_COLUMNS and isinstance(value, str):
+        return plain_cell(name, value)
     return plain_model(str(value)) if name in MODEL_COLUMNS else value
 
 

@@ -102,18 +102,36 @@ EXPORTS = {
 }
 
 
+# what uses outcomes or features chosen by them carries its standing into every file
+ANALYSES = ("selection", "groups", "resamples", "stability", "prediction", "comparison", "batch_outcome")
+
+
 def export_table(study: Path, table: str, run_id: str = "") -> pa.Table:
     """One table of a run (`latest_run_id` when empty) as Arrow; ValueError names the tables there are.
 
-    The columns that design section 3 names come first, in its order; run_id is last. Verdicts and drawings belong to
-    no run.
+    The columns that design section 3 names come first, in its order; run_id is last, and before it, in what uses
+    outcomes, whether the plan was locked or the analysis is exploratory, and which of how many it is. Verdicts and
+    drawings belong to no run. ValueError for a run that does not exist.
     """
     if table not in EXPORTS:
         raise ValueError(f"table must be one of {sorted(EXPORTS)}, got {table!r}")
     snapshot = open_snapshot(study)
     sql = EXPORTS[table]
-    given: dict[str, object] = {"run": run_id or latest_run_id(snapshot), "statuses": list(STATUSES)}
-    return snapshot.table(sql, {name: value for name, value in given.items() if f"${name}" in sql})
+    given: dict[str, object] = {"statuses": list(STATUSES)}
+    if "$run" in sql:
+        given["run"] = run_id or latest_run_id(snapshot)
+        if given["run"] not in {run.run_id for run in runs(snapshot)}:
+            raise ValueError(f"this study has no run {run_id!r}")
+    found = snapshot.table(sql, {name: value for name, value in given.items() if f"${name}" in sql})
+    return _with_standing(found, snapshot, str(given["run"])) if table in ANALYSES else found
+
+
+def _with_standing(found: pa.Table, snapshot: Snapshot, run_id: str) -> pa.Table:
+    """A table with the column `standing` before its last: a file keeps the badge that the page has."""
+    run = next(run for run in runs(snapshot) if run.run_id == run_id)
+    which = f", analysis {run.analysis} of {run.analyses}" if run.analysis else ""
+    text = f"plan locked {run.locked_at}" if run.locked_at else f"exploratory{which}"
+    return found.add_column(found.num_columns - 1, "standing", pa.array([text] * found.num_rows, pa.string()))
 
 
 def latest_run_id(snapshot: Snapshot) -> str:

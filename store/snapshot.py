@@ -65,7 +65,7 @@ class Snapshot:
         """All rows of one query with named parameters ($name) as an Arrow table."""
         cursor = self.cursor()
         try:
-            return cursor.execute(sql, dict(parameters)).to_arrow_table()
+            return cursor.sql(sql, params=dict(parameters)).to_arrow_table()
         finally:
             cursor.close()
 

@@ -33,6 +33,7 @@ app.add_typer(bench_app, name="bench")
 def main() -> None:
     """Run the command line; a broken law is one sentence on stderr and exit 1."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("numexpr").setLevel(logging.WARNING)  # it tells its number of threads
     try:
         app()
     except (ValueError, RuntimeError, NoSnapshotError, DamagedArtifactError) as error:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import Box, box_of, resample_mask
+from engine.metrics.distance import distance_to_mm
 from store.volumes import BoolZyx, Grid, MaskSet, Triple
 
 TOUCHING_26 = np.ones((3, 3, 3), dtype=bool)
@@ -21,7 +22,7 @@ def grow_mm(mask: BoolZyx, spacing_zyx_mm: Triple, margin_mm: float) -> BoolZyx:
     grown = mask.copy()
     if mask.any():
         box = padded_box(mask, spacing_zyx_mm, margin_mm)
-        grown[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_zyx_mm) <= margin_mm
+        grown[box] = distance_to_mm(mask[box], spacing_zyx_mm) <= margin_mm
     return grown
 
 
@@ -60,8 +61,8 @@ def close_mm(mask: BoolZyx, spacing_zyx_mm: Triple, radius_mm: float) -> BoolZyx
         return mask.copy()
     reach = [int(np.ceil(radius_mm / step)) + 1 for step in spacing_zyx_mm]
     padded = np.pad(mask, [(n, n) for n in reach])
-    grown = ndimage.distance_transform_edt(~padded, sampling=spacing_zyx_mm) <= radius_mm
-    closed = ndimage.distance_transform_edt(grown, sampling=spacing_zyx_mm) > radius_mm
+    grown = distance_to_mm(padded, spacing_zyx_mm) <= radius_mm
+    closed = distance_to_mm(~grown, spacing_zyx_mm) > radius_mm
     inner = tuple(slice(n, -n) for n in reach)
     return np.asarray(closed[inner] | mask, dtype=np.bool_)
 
@@ -79,8 +80,8 @@ def signed_distance_mm(mask: BoolZyx, spacing_zyx_mm: Triple) -> NDArray[np.floa
     """
     if not mask.any() or mask.all():
         raise ValueError("a signed distance needs voxels both inside and outside the mask")
-    outside = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm)
-    inside = ndimage.distance_transform_edt(mask, sampling=spacing_zyx_mm)
+    outside = distance_to_mm(mask, spacing_zyx_mm)
+    inside = distance_to_mm(~mask, spacing_zyx_mm)
     half = 0.5 * min(spacing_zyx_mm)
     return np.asarray(np.where(mask, half - inside, outside - half))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import box_of
+from engine.metrics.distance import distance_to_mm
 from engine.metrics.surfels import is_surface, neighbour_codes, surfel_areas_mm2
 from store.volumes import BoolZyx, Triple
 
@@ -72,8 +73,8 @@ def surface_distances(reference: BoolZyx, predicted: BoolZyx, spacing_zyx_mm: Tr
     areas = surfel_areas_mm2(spacing_zyx_mm)
     codes_reference, codes_predicted = neighbour_codes(reference[box]), neighbour_codes(predicted[box])
     on_reference, on_predicted = is_surface(codes_reference), is_surface(codes_predicted)
-    to_predicted = ndimage.distance_transform_edt(~on_predicted, sampling=spacing_zyx_mm)[on_reference]
-    to_reference = ndimage.distance_transform_edt(~on_reference, sampling=spacing_zyx_mm)[on_predicted]
+    to_predicted = distance_to_mm(on_predicted, spacing_zyx_mm)[on_reference]
+    to_reference = distance_to_mm(on_reference, spacing_zyx_mm)[on_predicted]
     first = _sorted(to_predicted, areas[codes_reference[on_reference]])
     second = _sorted(to_reference, areas[codes_predicted[on_predicted]])
     return SurfaceDistances(first[0], second[0], first[1], second[1])

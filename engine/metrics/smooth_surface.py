@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
 from engine.geometry import box_of
+from engine.metrics.distance import distance_to_mm
 from store.volumes import BoolZyx, Triple
 
 Floats = NDArray[np.float64]
@@ -51,8 +52,8 @@ def smooth_signed_distance_mm(mask: BoolZyx, spacing_zyx_mm: Triple) -> Floats:
     """
     if not mask.any() or mask.all():
         raise ValueError("a signed distance needs voxels both inside and outside the mask")
-    inside = ndimage.distance_transform_edt(mask, sampling=spacing_zyx_mm)
-    outside = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm)
+    inside = distance_to_mm(~mask, spacing_zyx_mm)
+    outside = distance_to_mm(mask, spacing_zyx_mm)
     once = ndimage.gaussian_filter(inside - outside, SMOOTHING_VOXELS, mode="nearest")
     smooth = 2 * once - ndimage.gaussian_filter(once, SMOOTHING_VOXELS, mode="nearest")
     first_out = mask.size - int(np.count_nonzero(mask)) - 1

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from engine.geometry import box_of
-from engine.phantom.case import SPACING_MM, Phantom
+from engine.metrics.distance import distance_to_mm
+from engine.phantom.case import PHANTOM_GRID, Phantom
 from engine.phantom.texture import smooth_field
 from store.volumes import BoolZyx
 
@@ -24,7 +25,7 @@ def second_reader(phantom: Phantom) -> BoolZyx:
         return drawn
     box = box_of(phantom.tumour, (MARGIN_VOXELS,) * 3)
     own = phantom.tumour[box]
-    depth = SPACING_MM * (ndimage.distance_transform_edt(own) - ndimage.distance_transform_edt(~own))
+    depth = distance_to_mm(~own, PHANTOM_GRID.spacing_zyx_mm) - distance_to_mm(own, PHANTOM_GRID.spacing_zyx_mm)
     rng = np.random.default_rng([phantom.case.seed, READER_STREAM])
     z, y, x = own.shape
     drawn[box] = depth + READER_SD_MM * smooth_field(rng, (z, y, x), READER_SCALE_MM) > 0

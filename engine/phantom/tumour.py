@@ -10,7 +10,8 @@ from scipy import ndimage
 from scipy.spatial.distance import pdist
 
 from engine.geometry import box_of
-from engine.phantom.case import SHAPE_ZYX, SPACING_MM, THIRDS, TumourPlan
+from engine.metrics.distance import distance_to_mm
+from engine.phantom.case import PHANTOM_GRID, SHAPE_ZYX, SPACING_MM, THIRDS, TumourPlan
 from engine.phantom.mediastinum import HILUM_MM
 from engine.phantom.space import Field, axes_mm, nearest_index, points_of
 from engine.phantom.surfaces import Surfaces
@@ -98,7 +99,7 @@ def _free_wish(plan: TumourPlan, surfaces: Surfaces, lung: Field) -> BoolZyx:
     """Far enough from every surface for the longest radius and a margin, by exact distances."""
     depth = np.zeros(SHAPE_ZYX, dtype=np.float64)
     box = box_of(lung > 0, (1, 1, 1))
-    depth[box] = ndimage.distance_transform_edt(lung[box] > 0) * SPACING_MM
+    depth[box] = distance_to_mm(lung[box] <= 0, PHANTOM_GRID.spacing_zyx_mm)
     return np.asarray(
         depth > min(FREE_RADIUS_SHARE * plan.diameter_mm + FREE_MARGIN_MM, float(depth.max()) - SPACING_MM)
     )

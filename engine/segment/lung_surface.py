@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import box_of, cropped_grid, to_image
+from engine.metrics.distance import distance_to_mm
 from engine.segment.sliding_window import EXPORT_MARGIN, covering, linear
 from store.volumes import BoolZyx, Grid
 
@@ -85,9 +86,9 @@ def _closing(mask: BoolZyx, radius_mm: float, spacing_mm: float) -> BoolZyx:
     """Closing by a ball through distances, with cavities filled."""
     margin = int(np.ceil(radius_mm / spacing_mm)) + 1
     box = box_of(mask)
-    room = np.pad(mask[box], margin)
-    grown = ndimage.distance_transform_edt(~room) * spacing_mm <= radius_mm
-    closed = ndimage.distance_transform_edt(grown) * spacing_mm > radius_mm
+    room, cubic = np.pad(mask[box], margin), (spacing_mm,) * 3
+    grown = distance_to_mm(room, cubic) <= radius_mm
+    closed = distance_to_mm(~grown, cubic) > radius_mm
     inner = tuple(slice(margin, -margin) for _ in range(3))
     result = np.zeros_like(mask)
     result[box] = ndimage.binary_fill_holes(closed | room)[inner]
@@ -99,5 +100,5 @@ def _grown(mask: BoolZyx, by_mm: float, spacing_mm: float) -> BoolZyx:
     margin = int(np.ceil(by_mm / spacing_mm)) + 1
     box = box_of(mask, (margin, margin, margin))
     grown = np.zeros_like(mask)
-    grown[box] = ndimage.distance_transform_edt(~mask[box]) * spacing_mm <= by_mm
+    grown[box] = distance_to_mm(mask[box], (spacing_mm,) * 3) <= by_mm
     return grown

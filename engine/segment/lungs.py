@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from engine.geometry import box_of, grid_of, resampled_grid, to_image, to_reference
+from engine.metrics.distance import distance_to_mm
 from engine.segment.airways import central_airways
 from engine.segment.lung_quality import LungQuality, in_plane_border, quality_of
 from engine.segment.lung_surface import closed_lung, native_lung, without_lumen
@@ -21,6 +22,7 @@ from engine.segment.sliding_window import linear, oriented, to_model_grid
 from store.volumes import BoolZyx, CtSeries, Grid
 
 Volume = NDArray[np.float32]
+VOXELS = (1.0, 1.0, 1.0)
 WORKING_MM = 3.0
 AIR_HU = -300.0  # readers outline a lung on the tissue side of its edge: LUNG1-001 at -400, -300: DSC 0.965, 0.976
 OPEN_AIR_HU = -930.0  # air around a body, on average; lungs are denser
@@ -181,7 +183,7 @@ def _within(mask: BoolZyx, where: BoolZyx, voxels: float) -> BoolZyx:
     """Within the box of `where`, the voxels at most so far from a mask that lies in it; False outside the box."""
     near = np.zeros_like(where)
     box = box_of(where)
-    near[box] = ndimage.distance_transform_edt(~mask[box]) <= voxels
+    near[box] = distance_to_mm(mask[box], VOXELS) <= voxels
     return near
 
 
@@ -210,7 +212,7 @@ def _nearer(where: BoolZyx, one: BoolZyx, other: BoolZyx) -> BoolZyx:
     """Within the box of `where`, the voxels at most as far from one mask as from another; False outside the box."""
     nearer = np.zeros_like(where)
     box = box_of(where | one | other)
-    distances = [ndimage.distance_transform_edt(~seed[box]) for seed in (one, other)]
+    distances = [distance_to_mm(seed[box], VOXELS) for seed in (one, other)]
     nearer[box] = distances[0] <= distances[1]
     return nearer
 

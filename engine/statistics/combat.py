@@ -120,7 +120,8 @@ def _shrunk(own: Floats) -> tuple[Floats, Floats]:
         new_shift = (spread * n * mean + scale * usual) / (spread * n + scale)
         squares = ((own - new_shift) ** 2).sum(axis=0)
         new_scale = (0.5 * squares + rate) / (n / 2.0 + shape - 1.0)
-        change = max((np.abs(new_shift - shift) / shift).max(), (np.abs(new_scale - scale) / scale).max())
+        with np.errstate(divide="ignore", invalid="ignore"):  # a shift of exactly 0: not yet converged
+            change = max((np.abs(new_shift - shift) / shift).max(), (np.abs(new_scale - scale) / scale).max())
         shift, scale = new_shift, new_scale
         if change <= CONVERGED:
             break

@@ -115,7 +115,7 @@ TEST_TITLES = {
 FILTERS = ("side", "third", "lobe", "chest_wall_contact", "kernel_group", "contrast", "vendor", "missed_kind")
 FOUND_OR_MISSED = "found or missed"
 MISSED_TITLES = ("case_id", "missed_kind", "lesion_dsc", "extra_components", "maximum_3d_diameter_mm", "sphericity")
-TABLE_HEIGHT = 300
+TABLE_HEIGHT, ROWS_IN_HEIGHT = 300, 7
 
 
 def without_reference(shown: Shown) -> None:
@@ -180,7 +180,8 @@ def scatter(rows: list[CaseAgreement], is_filtered: bool) -> tuple[str, ...]:
 
 def chosen_cases(rows: list[CaseAgreement], key: str, titles: dict[str, str]) -> None:
     """Cases as a table; a chosen row shows where its mask is wrong and leads to its images."""
-    picked = table(rows, titles, key=key, on_select="rerun", selection_mode="single-row", height=TABLE_HEIGHT)
+    height = TABLE_HEIGHT if len(rows) > ROWS_IN_HEIGHT else "auto"
+    picked = table(rows, titles, key=key, on_select="rerun", selection_mode="single-row", height=height)
     if not picked.selection.rows:
         st.caption("Choose a row to see where the mask is wrong, and its images.")
         return

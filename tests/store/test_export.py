@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.protocol import Plan, Protocol, plan_digest
 from store.export import EXPORTS, export_table
 from store.publisher import publish
 from store.records import (
@@ -20,6 +23,7 @@ from store.records import (
     Outcome,
     Overlap,
     PerturbedFeatureVector,
+    Stability,
 )
 from store.snapshot import close_snapshots
 from tests.store.recorded import finish_run, icc_row, record, start_run
@@ -43,6 +47,7 @@ ACQUISITION = Acquisition(
 OVERLAP = Overlap(
     *("tumour", "reader", "model", "agreement", 0.8, 0.9, 2.0, 0.7, 0.95, 3.0, 1.0, 0.5, 1.0, False, "found", 0),
 )
+LOCKED_AT = "2026-11-27T10:00:00+00:00"
 CASE_ENDS = {"CASE-A": True, "CASE-B": None}
 
 
@@ -50,8 +55,10 @@ def outcome(case: str, label: bool | None) -> Outcome:
     return Outcome(case, "surgery", 300, None, "none", 300, 300, 300, bool(label), False, label, "event or censored")
 
 
-@pytest.fixture
-def study(tmp_path: Path):
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A published study that no test changes."""
+    tmp_path = tmp_path_factory.mktemp("study")
     start_run(tmp_path, "run-1")
     record(tmp_path, "run-1", "clinical", "", [outcome(case, label) for case, label in CASE_ENDS.items()])
     for case in ("CASE-A", "CASE-B", "CASE-C"):
@@ -128,7 +135,8 @@ def test_a_table_study_lists_the_patients_with_an_outcome(tmp_path):
     assert [(row["case_id"], row["dfs_label"], row["manufacturer"]) for row in found] == [("P-1", False, None)]
 
 
-def test_a_partial_run_does_not_hide_the_complete_one_before_it(study):
+def test_a_partial_run_does_not_hide_the_complete_one_before_it(study, tmp_path):
+    study = Path(shutil.copytree(study, tmp_path / "study"))
     start_run(study, "run-2", until="measure")
     finish_run(study, "run-2")
     publish(study)
@@ -164,3 +172,26 @@ def test_areas_of_contact_grow_with_the_distance_and_faces_add_up(demo_study):
             parts = [areas.get((case, source, within, own), 0) for own in ("costal", "mediastinal", "diaphragmatic")]
             assert sum(parts) == pytest.approx(area, abs=1e-6)
             assert area <= areas[case, source, 5.0, face] + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("plan", "standing"),
+    [
+        (Plan(), "exploratory, analysis 1 of 1"),
+        (Plan(locked_at=LOCKED_AT, protocol_sha256=plan_digest(Protocol())), f"plan locked {LOCKED_AT}"),
+    ],
+)
+def test_a_file_keeps_the_badge_of_the_page(tmp_path, plan, standing):
+    start_run(tmp_path, "run-1", protocol=Protocol(plan=plan))
+    record(tmp_path, "run-1", "resample", "", [Stability("rfe", 0.1, 0.02, 0.05, 0.15, 30, 10)])
+    finish_run(tmp_path, "run-1")
+    publish(tmp_path)
+    found = export_table(tmp_path, "stability").to_pylist()
+    close_snapshots()
+    assert [row["standing"] for row in found] == [standing]
+    assert list(found[0])[-2:] == ["standing", "run_id"]
+
+
+def test_a_run_that_is_not_there_is_refused(study):
+    with pytest.raises(ValueError, match="no run 'run-9'"):
+        export_table(study, "cases", "run-9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -42,6 +43,8 @@ EFFECT_LABELS = {
 }
 TESTED_AS = {"slice_thickness_mm": "slice_thickness"}  # drawn as a number, tested in groups
 TEST_LABELS = {"spearman": "Spearman", "mann-whitney": "Mann-Whitney", "kruskal-wallis": "Kruskal-Wallis"}
+FOUND_WORDS = {"found": "yes", "empty": "nothing predicted", "wrong_place": "in the wrong place"}
+MODEL_HASH = re.compile("[0-9a-f]{12}")
 JUDGEMENTS = {
     "none": "no correction",
     "minor": "a minor one",
@@ -69,9 +72,26 @@ NO_REFERENCE = (
 
 
 def pair_label(pair: MaskPair) -> str:
-    """Two makers of masks as a choice in a list."""
-    kind = PAIR_KINDS[pair.comparison]
-    return f"{pair.structure.replace('_', ' ').capitalize()}: {pair.to_source[:14]} vs {pair.from_source[:14]}{kind}"
+    """Two makers of masks as a choice in a list; the structure where it is not the tumour."""
+    of = "" if pair.structure == "tumour" else f", {pair.structure.replace('_', ' ')}"
+    both = f"{maker_name(pair.to_source)} vs {maker_name(pair.from_source)}"
+    return f"{both[0].upper()}{both[1:]}{of}{PAIR_KINDS[pair.comparison]}"
+
+
+def maker_name(source: str) -> str:
+    """Who made a mask: a model by the first digits of its hash, a reader or program by its name, cut to 14."""
+    return f"model {source[:4]}" if MODEL_HASH.fullmatch(source) else source[:14].replace("_", " ")
+
+
+def plain_cell(column: str, value: str) -> str:
+    """A stored word of the tables of agreement as it is written elsewhere on the page."""
+    if column == "missed_kind":
+        return FOUND_WORDS.get(value, value)
+    if column == "test":
+        return next(
+            (label + value[len(name) :] for name, label in TEST_LABELS.items() if value.startswith(name)), value
+        )
+    return OUTCOME_LABELS.get(value, value)
 
 
 def agreement_answer(summary: AgreementSummary, pair: MaskPair) -> str:

@@ -17,6 +17,7 @@ from engine.present.wording.segmentation import (
     cross_table,
     forest_sentence,
     pair_label,
+    plain_cell,
 )
 from store.queries.agreement import MaskPair
 from store.records import AcquisitionPair, Association, BatchDifference
@@ -81,8 +82,23 @@ def test_the_forest_names_the_largest_effect_that_is_clear():
 
 def test_every_kind_of_pair_has_a_name():
     pair = MaskPair("tumour", "reader", "reader-b", "readers", 9)
-    assert pair_label(pair) == "Tumour: reader-b vs reader (two readers)"
+    assert pair_label(pair) == "Reader-b vs reader (two readers)"
+    lungs = MaskPair("lung_left", "reader", "90908510bcf0", "agreement", 9)
+    assert pair_label(lungs) == "Model 9090 vs reader, lung left"
     assert pair_label(replace(pair, comparison="models")).endswith("(two programs)")
+
+
+@pytest.mark.parametrize(
+    ("column", "stored", "shown"),
+    [
+        ("missed_kind", "wrong_place", "in the wrong place"),
+        ("test", "mann-whitney, exact: too few misses for a model", "Mann-Whitney, exact: too few misses for a model"),
+        ("test", "fractional logit, adjusted", "fractional logit, adjusted"),
+        ("outcome", "surface_dsc", "Surface DSC"),
+    ],
+)
+def test_stored_words_are_written_as_elsewhere_on_the_page(column, stored, shown):
+    assert plain_cell(column, stored) == shown
 
 
 def test_a_ball_grown_by_three_millimetres_is_three_too_large_everywhere():
