@@ -93,6 +93,11 @@ EXPORTS = {
     "stability": OF_COHORT.format(view="stability"),
     "prediction": OF_CASES.format(view="prediction"),
     "comparison": OF_COHORT.format(view="comparison"),
+    "model_summary": OF_COHORT.format(view="model_summary"),
+    "roc": OF_COHORT.format(view="roc_point"),
+    "calibration": OF_COHORT.format(view="calibration_bin"),
+    "survival": OF_COHORT.format(view="survival_point"),
+    "cox": OF_COHORT.format(view="cox_term"),
     "plan": OF_COHORT.format(view="analysis_plan"),
     "verdicts": "SELECT * FROM verdict ORDER BY ALL",
     "drawn_masks": "SELECT * FROM drawn_mask ORDER BY ALL",
@@ -103,7 +108,20 @@ EXPORTS = {
 
 
 # what uses outcomes or features chosen by them carries its standing into every file
-ANALYSES = ("selection", "groups", "resamples", "stability", "prediction", "comparison", "batch_outcome")
+ANALYSES = (
+    *(
+        "selection",
+        "groups",
+        "resamples",
+        "stability",
+        "prediction",
+        "comparison",
+        "model_summary",
+        "roc",
+        "calibration",
+    ),
+    *("survival", "cox", "batch_outcome"),
+)
 
 
 def export_table(study: Path, table: str, run_id: str = "") -> pa.Table:

@@ -56,6 +56,8 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry(
         "cohort", "flow-outcome", "What happened to the patients", FLOW, "{endpoint}, counted at {horizon_days} days."
     ),
+    Entry("cohort", "flow-", "Flow of the cases", FLOW, "Cases of the study and where they left the analysis."),
+    Entry("home", "flow-", "Who is analysed", FLOW, "Cases of the study and where they left the analysis."),
     Entry("agreement", "driver-", "Agreement of masks against what drives it", PATIENTS, OVERLAP),
     Entry("agreement", "distribution", "How agreement is spread", COUNTS, OVERLAP),
     Entry("agreement", "curve", "Surface DSC and its tolerance", SUMMARY, OVERLAP),

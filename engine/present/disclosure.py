@@ -391,7 +391,7 @@ def _read_at(trace: go.Figure, grid: Floats) -> None:
 
 
 def _roc(figure: go.Figure) -> go.Figure:
-    grid = np.linspace(0, 1, ROC_STEPS + 1)
+    grid = np.linspace(0, 1, ROC_STEPS + 1).round(4)
     for trace in figure.data:
         x, y = np.array(trace.x, float), np.array(trace.y, float)
         if x.size > 2:
