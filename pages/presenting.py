@@ -196,28 +196,24 @@ def _consensus(shown: Shown, person: Person, case_id: str) -> None:
         return
     reader = current_reader()
     with st.form(f"meeting-consensus-{case_id}"):
-        word = st.radio("Correction the outline needs", JUDGEMENTS, format_func=WORDS.__getitem__, horizontal=True)
+        word = st.radio(
+            "Correction the outline needs", JUDGEMENTS, None, format_func=WORDS.__getitem__, horizontal=True
+        )
         reason = st.selectbox("Reason", ("", *REASONS))
         name = st.text_input("Signed by", reader.name if reader else "", max_chars=40, disabled=reader is not None)
         again = st.text_input("Why it changes, where it was adjudicated before")
         if st.form_submit_button("Sign as consensus"):
             identity = reader.identity if reader else NAMED_HIMSELF
             who = reader.name if reader else name.strip()
-            _sign(
-                shown,
-                person,
-                Verdict(
-                    *(case_id, "tumour", who, word, "" if word == "none" else reason, "", 0.0, "", mask_key(mask)),
-                    amends=again.strip(),
-                    identity=identity,
-                ),
-            )
+            if not word or not who or (word != "none" and not reason):
+                st.error("Not signed: say what the outline needs, the reason of a correction, and who signs.")
+                return
+            key = mask_key(mask)
+            words = (case_id, "tumour", who, word, "" if word == "none" else reason, "", 0.0, "", key)
+            _sign(shown, person, Verdict(*words, amends=again.strip(), identity=identity))
 
 
 def _sign(shown: Shown, person: Person, verdict: Verdict) -> None:
-    if not verdict.reader or (verdict.judgement != "none" and not verdict.reason):
-        st.error("Not signed: say who signs, and the reason of the correction.")
-        return
     try:
         sign_consensus(shown.study, person, verdict)
         st.success("Signed; it counts as adjudicated from the next run on.")

@@ -82,7 +82,7 @@ def points_of(series) -> list[tuple[float, float]]:
 def row_values(rows) -> set[str]:
     """Measurements of single patients as a workbook or a page would write them; fractions of small counts left out."""
     shapes, risks = rows("morphology"), rows("prediction")
-    columns = (shapes["sphericity"], shapes["elongation"], shapes["surface_to_volume_per_mm"], risks["risk"])
+    columns = (shapes["sphericity"], shapes["elongation"], shapes["surface_to_volume_per_mm"], risks["probability"])
     texts = {repr(value)[:DIGITS] for column in columns for value in column if value}
     found = {text for text in texts if len(text) == DIGITS}
     assert len(found) > 100
@@ -102,6 +102,7 @@ def test_an_aggregate_page_names_no_case_holds_no_row_and_asks_nobody(pack, rows
     text = page_of(pack)
     assert not [case for case in set(rows("cases")["case_id"]) if case in text]
     body = text[text.rindex("</script></head>") :]
+    assert "bdata" not in body  # numbers are written out, not encoded: they can be searched
     assert not [value for value in row_values(rows) if value in body]
     assert not re.findall(r'(?:src|href)="(?!data:)', body)
 
