@@ -76,6 +76,10 @@ shown = begin("Where does the study stand?")
 lines = found_headlines(shown)
 answer(home_answer(lines, shown.run))
 badge(exploratory_badge(shown.run))
+if not lines:
+    st.info(
+        "There is no result yet. Start a run on the page **Runs**; what the gate said stands on the page **Cohort**."
+    )
 with st.container(horizontal=True):
     for line in lines:
         st.metric(line.name, line.value, line.beside, "off", delta_arrow="off", width="content")

@@ -129,7 +129,7 @@ def test_the_report_page_shows_the_paper_the_methods_and_the_checklists(show, de
     text = "\n".join(element.value for element in app.markdown)
     assert "**Segmentation.**" in text
     assert "CLEAR: evidence was found for" in text
-    assert "0.84 ± 0.28" in str(app.table[0].value)
+    assert "0.84 ± 0.28" in list(app.table[0].value["The paper"])
 
 
 def test_a_page_of_patients_says_research_use_only(show, demo_study):
