@@ -264,7 +264,7 @@ class Artifacts:
     def _file(self, kind: str, run_id: str, case_id: str, suffix: str) -> Path:
         stage = kind.partition(".")[0]
         with Ledger(self._folder) as ledger:
-            found = {unit: key for unit, key, state in ledger.placed(run_id, stage) if state == "done"}
-        if case_id not in found:
+            key, state = ledger.placed_unit(run_id, stage, case_id)
+        if state != "done":
             raise KeyError(f"run {run_id} has no {kind} of case {case_id}")
-        return self._folder.artifact(kind, found[case_id], suffix)
+        return self._folder.artifact(kind, key, suffix)

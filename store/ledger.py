@@ -350,6 +350,15 @@ class Ledger:
         )
         return tuple((str(a), str(b), str(c)) for a, b, c in found)
 
+    def placed_unit(self, run_id: str, stage: str, unit: str) -> tuple[str, str]:
+        """Key and state of one task of a stage in a run; both empty when it is not placed."""
+        found = self.rows(
+            "SELECT p.key, t.state FROM placement p JOIN task t USING (key)"
+            " WHERE p.run_id=? AND p.stage=? AND p.unit=?",
+            (run_id, stage, unit),
+        )
+        return (str(found[0][0]), str(found[0][1])) if found else ("", "")
+
     def latest_done(self, stage: str) -> tuple[tuple[str, str], ...]:
         """(unit, key) of the finished tasks of a stage in the latest run that placed any."""
         found = self.rows(

@@ -199,9 +199,8 @@ def load_drawn(folder: StudyFolder, drawn_key: str) -> Mask:
     return stored.masks[0]
 
 
-def verdicts_with_masks(folder: StudyFolder, ledger: Ledger, case_id: str) -> Verdicts:
-    """All signed verdicts on a case, in order of signing, with every mask that they name."""
-    rows = ledger.verdicts(case_id)
+def with_masks(folder: StudyFolder, rows: tuple[Verdict, ...]) -> Verdicts:
+    """Signed verdicts on a case, in order of signing, with every mask that they name."""
     keys = dict.fromkeys(row.drawn_key for row in rows if row.drawn_key)
     return Verdicts(rows, tuple((key, load_drawn(folder, key)) for key in keys))
 

@@ -1,7 +1,6 @@
 """kill -9 of a run at random moments, then `run` again at once: nothing lost, nothing computed twice, no orphan."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -11,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.bench.soak import soak
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.verification import verify
 from tests.test_table_study import make_table_study
 
 HOUSE = Path(__file__).resolve().parents[1]
-KILLS = 6
+KILLS = 50
 ORPHAN_SECONDS = 5.0
 
 
@@ -52,27 +52,23 @@ def study(shared: Path, tmp_path: Path) -> Path:
     return make_table_study(shared, tmp_path / "study", resamples=24, trees=60)
 
 
-def test_a_killed_run_resumes_without_losing_or_repeating(study):
-    moments = random.Random(20261123)
-    for _ in range(KILLS):
-        run = start_run(study)
-        time.sleep(moments.uniform(1.0, 9.0))
-        family = children_of(study, run.pid)
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
-        assert wait_gone(family) == []
-        if run.returncode == 0:
-            break
-    final = start_run(study)
-    assert final.wait(timeout=300) == 0
-    with Ledger(StudyFolder(study)) as ledger:
-        states = ledger.rows("SELECT state, computed, stage FROM task")
-        latest = ledger.latest_run()
-    assert latest is not None
-    assert latest.state == "finished"
-    assert {stage for state, _, stage in states if state != "done"} == {"reproducibility"}  # no repeated measurements
-    assert {computed for state, computed, _ in states if state == "done"} == {1}
-    assert verify(study).clean
+def test_fifty_kills_lose_nothing_and_double_nothing():
+    """`bench soak` with 50 instead of 1000: killed runners are started again; a twin left alone has the same bits."""
+    found = soak(KILLS, seed=20261127)
+    assert found.kills == KILLS
+    assert sum(one.runner_kills for one in found.rounds) > 0 < sum(one.child_kills for one in found.rounds)
+    assert found.passed, found.rounds
+
+
+def test_no_process_outlives_a_killed_runner(study):
+    run = start_run(study)
+    deadline = time.monotonic() + ORPHAN_SECONDS * 12
+    while len(family := children_of(study, run.pid)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(family) >= 3
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert wait_gone(family) == []
 
 
 def results(study: Path) -> set[tuple[object, ...]]:

@@ -22,7 +22,8 @@ from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
 from engine.bench.scaling_figure import draw_scaling
 from engine.bench.segmentation import bench_segmentation
 from engine.bench.selection import bench_selection, selection_lines
-from engine.commands.arguments import AsJson, Directory, report_building
+from engine.bench.soak import soak, soak_lines
+from engine.commands.arguments import AsJson, Directory, report_building, report_kills
 from engine.segment.model import find_model
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measured against other software on this machine, in one run.")
@@ -168,3 +169,19 @@ def bench_pages_command(directory: Directory, as_json: AsJson = False) -> None:
     """The heaviest page against an empty one in a local Chromium, and a box around points (a study with a run)."""
     found = bench_pages(directory)
     typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(page_lines(found)))
+
+
+@bench_app.command("soak")
+def bench_soak_command(
+    kills: Annotated[int, typer.Option(min=1, help="processes to kill, about three seconds each")] = 1000,
+    seed: Annotated[int, typer.Option(help="of moments, victims and studies")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """kill -9 over runner, workers and publisher at random moments: nothing lost, nothing doubled; exit 1 if not."""
+    found = soak(kills, seed, report_kills)
+    if as_json:
+        typer.echo(json.dumps({"kills": found.kills, "passed": found.passed, **dataclasses.asdict(found)}))
+    else:
+        typer.echo("\n".join(soak_lines(found)))
+    if not found.passed:
+        raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.commands.arguments import Directory, report_building
+from engine.commands.arguments import Backend, Directory, Scheduler, backend_of, report_building
 from engine.commands.studies import run_lines
 from engine.phantom.strategy_demo import build_strategy_demo
 from engine.phantom.training_set import training_cases
@@ -55,7 +55,8 @@ def train_command(
     preset: Annotated[str, typer.Option(help="sizes: toy or 3d_fullres; default study.toml's")] = "",
     seeds: Annotated[str, typer.Option(help="seeds as 1,2,3; default study.toml's")] = "",
     demo: Annotated[bool, typer.Option("--demo", help="make the synthetic study first, if it is not there")] = False,
-    backend: Annotated[str, typer.Option(help="local: a process per core; inline: this process")] = "local",
+    backend: Backend = "",
+    scheduler: Scheduler = "",
 ) -> None:
     """Train nnU-Net by one or more strategies and compare them on cases that no training saw."""
     if preset and preset not in PRESETS:
@@ -63,7 +64,7 @@ def train_command(
     if demo and not (directory / PROTOCOL_FILE).exists():
         build_strategy_demo(directory, PRESETS[preset or "toy"], report_building)
     chosen = chosen_strategies(read_protocol(directory).strategies, tuple(strategy or ()), seeds)
-    result = train(directory, chosen, PRESETS[preset] if preset and not demo else None, backend)
+    result = train(directory, chosen, PRESETS[preset] if preset and not demo else None, backend_of(backend, scheduler))
     typer.echo("\n".join(run_lines(result)))
 
 

@@ -12,7 +12,7 @@ import typer
 from engine.acquire.check import check as check_study
 from engine.acquire.check import check_lines, with_refusal
 from engine.acquire.new import new_image_study, new_table_study
-from engine.commands.arguments import AsJson, Directory, report_building
+from engine.commands.arguments import AsJson, Backend, Directory, Scheduler, backend_of, report_building
 from engine.phantom.demo import build_demo
 from engine.present.wording.self_test import self_test_answer
 from engine.present.wording.strategies import training_line
@@ -104,10 +104,11 @@ def check(directory: Directory, as_json: AsJson = False) -> None:
 def run_command(
     directory: Directory,
     until: Annotated[str, typer.Option(help="last stage or phase: acquire, segment, measure, ...")] = "",
-    backend: Annotated[str, typer.Option(help="local: a process per core; inline: this process")] = "local",
+    backend: Backend = "",
+    scheduler: Scheduler = "",
 ) -> None:
     """Bring every stage up to date; recompute only what changed."""
-    result = run(directory, until, backend)
+    result = run(directory, until, backend_of(backend, scheduler))
     typer.echo("\n".join(run_lines(result)))
 
 

@@ -1,4 +1,4 @@
-"""Is there room on the disk for what a run will write?"""
+"""Is there room on the disk for what a run will write, and is it a disk of this machine?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from engine.run.sources import Sources
 BYTES_PER_CASE = 3_000_000  # masks, ROI masks, features and perturbed features of a case
 BYTES_ALWAYS = 200_000_000  # snapshots and the ledger
 BYTES_PER_TABLE = 20_000_000
+NETWORK = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "sshfs")
+)
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def needed_bytes(sources: Sources) -> int:
@@ -27,3 +31,27 @@ def check_disk(study: Path, sources: Sources, further_bytes: int = 0) -> None:
         text += f" ({further_bytes / 1e9:.1f} of them for trainings)" if further_bytes else ""
         text += f" and the study's disk has {free / 1e9:.1f} GB free"
         raise RuntimeError(f"{text}; free some or move the study")
+
+
+def network_warning(study: Path) -> str:
+    """What to say of a study on a network file system, where SQLite's locks need not hold; empty on a local disk."""
+    kind = file_system_of(study.resolve(), MOUNTS.read_text(encoding="utf-8", errors="replace"))
+    if kind.removeprefix("fuse.") not in NETWORK:
+        return ""
+    return (
+        f"the study lies on a network file system ({kind}): run it and serve it from one machine only, for locks need"
+        " not hold between machines and two writers would lose results without an error"
+    )
+
+
+def file_system_of(path: Path, mounts: str) -> str:
+    """Kind of file system that an absolute path lies on, by the lines of a mountinfo file; empty where none fits."""
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        front, _, back = line.partition(" - ")
+        if len(front.split()) < 5 or not back:
+            continue
+        place = front.split()[4].replace("\\040", " ")
+        if path.is_relative_to(place) and len(place) >= len(best):
+            best, kind = place, back.split()[0]
+    return kind

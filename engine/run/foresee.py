@@ -52,10 +52,22 @@ class _Foreseeing(Ledger):
     def __init__(self, folder: StudyFolder) -> None:
         super().__init__(folder)
         self.foreseen: dict[str, tuple[tuple[str, str, str], ...]] = {}
+        self._by_unit: dict[str, dict[str, tuple[str, str]]] = {}
 
     def placed(self, run_id: str, stage: str) -> tuple[tuple[str, str, str], ...]:
         """As foreseen, else as recorded."""
         return self.foreseen[stage] if stage in self.foreseen else super().placed(run_id, stage)
+
+    def placed_unit(self, run_id: str, stage: str, unit: str) -> tuple[str, str]:
+        """As foreseen, else as recorded."""
+        if stage not in self.foreseen:
+            return super().placed_unit(run_id, stage, unit)
+        return self._by_unit[stage].get(unit, ("", ""))
+
+    def foresee(self, stage: str, tasks: list[tuple[str, str, str]]) -> None:
+        """Take (unit, key, state) of every task of a stage as how it will have ended."""
+        self.foreseen[stage] = tuple(sorted(tasks))
+        self._by_unit[stage] = {unit: (key, state) for unit, key, state in tasks}
 
 
 def foresee(study: Path) -> Foreseen:
@@ -84,9 +96,8 @@ def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> list[tuple[
         except MissingInputError:
             continue
     states = states_of(ledger, [key for _, key in keyed])
-    ledger.foreseen[stage.name] = tuple(
-        (unit, key, "done" if states.get(key, "") in UNFINISHED else states[key]) for unit, key in sorted(keyed)
-    )
+    ended = [(unit, key, "done" if states.get(key, "") in UNFINISHED else states[key]) for unit, key in keyed]
+    ledger.foresee(stage.name, ended)
     return [(stage.name, unit) for unit, key in keyed if states.get(key, "") in UNFINISHED]
 
 

@@ -122,19 +122,25 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
     producer = producer_of(plan.pipeline, stage, wanted.record_type)
     if producer is None:
         return None
-    placed = ledger.placed(plan.run_id, producer.stage.name)
-    done = {u: k for u, k, state in placed if state == "done"}
-    declined = any(state == "declined" for _, _, state in placed)
-    if not done and (wanted.form in ("resamples", "trainings") or (wanted.form in GATHERED and declined)):
-        raise MissingInputError(_why(plan, producer.stage.name, ledger))
     if wanted.form in GATHERED:
-        return sorted(done.items())
+        return _gathered_identity(plan, producer.stage, wanted, ledger)
     of_unit = unit if producer.stage.unit in ("case", "training") else COHORT_UNIT
-    if of_unit in done:
-        return done[of_unit]
+    key, state = ledger.placed_unit(plan.run_id, producer.stage.name, of_unit)
+    if state == "done":
+        return key
     if wanted.optional:
         return None
     raise MissingInputError(_why(plan, producer.stage.name, ledger))
+
+
+def _gathered_identity(plan: Plan, producer: Stage, wanted: Input, ledger: Ledger) -> object:
+    """The keys of every finished task of a stage; missing where it gave none and somebody waits for it."""
+    placed = ledger.placed(plan.run_id, producer.name)
+    done = {u: k for u, k, state in placed if state == "done"}
+    declined = any(state == "declined" for _, _, state in placed)
+    if not done and (wanted.form in ("resamples", "trainings") or declined):
+        raise MissingInputError(_why(plan, producer.name, ledger))
+    return sorted(done.items())
 
 
 def _why(plan: Plan, stage: str, ledger: Ledger) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.protocol import Protocol
 from engine.review.reading_list import blank_sample, study_order
-from engine.run.task import run_protocol
+from engine.run.ticket import run_protocol
 from store.records import Verdict
 from store.reviews import (
     BLANK_CANVAS,

@@ -23,7 +23,7 @@ from engine.pipeline import SELF_TEST, pipeline_of, self_test_pipeline, training
 from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
-from engine.run.disk import check_disk
+from engine.run.disk import check_disk, network_warning
 from engine.run.intake import gather_sources
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
@@ -40,6 +40,7 @@ from store.matrices import DesignTable
 from store.publisher import DamagedArtifactError, publish
 from store.records import Refusal, RefusedError
 
+SCHEDULER_VARIABLE = "COHORTSCOPE_SCHEDULER"
 LEASE_WAIT_SECONDS = 10.0
 MOST_REPAIRS = 3
 TRAINING_END = "strategies"
@@ -59,7 +60,26 @@ class Backend(Interface):
     def close(self) -> None: ...  # noqa: D102
 
 
-BACKENDS = {"inline": InlineBackend, "local": LocalBackend}
+def open_backend(name: str, study: Path) -> Backend:
+    """A backend by name: local, inline, or dask:SCHEDULER; empty: $COHORTSCOPE_SCHEDULER's, else local.
+
+    ValueError for another name; RuntimeError when no scheduler answers.
+    """
+    kind, _, scheduler = (name or default_backend()).partition(":")
+    if kind == "dask":
+        from engine.run.backends.cluster import ClusterBackend  # half a second of imports that other runs save
+
+        return ClusterBackend(study, scheduler)
+    backends: dict[str, Callable[[Path], Backend]] = {"inline": InlineBackend, "local": LocalBackend}
+    if kind not in backends:
+        raise ValueError(f"backend must be local, inline or dask, got {kind!r}")
+    return backends[kind](study)
+
+
+def default_backend() -> str:
+    """The cluster that the environment names, else this machine."""
+    scheduler = os.environ.get(SCHEDULER_VARIABLE, "")
+    return f"dask:{scheduler}" if scheduler else "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +104,7 @@ def run_lock(folder: StudyFolder) -> Iterator[None]:
         yield
 
 
-def run(study: Path, until_stage: str = "", backend: str = "local") -> RunResult:
+def run(study: Path, until_stage: str = "", backend: str = "") -> RunResult:
     """Bring the stages of a study up to date; recomputes only what changed; ValueError for a wrong protocol."""
     study = study.resolve()
     folder = StudyFolder(study)
@@ -93,7 +113,7 @@ def run(study: Path, until_stage: str = "", backend: str = "local") -> RunResult
     return _bring_up(folder, protocol, stages, until_stage, backend)
 
 
-def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: str = "local") -> RunResult:
+def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: str = "") -> RunResult:
     """Train and compare strategies on a study: a run of the stages that this needs, with these choices and sizes.
 
     A training that was stopped goes on from its last finished epoch. ValueError for a wrong protocol or no strategy.
@@ -106,7 +126,7 @@ def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: 
     return _bring_up(folder, protocol.model_copy(update=update), training_pipeline(), TRAINING_END, backend)
 
 
-def self_test(study: Path, backend: str = "local") -> RunResult:
+def self_test(study: Path, backend: str = "") -> RunResult:
     """Run the whole selection and comparison on permuted outcomes; resumes and is cancelled like any run."""
     folder = StudyFolder(study.resolve())
     protocol = read_protocol(folder.root)
@@ -117,20 +137,19 @@ def _bring_up(
     folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, backend: str
 ) -> RunResult:
     check_pipeline(stages)
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {sorted(BACKENDS)}, got {backend!r}")
     with run_lock(folder), _stop_on_signals():
         _tidy(folder)
-        result = _run(folder, protocol, stages, until_stage, backend)
+        result = _run(folder, protocol, stages, until_stage, open_backend(backend, folder.root))
         sweep_trainings(folder)
         return result
 
 
-def _run(folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, name: str) -> RunResult:
+def _run(
+    folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, worker_pool: Backend
+) -> RunResult:
     run_id = f"run-{uuid.uuid4().hex[:12]}"
     with Ledger(folder) as ledger:
         ledger.start_run(_run_row(run_id, protocol, until_stage), code_version(), json.dumps(package_versions()))
-        worker_pool: Backend = BACKENDS[name](folder.root)
         publisher = PublisherProcess(folder.root)
         state = "interrupted"
         try:
@@ -202,6 +221,8 @@ def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, 
     if not sources.cases and sources.table is None:
         raise ValueError("no case can be read below images.root; `check` says what was found and why it was refused")
     trains = bool(protocol.strategies.names) and any(stage.unit == "training" for stage in stages)
+    if warning := network_warning(folder.root):
+        log.warning("%s", warning)
     check_disk(folder.root, sources, training_bytes(folder, protocol, sources) if trains else 0)
     model = find_model(protocol.segment.model).sha256 if protocol.segment.model else ""
     return Plan(run_id, stages, protocol, sources, model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Callable
@@ -85,6 +86,7 @@ class Input:
     optional: bool
 
 
+@functools.cache
 def outputs_of(stage: Stage) -> tuple[Output, ...]:
     """The artifacts of a stage, read from the dataclass it returns."""
     returned = typing.get_type_hints(stage.function)["return"]
@@ -97,6 +99,7 @@ def outputs_of(stage: Stage) -> tuple[Output, ...]:
     return tuple(found)
 
 
+@functools.cache
 def inputs_of(stage: Stage) -> tuple[Input, ...]:
     """The inputs of a stage, read from its parameters; TypeError names a parameter that nothing can fill."""
     hints = typing.get_type_hints(stage.function)

@@ -28,7 +28,7 @@ from store.reviews import (
     sign,
     store_reading_order,
     touch,
-    verdicts_with_masks,
+    with_masks,
 )
 from store.verification import forget_damaged, verify
 from store.volumes import Grid, Mask, mask_key
@@ -200,7 +200,7 @@ def test_the_words_of_readers_leave_out_adjudicators_repeats_and_blank_canvases(
 def test_verdicts_come_with_the_masks_they_name(tmp_path, ledger):
     add(tmp_path, ledger, drawn())
     sign(ledger, replace(SIGNED, drawn_key=mask_key(drawn())))
-    found = verdicts_with_masks(StudyFolder(tmp_path), ledger, "A")
+    found = with_masks(StudyFolder(tmp_path), ledger.verdicts("A"))
     assert (found.mask(found.rows[0].drawn_key).voxels == drawn().voxels).all()
     assert found.mask("") is None
 

@@ -1,0 +1,50 @@
+"""What a run says of the file system it would write to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.run import disk
+from engine.run.disk import check_disk, file_system_of, network_warning
+from engine.run.sources import Sources
+
+# proc_pid_mountinfo(5)
+MOUNTS = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+40 22 0:35 / /data rw - nfs4 server:/export rw,vers=4.2
+41 22 0:36 / /data/fast rw - xfs /dev/nvme0n1 rw
+42 22 0:37 / /mnt/my\\040share rw - cifs //server/share rw
+43 22 0:38 / /home/me/far rw - fuse.sshfs me@far: rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/work/study", "ext4"),
+        ("/data/study", "nfs4"),
+        ("/database/study", "ext4"),
+        ("/data/fast/study", "xfs"),
+        ("/mnt/my share/study", "cifs"),
+    ],
+)
+def test_the_longest_mount_that_holds_a_path_says_what_it_is(path, kind):
+    assert file_system_of(Path(path), MOUNTS) == kind
+
+
+@pytest.mark.parametrize(("place", "warned"), [("/", False), ("/data", True), ("/home/me/far", True)])
+def test_network_file_systems_are_warned_about(tmp_path, monkeypatch, place, warned):
+    mounts = tmp_path / "mountinfo"
+    kept = [line for line in MOUNTS.splitlines() if line.split()[4] == place]
+    mounts.write_text("\n".join(kept).replace(f" {place} ", " / "))
+    monkeypatch.setattr(disk, "MOUNTS", mounts)
+    said = network_warning(tmp_path)
+    assert ("network file system" in said) == warned
+    assert ("one machine only" in said) == warned
+
+
+def test_a_run_that_would_not_fit_is_refused_with_both_numbers(tmp_path):
+    with pytest.raises(RuntimeError, match=r"may need [\d.]+ GB .*GB free; free some"):
+        check_disk(tmp_path, Sources(), 10**18)
