@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from engine.present.browser import NoBrowserError, browser_path
 from store.queries.cohort import cases
@@ -27,7 +27,7 @@ EMPTY, HEAVY = "Upload", ("Agreement", "Reproducibility", "Selection", "Discrimi
 ROUNDS = 5
 START_SECONDS, PAGE_MS = 90, 120_000
 END_OF_PAGE = "text=· seed "
-VIEW = {"width": 1440, "height": 900}
+VIEW = ViewportSize(width=1440, height=900)
 POLL_MS = 20
 
 
