@@ -159,8 +159,10 @@ def _bar_keys(rows: Sequence[dict[object, float | None]], axis: go.Figure) -> li
     if axis.categoryarray is not None:
         return list(axis.categoryarray)
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    numbers = [key for key in keys if isinstance(key, int | float)]
-    return sorted(numbers) if len(numbers) == len(keys) else keys
+    numbers = sorted(key for key in keys if isinstance(key, int | float))
+    ordered: list[object] = []
+    ordered.extend(numbers)
+    return ordered if len(ordered) == len(keys) else keys
 
 
 def _bar_labels(keys: Sequence[object], axis: go.Figure) -> list[str]:
