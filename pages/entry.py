@@ -33,6 +33,7 @@ menu: dict[str, list[st.Page]] = {
     section: [st.Page(str(ROOT / path), title=title) for path, title in pages] for section, pages in SECTIONS
 }
 menu["Study"] = [st.Page(start, title="Start", default=True, visibility="hidden"), *menu["Study"]]
-page = st.navigation(menu, expanded=True)
+presenting = bool(st.query_params.get("present"))
+page = st.navigation(menu, position="hidden" if presenting else "sidebar", expanded=True)
 st.set_page_config(page_title=f"{page.title} · Cohortscope")
 page.run()

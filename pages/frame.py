@@ -12,12 +12,14 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.present.colours import plain_model, roi_label
+from engine.present.exhibit import RESEARCH_ONLY
 from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import plain_cell, variable_label
 from engine.present.wording.study import masks_line, packages_line, run_state
 from pages.gate import admit
 from pages.gate import study_folder as study_folder
+from pages.keep import keep_button
 from store.access import Person
 from store.queries.study import RunFacts, declined, failures, published_at, runs, standing, standing_masks
 from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
@@ -25,6 +27,8 @@ from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 REVIEW = Path(__file__).parent / "segmentation" / "review.py"
 REFRESH_SECONDS = 5
 CLICKED = "open-case"
+BEGUN = "page-begun"
+BADGE = "page-badge"
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 BOX_CONFIG = PLOT_CONFIG | {"displayModeBar": True, "modeBarButtons": [["select2d", "pan2d"]]}
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
@@ -69,7 +73,10 @@ def begin_without_run(question: str, action: str = "view study") -> tuple[Path, 
     run = _choose_run(found)
     st.caption(f"{run.study_name} · as of {moment(published_at(snapshot))}")
     _banner(run)
-    return study, Shown(study, snapshot, run, person)
+    shown = Shown(study, snapshot, run, person)
+    st.session_state[BEGUN] = shown
+    st.session_state[BADGE] = ""
+    return study, shown
 
 
 def require_study() -> Path:
@@ -98,8 +105,9 @@ def open_case(case_id: str) -> NoReturn:
 
 
 def badge(text: str) -> None:
-    """A mark that an analysis must carry; nothing when the text is empty."""
+    """A mark that an analysis must carry, also in the meeting; nothing when the text is empty."""
     if text:
+        st.session_state[BADGE] = text
         st.markdown(f":orange-badge[**Exploratory**] {text}")
 
 
@@ -151,7 +159,7 @@ def figure(chart: go.Figure, caption: str, key: str, on_select: Callable[[], Non
         select = {"on_select": on_select, "selection_mode": "points"}
         clickable(drawn)
     st.plotly_chart(drawn, key=key, config=PLOT_CONFIG, theme=None, alt=caption, **select)
-    st.caption(caption)
+    _caption(chart, caption, key)
 
 
 def selectable(chart: go.Figure, caption: str, key: str) -> tuple[str, ...]:
@@ -170,9 +178,16 @@ def selectable(chart: go.Figure, caption: str, key: str) -> tuple[str, ...]:
         on_select=lambda: _remember_click(key),
         selection_mode=("points", "box"),
     )
-    st.caption(caption)
+    _caption(chart, caption, key)
     points = chosen.selection.points if chosen else []
     return tuple(dict.fromkeys(str(point["customdata"][0]) for point in points if "customdata" in point))
+
+
+def _caption(chart: go.Figure, caption: str, key: str) -> None:
+    """The caption of a figure, and at its end the button that puts it into the meeting."""
+    with st.container(horizontal=True, vertical_alignment="top"):
+        st.caption(caption)
+        keep_button(st.session_state.get(BEGUN), chart, caption, key)
 
 
 def _remember_click(key: str) -> None:
@@ -228,7 +243,8 @@ def end(shown: Shown) -> None:
     masks = masks_line(standing_masks(snapshot, run.run_id))
     st.divider()
     st.caption(
-        f"Run {run.place} ({run.run_id}, {run_state(run)}) · {snapshot.generation.removesuffix('.duckdb')} · "
-        f"as of {moment(published_at(snapshot))} · protocol {run.protocol_sha256[:12]} · seed {run.seed} · "
+        f"{RESEARCH_ONLY} Run {run.place} ({run.run_id}, {run_state(run)}) · "
+        f"{snapshot.generation.removesuffix('.duckdb')} · as of {moment(published_at(snapshot))} · "
+        f"protocol {run.protocol_sha256[:12]} · seed {run.seed} · "
         f"{masks + ' · ' if masks else ''}code {run.code_version} · {packages_line(run.packages_json)}"
     )

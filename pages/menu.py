@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-START = "pages/study/cohort.py"
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+START = "pages/study/home.py"
 
 SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Study",
-        (("pages/study/cohort.py", "Cohort"), ("pages/study/runs.py", "Runs"), ("pages/study/upload.py", "Upload")),
+        (
+            ("pages/study/home.py", "Overview"),
+            ("pages/study/cohort.py", "Cohort"),
+            ("pages/study/runs.py", "Runs"),
+            ("pages/study/upload.py", "Upload"),
+        ),
     ),
     (
         "Segmentation",
@@ -35,4 +44,14 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("pages/prognosis/external.py", "External"),
         ),
     ),
+    (
+        "Present",
+        (("pages/present/meeting.py", "Meeting"), ("pages/present/report.py", "Report")),
+    ),
 )
+
+
+def page_file(address: str) -> str:
+    """The file of a page by its address (agreement: pages/segmentation/agreement.py); empty where there is none."""
+    paths = (path for _, pages in SECTIONS for path, _ in pages)
+    return next((str(ROOT / path) for path in paths if Path(path).stem == address), "")

@@ -11,9 +11,12 @@ from store.ledger import Ledger, now
 ROLES = ("viewer", "reader", "administrator")  # each may do what those before it may
 ACTIONS: dict[str, str] = {
     "view study": "viewer",
+    "keep figure": "viewer",
+    "export report": "viewer",
     "view images": "reader",
     "judge": "reader",
     "draw": "reader",
+    "note decision": "reader",
     "bring up to date": "reader",
     "start run": "administrator",
     "cancel run": "administrator",

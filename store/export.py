@@ -104,6 +104,8 @@ EXPORTS = {
     "external_prediction": OF_CASES.format(view="external_prediction"),
     "external_summary": OF_COHORT.format(view="external_summary"),
     "external_comparison": OF_COHORT.format(view="external_comparison"),
+    "roc": OF_COHORT.format(view="roc_point"),
+    "calibration": OF_COHORT.format(view="calibration_bin"),
     "plan": OF_COHORT.format(view="analysis_plan"),
     "verdicts": "SELECT * FROM verdict ORDER BY ALL",
     "drawn_masks": "SELECT * FROM drawn_mask ORDER BY ALL",
@@ -116,8 +118,8 @@ EXPORTS = {
 # what uses outcomes or features chosen by them carries its standing into every file
 ANALYSES = (
     *("selection", "groups", "resamples", "stability", "prediction", "comparison", "batch_outcome"),
-    *("model_summary", "definitions", "subgroups", "cox", "incidence", "survival", "decision_curve"),
-    *("external_prediction", "external_summary", "external_comparison"),
+    *("model_summary", "roc", "calibration", "definitions", "subgroups", "cox", "incidence", "survival"),
+    *("decision_curve", "external_prediction", "external_summary", "external_comparison"),
 )
 
 

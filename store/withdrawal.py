@@ -9,6 +9,7 @@ from pathlib import Path
 
 from store.layout import StudyFolder
 from store.ledger import Ledger, now
+from store.meeting import forget_figures
 from store.publisher import publisher_lock
 from store.snapshot import close_snapshots
 
@@ -49,6 +50,7 @@ def withdraw_case(study: Path, case_id: str, actor: str, reason: str) -> Tombsto
             keys, runs = _used(connection, case_id)
             keys |= _forget_rows(connection, case_id)
             files = _forget_results(connection, keys, case_id)
+            forget_figures(connection, runs)
             stone = Tombstone(case_id, now(), actor, reason, len(files), " ".join(runs))
             connection.execute(
                 "INSERT OR REPLACE INTO withdrawal VALUES (?,?,?,?,?,?)",

@@ -15,6 +15,7 @@ from engine.bench.icc import bench_icc
 from engine.bench.malformed.comparison import compare_gate, gate_lines
 from engine.bench.malformed.fuzz import READERS, fuzz
 from engine.bench.overlap import bench_overlap, overlap_lines
+from engine.bench.pages import bench_pages, page_lines
 from engine.bench.phantoms import bench_phantoms, phantom_lines
 from engine.bench.reference_files import shared_folder
 from engine.bench.scaling import PARTS, bench_scaling, scaling_lines
@@ -22,7 +23,7 @@ from engine.bench.scaling_figure import draw_scaling
 from engine.bench.segmentation import bench_segmentation
 from engine.bench.selection import bench_selection, selection_lines
 from engine.bench.soak import soak, soak_lines
-from engine.commands.arguments import AsJson, report_building, report_kills
+from engine.commands.arguments import AsJson, Directory, report_building, report_kills
 from engine.segment.model import find_model
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measured against other software on this machine, in one run.")
@@ -161,6 +162,13 @@ def bench_fuzz(
         )
         if found.crashes:
             raise typer.Exit(1)
+
+
+@bench_app.command("pages")
+def bench_pages_command(directory: Directory, as_json: AsJson = False) -> None:
+    """The heaviest page against an empty one in a local Chromium, and a box around points (a study with a run)."""
+    found = bench_pages(directory)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(page_lines(found)))
 
 
 @bench_app.command("soak")

@@ -27,7 +27,8 @@ ADMINISTRATORS_ONLY = {name for name, least in ACTIONS.items() if least == "admi
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("role", ["", "visitor", "Administrator", *ROLES])
 def test_every_action_as_every_role(role, action):
-    may = {"viewer": {"view study"}, "reader": {"view study", "view images", "judge", "draw", "bring up to date"}}
+    viewer = {"view study", "keep figure", "export report"}
+    may = {"viewer": viewer, "reader": viewer | {"view images", "judge", "draw", "note decision", "bring up to date"}}
     expected = role == "administrator" or action in may.get(role, set())
     assert allowed(Person("somebody", role, "test"), action) == expected
 

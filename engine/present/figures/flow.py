@@ -16,7 +16,7 @@ ROW_PIXELS = 44
 BOX_COLOUR = "#0072B2"
 
 
-def flow_figure(steps: Sequence[FlowStep]) -> go.Figure:
+def flow_figure(steps: Sequence[FlowStep], row_pixels: int = ROW_PIXELS) -> go.Figure:
     """Boxes in reading order, each under its parent; the width of the shade is the share of the first box's n."""
     placed = _placed(steps)
     figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 0], mode="markers", marker={"opacity": 0}, hoverinfo="skip"))
@@ -26,7 +26,7 @@ def flow_figure(steps: Sequence[FlowStep]) -> go.Figure:
         _box(figure, step, row, depth, most)
         if step.parent in rows:
             _elbow(figure, rows[step.parent], row, depth)
-    framed(figure, "", "", ROW_PIXELS * max(1, len(placed)) + 10)
+    framed(figure, "", "", row_pixels * max(1, len(placed)) + 10)
     figure.update_layout(margin={"l": 2, "r": 2, "t": 2, "b": 2}, showlegend=False)
     figure.update_xaxes(visible=False, range=[-0.005, 1.005], fixedrange=True)
     figure.update_yaxes(visible=False, range=[max(1, len(placed)) - 0.45, -0.55], fixedrange=True)

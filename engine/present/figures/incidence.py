@@ -59,7 +59,8 @@ def _curve(figure: go.Figure, mine: Sequence[IncidencePoint], colour: str) -> No
         mode="lines",
         name=name,
         line={**shape, "width": 2.5 if own else 1.5, "dash": "solid" if own else "dot"},
-        hovertemplate=f"{name}<br>day %{{x:.0f}}: %{{y:.2f}}<extra></extra>",
+        customdata=[point.at_risk for point in mine],
+        hovertemplate=f"{name}<br>day %{{x:.0f}}: %{{y:.2f}}, %{{customdata}} at risk<extra></extra>",
     )
     figure.add_trace(line, row=1, col=1)
 

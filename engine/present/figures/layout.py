@@ -5,6 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 TEXT_SIZE = 14
+ROOM_TEXT_SIZE = 20
 FONTS = "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, DejaVu Sans, sans-serif"
 LIGHT_PAGE_INK = "#1A1F24"
 DARK_PAGE_INK = "#E8ECEF"
@@ -46,9 +47,21 @@ def framed(figure: go.Figure, x_title: str, y_title: str, height: int) -> go.Fig
 def inked(figure: go.Figure, dark: bool) -> go.Figure:
     """The figure with every letter in the ink of a light or dark page; changes and returns it."""
     ink = DARK_PAGE_INK if dark else LIGHT_PAGE_INK
-    figure.update_layout(font={"color": ink, "family": FONTS}, legend={"font": {"color": ink, "size": TEXT_SIZE}})
+    size = figure.layout.legend.font.size or TEXT_SIZE
+    figure.update_layout(font={"color": ink, "family": FONTS}, legend={"font": {"color": ink, "size": size}})
     figure.update_layout(hoverlabel={"font": {"family": FONTS}})
     return figure
+
+
+def enlarged(figure: go.Figure, height: int) -> go.Figure:
+    """A copy with letters that can be read from the back of a meeting room."""
+    made = go.Figure(figure)
+    made.update_layout(height=height, font={"size": ROOM_TEXT_SIZE}, legend={"font": {"size": ROOM_TEXT_SIZE}})
+    made.update_xaxes(tickfont={"size": ROOM_TEXT_SIZE - 2}, title_font={"size": ROOM_TEXT_SIZE})
+    made.update_yaxes(tickfont={"size": ROOM_TEXT_SIZE - 2}, title_font={"size": ROOM_TEXT_SIZE})
+    grown = ROOM_TEXT_SIZE / TEXT_SIZE
+    made.for_each_annotation(lambda note: note.update(font={"size": grown * (note.font.size or TEXT_SIZE)}))
+    return made
 
 
 def clickable(figure: go.Figure) -> go.Figure:

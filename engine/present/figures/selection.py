@@ -32,13 +32,13 @@ def frequency_bars(rows: Sequence[SelectionFrequency], colour_by: str = "roi") -
     names = [feature_label(row.image_type, row.feature_class, row.feature) for row in rows]
     with_volume = any(row.volume_correlation is not None for row in rows)
     widths = [0.74, 0.26] if with_volume else [1.0]
-    figure = make_subplots(1, len(widths), shared_yaxes=True, column_widths=widths, horizontal_spacing=0.06)
+    figure = make_subplots(1, len(widths), shared_yaxes=True, column_widths=widths, horizontal_spacing=0.1)
     kinds = kind_order(rows, colour_by)
     for number, kind in enumerate(kinds):
         mine = [(place, row) for place, row in enumerate(rows) if kind_of(row, colour_by) == kind]
         figure.add_trace(_bar(kind, _colour(kind, number, colour_by), mine, names), 1, 1)
     resamples = rows[0].resamples if rows else 0
-    framed(figure, f"Share of {resamples} resamples that kept the feature", "", rows_height(len(rows)))
+    framed(figure, f"Kept by so many of {resamples} resamples", "", rows_height(len(rows)))
     figure.update_layout(bargap=0.25)
     figure.update_xaxes(range=[0, 1], tickformat=".0%", col=1)
     volume = {"range": [-1.05, 1.05], "tickvals": [-1, 0, 1], "title": {"text": "ρ with volume"}, "zeroline": True}

@@ -1,0 +1,101 @@
+"""The study on one screen: who is in it, what was found, what is being computed, what waits for somebody."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.present.figures.flow import flow_figure
+from engine.present.wording.home import Headline, Left, headlines, home_answer, waiting_lines
+from engine.present.wording.study import exploratory_badge, flow_caption, progress_line
+from engine.review.reading_list import to_adjudicate
+from engine.service import custody_notes
+from pages.frame import Shown, answer, badge, begin, end, figure, require_study
+from pages.menu import page_file
+from store.ledger import read_progress, running
+from store.meeting import decisions
+from store.queries.agreement import agreement_summary, mask_pairs, review_cases
+from store.queries.cohort import flags
+from store.queries.prognosis import comparisons, model_summaries, stability
+from store.queries.reproducibility import DECIDING, Reading, survival_shares
+from store.queries.reviews import review_state
+from store.queries.study import declined, failures, flow_steps, refusals
+from store.reviews import readers_words
+
+REFRESH_SECONDS = 5
+ROW_PIXELS = 34
+
+
+def found_headlines(shown: Shown) -> list[Headline]:
+    """The headline figures that the run has, each with its interval, n and page."""
+    snapshot, run = shown.snapshot, shown.run
+    pair = next((p for p in mask_pairs(snapshot, run.run_id) if p.comparison == "agreement"), None)
+    return headlines(
+        agreement_summary(snapshot, run.run_id, pair) if pair is not None else None,
+        survival_shares(snapshot, run.run_id, Reading(DECIDING, run.icc_threshold)),
+        stability(snapshot, run.run_id),
+        model_summaries(snapshot, run.run_id),
+        comparisons(snapshot, run.run_id),
+    )
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def now_running() -> None:
+    """What is being computed at this moment."""
+    study = require_study()
+    progress = read_progress(study)
+    if running(study):
+        done, total = sum(s.done + s.failed for s in progress), sum(s.total for s in progress)
+        st.progress(min(1.0, done / max(1, total)), text=progress_line(progress))
+    else:
+        st.markdown("Nothing is being computed." + (f" Last: {progress_line(progress)}" if progress else ""))
+
+
+def waiting(shown: Shown) -> None:
+    """What waits for a person: unread cases, disagreements, flags, failures, open decisions."""
+    state = review_state(shown.study)
+    cases = review_cases(shown.snapshot, shown.run.run_id)
+    unread = [c for c in cases if not readers_words([v for v in state.verdicts if v.case_id == c.case_id], "tumour")]
+    left = Left(
+        unread=len(unread),
+        cases=len(cases),
+        disputed=len({case for case, _ in to_adjudicate(state.verdicts, "")}),
+        flagged=len({flag.case_id for flag in flags(shown.snapshot, shown.run.run_id)}),
+        refused=len(refusals(shown.snapshot, shown.run.run_id)),
+        failed=len(failures(shown.snapshot, shown.run.run_id)),
+        declined=len(declined(shown.snapshot, shown.run.run_id)),
+        actions=len(decisions(shown.study)),
+    )
+    lines = waiting_lines(left)
+    for line in lines:
+        st.page_link(page_file(line.page), label=f"{line.text} · {line.page.capitalize()}")
+    if not lines:
+        st.markdown("Nothing waits for anybody.")
+
+
+shown = begin("Where does the study stand?")
+lines = found_headlines(shown)
+answer(home_answer(lines, shown.run))
+badge(exploratory_badge(shown.run))
+if not lines:
+    st.info(
+        "There is no result yet. Start a run on the page **Runs**; what the gate said stands on the page **Cohort**."
+    )
+with st.container(horizontal=True):
+    for line in lines:
+        st.metric(line.name, line.value, line.beside, "off", delta_arrow="off", width="content")
+left, right = st.columns([3, 2])
+with left:
+    st.subheader("Who is analysed", anchor=False)
+    steps = [step for step in flow_steps(shown.snapshot, shown.run.run_id) if step.flow == "inclusion"]
+    if steps:
+        figure(flow_figure(steps, ROW_PIXELS), flow_caption(steps), "flow-inclusion")
+    else:
+        st.caption("The inclusion flow is drawn when the stage *table* is done.")
+with right:
+    st.subheader("What is running", anchor=False)
+    now_running()
+    st.subheader("What needs somebody", anchor=False)
+    waiting(shown)
+    for note in custody_notes(shown.study, shown.person):
+        st.caption(note)
+end(shown)
