@@ -52,6 +52,11 @@ def plain_text(text: str) -> str:
     return re.sub(r"<[^>]+>", "", text.replace("<br>", "\n"))
 
 
+def one_line(text: str) -> str:
+    """A label of a figure in one line."""
+    return plain_text(text).replace("\n", " ")
+
+
 def hex_colour(colour: object) -> str:
     """RRGGBB of a colour as plotly writes it; grey where it is none."""
     if isinstance(colour, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", colour):
@@ -72,7 +77,7 @@ def draw_heatmap(slide: Slide, figure: go.Figure, panels: Sequence[go.Figure], p
     titled = len(panels) > 1
     heads = 1 + titled
     axis = figure.layout["yaxis" + (first.yaxis or "y")[1:]]
-    names = [str(text) for text in (axis.ticktext if axis.ticktext is not None else first.y)]
+    names = [one_line(str(text)) for text in (axis.ticktext if axis.ticktext is not None else first.y)]
     notes = list(figure.layout.annotations)
     written = {(str(n.x), str(n.y)): plain_text(str(n.text)) for n in notes}
     table = slide.shapes.add_table(rows + heads, columns + 1, place.left, place.top, place.width, place.height).table

@@ -10,6 +10,8 @@ FONTS = "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, DejaVu San
 LIGHT_PAGE_INK = "#1A1F24"
 DARK_PAGE_INK = "#E8ECEF"
 ROW_HEIGHT = 26
+TWO_LINES = 34  # of a row whose label has two
+SMALL_TICKS = TEXT_SIZE - 3
 GRID = "rgba(128, 128, 128, 0.25)"
 AXIS = "rgba(128, 128, 128, 0.7)"
 MOST_SVG_POINTS = 2000
@@ -72,6 +74,6 @@ def clickable(figure: go.Figure) -> go.Figure:
     return figure
 
 
-def rows_height(rows: int, least: int = 220) -> int:
-    """Height in pixels of a figure of so many text rows."""
-    return max(least, rows * ROW_HEIGHT + 110)
+def rows_height(rows: int, least: int = 220, row: int = ROW_HEIGHT) -> int:
+    """Height in pixels of a figure of so many text rows, each of a height."""
+    return max(least, rows * row + 110)

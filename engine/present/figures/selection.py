@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 
 from engine.present.colours import GREY, HEAT_SCALE, LEVEL_COLOURS, ROI_COLOURS, faded, plain_model, roi_label
 from engine.present.figures.heat import Cell, roi_heat_map
-from engine.present.figures.layout import AXIS, framed, rows_height
-from engine.present.wording.features import feature_label
+from engine.present.figures.layout import AXIS, SMALL_TICKS, TWO_LINES, framed, rows_height
+from engine.present.wording.features import two_line_label
 from store.queries.prognosis import KeptShare
 from store.queries.selection import FrequencyAtSize
 from store.records import ROIS, CoSelection, FeatureGroup, PermutedAuc, SelectionFrequency, SizeStability, Stability
@@ -21,6 +21,7 @@ SIZE_TICKS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 ROI_SHORT = {"intratumoural": "tumour", "peritumoural": "ring", "whole_lung": "lung"}
 WIDEST_LIFT = 2.0  # log2: a quarter of what chance gives, or four times
 HALF = 0.5  # added to both counts: never together in few resamples is no proof of never
+COLOUR_BAR = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "len": 0.6, "thickness": 12}
 STEP_LABELS = {"mrmr": "after mRMR", "rfe": "after RFE (kept)"}
 
 
@@ -29,7 +30,7 @@ def frequency_bars(rows: Sequence[SelectionFrequency], colour_by: str = "roi") -
 
     colour_by: roi, image_type (the family of the filter) or feature_class.
     """
-    names = [feature_label(row.image_type, row.feature_class, row.feature) for row in rows]
+    names = [two_line_label(row.image_type, row.feature_class, row.feature) for row in rows]
     with_volume = any(row.volume_correlation is not None for row in rows)
     widths = [0.74, 0.26] if with_volume else [1.0]
     figure = make_subplots(1, len(widths), shared_yaxes=True, column_widths=widths, horizontal_spacing=0.1)
@@ -38,7 +39,7 @@ def frequency_bars(rows: Sequence[SelectionFrequency], colour_by: str = "roi") -
         mine = [(place, row) for place, row in enumerate(rows) if kind_of(row, colour_by) == kind]
         figure.add_trace(_bar(kind, _colour(kind, number, colour_by), mine, names), 1, 1)
     resamples = rows[0].resamples if rows else 0
-    framed(figure, f"Kept by so many of {resamples} resamples", "", rows_height(len(rows)))
+    framed(figure, f"Kept by so many of {resamples} resamples", "", rows_height(len(rows), row=TWO_LINES))
     figure.update_layout(bargap=0.25)
     figure.update_xaxes(range=[0, 1], tickformat=".0%", col=1)
     volume = {"range": [-1.05, 1.05], "tickvals": [-1, 0, 1], "title": {"text": "ρ with volume"}, "zeroline": True}
@@ -46,7 +47,7 @@ def frequency_bars(rows: Sequence[SelectionFrequency], colour_by: str = "roi") -
         figure.add_trace(_volume_points(rows, names), 1, 2)
         figure.update_xaxes(**volume, zerolinecolor=AXIS, col=2)
     ticks = {"tickvals": list(range(len(rows))), "ticktext": names, "range": [len(rows) - 0.4, -0.6]}
-    figure.update_yaxes(**ticks, showgrid=False)
+    figure.update_yaxes(**ticks, showgrid=False, tickfont={"size": SMALL_TICKS})
     return figure
 
 
@@ -137,7 +138,7 @@ def frequency_by_size(rows: Sequence[FrequencyAtSize]) -> go.Figure:
     """Share of resamples in which mRMR's first K features held each feature: rows are features, columns sizes K."""
     names = list(
         dict.fromkeys(
-            feature_label(r.image_type, r.feature_class, r.feature) + f" ({ROI_SHORT.get(r.roi, r.roi)})" for r in rows
+            two_line_label(r.image_type, r.feature_class, r.feature) + f" ({ROI_SHORT.get(r.roi, r.roi)})" for r in rows
         )
     )
     sizes = sorted({row.size for row in rows})
@@ -157,8 +158,9 @@ def frequency_by_size(rows: Sequence[FrequencyAtSize]) -> go.Figure:
         xgap=2,
         ygap=2,
     )
-    figure = framed(go.Figure(heat), "K, features taken by mRMR", "", rows_height(len(names)))
+    figure = framed(go.Figure(heat), "K, features taken by mRMR", "", rows_height(len(names), row=TWO_LINES))
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False)
+    figure.update_yaxes(tickfont={"size": SMALL_TICKS})
     figure.update_xaxes(showgrid=False, type="category")
     figure.update_layout(margin={"t": 10})
     return figure
@@ -168,7 +170,7 @@ def co_selection_map(pairs: Sequence[CoSelection], groups: Sequence[FeatureGroup
     """Pairs of features in the order of groups: blue, together in mRMR less often than by chance; orange, more."""
     size = max((pair.second for pair in pairs), default=-1) + 1
     shown = groups[:size]
-    names = [f"{g.group} · {feature_label(g.image_type, g.feature_class, g.feature)}" for g in shown]
+    names = [f"{g.group} · {two_line_label(g.image_type, g.feature_class, g.feature)}" for g in shown]
     cells: list[list[float | None]] = [[None] * size for _ in range(size)]
     notes = [[""] * size for _ in range(size)]
     for pair in pairs:
@@ -185,16 +187,18 @@ def co_selection_map(pairs: Sequence[CoSelection], groups: Sequence[FeatureGroup
         zmin=-WIDEST_LIFT,
         zmax=WIDEST_LIFT,
         colorscale=[[0, "#0072B2"], [0.5, "#F4F4F4"], [1, "#D55E00"]],
-        colorbar={"title": {"text": "together"}, "tickvals": [-2, 0, 2], "ticktext": ["¼", "as by chance", "4×"]},
+        colorbar=COLOUR_BAR
+        | {"title": {"text": "together in mRMR"}, "tickvals": [-2, 0, 2], "ticktext": ["¼", "as by chance", "4×"]},
         customdata=notes,
         hovertemplate="%{customdata}<extra></extra>",
         xgap=1,
         ygap=1,
     )
-    figure = framed(go.Figure(heat), "Features in the same order", "", rows_height(size, 320))
+    figure = framed(go.Figure(heat), "Features in the same order", "", rows_height(size, 320, TWO_LINES))
     figure.update_yaxes(tickvals=list(range(size)), ticktext=names, autorange="reversed", showgrid=False)
+    figure.update_yaxes(tickfont={"size": SMALL_TICKS})
     figure.update_xaxes(tickvals=list(range(size)), ticktext=[str(g.group) for g in shown], showgrid=False)
-    figure.update_layout(margin={"t": 10})
+    figure.update_layout(margin={"t": 70})
     return figure
 
 

@@ -19,6 +19,11 @@ def feature_label(image_type: str, feature_class: str, feature: str) -> str:
     return f"{image_type} {feature_class} {feature}"
 
 
+def two_line_label(image_type: str, feature_class: str, feature: str) -> str:
+    """The same over two lines, for the axis of a figure that must also fit a laptop."""
+    return f"{image_type} {feature_class}<br>{feature}"
+
+
 def selection_answer(features: Sequence[SelectionFrequency], stability: Sequence[Stability]) -> str:
     """The commonest feature and how alike the kept sets are."""
     if not features:
