@@ -116,7 +116,7 @@ def test_one_changed_choice_recomputes_only_what_follows(study):
     assert start_run(study).wait(timeout=300) == 0
     with Ledger(StudyFolder(study)) as ledger:
         new = {stage for key, stage in ledger.rows("SELECT key, stage FROM task") if key not in before}
-    assert new == {"candidates", "resample", "selection", "prognosis"}
+    assert new == {"candidates", "resample", "selection", "final", "prognosis"}
 
 
 def test_two_runs_at_once_are_refused_clearly(study):
