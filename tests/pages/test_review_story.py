@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from engine.pipeline import IMAGE_STUDY
 from engine.run.foresee import foresee
@@ -32,6 +32,9 @@ def server(demo_copy: Path) -> Iterator[Server]:
     yield served
     served.stop()
     close_snapshots()
+
+
+PATIENCE_MS = 60_000
 
 
 def verdicts_of(study: Path, reader: str) -> list:
@@ -82,8 +85,11 @@ def go_to(page: Page, case: str) -> None:
 
 
 def choose_reason(page: Page) -> None:
-    """The reason code of a correction."""
-    page.locator("[data-testid=stSelectbox]", has_text="Reason").locator("input").click()
+    """The reason code of a correction, once the page stands still: while it is drawn anew the old box stays a moment."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    box = page.locator("[data-testid=stSelectbox]", has_text="Reason").locator("input")
+    expect(box).to_have_count(1, timeout=PATIENCE_MS)
+    box.click()
     page.get_by_role("option", name="vessel").click()
 
 
