@@ -34,9 +34,6 @@ def server(demo_copy: Path) -> Iterator[Server]:
     close_snapshots()
 
 
-PATIENCE_MS = 60_000
-
-
 def verdicts_of(study: Path, reader: str) -> list:
     with Ledger(StudyFolder(study)) as ledger:
         return [verdict for verdict in ledger.verdicts() if verdict.reader == reader]
@@ -85,10 +82,10 @@ def go_to(page: Page, case: str) -> None:
 
 
 def choose_reason(page: Page) -> None:
-    """The reason code of a correction, once the page stands still: while it is drawn anew the old box stays a moment."""
+    """The reason code of a correction, once the page stands still: the old box stays a moment."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     box = page.locator("[data-testid=stSelectbox]", has_text="Reason").locator("input")
-    expect(box).to_have_count(1, timeout=PATIENCE_MS)
+    expect(box).to_have_count(1, timeout=WAIT_MS)
     box.click()
     page.get_by_role("option", name="vessel").click()
 
