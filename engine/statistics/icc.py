@@ -10,7 +10,7 @@ from scipy.special import fdtri
 
 from engine.statistics.checks import Floats
 
-CHUNK_FEATURES = 256
+CHUNK_FEATURES = 128  # of 153 x 20 values: a block that the cache holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +87,28 @@ def icc(values: NDArray[np.float64], level: float = 0.95) -> Icc:
 
 
 def _mean_squares(values: Floats) -> MeanSquares:
-    """Mean squares by two-pass centring; NaN where the feature is constant or not finite."""
+    """Mean squares from residuals, centred in place one factor after the other; NaN where constant or not finite."""
     n, k, _ = values.shape
-    constant = (values == values[:1, :1]).all(axis=(0, 1)) | ~np.isfinite(values).all(axis=(0, 1))
-    with np.errstate(invalid="ignore"):
-        centred = values - values.mean(axis=(0, 1))
-        centred -= centred.mean(axis=(0, 1))
-        by_subject = centred.mean(axis=1)
-        by_rater = centred.mean(axis=0)
-        within = ((centred - by_subject[:, None]) ** 2).sum(axis=(0, 1)) / (n * (k - 1))
-        residual = centred - by_subject[:, None] - by_rater[None]
-        error = (residual**2).sum(axis=(0, 1)) / ((n - 1) * (k - 1))
-        subjects = k * (by_subject**2).sum(axis=0) / (n - 1)
-        raters = n * (by_rater**2).sum(axis=0) / (k - 1)
-    blank = np.where(constant, np.nan, 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        rest = np.subtract(values, values[:1, :1], order="C")
+        by_subject = rest.mean(axis=1)
+        rest -= by_subject[:, None]
+        within = _squares(rest) / (n * (k - 1))
+        by_rater = rest.mean(axis=0)
+        rest -= by_rater
+        error = _squares(rest) / ((n - 1) * (k - 1))
+        by_subject -= by_subject.mean(axis=0)
+        subjects = _squares(by_subject) * k / (n - 1)
+        raters = _squares(by_rater) * n / (k - 1)
+        total = subjects + within
+    blank = np.where(np.isfinite(total) & (total > 0), 0.0, np.nan)
     return MeanSquares(subjects + blank, within + blank, raters + blank, error + blank)
+
+
+def _squares(values: Floats) -> Floats:
+    """Sum of squares over all but the last axis, without a copy."""
+    rows = values.reshape(-1, values.shape[-1])
+    return np.asarray(np.einsum("rp,rp->p", rows, rows))
 
 
 def _ratio_form(between: Floats, noise: Floats, degrees: tuple[int, int], k: int, tail: float) -> Coefficient:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Error, Locator, Page, expect
 
 from engine.geometry import index_to_points_mm
 from engine.protocol import Images, Protocol, Study, write_protocol
@@ -15,6 +16,7 @@ from store.volumes import Mask
 SHAPE_ZYX = (28, 36, 40)
 SPACING = (2.5, 2.0, 3.0)
 WAIT_MS = 120_000
+LIST_MS = 10_000
 TURN = np.deg2rad(12.0)
 DIRECTIONS = {
     "plain": np.eye(3),
@@ -55,10 +57,23 @@ def enter(page: Page, address: str, name: str) -> None:
     page.wait_for_selector("text=Reading as")
 
 
-def choose_mode(page: Page, mode: str) -> None:
-    """Choose a mode in the sidebar."""
-    page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]", has_text="Mode").locator("input").click()
-    page.get_by_role("option", name=mode).click()
+def choose_option(page: Page, label: str, option: str) -> None:
+    """Choose from a box that is the only one so named; a list that a rerun of the page closed is opened again."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    box = page.locator("[data-testid=stSelectbox]").filter(has=page.get_by_text(label, exact=True))
+    expect(box).to_have_count(1, timeout=WAIT_MS)
+    wanted = page.get_by_role("option", name=option).first
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while True:
+        try:
+            if not wanted.is_visible():
+                box.locator("input").click(timeout=LIST_MS)
+                box.locator("input").fill("", timeout=LIST_MS)
+                page.keyboard.type(option)
+            return wanted.click(timeout=LIST_MS)
+        except Error:
+            if time.monotonic() > deadline:
+                raise
 
 
 def viewer_of(page: Page, other_than: str = "") -> Locator:

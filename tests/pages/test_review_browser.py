@@ -30,7 +30,7 @@ from tests.pages.review_study import (
     SHAPE_ZYX,
     WAIT_MS,
     build_study,
-    choose_mode,
+    choose_option,
     draw_on_axial,
     drawn_points,
     enter,
@@ -88,7 +88,7 @@ def verdicts_once(study: Path, number: int) -> list:
 def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, server, page):
     enter(page, f"{server.address}/review", "Ada")
     shown = key_of(page)
-    choose_mode(page, "Blank canvas")
+    choose_option(page, "Mode", "Blank canvas")
     seen = set()
     for number in range(1, len(DIRECTIONS) + 1):
         page.wait_for_selector(f"text=reading {number} of {len(DIRECTIONS)}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from engine.pipeline import IMAGE_STUDY
 from engine.run.foresee import foresee
@@ -17,7 +17,16 @@ from store.ledger import Ledger, running
 from store.queries.agreement import case_agreements, mask_pairs
 from store.snapshot import close_snapshots, open_snapshot
 from tests.pages.conftest import Server
-from tests.pages.review_study import WAIT_MS, draw_on_axial, enter, key_of, save, take_pen, viewer_of
+from tests.pages.review_study import (
+    WAIT_MS,
+    choose_option,
+    draw_on_axial,
+    enter,
+    key_of,
+    save,
+    take_pen,
+    viewer_of,
+)
 
 JUDGED = 5
 STAGES = [stage.name for stage in IMAGE_STUDY]
@@ -61,39 +70,22 @@ def judge_all(page: Page, address: str, study: Path, reader: str, words: dict[st
         if number == 1:
             enter(page, f"{address}/review?case={case}", reader)
         else:
-            go_to(page, case)
+            choose_option(page, "Case", case)
         page.wait_for_selector(f"text=Verdicts on {case} (0)")
         assert (page.get_by_text("hidden until you have signed").count() > 0) == (reader == "Ben")
         page.get_by_role("heading", name="Is this outline right?").click()
         page.keyboard.press(KEYS[word])
         page.locator("[data-testid=stBaseButton-primary]", has_text=word).wait_for()
-        choose_reason(page)
+        choose_option(page, "Reason", "vessel")
         page.get_by_role("button", name="Sign").click()
         wait_for(lambda number=number: len(verdicts_of(study, reader)) == number)
         page.get_by_role("heading", name=f"Verdicts on {case}").wait_for(state="detached")  # it goes on by itself
 
 
-def go_to(page: Page, case: str) -> None:
-    """Choose a case in the sidebar, once the page stands still."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]", has_text="Case").locator("input").click()
-    page.keyboard.type(case)
-    page.get_by_role("option", name=case).first.click()
-
-
-def choose_reason(page: Page) -> None:
-    """The reason code of a correction, once the page stands still: the old box stays a moment."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    box = page.locator("[data-testid=stSelectbox]", has_text="Reason").locator("input")
-    expect(box).to_have_count(1, timeout=WAIT_MS)
-    box.click()
-    page.get_by_role("option", name="vessel").click()
-
-
 def correct(page: Page, case: str) -> None:
     """Change a signed verdict: rub out a piece of the automatic mask, save it, say why, sign."""
     shown = key_of(page)
-    go_to(page, case)
+    choose_option(page, "Case", case)
     page.wait_for_selector("text=You signed on")
     page.get_by_role("button", name="Change it").click()
     page.get_by_label("Why it changes").wait_for()
@@ -154,8 +146,7 @@ def test_two_readers_judge_one_corrects_and_one_click_brings_it_in(browser, serv
     page.goto(f"{server.address}/readers")
     page.wait_for_selector("text=weighted kappa")
     page.goto(f"{server.address}/agreement")
-    page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]", has_text="Masks").locator("input").click()
-    page.get_by_role("option", name="vs Ben").first.click()
+    choose_option(page, "Masks", "vs Ben")
     page.wait_for_selector(f"text=/Over all 1 the mean edit distance .as DSC. is {row.dsc:.2f}/")
 
 
