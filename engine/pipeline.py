@@ -61,13 +61,13 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("perturb", 5, "case", perturb_masks, PERTURBED_SUBSET),
     Stage("perturbed_features", 5, "case", extract_perturbed, PERTURBED_SUBSET),
     Stage("conform", 1, "cohort", conform_study),
-    Stage("reproducibility", 2, "cohort", reproduce),
-    Stage("batch", 1, "cohort", compare_batches),
+    Stage("reproducibility", 3, "cohort", reproduce),
+    Stage("batch", 2, "cohort", compare_batches),
     Stage("table", 5, "cohort", tabulate),
     Stage("candidates", 2, "cohort", candidates),
-    Stage("resample", 5, "resample", resample),
+    Stage("resample", 6, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
-    Stage("final", 1, "cohort", run_on_all),
+    Stage("final", 2, "cohort", run_on_all),
     Stage("prognosis", 2, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
     Stage("external", 1, "cohort", validate, CARRIED_SUBSET),
@@ -83,19 +83,19 @@ TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "trainin
 TABLE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 3, "cohort", read_clinical),
     Stage("imported", 2, "cohort", read_feature_table),
-    Stage("reproducibility", 1, "cohort", reproduce_import),
+    Stage("reproducibility", 2, "cohort", reproduce_import),
     Stage("table", 4, "cohort", tabulate_import),
     Stage("candidates", 2, "cohort", candidates),
-    Stage("resample", 5, "resample", resample),
+    Stage("resample", 6, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
-    Stage("final", 1, "cohort", run_on_all),
+    Stage("final", 2, "cohort", run_on_all),
     Stage("prognosis", 2, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
     Stage("external", 1, "cohort", validate, CARRIED_SUBSET),
 )
 
-SELF_TEST = Stage("self_test", 1, "permutation", permute_outcomes)  # run on demand, by `self-test`
-PLANTED = Stage("planted", 1, "planting", plant_gains)  # run on demand, by `detectable`
+SELF_TEST = Stage("self_test", 2, "permutation", permute_outcomes)  # run on demand, by `self-test`
+PLANTED = Stage("planted", 2, "planting", plant_gains)  # run on demand, by `detectable`
 
 MEASURE_ENDS = {"acquire": "acquire", "segment": "segment", "review": "review", "measure": "features"}
 
