@@ -11,6 +11,7 @@ from engine.metrics.distance import distance_to_mm
 from engine.metrics.overlap import surface_distances
 from engine.metrics.recipe import PAPER_1967
 from engine.metrics.supervoxels import Clustering, supervoxels
+from engine.phantom.branches import Tube, occupancy
 from engine.spline import resample_spline, resample_turned
 from engine.statistics.rank_forest import fit_forest, predict
 from store.volumes import Grid
@@ -32,6 +33,7 @@ def compile_kernels() -> None:
     resample_turned(noise, np.arange(3.0), np.ones((3, 3)), np.ones((3, 3)), 0.0)
     supervoxels(noise / 1000.0, mask, (1.0, 1.0, 1.0), Clustering(50.0, 0.05))
     distance_to_mm(mask, (1.0, 1.0, 1.0))
+    occupancy(Tube(np.zeros((1, 3)), np.ones(1)))
     surface_distances(mask, mask, (1.0, 1.0, 1.0))
     table, outcome = rng.normal(size=(SIZE, 4)), np.arange(SIZE) % 2
     predict(fit_forest(table, outcome, None, 2, 0), table)

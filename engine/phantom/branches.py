@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from engine.phantom.case import PHANTOM_GRID, SHAPE_ZYX, SPACING_MM
@@ -67,23 +68,26 @@ def occupancy(tube: Tube) -> Field:
 def _splat(flat: Field, centres: Points, radii: NDArray[np.float64]) -> None:
     """Write the highest occupancy of each sphere around its centre into a flattened grid."""
     position = (centres - np.array(PHANTOM_GRID.origin_mm)) / SPACING_MM
-    base = np.rint(position).astype(np.int64)
+    share = np.minimum(1.0, np.pi * radii**2 / SPACING_MM**2)  # of its cross-section that a tube under a voxel has
     reach = int(np.ceil(radii.max() / SPACING_MM + 0.5))
-    line = np.arange(-reach, reach + 1)
-    offsets = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
-    index = base[:, None, :] + offsets[None]
-    distance = SPACING_MM * np.sqrt(((index - position[:, None, :]) ** 2).sum(axis=-1))
-    value = _thin(np.clip(0.5 + (radii[:, None] - distance) / SPACING_MM, 0, 1), radii)
-    size = np.array(PHANTOM_GRID.size_xyz)
-    keep = (value > 0) & ((index >= 0) & (index < size)).all(axis=-1)
-    flat_index = (index[..., 2] * size[1] + index[..., 1]) * size[0] + index[..., 0]
-    np.maximum.at(flat, flat_index[keep], value[keep].astype(np.float32))
+    _paint(flat.reshape(SHAPE_ZYX), position, radii, share, reach, SPACING_MM)
 
 
-def _thin(value: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Tubes thinner than a voxel fill only the share of its cross-section that they have."""
-    share = np.minimum(1.0, np.pi * radii**2 / SPACING_MM**2)
-    return np.asarray(value * share[:, None])
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _paint(  # noqa: PLR0913
+    filled: Field, position: Points, radii: NDArray[np.float64], share: NDArray[np.float64], reach: int, spacing: float
+) -> None:
+    depth, height, width = filled.shape
+    for sphere in range(len(radii)):
+        x0, y0, z0 = np.rint(position[sphere, 0]), np.rint(position[sphere, 1]), np.rint(position[sphere, 2])
+        for z in range(max(0, int(z0) - reach), min(depth, int(z0) + reach + 1)):
+            dz = (z - position[sphere, 2]) ** 2
+            for y in range(max(0, int(y0) - reach), min(height, int(y0) + reach + 1)):
+                dy = (y - position[sphere, 1]) ** 2
+                for x in range(max(0, int(x0) - reach), min(width, int(x0) + reach + 1)):
+                    distance = spacing * np.sqrt((x - position[sphere, 0]) ** 2 + dy + dz)
+                    value = min(1.0, max(0.0, 0.5 + (radii[sphere] - distance) / spacing)) * share[sphere]
+                    filled[z, y, x] = max(filled[z, y, x], np.float32(value))
 
 
 def _between(start: Points, end: Points, radius_mm: float) -> Points:
