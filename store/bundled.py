@@ -87,8 +87,8 @@ def place_done(ledger: Ledger, run_id: str, stage: str, units: Sequence[tuple[st
 
 
 def known_tasks(ledger: Ledger) -> bool:
-    """Whether a ledger holds any task or run."""
-    return bool(ledger.rows("SELECT 1 FROM task UNION ALL SELECT 1 FROM run LIMIT 1"))
+    """Whether a ledger holds any task."""
+    return bool(ledger.rows("SELECT 1 FROM task LIMIT 1"))
 
 
 def differing_columns(theirs: Path, ours: Path) -> tuple[tuple[str, ...], float]:

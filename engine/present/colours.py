@@ -27,12 +27,16 @@ MODEL_COLOURS = {
     "Cox: clinical": GREY,
     "Cox: clinical + volume": "#56B4E9",
     "Cox: combined": "#009E73",
+    "deep features (exploratory)": "#117733",
+    "clinical + deep features (exploratory)": "#44AA99",
     "shuffled": "#BDBDBD",
     "treat all": "#8C8C8C",
 }
 MODEL_LABELS = {
     "combined_offset": "combined, clinical fixed",
     "whole_lung": "whole lung",
+    "deep": "deep features (exploratory)",
+    "clinical_deep": "clinical + deep features (exploratory)",
     "forest_clinical": "forest: clinical",
     "forest_clinical_volume": "forest: clinical + volume",
     "forest_combined": "forest: combined",

@@ -16,6 +16,7 @@ from engine.present.wording.prognosis import (
     detectable_sentence,
     discrimination_answer,
     headline_comparison,
+    models_caption,
     needs_sentence,
     roc_caption,
 )
@@ -136,12 +137,7 @@ with right:
 
 st.subheader("Models", anchor=False)
 table(summaries, SUMMARY_TITLES, height="content")
-st.caption(
-    f"n = {summaries[0].n} determined patients. The out-of-bag AUC belongs to the procedure and leads; .632+ and the "
-    "apparent AUC less Harrell's optimism stand beside it, the last too high where a model overfits hard. ICI, E50, "
-    "E90: mean, median and 90th percentile of the distance between predicted and observed risk. Clinical fixed: the "
-    "clinical risk as an offset, radiomics may only add to it."
-)
+st.caption(models_caption(summaries))
 st.subheader("Sample size", anchor=False)
 needs = sample_needs(shown.snapshot, run_id)
 table(needs, NEED_TITLES)

@@ -10,6 +10,7 @@ from engine.present.wording.detection import NOT_PLANTED, detection_answer, need
 from store.queries.prognosis import DetectionRate
 from store.queries.study import RunFacts
 from store.records import (
+    DEEP_ARMS,
     BlockTest,
     CalibrationBin,
     Comparison,
@@ -22,7 +23,7 @@ from store.records import (
     SurvivalPoint,
 )
 
-MAIN_ARMS = ("clinical", "clinical_volume", "combined", "radiomic", "volume", "shuffled")
+MAIN_ARMS = ("clinical", "clinical_volume", "combined", "radiomic", "deep", "volume", "shuffled")
 SUBDISTRIBUTION = "subdistribution hazard"
 
 
@@ -77,6 +78,29 @@ def block_sentence(tests: Sequence[BlockTest]) -> str:
         f"{'' if test.p is None else ', ' + p_term(test.p)}; n = {test.n}, {counted(test.events, 'event')}."
         for test in tests
     )
+
+
+def models_caption(summaries: Sequence[ModelSummary]) -> str:
+    """What the columns of the table of models mean, and what the arms of embeddings are or why there are none."""
+    return (
+        f"n = {summaries[0].n} determined patients. The out-of-bag AUC belongs to the procedure and leads; .632+ "
+        "stands beside it. Apparent less Harrell's optimism is too high where a model overfits hard, and is not given for "
+        "forests: they are nearly perfect on the two thirds of patients that were in each bootstrap (.632+ is made for "
+        "that, Efron and Tibshirani 1997). ICI, E50, E90: mean, median and 90th percentile of the distance between "
+        "predicted and observed risk. Clinical fixed: the clinical risk as an offset, radiomics may only add to it. "
+        f"{deep_sentence(summaries)}"
+    )
+
+
+def deep_sentence(summaries: Sequence[ModelSummary]) -> str:
+    """What the arms of embeddings are, or what they would need."""
+    if any(row.model in DEEP_ARMS for row in summaries):
+        return (
+            "Deep features: the segmentation network's embeddings of every region in the place of radiomics, selected "
+            "inside each bootstrap by mRMR as a single region's features are, without a filter of reproducibility. No "
+            "plan names them: exploratory, never a test."
+        )
+    return "No deep features: they need a [segment] model, and its embeddings of one region in every analysed patient."
 
 
 def decision_caption(points: Sequence[DecisionPoint], summaries: Sequence[ModelSummary]) -> str:
