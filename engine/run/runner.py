@@ -34,6 +34,7 @@ from engine.run.backends.local import LocalBackend
 from engine.run.bundle_manifest import is_bundle, is_carried, read_manifest
 from engine.run.disk import check_disk, network_warning
 from engine.run.intake import gather_sources, model_sha256
+from engine.run.other_masks import CHOOSING_STAGE, MASKS_END, MaskSource, with_mask_source, with_shared_masks
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
 from engine.run.publishing import PublisherProcess
@@ -123,6 +124,22 @@ def run(study: Path, until_stage: str = "", backend: str = "") -> RunResult:
     return _bring_up(folder, protocol, stages, until_stage, backend)
 
 
+def run_with_masks(study: Path, source: MaskSource, backend: str = "") -> RunResult:
+    """The analysis up to prognosis on other masks than the study's own: a sensitivity, never the study's answer.
+
+    A case whose mask is the same is shared with the study's own run, which must be up to date (RuntimeError). The run
+    is exploratory, whatever plan is locked, and ends before the pipeline does, so that pages go on showing the study's
+    own. ValueError as `with_mask_source`, and for an unpacked bundle.
+    """
+    folder = StudyFolder(study.resolve())
+    own = read_protocol(folder.root)
+    protocol = with_mask_source(own, source)
+    if is_bundle(folder.root):
+        raise ValueError("an unpacked bundle has no masks; repeat the analysis where the images are")
+    stages = until(pipeline_of(protocol.study.kind), MASKS_END)
+    return _bring_up(folder, protocol, stages, MASKS_END, backend, own)
+
+
 def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: str = "") -> RunResult:
     """Train and compare strategies on a study: a run of the stages that this needs, with these choices and sizes.
 
@@ -151,18 +168,28 @@ def detectable(study: Path, backend: str = "local") -> RunResult:
 
 
 def _bring_up(
-    folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, backend: str
+    folder: StudyFolder,
+    protocol: Protocol,
+    stages: tuple[Stage, ...],
+    until_stage: str,
+    backend: str,
+    own: Protocol | None = None,
 ) -> RunResult:
     check_pipeline(stages)
     with run_lock(folder), _stop_on_signals():
         _tidy(folder)
-        result = _run(folder, protocol, stages, until_stage, open_backend(backend, folder.root))
+        result = _run(folder, protocol, stages, until_stage, open_backend(backend, folder.root), own)
         sweep_trainings(folder)
         return result
 
 
 def _run(
-    folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, worker_pool: Backend
+    folder: StudyFolder,
+    protocol: Protocol,
+    stages: tuple[Stage, ...],
+    until_stage: str,
+    worker_pool: Backend,
+    own: Protocol | None,
 ) -> RunResult:
     run_id = f"run-{uuid.uuid4().hex[:12]}"
     with Ledger(folder) as ledger:
@@ -171,7 +198,7 @@ def _run(
         state = "interrupted"
         try:
             plan = _plan(folder, ledger, run_id, protocol, stages)
-            _bring_up_to_date(folder, plan, ledger, worker_pool, publisher)
+            _bring_up_to_date(folder, plan, ledger, worker_pool, publisher, own)
             record_selection(folder.root, run_id)
             state = "finished"
         except RefusedError as error:
@@ -192,7 +219,12 @@ def _run(
 
 
 def _bring_up_to_date(
-    folder: StudyFolder, plan: Plan, ledger: Ledger, backend: Backend, publisher: PublisherProcess
+    folder: StudyFolder,
+    plan: Plan,
+    ledger: Ledger,
+    backend: Backend,
+    publisher: PublisherProcess,
+    own: Protocol | None,
 ) -> None:
     """Run the stages in order; results found damaged while publishing are computed again."""
     for _ in range(MOST_REPAIRS):
@@ -200,6 +232,8 @@ def _bring_up_to_date(
             if stage.name == FIRST_USE_OF_OUTCOMES:
                 _refuse_derived(folder, plan, ledger)
             _run_stage(folder, plan, stage, ledger, backend, publisher)
+            if own is not None and stage.name == CHOOSING_STAGE:
+                plan = with_shared_masks(plan, own, ledger)
         damaged = publisher.publish_now()
         if not damaged:
             return

@@ -16,12 +16,14 @@ from engine.present.wording.prognosis import (
     detectable_sentence,
     discrimination_answer,
     headline_comparison,
+    masks_sentence,
     models_caption,
     needs_sentence,
     roc_caption,
 )
 from engine.present.wording.study import exploratory_badge
 from pages.frame import answer, badge, begin, end, figure, table, why_missing
+from store.queries.masks import mask_runs
 from store.queries.prognosis import (
     block_tests,
     calibration_bins,
@@ -36,6 +38,7 @@ from store.queries.prognosis import (
     sample_needs,
     subgroups,
 )
+from store.queries.study import standing_masks
 
 SUMMARY_TITLES = {
     "model": "Model",
@@ -83,6 +86,19 @@ SUBGROUP_TITLES = {
     "n": "n",
     "events": "Events",
     "effective_n": "Effective n",
+}
+MASK_TITLES = {
+    "first_source": "Masks, first",
+    "mix": "Masks of the analysed",
+    "base_auc": "AUC of the base",
+    "extended_auc": "AUC of the combined",
+    "difference": "Difference",
+    "spread_lo": "Spread from",
+    "spread_hi": "to",
+    "sentence": "Radiomics",
+    "patients": "Patients",
+    "shared": "of them in the shown run",
+    "events": "Events",
 }
 NEED_TITLES = {
     "model": "Model",
@@ -138,6 +154,12 @@ with right:
 st.subheader("Models", anchor=False)
 table(summaries, SUMMARY_TITLES, height="content")
 st.caption(models_caption(summaries))
+if standing_masks(shown.snapshot, run_id) and leading is not None:
+    st.subheader("The same on other masks", anchor=False)
+    other_masks = mask_runs(shown.snapshot, run_id, leading.base)
+    if len(other_masks) > 1:
+        table(other_masks, MASK_TITLES, height="content")
+    st.caption(masks_sentence(other_masks))
 st.subheader("Sample size", anchor=False)
 needs = sample_needs(shown.snapshot, run_id)
 table(needs, NEED_TITLES)
