@@ -12,6 +12,8 @@ import typer
 from engine.commands.arguments import AsJson, Directory
 from engine.commands.custody import operator
 from engine.run.bundle import write_bundle
+from engine.run.bundle_manifest import read_manifest
+from engine.run.provenance import code_version
 from engine.run.unbundle import TableComparison, compare_bundle, unbundle
 from store.access import authorise, record_action
 
@@ -53,7 +55,9 @@ def compare_command(directory: Directory, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"equal": equal, "tables": [dataclasses.asdict(one) for one in found]}))
     else:
-        typer.echo("\n".join([*(comparison_line(one) for one in found), "EQUAL" if equal else "NOT EQUAL"]))
+        then, now = read_manifest(directory).code_version, code_version()
+        code = [] if then == now else [f"bundled by code {then}, computed by code {now}"]
+        typer.echo("\n".join([*map(comparison_line, found), *code, "EQUAL" if equal else "NOT EQUAL"]))
     if not equal:
         raise typer.Exit(1)
 
@@ -62,6 +66,7 @@ def comparison_line(one: TableComparison) -> str:
     """One kind of result in words."""
     if one.equal == one.files:
         return f"{one.kind:32s} equal ({one.files} file{'s' if one.files > 1 else ''})"
+    size = f", at most {one.largest_relative:.1e} of a value" if one.largest_relative > 0 else ""
     columns = f" in {', '.join(one.columns)}" if one.columns else ""
     note = f"; {one.note}" if one.note else ""
-    return f"{one.kind:32s} {one.files - one.equal} of {one.files} differ{columns}{note}"
+    return f"{one.kind:32s} {one.files - one.equal} of {one.files} differ{columns}{size}{note}"

@@ -19,6 +19,7 @@ from engine.run.bundle_manifest import (
     BundledFile,
     BundledTask,
     Manifest,
+    is_bundle,
     placed,
     read_manifest,
     result_name,
@@ -73,11 +74,15 @@ def checked_manifest(study: Path) -> Manifest:
     for task in manifest.results:
         for file in task.files:
             _check_listed(manifest, result_name(task, file), file)
-    for name, sha256 in manifest.members.items():
-        path = study / name
-        if not path.is_file() or path.is_symlink() or sha256_of_file(path) != sha256:
-            raise _damaged(f"{_role_of(name)} is not the file that was bundled.")
+    _check_files(study, manifest, tuple(manifest.members))
     return manifest
+
+
+def _check_files(study: Path, manifest: Manifest, names: Sequence[str]) -> None:
+    for name in names:
+        path = study / name
+        if not path.is_file() or path.is_symlink() or sha256_of_file(path) != manifest.members.get(name):
+            raise _damaged(f"{_role_of(name)} is not the file that was bundled.")
 
 
 def _check_listed(manifest: Manifest, name: str, file: BundledFile) -> None:
@@ -97,8 +102,12 @@ def _take_in(folder: StudyFolder, manifest: Manifest) -> None:
     with Ledger(folder) as ledger:
         if known_tasks(ledger):
             return
-        for row in manifest.verdicts:
-            ledger.record_verdict(Verdict(**row), SENDER)  # type: ignore[arg-type]
+        try:
+            verdicts = [Verdict(**row) for row in manifest.verdicts]  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            raise _damaged("its verdicts cannot be read.") from None
+        for verdict in verdicts:
+            ledger.record_verdict(verdict, SENDER)
         take_tasks(ledger, [placed(task) for task in manifest.carried])
 
 
@@ -113,7 +122,10 @@ def bundled_sources(study: Path) -> Sources:
     manifest = read_manifest(study)
     if not known:
         _take_in(folder, checked_manifest(folder.root))
-    sources = sources_of(dict(manifest.sources))
+    try:
+        sources = sources_of(dict(manifest.sources))
+    except (KeyError, TypeError, ValueError):
+        raise _damaged("its inputs cannot be read.") from None
     gone = withdrawn_cases(study)
     if gone:
         raise RefusedError(
@@ -158,9 +170,14 @@ class TableComparison:
 def compare_bundle(study: Path) -> tuple[TableComparison, ...]:
     """Every result of the newest finished run against the bundled one, in order of the pipeline.
 
-    Compared are bytes first, then cells. ValueError before a run went to the end.
+    Compared are bytes first, then cells. ValueError before a run went to the end, RefusedError where a bundled result
+    was changed since.
     """
-    manifest, folder = checked_manifest(study.resolve()), StudyFolder(study.resolve())
+    folder = StudyFolder(study.resolve())
+    if not is_bundle(folder.root):
+        raise ValueError("this folder is no unpacked bundle; `unbundle` one first")
+    manifest = read_manifest(folder.root)
+    _check_files(folder.root, manifest, [result_name(task, file) for task in manifest.results for file in task.files])
     with Ledger(folder) as ledger:
         run_id = newest_finished_run(ledger)
         if not run_id:
