@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.acquire.new import new_table_study
+from engine.acquire.pseudonyms import LINKS_FILE, PRIVATE_FOLDER
 from engine.commands import app
 from engine.pipeline import IMAGE_STUDY, TABLE_STUDY
 from engine.protocol import Outcome, SelectionProtocol, read_protocol, write_protocol
@@ -227,6 +228,12 @@ def test_a_study_of_images_is_computed_again_without_them(demo_copy, tmp_path):
     run(demo_copy, backend="inline")
     before = export_table(demo_copy, "comparison").drop(["run_id"])
     write_bundle(demo_copy, tmp_path / "bundle.zip")
+    links = json.loads((demo_copy / PRIVATE_FOLDER / LINKS_FILE).read_text())
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as packed:
+        said = b"".join(text_of(name, packed.read(name)) for name in packed.namelist())
+    assert len(links) == 32
+    assert not [patient for patient in links.values() if patient.encode() in said]
+    assert str(demo_copy).encode() not in said
     close_snapshots()
     shutil.rmtree(demo_copy)
     elsewhere = tmp_path / "elsewhere"
