@@ -255,11 +255,19 @@ class Artifacts:
 
     def load_ct(self, run_id: str, case_id: str) -> CtSeries:
         """The CT of a case on its native grid; KeyError when the run has none."""
-        return typing.cast("CtSeries", read_value(self._file("acquire.ct", run_id, case_id, ".nii.gz"), CtSeries))
+        return typing.cast("CtSeries", read_value(self.ct_file(run_id, case_id), CtSeries))
 
     def load_masks(self, run_id: str, case_id: str, kind: str) -> MaskSet:
         """The masks of one kind (acquire.references, segment.masks, review.masks, regions.masks); KeyError if none."""
-        return typing.cast("MaskSet", read_value(self._file(kind, run_id, case_id, ".npz"), MaskSet))
+        return typing.cast("MaskSet", read_value(self.masks_file(run_id, case_id, kind), MaskSet))
+
+    def ct_file(self, run_id: str, case_id: str) -> Path:
+        """The file of a case's CT; KeyError when the run has none."""
+        return self._file("acquire.ct", run_id, case_id, ".nii.gz")
+
+    def masks_file(self, run_id: str, case_id: str, kind: str) -> Path:
+        """The file of a case's masks of one kind; KeyError when the run has none."""
+        return self._file(kind, run_id, case_id, ".npz")
 
     def _file(self, kind: str, run_id: str, case_id: str, suffix: str) -> Path:
         stage = kind.partition(".")[0]

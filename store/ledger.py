@@ -243,7 +243,10 @@ class Ledger:
     # --- tasks ---
 
     def place_tasks(self, run_id: str, stage: str, units: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-        """Place (unit, key) pairs in a run and enqueue what has no result yet; returns the keys still to compute."""
+        """Place (unit, key) pairs in a run and enqueue what has no result yet; returns the keys still to compute.
+
+        Units that took longest in the stages before come first, so that no long case is left alone at the end.
+        """
         with self.transaction() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO placement VALUES (?,?,?,?)", [(run_id, stage, u, k) for u, k in units]
@@ -256,11 +259,14 @@ class Ledger:
                 [(k, stage, u, run_id) for u, k in units],
             )
             found = connection.execute(
-                "SELECT DISTINCT t.key FROM placement p JOIN task t USING (key) WHERE p.run_id=? AND p.stage=? AND"
-                " t.state IN ('pending','running') ORDER BY p.rowid",
-                (run_id, stage),
+                "WITH cost AS (SELECT p.unit, sum(t.seconds) AS seconds FROM placement p JOIN task t USING (key)"
+                " WHERE p.run_id=? GROUP BY p.unit)"
+                " SELECT t.key FROM placement p JOIN task t USING (key) JOIN cost ON cost.unit=p.unit"
+                " WHERE p.run_id=? AND p.stage=? AND t.state IN ('pending','running')"
+                " ORDER BY cost.seconds DESC, p.rowid",
+                (run_id, run_id, stage),
             ).fetchall()
-        return tuple(str(row[0]) for row in found)
+        return tuple(dict.fromkeys(str(row[0]) for row in found))
 
     def task(self, key: str) -> TaskRow:
         """One task; KeyError when there is none."""

@@ -28,7 +28,7 @@ class Layer:
 def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
     """Names of the layers of a mode, in drawing order: a blank canvas shows no tumour, a study no other reader.
 
-    The reference and what others drew are shown in the work list once the reader has signed; adjudicators see all.
+    What others drew is shown in the work list once the reader has signed; adjudicators see all.
     """
     if mode == BLANK_CANVAS:
         return ("lungs", YOURS)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
-from store.artifacts import Artifacts
+from store.artifacts import Artifacts, read_value
 from store.volumes import CtSeries, MaskSet
 
 REFERENCE = "acquire.references"
@@ -12,16 +13,38 @@ AUTOMATIC = "segment.masks"
 FURTHER = "further.masks"
 CHOSEN = "review.masks"
 REGIONS = "regions.masks"
+CTS_KEPT, MASK_SETS_KEPT = 3, 12  # a large CT takes 200 MB
 
 
 def load_ct(study: Path, run_id: str, case_id: str) -> CtSeries:
-    """The index CT series of a case."""
-    return Artifacts(study).load_ct(run_id, case_id)
+    """The index CT series of a case, read-only; the last few stay in memory for as long as their files exist."""
+    path = Artifacts(study).ct_file(run_id, case_id)
+    return _ct(path, path.stat().st_mtime_ns)
 
 
 def load_masks(study: Path, run_id: str, case_id: str, kind: str) -> MaskSet:
-    """The masks of a case of one kind (REFERENCE, AUTOMATIC, FURTHER, CHOSEN, REGIONS); none without a result."""
+    """The masks of a case of one kind (REFERENCE, AUTOMATIC, FURTHER, CHOSEN, REGIONS), read-only; none without a
+    result.
+    """
     try:
-        return Artifacts(study).load_masks(run_id, case_id, kind)
+        path = Artifacts(study).masks_file(run_id, case_id, kind)
     except KeyError:
         return MaskSet(())
+    return _masks(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(CTS_KEPT)
+def _ct(path: Path, _written: int) -> CtSeries:
+    series = read_value(path, CtSeries)
+    assert isinstance(series, CtSeries)
+    series.intensity_hu.flags.writeable = False
+    return series
+
+
+@functools.lru_cache(MASK_SETS_KEPT)
+def _masks(path: Path, _written: int) -> MaskSet:
+    found = read_value(path, MaskSet)
+    assert isinstance(found, MaskSet)
+    for mask in found.masks:
+        mask.voxels.flags.writeable = False
+    return found

@@ -11,6 +11,10 @@ from playwright.sync_api import Error, Locator, Page, expect
 
 from engine.geometry import index_to_points_mm
 from engine.protocol import Images, Protocol, Study, write_protocol
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.records import DrawnMask
+from store.reviews import drawn_masks
 from store.volumes import Mask
 
 SHAPE_ZYX = (28, 36, 40)
@@ -139,3 +143,9 @@ def save(viewer: Locator, version: int) -> None:
     """Save the drawing and wait until the server says that it is stored."""
     press(viewer, "save")
     viewer.page.locator(f".viewer[data-saved='{version}']").wait_for(timeout=WAIT_MS)
+
+
+def masks_of(study: Path, reader: str) -> list[DrawnMask]:
+    """What a reader drew, in the order of saving."""
+    with Ledger(StudyFolder(study)) as ledger:
+        return [mask for mask in drawn_masks(ledger) if mask.reader == reader]

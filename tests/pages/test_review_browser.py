@@ -22,7 +22,7 @@ from engine.run.review_volumes import viewer_secret
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.queries.images import load_ct
-from store.reviews import drawn_masks, load_drawn, reading_order
+from store.reviews import load_drawn, reading_order
 from tests.conftest import command_line
 from tests.pages.conftest import Server
 from tests.pages.review_study import (
@@ -36,6 +36,7 @@ from tests.pages.review_study import (
     enter,
     key_of,
     mask_points,
+    masks_of,
     save,
     take_pen,
     viewer_of,
@@ -67,11 +68,6 @@ def page(browser) -> Iterator[Page]:
     page.set_default_timeout(WAIT_MS)
     yield page
     context.close()
-
-
-def masks_of(study: Path, reader: str) -> list:
-    with Ledger(StudyFolder(study)) as ledger:
-        return [mask for mask in drawn_masks(ledger) if mask.reader == reader]
 
 
 def verdicts_once(study: Path, number: int) -> list:

@@ -37,6 +37,16 @@ def test_two_cases_with_the_same_content_share_one_task(ledger):
     assert ledger.place_tasks("run-1", "step", [("A", "k"), ("B", "k")]) == ("k",)
 
 
+def test_what_took_longest_before_comes_first(ledger):
+    start(ledger)
+    ledger.place_tasks("run-1", "acquire", [("A", "a"), ("B", "b"), ("C", "c")])
+    for key, seconds in (("a", 1.0), ("b", 9.0), ("c", 3.0)):
+        ledger.claim(key)
+        ledger.finish_task(key, (FILE,), seconds, 10.0)
+    placed = ledger.place_tasks("run-1", "features", [("A", "a2"), ("B", "b2"), ("C", "c2"), ("D", "d2")])
+    assert placed == ("b2", "c2", "a2", "d2")
+
+
 def test_only_one_process_gets_the_lease(ledger):
     start(ledger)
     ledger.place_tasks("run-1", "step", [("A", "k")])
