@@ -44,7 +44,8 @@ def placed_tasks(ledger: Ledger, run_id: str) -> tuple[PlacedTask, ...]:
         " ORDER BY p.rowid",
         (run_id,),
     )
-    return tuple(PlacedTask(*map(str, row), tuple(files.get(str(row[2]), ()))) for row in tasks)
+    words = ((str(stage), str(unit), str(key), str(state), str(reason)) for stage, unit, key, state, reason in tasks)
+    return tuple(PlacedTask(*row, tuple(files.get(row[2], ()))) for row in words)
 
 
 def newest_finished_run(ledger: Ledger) -> str:

@@ -97,7 +97,7 @@ def is_record(record_type: type) -> bool:
 def bundled(task: PlacedTask, kinds: frozenset[str] | None = None) -> BundledTask:
     """A task of the ledger for the manifest, with the files of some kinds (all where None)."""
     files = tuple(
-        BundledFile(kind=f.kind, record_type=f.record_type, suffix=f.suffix, sha256=f.sha256, bytes=f.bytes)  # type: ignore[arg-type]
+        BundledFile(kind=f.kind, record_type=f.record_type, suffix=f.suffix, sha256=f.sha256, bytes=f.bytes)
         for f in task.files
         if kinds is None or f.kind in kinds
     )
@@ -107,7 +107,7 @@ def bundled(task: PlacedTask, kinds: frozenset[str] | None = None) -> BundledTas
         key=task.key,
         state=task.state,
         reason=task.reason,
-        files=files,  # type: ignore[arg-type]
+        files=files,
     )
 
 

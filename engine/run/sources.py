@@ -7,7 +7,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from store.layout import StudyFolder
 from store.sources import AnatomyProgram, CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, SourceFile
@@ -48,11 +47,12 @@ def write_sources(study: Path, sources: Sources) -> None:
 
 def read_sources(study: Path) -> Sources:
     """The sources of the latest run."""
-    return sources_of(json.loads((StudyFolder(study).private / SOURCES_FILE).read_text(encoding="utf-8")))
+    return sources_of((StudyFolder(study).private / SOURCES_FILE).read_text(encoding="utf-8"))
 
 
-def sources_of(stored: dict[str, Any]) -> Sources:
-    """The sources of their JSON form."""
+def sources_of(text: str) -> Sources:
+    """The sources of their JSON."""
+    stored = json.loads(text)
     clinical, table, references = stored["clinical"], stored["table"], stored.get("references")
     return Sources(
         tuple(_case(c) for c in stored["cases"]),

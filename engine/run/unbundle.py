@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -123,7 +124,7 @@ def bundled_sources(study: Path) -> Sources:
     if not known:
         _take_in(folder, checked_manifest(folder.root))
     try:
-        sources = sources_of(dict(manifest.sources))
+        sources = sources_of(json.dumps(manifest.sources))
     except (KeyError, TypeError, ValueError):
         raise _damaged("its inputs cannot be read.") from None
     gone = withdrawn_cases(study)
