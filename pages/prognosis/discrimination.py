@@ -88,17 +88,16 @@ SUBGROUP_TITLES = {
     "effective_n": "Effective n",
 }
 MASK_TITLES = {
-    "first_source": "Masks, first",
-    "mix": "Masks of the analysed",
-    "base_auc": "AUC of the base",
-    "extended_auc": "AUC of the combined",
-    "difference": "Difference",
+    "first_source": "First choice",
+    "mix": "Masks",
+    "difference": "AUC difference",
     "spread_lo": "Spread from",
     "spread_hi": "to",
     "sentence": "Radiomics",
     "patients": "Patients",
-    "shared": "of them in the shown run",
-    "events": "Events",
+    "shared": "In the run shown",
+    "base_auc": "AUC of the base",
+    "extended_auc": "AUC of the combined",
 }
 NEED_TITLES = {
     "model": "Model",

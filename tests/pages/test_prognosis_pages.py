@@ -12,6 +12,7 @@ from engine.analyse.external import validate
 from engine.analyse.guard import rows_of
 from engine.analyse.prognosis import compare_models
 from engine.portable_model import merged, read_model_text
+from engine.present.numbers import number
 from engine.protocol import Clinical, Covariates, Masks, Outcome, Plan, Protocol, Study
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -117,7 +118,7 @@ def test_the_headline_stands_beside_itself_on_other_masks_and_says_who_is_missin
     own, other = mask_runs(open_snapshot(tmp_path), "run-1", "clinical_volume")
     assert (own.mix, own.patients, other.mix, other.shared) == ("130 reviewed", 130, "120 automatic", 120)
     text = said(app)
-    assert f"a change of {other.difference - own.difference:+.2f}" in text
+    assert f"a change of {number(other.difference - own.difference)}" in text
     assert "**Not the same patients**: 120 and 130, 120 in both" in text
     shown = next(frame.value for frame in app.dataframe if "mix" in frame.value.columns)
     assert shown["difference"].tolist() == pytest.approx([own.difference, other.difference])

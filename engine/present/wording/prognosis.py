@@ -102,7 +102,7 @@ def _mask_pair(own: MaskRun, other: MaskRun) -> str:
     return (
         f"Masks {other.first_source} first ({other.mix}): AUC difference {number(other.difference)}, spread "
         f"{interval(other.spread_lo, other.spread_hi)}; in the run shown ({own.mix}) {number(own.difference)}, "
-        f"{interval(own.spread_lo, own.spread_hi)}; a change of {other.difference - own.difference:+.2f}. {said} "
+        f"{interval(own.spread_lo, own.spread_hi)}; a change of {number(other.difference - own.difference)}. {said} "
         f"{_shared_patients(own, other)}"
     )
 
