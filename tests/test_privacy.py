@@ -20,6 +20,7 @@ from engine.acquire.withdrawn import withdrawn_cases
 from engine.bench.malformed.made_dicom import square, write_rtstruct, write_series
 from engine.commands import app
 from engine.protocol import Clinical, CovariateColumn, Covariates, Images, Outcome, Protocol, write_protocol
+from engine.run.unbundle import compare_bundle, unbundle
 from store.audit import audit_lines, verify_audit
 from store.export import EXPORTS, export_table, write_export
 from store.layout import StudyFolder
@@ -133,7 +134,7 @@ def test_exports_copies_and_messages_hold_no_planted_identifier(named_study, tmp
     assert canaries_in("\n".join(lines).encode()) == []
 
 
-def test_a_bundle_of_a_dicom_study_holds_no_planted_identifier(copied, tmp_path, monkeypatch):
+def test_a_bundle_of_a_dicom_study_holds_no_planted_identifier_and_runs_without_images(copied, tmp_path, monkeypatch):
     monkeypatch.setenv("COHORTSCOPE_SHARED", str(tmp_path))  # IBSI's references take minutes
     run(copied, "")
     CliRunner().invoke(app, ["bundle", str(copied), "--to", str(tmp_path / "bundle.zip")], catch_exceptions=False)
@@ -142,6 +143,11 @@ def test_a_bundle_of_a_dicom_study_holds_no_planted_identifier(copied, tmp_path,
     assert any(name.startswith("artifacts/features.vectors") for name in said)
     assert not {name: canaries_in(text) for name, text in said.items() if canaries_in(text)}
     assert not [name for name, text in said.items() if str(copied).encode() in text]
+    close_snapshots()
+    shutil.rmtree(copied)
+    unbundle(tmp_path / "bundle.zip", tmp_path / "elsewhere")
+    run(tmp_path / "elsewhere", "")
+    assert all(one.equal == one.files for one in compare_bundle(tmp_path / "elsewhere"))
 
 
 def test_the_snapshot_holds_pseudonyms_only(named_study):
