@@ -12,9 +12,7 @@ import typer
 from engine.commands.arguments import AsJson, Directory
 from engine.commands.custody import operator
 from engine.run.bundle import write_bundle
-from engine.run.bundle_manifest import read_manifest
-from engine.run.provenance import code_version
-from engine.run.unbundle import TableComparison, compare_bundle, unbundle
+from engine.run.unbundle import TableComparison, compare_bundle, computing_codes, unbundle
 from store.access import authorise, record_action
 
 bundle_app = typer.Typer(no_args_is_help=True)
@@ -55,7 +53,7 @@ def compare_command(directory: Directory, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"equal": equal, "tables": [dataclasses.asdict(one) for one in found]}))
     else:
-        then, now = read_manifest(directory).code_version, code_version()
+        then, now = computing_codes(directory)
         code = [] if then == now else [f"bundled by code {then}, computed by code {now}"]
         typer.echo("\n".join([*map(comparison_line, found), *code, "EQUAL" if equal else "NOT EQUAL"]))
     if not equal:

@@ -29,7 +29,15 @@ from engine.run.provenance import code_version
 from engine.run.sources import Sources, sources_of, write_sources
 from engine.run.stage import Stage
 from store.artifacts import sha256_of_file
-from store.bundled import PlacedTask, differing_columns, known_tasks, newest_finished_run, placed_tasks, take_tasks
+from store.bundled import (
+    PlacedTask,
+    differing_columns,
+    known_tasks,
+    newest_finished_run,
+    placed_tasks,
+    run_state,
+    take_tasks,
+)
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError, Verdict
@@ -189,6 +197,15 @@ def compare_bundle(study: Path) -> tuple[TableComparison, ...]:
         for one in _compare_task(folder, task, ours.get((task.stage, task.unit))):
             found.setdefault(one.kind, []).append(one)
     return tuple(_together(kind, parts) for kind, parts in found.items())
+
+
+def computing_codes(study: Path) -> tuple[str, str]:
+    """The code that made a bundle, and the one that computed its newest finished run here; ValueError without one."""
+    with Ledger(StudyFolder(study.resolve())) as ledger:
+        run_id = newest_finished_run(ledger)
+        if not run_id:
+            raise ValueError("nothing was computed from this bundle yet; `run` it, then compare")
+        return read_manifest(study).code_version, run_state(ledger, run_id)[2]
 
 
 def _compare_task(folder: StudyFolder, theirs: BundledTask, ours: PlacedTask | None) -> list[TableComparison]:
