@@ -16,6 +16,7 @@ from store.artifacts import read_value, write_value
 from store.matrices import DesignTable
 from store.records import DEEP_ARMS, NO_MODEL, Cohort, Embedding, EmbeddingName
 from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, collect, make_table, mean_auc, run_resamples
+from tests.engine.analyse.test_portable import finals_of
 
 WIDTH = 6
 NAMES = tuple(EmbeddingName("set", n, "model", 2, "mean", n, f"encoder-stage2_mean_{n:03d}") for n in range(WIDTH))
@@ -123,3 +124,10 @@ def test_the_table_is_read_back_with_and_without_them(tmp_path):
         again = read_value(path, DesignTable)
         assert again.deep_names == table.deep_names
         assert (again.deep_values is None) == (table.deep_values is None)
+
+
+def test_arms_of_embeddings_have_an_apparent_auc_and_no_file_to_carry():
+    models = {final.model: final for final in finals_of(deep_table()).models}
+    assert models["deep"].specification == models["clinical_deep"].specification == ""
+    assert models["deep"].apparent_auc > 0.7
+    assert all(final.specification for name, final in models.items() if name not in DEEP_ARMS)
