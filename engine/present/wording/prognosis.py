@@ -95,7 +95,7 @@ def masks_sentence(found: Sequence[MaskRun]) -> str:
 def _mask_pair(own: MaskRun, other: MaskRun) -> str:
     ours, theirs = (one.sentence.split(" (")[0] for one in (own, other))
     said = (
-        f"On both it is “{ours}”: what may be said does not depend on whose masks are measured."
+        f"The same may be said on both: “{ours}”."
         if ours == theirs
         else f"“{ours}” in the run shown, “{theirs}” on these: the answer depends on whose masks are measured."
     )
