@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -30,8 +33,11 @@ from store.sources import (
     Verdicts,
     Workspace,
 )
+from store.volumes import ArrayRecord
 
 TellEpoch = Callable[[TrainingEpoch], None]
+REPEATED = ("resample", "permutation", "planting")
+INPUTS_KEPT = 4
 
 
 class Gather:
@@ -102,4 +108,18 @@ class Gather:
 
     def _read(self, kind: str, key: str, wanted: Input) -> object:
         path = self._folder.artifact(kind, key, suffix_of(wanted.record_type))
+        if self._ticket.stage.unit in REPEATED:
+            return _kept(path, wanted.record_type)
         return read_value(path, wanted.record_type)
+
+
+@functools.lru_cache(INPUTS_KEPT)
+def _kept(path: Path, record_type: type) -> object:
+    """What hundreds of tasks read, kept by the worker; arrays are read-only."""
+    value = read_value(path, record_type)
+    if isinstance(value, ArrayRecord):
+        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+            array = getattr(value, field.name)
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
+    return value

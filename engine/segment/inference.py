@@ -5,10 +5,12 @@ Memory: beside the CT and its label map, the normalised crop on the model's grid
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +18,8 @@ from engine.geometry import Box, cropped_grid
 from engine.protocol import Segment
 from engine.segment.chest_box import ChestBox, find_chest, whole_image
 from engine.segment.export import LabelMap
-from engine.segment.model import SegmentationModel
+from engine.segment.forward import Precision
+from engine.segment.model import SegmentationModel, fold_paths
 from engine.segment.nnunet import LoadedModel, TooLargeError, load_model, usable_device
 from engine.segment.resampling import Labels, Passage, Volume, facing, facing_grid, passage, to_model
 from engine.segment.sliding_window import Shape, Slab, Sweep, Window
@@ -80,7 +83,9 @@ def predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> Predict
 
     def reload(device: str) -> LoadedModel:
         chosen = None if choices.precision == "auto" or device != wanted else choices.precision
-        return load_model(model, device, chosen, choices.folds)
+        files = (Path(model.manifest_path), *fold_paths(model))
+        written = tuple(path.stat().st_mtime_ns for path in files if path.is_file())
+        return _kept_model(model, device, chosen, choices.folds, written)
 
     started = time.perf_counter()
     try:
@@ -90,6 +95,14 @@ def predict(ct: CtSeries, choices: Segment, model: SegmentationModel) -> Predict
             raise _nothing_fits() from None
         loaded, forced = reload(CPU), CPU
     return within_memory(ct, loaded, choices, reload, time.perf_counter() - started, forced)
+
+
+@functools.lru_cache(1)
+def _kept_model(
+    model: SegmentationModel, device: str, precision: Precision | None, folds: int, _written: tuple[int, ...]
+) -> LoadedModel:
+    """The model of the case before, for as long as its files are as they were."""
+    return load_model(model, device, precision, folds)
 
 
 def within_memory(

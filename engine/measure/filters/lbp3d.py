@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import sph_harm_y
@@ -22,7 +23,7 @@ from engine.measure.filters.source import FilterSource
 from engine.measure.levels import ValuesZyx
 from store.volumes import BoolZyx
 
-CHUNK_VOXELS = 20_000
+CHUNK_VOXELS = 1_000  # whose neighbourhoods and samples the cache holds
 REACH = 2
 SPHERE_SUBDIVISIONS = 1
 # Patterns of equal energy are many voxels' exact ties; a sum's last digits differ with its place in a block of rows and
@@ -70,48 +71,83 @@ def local_patterns(image: NDArray[np.int16], mask: BoolZyx) -> LocalPatterns:
     """
     spline = ndimage.spline_filter(image, order=3, output=np.float64, mode="constant")
     where = np.nonzero(mask)
-    parts = []
+    found = np.empty((3, len(where[0])))
+    harmonics = _sphere().harmonics
+    gram = harmonics.T @ harmonics
     for start in range(0, len(where[0]), CHUNK_VOXELS):
         z, y, x = (axis[start : start + CHUNK_VOXELS] for axis in where)
         samples = _samples(spline, np.stack([z, y, x], axis=1))
-        parts.append(_patterns(samples, image[z, y, x].astype(np.float64)))
-    stacked = np.concatenate(parts, axis=1) if parts else np.zeros((3, 0))
-    return LocalPatterns(stacked[0], stacked[1], stacked[2])
+        _describe(samples, image[z, y, x].astype(np.float64), harmonics, gram, found[:, start : start + CHUNK_VOXELS])
+    found[:2].round(ENERGY_DECIMALS, out=found[:2])
+    return LocalPatterns(*found)
 
 
 def _samples(spline: NDArray[np.float64], voxels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Interpolated whole-number values (n, 42) around voxels (n, 3)."""
+    """Interpolated values (n, 42) around voxels (n, 3), still to be rounded to whole numbers."""
     shape = np.array(spline.shape)
     inner = ((voxels >= REACH) & (voxels < shape - REACH)).all(axis=1)
-    samples = np.empty((len(voxels), len(_sphere().points)))
     steps = np.indices((5, 5, 5)).reshape(3, -1).T - REACH
     flat_steps = steps @ np.array([shape[1] * shape[2], shape[2], 1])
     flat = np.ravel_multi_index(tuple(voxels[inner].T), spline.shape)
-    values = spline.ravel()[flat[:, None] + flat_steps[None, :]] @ _sphere().weights
-    samples[inner] = np.trunc(values + np.copysign(0.5, values))  # half away from zero, as SciPy rounds
-    if not inner.all():
-        points = voxels[~inner].T[:, :, None] + _sphere().points.T[:, None, :]
-        samples[~inner] = ndimage.map_coordinates(spline, points, output=np.int16, order=3, prefilter=False)
+    values: NDArray[np.float64] = _neighbourhoods(spline.ravel(), flat, flat_steps) @ _sphere().weights
+    if inner.all():
+        return values
+    samples = np.empty((len(voxels), len(_sphere().points)))
+    samples[inner] = values
+    points = voxels[~inner].T[:, :, None] + _sphere().points.T[:, None, :]
+    samples[~inner] = ndimage.map_coordinates(spline, points, output=np.int16, order=3, prefilter=False)
     return samples
 
 
-def _patterns(samples: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    pattern = (samples >= centres[:, None]).astype(np.float64)
-    coefficients = pattern @ _sphere().harmonics
-    gram = _sphere().harmonics.T @ _sphere().harmonics
-    constant, linear = coefficients[:, :1], coefficients[:, 1:]
-    m1 = np.sqrt(((constant @ gram[:1, :1]) * constant).sum(axis=1)).real
-    m2 = np.sqrt(((linear @ gram[1:, 1:]) * linear).sum(axis=1)).real
-    return np.stack([m1.round(ENERGY_DECIMALS), m2.round(ENERGY_DECIMALS), _kurtosis(samples)])
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _neighbourhoods(
+    spline: NDArray[np.float64], places: NDArray[np.int64], steps: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The values (n, 125) around places of a flat volume."""
+    found = np.empty((len(places), len(steps)))
+    for row in range(len(places)):
+        for column in range(len(steps)):
+            found[row, column] = spline[places[row] + steps[column]]
+    return found
 
 
-def _kurtosis(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    centred = samples - samples.mean(axis=1, keepdims=True)
-    squares = centred**2
-    variance = squares.mean(axis=1)
-    fourth = (squares**2).mean(axis=1)
-    varied = samples.max(axis=1) > samples.min(axis=1)
-    return np.where(varied, fourth / np.where(varied, variance, 1.0) ** 2 - 3.0, KURTOSIS_OF_CONSTANT)
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _describe(
+    samples: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    harmonics: NDArray[np.complex128],
+    gram: NDArray[np.complex128],
+    found: NDArray[np.float64],
+) -> None:
+    """m1, m2 and k of every row of samples (n, 42), which are rounded half away from zero, as SciPy rounds."""
+    points = samples.shape[1]
+    for row in range(len(samples)):
+        c0, c1, c2, c3 = 0j, 0j, 0j, 0j
+        total, lowest, highest = 0.0, np.inf, -np.inf
+        for p in range(points):
+            value = np.trunc(samples[row, p] + np.copysign(0.5, samples[row, p]))
+            samples[row, p] = value
+            total += value
+            lowest, highest = min(lowest, value), max(highest, value)
+            if value >= centres[row]:
+                c0 += harmonics[p, 0]
+                c1 += harmonics[p, 1]
+                c2 += harmonics[p, 2]
+                c3 += harmonics[p, 3]
+        found[0, row] = np.sqrt(c0 * gram[0, 0] * c0).real
+        linear = (c1 * gram[1, 1] + c2 * gram[2, 1] + c3 * gram[3, 1]) * c1
+        linear += (c1 * gram[1, 2] + c2 * gram[2, 2] + c3 * gram[3, 2]) * c2
+        linear += (c1 * gram[1, 3] + c2 * gram[2, 3] + c3 * gram[3, 3]) * c3
+        found[1, row] = np.sqrt(linear).real
+        mean, second, fourth = total / points, 0.0, 0.0
+        for p in range(points):
+            square = (samples[row, p] - mean) ** 2
+            second += square
+            fourth += square * square
+        if highest > lowest:
+            found[2, row] = (fourth / points) / (second / points) ** 2 - 3.0
+        else:
+            found[2, row] = KURTOSIS_OF_CONSTANT
 
 
 @lru_cache(maxsize=1)
