@@ -38,6 +38,8 @@ WHERE v.run_id = $run
 ORDER BY v.case_id, v.roi, v.perturbation, n.place
 """
 
+BASE_FEATURES = FEATURES.replace("WHERE v.run_id = $run", "WHERE v.run_id = $run AND v.perturbation = 'none'")
+
 EMBEDDINGS = """
 SELECT v.case_id, v.roi, n.feature, v.values[n.place + 1] AS "value", v.status, n.model_sha256, v.feature_set, v.run_id
 FROM embedding v LEFT JOIN embedding_name n ON n.feature_set = v.feature_set AND n.run_id = v.run_id
@@ -67,6 +69,7 @@ EXPORTS = {
     "location": OF_CASES.format(view="location"),
     "regions": OF_CASES.format(view="roi_mask"),
     "features": FEATURES,
+    "base_features": BASE_FEATURES,
     "embeddings": EMBEDDINGS,
     "conformity": OF_COHORT.format(view="conformity"),
     "icc": ICC,

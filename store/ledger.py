@@ -370,6 +370,11 @@ class Ledger:
         )
         return (str(found[0][0]), str(found[0][1])) if found else ("", "")
 
+    def contents(self, key: str) -> tuple[tuple[str, str], ...]:
+        """(kind, sha256) of every file of a task, in order of kind."""
+        found = self.rows("SELECT kind, sha256 FROM artifact WHERE key=? ORDER BY kind", (key,))
+        return tuple((str(kind), str(sha256)) for kind, sha256 in found)
+
     def latest_done(self, stage: str) -> tuple[tuple[str, str], ...]:
         """(unit, key) of the finished tasks of a stage in the latest run that placed any."""
         found = self.rows(

@@ -55,7 +55,8 @@ class DesignTable(ArrayRecord):
     clinical_levels, -1: missing or a number). days and event are of the endpoint (NaN and -1: unknown; event 2: a
     competing death), label is 1 event by the horizon, 0 free of it, -1 undetermined. perturbed_values m x k x p holds
     base and perturbed features of the row numbers perturbed_rows (NaN where a ROI was not tested); perturbed_families
-    names the k places: base, random or fixed. Without perturbations m = k = 0.
+    names the k places: base, random or fixed. Without perturbations m = k = 0. deep_values n x d are embeddings of the
+    regions deep_rois under deep_names, never NaN; None where not every patient has them in one region at least.
     """
 
     case_ids: tuple[str, ...]
@@ -80,6 +81,9 @@ class DesignTable(ArrayRecord):
     perturbed_values: NDArray[np.float64]
     batches: tuple[str, ...] = ()  # level of the protocol's batch variable of each row; empty: not known
     censoring_groups: tuple[str, ...] = ()  # of each row, where follow-up is lost at rates of their own; empty: one
+    deep_rois: tuple[str, ...] = ()
+    deep_names: tuple[str, ...] = ()
+    deep_values: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n, p, c = len(self.case_ids), len(self.features), len(self.clinical_names)
@@ -106,3 +110,7 @@ class DesignTable(ArrayRecord):
             _check_length("censoring_groups", len(self.censoring_groups), n)
         if self.batches:
             _check_length("batches", len(self.batches), n)
+        if self.deep_values is not None:
+            _check_length("deep_values", len(self.deep_values), n)
+            _check_length("deep_rois", len(self.deep_rois), self.deep_values.shape[1])
+            _check_length("deep_names", len(self.deep_names), self.deep_values.shape[1])

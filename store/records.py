@@ -981,8 +981,9 @@ class BatchIcc:
 
 
 REGION_ARMS = ROIS  # radiomics of one region alone
+DEEP_ARMS = ("deep", "clinical_deep")  # the segmentation network's embeddings in the place of radiomics: exploratory
 MODELS = (
-    *("clinical", "clinical_volume", "combined", "combined_offset", "radiomic", *REGION_ARMS, "volume"),
+    *("clinical", "clinical_volume", "combined", "combined_offset", "radiomic", *REGION_ARMS, "volume", *DEEP_ARMS),
     *("forest_clinical", "forest_clinical_volume", "forest_combined"),
     *("cox_clinical", "cox_clinical_volume", "cox_combined", "shuffled"),
 )

@@ -20,6 +20,7 @@ from engine.acquire.withdrawn import withdrawn_cases
 from engine.bench.malformed.made_dicom import square, write_rtstruct, write_series
 from engine.commands import app
 from engine.protocol import Clinical, CovariateColumn, Covariates, Images, Outcome, Protocol, write_protocol
+from engine.run.unbundle import compare_bundle, unbundle
 from store.audit import audit_lines, verify_audit
 from store.export import EXPORTS, export_table, write_export
 from store.layout import StudyFolder
@@ -29,6 +30,7 @@ from store.verification import verify
 from store.withdrawal import tombstones
 from tests.conftest import HOUSE
 from tests.pages.conftest import show  # noqa: F401 - a fixture
+from tests.store.recorded import text_of_member
 
 CANARIES = ("Canariensis", "CANARY-4711", "19470731", "1947-07-31", "ACC-90210", "Castle Hospital", "Dr. Serinus")
 PAGES = ("study/cohort.py", "study/runs.py", "segmentation/review.py", "segmentation/agreement.py")
@@ -130,6 +132,22 @@ def test_exports_copies_and_messages_hold_no_planted_identifier(named_study, tmp
     assert not {name: said for name, said in found.items() if said}
     lines = [line.partition(" [")[0] for line in check_lines(check(named_study))]  # the real path is for the holder
     assert canaries_in("\n".join(lines).encode()) == []
+
+
+def test_a_bundle_of_a_dicom_study_holds_no_planted_identifier_and_runs_without_images(copied, tmp_path, monkeypatch):
+    monkeypatch.setenv("COHORTSCOPE_SHARED", str(tmp_path))  # IBSI's references take minutes
+    run(copied, "")
+    CliRunner().invoke(app, ["bundle", str(copied), "--to", str(tmp_path / "bundle.zip")], catch_exceptions=False)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as packed:
+        said = {name: name.encode() + text_of_member(name, packed.read(name)) for name in packed.namelist()}
+    assert any(name.startswith("artifacts/features.vectors") for name in said)
+    assert not {name: canaries_in(text) for name, text in said.items() if canaries_in(text)}
+    assert not [name for name, text in said.items() if str(copied).encode() in text]
+    close_snapshots()
+    shutil.rmtree(copied)
+    unbundle(tmp_path / "bundle.zip", tmp_path / "elsewhere")
+    run(tmp_path / "elsewhere", "")
+    assert all(one.equal == one.files for one in compare_bundle(tmp_path / "elsewhere"))
 
 
 def test_the_snapshot_holds_pseudonyms_only(named_study):

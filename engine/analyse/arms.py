@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.analyse.clinical_coding import fit_clinical
+from engine.analyse.clinical_coding import ClinicalCoding, fit_clinical
+from engine.analyse.deep import deep_scaling
 from engine.analyse.filters import Admitted, admit, fit_scaling
 from engine.analyse.guard import Training, refuse_test_patients
 from engine.analyse.inner_choice import choose_scheme
@@ -20,7 +21,7 @@ from engine.statistics.logistic import fit_logistic
 from engine.statistics.rank_forest import fit_forest
 from engine.statistics.roc import weighted_auc
 from store.matrices import UNDETERMINED, DesignTable
-from store.records import REGION_ARMS, DeclinedError, SelectionSize
+from store.records import DEEP_ARMS, REGION_ARMS, DeclinedError, SelectionSize
 
 Floats = NDArray[np.float64]
 COMPETING = 2
@@ -93,6 +94,7 @@ def arms_fitter(
         for name, columns, seed in zip(names, (comparator, combined), seeds, strict=True):
             arms.append(fit_forest_arm(f"forest_{name}", training, columns, choices.trees, seed))
             arms += fit_cox_arm(f"cox_{name}", training, columns, choices.ridge)
+        arms += deep_arms(training, clinical, size.kept, choices, scheme, rng)
         return FittedArms(tuple(arms), selected, training.sha256)
 
     return fit_arms
@@ -140,6 +142,22 @@ def _regions(
         )
         for roi in regions
     ]
+
+
+def deep_arms(
+    training: Training,
+    clinical: ClinicalCoding,
+    keep: int,
+    choices: SelectionProtocol,
+    scheme: str,
+    rng: np.random.Generator,
+) -> list[Arm]:
+    """Embeddings alone, and beside the clinical block: the same learner and number of columns; none without them."""
+    deep = deep_scaling(training, keep, choices, scheme, rng)
+    if deep is None:
+        return []
+    blocks = (Columns(None, None, None, deep), Columns(clinical, None, None, deep))
+    return [fit_arm(name, training, columns, choices.ridge) for name, columns in zip(DEEP_ARMS, blocks, strict=True)]
 
 
 def shuffled(training: Training, rng: np.random.Generator) -> Training:

@@ -24,6 +24,9 @@ PAIRS = (
     ("forest_clinical", "forest_combined"),
     ("cox_clinical_volume", "cox_combined"),
     ("cox_clinical", "cox_combined"),
+    ("radiomic", "deep"),
+    ("clinical", "clinical_deep"),
+    ("combined", "clinical_deep"),
 )
 WIDEST_TELLING_SPREAD = 0.20  # AUC: a wider spread cannot tell a gain of 0.10 from a loss of 0.10
 SPREAD = (2.5, 97.5)

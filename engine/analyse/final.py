@@ -54,7 +54,8 @@ def run_on_all(  # noqa: PLR0913 - a stage's signature is its declaration
 ) -> Finals:
     """Select and fit on all patients. The apparent AUC serves .632+ and optimism only.
 
-    A model harmonised by ComBat is not carried: no other study's batches are among those it was fitted on.
+    A model harmonised by ComBat is not carried: no other study's batches are among those it was fitted on. Nor is
+    one of embeddings: another network's have other meanings.
     """
     whole = harmonised(table, table.case_ids, (), batch)
     fitted = Guard(whole, ()).fit(whole.case_ids, arms_fitter(sizes[0], choices, rules, rng))
@@ -74,11 +75,10 @@ def run_on_all(  # noqa: PLR0913 - a stage's signature is its declaration
         if arm.model in NOT_CARRIED:
             continue
         text = ""
-        if not batch.combat:
+        if not batch.combat and arm.columns.deep is None:
             own = PortableModel(setting=setting, training=training, arms=(portable_arm(arm, whole, None),))
             text = own.model_dump_json()
-        kept = 0 if arm.columns.features is None else arm.columns.features.columns.size
-        models.append(FinalModel(arm.model, arm.training_auc, kept, text))
+        models.append(FinalModel(arm.model, arm.training_auc, arm.columns.selected, text))
     return Finals(tuple(models), _features(fitted, whole))
 
 

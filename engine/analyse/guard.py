@@ -111,6 +111,7 @@ def rows_of(table: DesignTable, rows: NDArray[np.intp]) -> DesignTable:
         perturbed_values=table.perturbed_values[kept],
         batches=tuple(table.batches[row] for row in rows) if table.batches else (),
         censoring_groups=tuple(table.censoring_groups[row] for row in rows) if table.censoring_groups else (),
+        deep_values=None if table.deep_values is None else table.deep_values[rows],
     )
 
 

@@ -23,11 +23,17 @@ SMALLEST_RISK = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """How to make an arm's columns from a design table: clinical coding, volume, and standardised features."""
+    """How to make an arm's columns from a design table: clinical coding, volume, features, embeddings."""
 
     clinical: ClinicalCoding | None
     volume: tuple[float, float] | None  # mean and spread of the cube root of volume in training
     features: Scaling | None
+    deep: Scaling | None = None  # of the columns of deep_values
+
+    @property
+    def selected(self) -> int:
+        """How many features or embeddings were selected into the arm."""
+        return sum(part.columns.size for part in (self.features, self.deep) if part is not None)
 
     def apply(self, table: DesignTable) -> Floats:
         """The arm's columns (n, q); q may be 0."""
@@ -40,6 +46,8 @@ class Columns:
             blocks.append(np.where(np.isfinite(size), size, 0.0)[:, None])
         if self.features is not None:
             blocks.append(self.features.apply(table.values))
+        if self.deep is not None and table.deep_values is not None:
+            blocks.append(self.deep.apply(table.deep_values))
         return np.concatenate(blocks, axis=1)
 
 

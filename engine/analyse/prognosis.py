@@ -24,6 +24,7 @@ from engine.analyse.survival import cox_terms, incidence_points, survival_points
 from engine.protocol import Plan, SelectionProtocol
 from store.matrices import DesignTable
 from store.records import (
+    DEEP_ARMS,
     BlockTest,
     CalibrationBin,
     CalibrationPoint,
@@ -77,7 +78,8 @@ def compare_models(
 ) -> Prognosis:
     """Everything that is shown of the arms, on out-of-bag predictions alone; nothing is fitted here but curves.
 
-    Before the plan is locked every comparison is exploratory: estimates and spreads stay, z and p are None.
+    Before the plan is locked every comparison is exploratory: estimates and spreads stay, z and p are None. Those of
+    embeddings are exploratory always: the plan has no word for which network made them.
     """
     means = mean_predictions(table, out_of_bag)
     aucs: dict[str, dict[int, float]] = defaultdict(dict)
@@ -88,7 +90,9 @@ def compare_models(
     return Prognosis(
         predictions=tuple(row for arm in arms for row in prediction_rows(means, arm)),
         summaries=tuple(model_summary(means, arm, _aucs(arm, performance, finals)) for arm in arms),
-        comparisons=tuple(compare(b, e, aucs, means, locked) for b, e in PAIRS if b in arms and e in arms),
+        comparisons=tuple(
+            compare(b, e, aucs, means, locked and e not in DEEP_ARMS) for b, e in PAIRS if b in arms and e in arms
+        ),
         roc=tuple(point for arm in arms for point in roc_points(means, arm)),
         bands=roc_bands(means, out_of_bag),
         calibration=tuple(row for arm in arms for row in calibration_bins(means, arm)),

@@ -121,7 +121,7 @@ def _performance(
             model=arm.model,
             resample=number,
             auc=weighted_auc(test.label[known], arm.predict(test)[known], weights[known]),
-            features=0 if arm.columns.features is None else arm.columns.features.columns.size,
+            features=arm.columns.selected,
             candidates=fitted.selected.admitted,
             icc_filtered=fitted.selected.icc_filtered,
             train_sha256=fitted.train_sha256,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.analyse.batches import batch_of
 from engine.analyse.clinical_block import clinical_block
+from engine.analyse.deep import with_embeddings
 from engine.analyse.definitions import endpoint_counts
 from engine.analyse.design import (
     FeatureBlock,
@@ -33,6 +34,8 @@ from store.records import (
     Cohort,
     Covariate,
     DeclinedError,
+    Embedding,
+    EmbeddingName,
     EndpointCount,
     FeatureMask,
     FeatureName,
@@ -72,6 +75,8 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     outcomes: tuple[records.Outcome, ...],
     treatments: tuple[Treatment, ...],
     acquisitions: Cohort[Acquisition],
+    embeddings: Cohort[Embedding],
+    embedding_names: tuple[EmbeddingName, ...],
     choices: Covariates,
     outcome: Outcome,
     eligibility: Eligibility,
@@ -110,6 +115,7 @@ def tabulate(  # noqa: PLR0913 - a stage's signature is its declaration: one par
     table = replace(
         design_table(patients, block, _repeats(rows, inclusion.used_rois, stacks, len(ordered))), batches=batches
     )
+    table = with_embeddings(table, inclusion.used_rois, embeddings, embedding_names)
     flow = inclusion_flow(inclusion, admitted) + outcome_flow(rows, admitted.endpoints, outcome.horizon_days)
     eligible = [case for case in inclusion.with_features if admitted.eligible(case)]
     return Tabulated(table, flow, endpoint_counts(eligible, outcomes, outcome), declared_plan(plan, outcome))

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from engine.commands.benches import bench_app
+from engine.commands.bundles import bundle_app
 from engine.commands.custody import custody_app
 from engine.commands.files import file_app
 from engine.commands.models import model_app, training_app
@@ -24,7 +25,7 @@ from store.publisher import DamagedArtifactError
 from store.snapshot import NoSnapshotError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for unnamed in (study_app, training_app, file_app, prognosis_app, report_app, custody_app):
+for unnamed in (study_app, training_app, file_app, prognosis_app, report_app, custody_app, bundle_app):
     app.add_typer(unnamed)
 app.add_typer(model_app, name="model")
 app.add_typer(stats_app, name="stats")

@@ -20,8 +20,9 @@ from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
+from engine.run.other_masks import MaskSource
 from engine.run.plan_lock import lock_plan
-from engine.run.runner import RunResult, run, run_lock, self_test
+from engine.run.runner import RunResult, run, run_lock, run_with_masks, self_test
 from engine.run.selection_register import check_known_list
 from engine.run.signature import signature_text, take_signature, use_signature
 from engine.run.spread import spread
@@ -106,9 +107,17 @@ def run_command(
     until: Annotated[str, typer.Option(help="last stage or phase: acquire, segment, measure, ...")] = "",
     backend: Backend = "",
     scheduler: Scheduler = "",
+    masks: Annotated[
+        MaskSource | None, typer.Option(help="repeat the analysis on these masks; shown beside the study's own")
+    ] = None,
 ) -> None:
     """Bring every stage up to date; recompute only what changed."""
-    result = run(directory, until, backend_of(backend, scheduler))
+    if masks is None:
+        result = run(directory, until, backend_of(backend, scheduler))
+    elif until:
+        raise typer.BadParameter("--masks goes to prognosis; leave --until out")
+    else:
+        result = run_with_masks(directory, masks, backend_of(backend, scheduler))
     typer.echo("\n".join(run_lines(result)))
 
 

@@ -27,12 +27,16 @@ MODEL_COLOURS = {
     "Cox: clinical": GREY,
     "Cox: clinical + volume": "#56B4E9",
     "Cox: combined": "#009E73",
+    "deep, exploratory": "#117733",
+    "clin. + deep, exploratory": "#44AA99",
     "shuffled": "#BDBDBD",
     "treat all": "#8C8C8C",
 }
 MODEL_LABELS = {
     "combined_offset": "combined, clinical fixed",
     "whole_lung": "whole lung",
+    "deep": "deep, exploratory",
+    "clinical_deep": "clin. + deep, exploratory",
     "forest_clinical": "forest: clinical",
     "forest_clinical_volume": "forest: clinical + volume",
     "forest_combined": "forest: combined",

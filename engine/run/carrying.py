@@ -21,17 +21,18 @@ STAGES = ("table", "carried", "external")
 def export_model(study: Path, to: Path, run_id: str = "") -> PortableModel:
     """Write the models that a run fitted on all patients as one file.
 
-    ValueError where no run went so far, or where ComBat harmonised the features: what it knows of this study's batches
-    says nothing of another's.
+    Arms of embeddings stay: they mean nothing to another network. ValueError where no run went so far, or where ComBat
+    harmonised the features: what it knows of this study's batches says nothing of another's.
     """
     snapshot = open_snapshot(study)
     wanted = run_id or latest_run_id(snapshot)
     finals = final_models(snapshot, wanted)
     if not finals:
         raise ValueError("this run fitted no model on all patients yet; `run` the study to the end first")
-    if not all(final.specification for final in finals):
+    carried = [final for final in finals if final.specification]
+    if not carried:
         raise ValueError("a model harmonised by ComBat cannot be carried to other batches; set batch.combat = false")
-    parts = tuple(read_model_text(final.specification) for final in finals)
+    parts = tuple(read_model_text(final.specification) for final in carried)
     aucs = {summary.model: summary.auc for summary in model_summaries(snapshot, wanted)}
     model = merged(parts, read_protocol(study).study.name, aucs)
     to.write_text(model.model_dump_json() + "\n", encoding="utf-8")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from engine.pipeline import pipeline_of
 from engine.protocol import read_protocol
+from engine.run.intake import model_sha256
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.sources import SOURCES_FILE, read_sources
 from engine.run.stage import Stage
-from engine.segment.model import find_model
 from store.foresight import mean_seconds, states_of
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -80,7 +80,7 @@ def foresee(study: Path) -> Foreseen:
         latest = ledger.latest_run()
         if latest is None:
             return Foreseen((), 0.0)
-        model = find_model(protocol.segment.model).sha256 if protocol.segment.model else ""
+        model = model_sha256(folder.root, protocol)
         plan = Plan(latest.run_id, pipeline_of(protocol.study.kind), protocol, read_sources(folder.root), model)
         tasks: list[tuple[str, str]] = []
         for stage in plan.pipeline:

@@ -12,9 +12,12 @@ from engine.acquire.pseudonyms import Pseudonyms
 from engine.bench.reference_files import reference_files, shared_folder
 from engine.portable_model import ROLE
 from engine.protocol import Protocol, read_protocol
+from engine.run.bundle_manifest import is_bundle, read_manifest
 from engine.run.reapply import reapply_withdrawals
 from engine.run.sources import Sources, write_sources
+from engine.run.unbundle import bundled_sources
 from engine.segment.anatomy_programs import find_program
+from engine.segment.model import find_model
 from store.layout import StudyFolder
 from store.ledger import Ledger, now
 from store.records import Refusal, RefusedError, Verdict
@@ -26,8 +29,10 @@ VERDICTS_FILE = "verdicts.csv"
 def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refusal, ...]]:
     """Find the inputs of a study and write them down for the workers; returns them with what was refused.
 
-    Withdrawals that a restored backup undid are applied again first.
+    Withdrawals that a restored backup undid are applied again first. An unpacked bundle names its inputs by hash.
     """
+    if is_bundle(study):
+        return bundled_sources(study), ()
     reapply_withdrawals(study)
     pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
     if protocol.study.kind == "table":
@@ -43,6 +48,13 @@ def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refu
     sources = dataclasses.replace(sources, model=_model_file(study, protocol))
     write_sources(study, sources)
     return sources, refusals
+
+
+def model_sha256(study: Path, protocol: Protocol) -> str:
+    """Hash of the model that a study segments with, empty where it names none; a bundle remembers its own."""
+    if not protocol.segment.model:
+        return ""
+    return read_manifest(study).model_sha256 if is_bundle(study) else find_model(protocol.segment.model).sha256
 
 
 def _model_file(study: Path, protocol: Protocol) -> SourceFile | None:

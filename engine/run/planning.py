@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.bench.reference_files import REFERENCES_ABSENT
 from engine.protocol import Protocol, canonical_json, digest, without_paths
@@ -42,6 +42,7 @@ class Plan:
     protocol: Protocol
     sources: Sources
     model_sha256: str
+    same_as: dict[str, str] = field(default_factory=dict)  # key of a task -> key of an equal result it counts as
 
 
 def resample_unit(number: int) -> str:
@@ -133,7 +134,7 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
     of_unit = unit if producer.stage.unit in ("case", "training") else COHORT_UNIT
     key, state = ledger.placed_unit(plan.run_id, producer.stage.name, of_unit)
     if state == "done":
-        return key
+        return plan.same_as.get(key, key)
     if wanted.optional:
         return None
     raise MissingInputError(_why(plan, producer.stage.name, ledger))
@@ -142,7 +143,7 @@ def input_identity(plan: Plan, stage: Stage, unit: str, wanted: Input, ledger: L
 def _gathered_identity(plan: Plan, producer: Stage, wanted: Input, ledger: Ledger) -> object:
     """The keys of every finished task of a stage; missing where it gave none and somebody waits for it."""
     placed = ledger.placed(plan.run_id, producer.name)
-    done = {u: k for u, k, state in placed if state == "done"}
+    done = {u: plan.same_as.get(k, k) for u, k, state in placed if state == "done"}
     declined = any(state == "declined" for _, _, state in placed)
     if not done and (wanted.form in ("resamples", "trainings") or declined):
         raise MissingInputError(_why(plan, producer.name, ledger))

@@ -31,17 +31,20 @@ from engine.pipeline import (
 from engine.protocol import Protocol, protocol_sha256, read_protocol, without_paths
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
+from engine.run.bundle_manifest import is_bundle, is_carried, read_manifest
 from engine.run.disk import check_disk, network_warning
-from engine.run.intake import gather_sources
+from engine.run.intake import gather_sources, model_sha256
+from engine.run.other_masks import CHOOSING_STAGE, MASKS_END, MaskSource, with_mask_source, with_shared_masks
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
 from engine.run.publishing import PublisherProcess
 from engine.run.selection_register import record_selection, refuse_known_list
 from engine.run.stage import Stage, check_pipeline
+from engine.run.unbundle import refuse_absent
 from engine.run.workspaces import sweep_trainings, training_bytes
-from engine.segment.model import find_model
 from engine.training_protocol import Strategies, Train
 from store.artifacts import read_value
+from store.bundled import place_done
 from store.layout import StudyFolder
 from store.ledger import Ledger, LeftOut, RunRow, is_alive, now, process_start
 from store.matrices import DesignTable
@@ -121,6 +124,22 @@ def run(study: Path, until_stage: str = "", backend: str = "") -> RunResult:
     return _bring_up(folder, protocol, stages, until_stage, backend)
 
 
+def run_with_masks(study: Path, source: MaskSource, backend: str = "") -> RunResult:
+    """The analysis up to prognosis on other masks than the study's own: a sensitivity, never the study's answer.
+
+    A case whose mask is the same is shared with the study's own run, which must be up to date (RuntimeError). The run
+    is exploratory, whatever plan is locked, and ends before the pipeline does, so that pages go on showing the study's
+    own. ValueError as `with_mask_source`, and for an unpacked bundle.
+    """
+    folder = StudyFolder(study.resolve())
+    own = read_protocol(folder.root)
+    protocol = with_mask_source(own, source)
+    if is_bundle(folder.root):
+        raise ValueError("an unpacked bundle has no masks; repeat the analysis where the images are")
+    stages = until(pipeline_of(protocol.study.kind), MASKS_END)
+    return _bring_up(folder, protocol, stages, MASKS_END, backend, own)
+
+
 def train(study: Path, chosen: Strategies, sizes: Train | None = None, backend: str = "") -> RunResult:
     """Train and compare strategies on a study: a run of the stages that this needs, with these choices and sizes.
 
@@ -149,18 +168,28 @@ def detectable(study: Path, backend: str = "local") -> RunResult:
 
 
 def _bring_up(
-    folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, backend: str
+    folder: StudyFolder,
+    protocol: Protocol,
+    stages: tuple[Stage, ...],
+    until_stage: str,
+    backend: str,
+    own: Protocol | None = None,
 ) -> RunResult:
     check_pipeline(stages)
     with run_lock(folder), _stop_on_signals():
         _tidy(folder)
-        result = _run(folder, protocol, stages, until_stage, open_backend(backend, folder.root))
+        result = _run(folder, protocol, stages, until_stage, open_backend(backend, folder.root), own)
         sweep_trainings(folder)
         return result
 
 
 def _run(
-    folder: StudyFolder, protocol: Protocol, stages: tuple[Stage, ...], until_stage: str, worker_pool: Backend
+    folder: StudyFolder,
+    protocol: Protocol,
+    stages: tuple[Stage, ...],
+    until_stage: str,
+    worker_pool: Backend,
+    own: Protocol | None,
 ) -> RunResult:
     run_id = f"run-{uuid.uuid4().hex[:12]}"
     with Ledger(folder) as ledger:
@@ -169,7 +198,7 @@ def _run(
         state = "interrupted"
         try:
             plan = _plan(folder, ledger, run_id, protocol, stages)
-            _bring_up_to_date(folder, plan, ledger, worker_pool, publisher)
+            _bring_up_to_date(folder, plan, ledger, worker_pool, publisher, own)
             record_selection(folder.root, run_id)
             state = "finished"
         except RefusedError as error:
@@ -190,14 +219,21 @@ def _run(
 
 
 def _bring_up_to_date(
-    folder: StudyFolder, plan: Plan, ledger: Ledger, backend: Backend, publisher: PublisherProcess
+    folder: StudyFolder,
+    plan: Plan,
+    ledger: Ledger,
+    backend: Backend,
+    publisher: PublisherProcess,
+    own: Protocol | None,
 ) -> None:
     """Run the stages in order; results found damaged while publishing are computed again."""
     for _ in range(MOST_REPAIRS):
         for stage in plan.pipeline:
             if stage.name == FIRST_USE_OF_OUTCOMES:
                 _refuse_derived(folder, plan, ledger)
-            _run_stage(plan, stage, ledger, backend, publisher)
+            _run_stage(folder, plan, stage, ledger, backend, publisher)
+            if own is not None and stage.name == CHOOSING_STAGE:
+                plan = with_shared_masks(plan, own, ledger)
         damaged = publisher.publish_now()
         if not damaged:
             return
@@ -206,7 +242,14 @@ def _bring_up_to_date(
 
 
 def _refuse_derived(folder: StudyFolder, plan: Plan, ledger: Ledger) -> None:
-    """RefusedError when the study's features were read off a selection of its own patients."""
+    """RefusedError when the study's features were read off a selection of its own patients.
+
+    An unpacked bundle whose choices are the sender's was asked at the sender's, who knows the selections.
+    """
+    if is_bundle(folder.root) and read_manifest(folder.root).protocol_sha256 == protocol_sha256(
+        without_paths(plan.protocol)
+    ):
+        return
     for _, key, state in ledger.placed(plan.run_id, "table"):
         if state == "done":
             table = read_value(folder.artifact("table.table", key, ".npz"), DesignTable)
@@ -235,15 +278,20 @@ def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, 
     log.info("%d case(s) found, %d refused at the gate", len(sources.cases), len(refusals))
     if not sources.cases and sources.table is None:
         raise ValueError("no case can be read below images.root; `check` says what was found and why it was refused")
-    trains = bool(protocol.strategies.names) and any(stage.unit == "training" for stage in stages)
+    trains = (
+        bool(protocol.strategies.names)
+        and not is_bundle(folder.root)
+        and any(stage.unit == "training" for stage in stages)
+    )
     if warning := network_warning(folder.root):
         log.warning("%s", warning)
     check_disk(folder.root, sources, training_bytes(folder, protocol, sources) if trains else 0)
-    model = find_model(protocol.segment.model).sha256 if protocol.segment.model else ""
-    return Plan(run_id, stages, protocol, sources, model)
+    return Plan(run_id, stages, protocol, sources, model_sha256(folder.root, protocol))
 
 
-def _run_stage(plan: Plan, stage: Stage, ledger: Ledger, backend: Backend, publisher: PublisherProcess) -> None:
+def _run_stage(
+    folder: StudyFolder, plan: Plan, stage: Stage, ledger: Ledger, backend: Backend, publisher: PublisherProcess
+) -> None:
     units, why = [], ""
     for unit in units_of(plan, stage, ledger):
         try:
@@ -255,6 +303,11 @@ def _run_stage(plan: Plan, stage: Stage, ledger: Ledger, backend: Backend, publi
     if why and stage.unit != "case" and not units:
         ledger.record_skipped(plan.run_id, stage.name, why)
         log.info("%s: declined, %s", stage.name, why)
+        return
+    if is_bundle(folder.root) and is_carried(stage):
+        absent = place_done(ledger, plan.run_id, stage.name, units)
+        refuse_absent(folder.root, stage, absent, len(units))
+        log.info("%s: %d task(s) of the bundle", stage.name, len(units))
         return
     keys = ledger.place_tasks(plan.run_id, stage.name, units)
     log.info("%s: %d task(s), %d to compute", stage.name, len(units), len(keys))

@@ -47,7 +47,12 @@ def write_sources(study: Path, sources: Sources) -> None:
 
 def read_sources(study: Path) -> Sources:
     """The sources of the latest run."""
-    stored = json.loads((StudyFolder(study).private / SOURCES_FILE).read_text(encoding="utf-8"))
+    return sources_of((StudyFolder(study).private / SOURCES_FILE).read_text(encoding="utf-8"))
+
+
+def sources_of(text: str) -> Sources:
+    """The sources of their JSON."""
+    stored = json.loads(text)
     clinical, table, references = stored["clinical"], stored["table"], stored.get("references")
     return Sources(
         tuple(_case(c) for c in stored["cases"]),
@@ -56,6 +61,26 @@ def read_sources(study: Path) -> Sources:
         ReferenceFiles(references["folder"], _files(references["files"])) if references else None,
         _program(stored["program"]),
         SourceFile(**stored["model"]) if stored.get("model") else None,
+    )
+
+
+def without_places(sources: Sources) -> Sources:
+    """The same sources by role, hash and case id alone: nothing says where a file lies or who a patient is."""
+
+    def nowhere(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
+        return tuple(dataclasses.replace(file, path="") for file in files)
+
+    def known(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        return tuple((case_id, case_id) for _, case_id in pairs)
+
+    clinical, table, references = sources.clinical, sources.table, sources.references
+    return Sources(
+        tuple(dataclasses.replace(case, files=nowhere(case.files)) for case in sources.cases),
+        ClinicalSource(nowhere(clinical.files), known(clinical.cases)) if clinical else None,
+        FeatureTableSource(nowhere((table.file,))[0], known(table.cases)) if table else None,
+        ReferenceFiles("", nowhere(references.files)) if references else None,
+        dataclasses.replace(sources.program, place=""),
+        nowhere((sources.model,))[0] if sources.model else None,
     )
 
 

@@ -31,7 +31,8 @@ def harrell_optimism(training: ArrayLike, whole: ArrayLike) -> float:
     """Return the mean over bootstraps (b,) of the AUC on the bootstrap sample less that on the whole cohort.
 
     Both of the model fitted in that bootstrap. The apparent AUC less this is Harrell's corrected AUC, which is too high
-    where models overfit hard: two thirds of the whole cohort were in the bootstrap. Source: Harrell 1996.
+    where models overfit hard: two thirds of the whole cohort were in the bootstrap. Of no use for forests, whose AUC on
+    the bootstrap sample is 1. Source: Harrell 1996.
     """
     inside = vector("training", training)
     return float(np.mean(inside - vector("whole", whole, inside.size)))

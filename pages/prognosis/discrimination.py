@@ -16,11 +16,14 @@ from engine.present.wording.prognosis import (
     detectable_sentence,
     discrimination_answer,
     headline_comparison,
+    masks_sentence,
+    models_caption,
     needs_sentence,
     roc_caption,
 )
 from engine.present.wording.study import exploratory_badge
 from pages.frame import answer, badge, begin, end, figure, table, why_missing
+from store.queries.masks import mask_runs
 from store.queries.prognosis import (
     block_tests,
     calibration_bins,
@@ -35,6 +38,7 @@ from store.queries.prognosis import (
     sample_needs,
     subgroups,
 )
+from store.queries.study import standing_masks
 
 SUMMARY_TITLES = {
     "model": "Model",
@@ -82,6 +86,18 @@ SUBGROUP_TITLES = {
     "n": "n",
     "events": "Events",
     "effective_n": "Effective n",
+}
+MASK_TITLES = {
+    "first_source": "First choice",
+    "mix": "Masks",
+    "difference": "AUC difference",
+    "spread_lo": "Spread from",
+    "spread_hi": "to",
+    "sentence": "Radiomics",
+    "patients": "Patients",
+    "shared": "In the run shown",
+    "base_auc": "AUC of the base",
+    "extended_auc": "AUC of the combined",
 }
 NEED_TITLES = {
     "model": "Model",
@@ -136,12 +152,13 @@ with right:
 
 st.subheader("Models", anchor=False)
 table(summaries, SUMMARY_TITLES, height="content")
-st.caption(
-    f"n = {summaries[0].n} determined patients. The out-of-bag AUC belongs to the procedure and leads; .632+ and the "
-    "apparent AUC less Harrell's optimism stand beside it, the last too high where a model overfits hard. ICI, E50, "
-    "E90: mean, median and 90th percentile of the distance between predicted and observed risk. Clinical fixed: the "
-    "clinical risk as an offset, radiomics may only add to it."
-)
+st.caption(models_caption(summaries))
+if standing_masks(shown.snapshot, run_id) and leading is not None:
+    st.subheader("The same on other masks", anchor=False)
+    other_masks = mask_runs(shown.snapshot, run_id, leading.base)
+    if len(other_masks) > 1:
+        table(other_masks, MASK_TITLES, height="content")
+    st.caption(masks_sentence(other_masks))
 st.subheader("Sample size", anchor=False)
 needs = sample_needs(shown.snapshot, run_id)
 table(needs, NEED_TITLES)

@@ -12,9 +12,14 @@ from engine.analyse.external import validate
 from engine.analyse.guard import rows_of
 from engine.analyse.prognosis import compare_models
 from engine.portable_model import merged, read_model_text
-from engine.protocol import Clinical, Covariates, Outcome, Plan, Protocol, Study
+from engine.present.numbers import number
+from engine.protocol import Clinical, Covariates, Masks, Outcome, Plan, Protocol, Study
+from store.layout import StudyFolder
+from store.ledger import Ledger
 from store.publisher import publish
-from store.records import CarriedModel, EndpointCount, PlantedClaim
+from store.queries.masks import mask_runs
+from store.records import CarriedModel, EndpointCount, FeatureMask, PlantedClaim
+from store.snapshot import close_snapshots, open_snapshot
 from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, collect, make_table, run_resamples
 from tests.engine.analyse.test_portable import finals_of
 from tests.store.recorded import finish_run, record, start_run
@@ -75,8 +80,59 @@ def test_discrimination_leads_with_clinical_and_volume_and_shows_every_learner(s
     models = app.dataframe[1].value
     assert {"forest: combined", "Cox: combined", "combined, clinical fixed"} <= set(models["model"])
     assert models["auc_632_plus"].notna().sum() >= 10
-    assert models["optimism"].notna().all()
+    forests = models["model"].str.startswith("forest")
+    assert models["optimism"][~forests].notna().all()
+    assert models["optimism"][forests].isna().all()
+    assert models["auc_632_plus"][forests].notna().all()
     assert "delong_p" not in app.dataframe[-1].value.columns  # the plan is open
+
+
+def masked(study, run_id, table, source, left_out=0):
+    """One run of the same study on one kind of mask; its last patients have no features on it."""
+    order = (source,) if source == "automatic" else ("adjudicated", "reviewed", "reference", "automatic")
+    until = "prognosis" if source == "automatic" else ""
+    protocol = Protocol(study=Study(name="S", synthetic=True), masks=Masks(feature_mask_order=order))
+    start_run(study, run_id, until, protocol)
+    there = rows_of(table, np.arange(len(table.case_ids) - left_out))
+    found = run_resamples(there, 3)
+    sizes = candidates(there, CHOICES, RULES, NO_COMBAT).sizes
+    performance = collect(found, "performance")
+    made = compare_models(there, collect(found, "out_of_bag"), performance, (), sizes, CHOICES, Plan())
+    record(study, run_id, "clinical", "", [EndpointCount("any", "any", True, 9, 3, 6, 0, 0, 0, 0.3, 0.2, 0.4)])
+    record(study, run_id, "prognosis", f"#{source}", made.comparisons, made.summaries, made.predictions, made.roc)
+    for case in there.case_ids:
+        record(study, run_id, f"review {source}", case, [FeatureMask("tumour", source, source, source)])
+    finish_run(study, run_id)
+
+
+def test_the_headline_stands_beside_itself_on_other_masks_and_says_who_is_missing(show, tmp_path):
+    table = make_table(np.random.default_rng(22), n=130, signal=2.0)
+    masked(tmp_path, "run-1", table, "reviewed")
+    publish(tmp_path)
+    assert "python -m engine run STUDY --masks automatic" in said(show(tmp_path, DISCRIMINATION))
+    masked(tmp_path, "run-2", table, "automatic", left_out=10)
+    publish(tmp_path)
+    app = show(tmp_path, DISCRIMINATION)
+    assert not app.exception
+    assert "(run-1, " in said(app)  # the study's own run is shown although the other is newer
+    own, other = mask_runs(open_snapshot(tmp_path), "run-1", "clinical_volume")
+    assert (own.mix, own.patients, other.mix, other.shared) == ("130 reviewed", 130, "120 automatic", 120)
+    text = said(app)
+    assert f"a change of {number(other.difference - own.difference)}" in text
+    assert "**Not the same patients**: 120 and 130, 120 in both" in text
+    shown = next(frame.value for frame in app.dataframe if "mix" in frame.value.columns)
+    assert shown["difference"].tolist() == pytest.approx([own.difference, other.difference])
+
+
+def test_a_run_of_other_choices_or_images_is_not_set_beside_it(tmp_path):
+    table = make_table(np.random.default_rng(22), n=60, signal=2.0)
+    masked(tmp_path, "run-1", table, "reviewed")
+    masked(tmp_path, "run-2", table, "automatic")
+    with Ledger(StudyFolder(tmp_path)) as ledger, ledger.transaction() as connection:
+        connection.execute("UPDATE placement SET key='other' WHERE run_id='run-2' AND stage='clinical'")
+    publish(tmp_path)
+    assert [row.run_id for row in mask_runs(open_snapshot(tmp_path), "run-1", "clinical_volume")] == ["run-1"]
+    close_snapshots()
 
 
 def test_the_chosen_models_are_drawn_and_an_empty_choice_breaks_nothing(show, tmp_path, planted):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from engine.protocol import Protocol, protocol_sha256
 from store.artifacts import store_value
@@ -52,3 +56,15 @@ def icc_row(roi: str, family: str, feature: str = "Entropy", icc_class: str = "g
         *forms,
         *(None, None, False, icc_class, tested),
     )
+
+
+def text_of_member(name: str, raw: bytes) -> bytes:
+    """Everything that a file of an archive says, by its name and bytes, unpacked."""
+    if name.endswith(".parquet"):
+        table = pq.read_table(io.BytesIO(raw))
+        return raw + str(table.schema.metadata).encode() + table.to_pandas().to_csv().encode()
+    if name.endswith(".npz"):
+        with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+            parts = [packed.read(part) for part in packed.namelist()]
+        return raw + b"".join([*parts, *(part.replace(b"\0", b"") for part in parts)])  # text is UTF-32 in arrays
+    return raw

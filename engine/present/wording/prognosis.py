@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from engine.present.colours import plain_model
 from engine.present.numbers import counted, interval, number, p_term, percent
 from engine.present.wording.detection import NOT_PLANTED, detection_answer, needed_difference
+from store.queries.masks import MaskRun
 from store.queries.prognosis import DetectionRate
 from store.queries.study import RunFacts
 from store.records import (
+    DEEP_ARMS,
     BlockTest,
     CalibrationBin,
     Comparison,
@@ -22,7 +24,7 @@ from store.records import (
     SurvivalPoint,
 )
 
-MAIN_ARMS = ("clinical", "clinical_volume", "combined", "radiomic", "volume", "shuffled")
+MAIN_ARMS = ("clinical", "clinical_volume", "combined", "radiomic", "deep", "volume", "shuffled")
 SUBDISTRIBUTION = "subdistribution hazard"
 
 
@@ -77,6 +79,67 @@ def block_sentence(tests: Sequence[BlockTest]) -> str:
         f"{'' if test.p is None else ', ' + p_term(test.p)}; n = {test.n}, {counted(test.events, 'event')}."
         for test in tests
     )
+
+
+def masks_sentence(found: Sequence[MaskRun]) -> str:
+    """Whether the headline is the same on other masks, on whom both stand; what to run where there is no other."""
+    if len(found) < 2:
+        return (
+            "Not repeated on other masks yet: `python -m engine run STUDY --masks automatic` (or `reference`) does, "
+            "and computes only what depends on them."
+        )
+    own = found[0]
+    return " ".join(_mask_pair(own, other) for other in found[1:])
+
+
+def _mask_pair(own: MaskRun, other: MaskRun) -> str:
+    ours, theirs = (one.sentence.split(" (")[0] for one in (own, other))
+    said = (
+        f"The same may be said on both: “{ours}”."
+        if ours == theirs
+        else f"“{ours}” in the run shown, “{theirs}” on these: the answer depends on whose masks are measured."
+    )
+    return (
+        f"Masks {other.first_source} first ({other.mix}): AUC difference {number(other.difference)}, spread "
+        f"{interval(other.spread_lo, other.spread_hi)}; in the run shown ({own.mix}) {number(own.difference)}, "
+        f"{interval(own.spread_lo, own.spread_hi)}; a change of {number(other.difference - own.difference)}. {said} "
+        f"{_shared_patients(own, other)}"
+    )
+
+
+def _shared_patients(own: MaskRun, other: MaskRun) -> str:
+    if own.patients == other.patients == other.shared:
+        patients = f"Both stand on the same {own.patients} patients."
+    else:
+        patients = (
+            f"**Not the same patients**: {other.patients} and {own.patients}, {other.shared} in both; a patient whose "
+            "tumour one of the masks misses has no features there, so part of the change is theirs."
+        )
+    other_code = own.code_version != other.code_version
+    return f"{patients} The two were computed by different code; run both again." if other_code else patients
+
+
+def models_caption(summaries: Sequence[ModelSummary]) -> str:
+    """What the columns of the table of models mean, and what the arms of embeddings are or why there are none."""
+    return (
+        f"n = {summaries[0].n} determined patients. The out-of-bag AUC belongs to the procedure and leads; .632+ "
+        "stands beside it. Apparent less Harrell's optimism is too high where a model overfits hard, and is not given "
+        "for forests: they are nearly perfect on the two thirds of patients that were in each bootstrap (.632+ is made "
+        "for that, Efron and Tibshirani 1997). ICI, E50, E90: mean, median and 90th percentile of the distance between "
+        "predicted and observed risk. Clinical fixed: the clinical risk as an offset, radiomics may only add to it. "
+        f"{deep_sentence(summaries)}"
+    )
+
+
+def deep_sentence(summaries: Sequence[ModelSummary]) -> str:
+    """What the arms of embeddings are, or what they would need."""
+    if any(row.model in DEEP_ARMS for row in summaries):
+        return (
+            "Deep features: the segmentation network's embeddings of every region in the place of radiomics, selected "
+            "inside each bootstrap by mRMR as a single region's features are, without a filter of reproducibility. No "
+            "plan names them: exploratory, never a test."
+        )
+    return "No deep features: they need a [segment] model, and its embeddings of one region in every analysed patient."
 
 
 def decision_caption(points: Sequence[DecisionPoint], summaries: Sequence[ModelSummary]) -> str:

@@ -26,6 +26,8 @@ def run(vectors, outcomes, covariates=(), choices=AGE, plan=Plan(), **more):
         "outcome": Outcome(),
         "eligibility": Eligibility(),
         "acquisitions": Cohort(tuple((case, measured.acquisition(kernel="sharp")) for case in cases)),
+        "embeddings": Cohort(()),
+        "embedding_names": (),
     } | more
     return tabulate(
         vectors=Cohort(tuple(vectors)),
