@@ -74,7 +74,7 @@ def _splat(flat: Field, centres: Points, radii: NDArray[np.float64]) -> None:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _paint(  # noqa: PLR0913
+def _paint(
     filled: Field, position: Points, radii: NDArray[np.float64], share: NDArray[np.float64], reach: int, spacing: float
 ) -> None:
     depth, height, width = filled.shape
