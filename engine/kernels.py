@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.measure.directions import TextureChoices
 from engine.measure.feature_image import FeatureImage
 from engine.measure.features import measure_rois
 from engine.measure.levels import Binning
@@ -29,6 +30,8 @@ def compile_kernels() -> None:
     mask[8:16, 8:16, 8:16] = True
     image = FeatureImage(noise, mask, Grid(shape, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
     measure_rois(image, [mask, mask], PAPER_1967, Binning(WARM_UP_LEVELS))
+    for choices in (TextureChoices(weighting="merged"), TextureChoices(in_plane=True)):  # conform's and [features]'
+        measure_rois(image, [mask], PAPER_1967, Binning(WARM_UP_LEVELS), choices)
     resample_spline(noise, (np.arange(3.0), np.arange(3.0), np.arange(3.0)), 0.0)
     resample_turned(noise, np.arange(3.0), np.ones((3, 3)), np.ones((3, 3)), 0.0)
     supervoxels(noise / 1000.0, mask, (1.0, 1.0, 1.0), Clustering(50.0, 0.05))

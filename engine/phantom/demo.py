@@ -41,7 +41,7 @@ LUNG_TRUTH_LABELS = {"lung_left": 1, "lung_right": 2, "tumour in the left lung":
 COMPRESSION_LEVEL = 1
 NOTICE = (
     "Synthetic patients at reduced settings: 3 mm feature grid, perturbations on 10 patients, "
-    "500 bootstraps of 50 trees."
+    "500 bootstraps of 40 trees."
 )
 Truth = dict[str, object]
 
@@ -122,7 +122,7 @@ def demo_protocol(seed: int) -> Protocol:
             slices_mm=(5.0,),
             voxels_mm=(2.0,),
         ),
-        selection=SelectionProtocol(resamples=500, trees=50),
+        selection=SelectionProtocol(resamples=500, trees=40),
     )
 
 

@@ -71,13 +71,14 @@ def local_patterns(image: NDArray[np.int16], mask: BoolZyx) -> LocalPatterns:
     """
     spline = ndimage.spline_filter(image, order=3, output=np.float64, mode="constant")
     where = np.nonzero(mask)
-    found = np.empty((3, len(where[0])))
+    parts = [np.zeros((3, 0))]
     harmonics = _sphere().harmonics
     gram = harmonics.T @ harmonics
     for start in range(0, len(where[0]), CHUNK_VOXELS):
         z, y, x = (axis[start : start + CHUNK_VOXELS] for axis in where)
         samples = _samples(spline, np.stack([z, y, x], axis=1))
-        _describe(samples, image[z, y, x].astype(np.float64), harmonics, gram, found[:, start : start + CHUNK_VOXELS])
+        parts.append(_describe(samples, image[z, y, x].astype(np.float64), harmonics, gram))
+    found = np.concatenate(parts, axis=1)
     found[:2].round(ENERGY_DECIMALS, out=found[:2])
     return LocalPatterns(*found)
 
@@ -117,10 +118,10 @@ def _describe(
     centres: NDArray[np.float64],
     harmonics: NDArray[np.complex128],
     gram: NDArray[np.complex128],
-    found: NDArray[np.float64],
-) -> None:
-    """m1, m2 and k of every row of samples (n, 42), which are rounded half away from zero, as SciPy rounds."""
+) -> NDArray[np.float64]:
+    """m1, m2 and k (3, n) of every row of samples (n, 42), which are rounded half away from zero, as SciPy rounds."""
     points = samples.shape[1]
+    found = np.empty((3, len(samples)))
     for row in range(len(samples)):
         c0, c1, c2, c3 = 0j, 0j, 0j, 0j
         total, lowest, highest = 0.0, np.inf, -np.inf
@@ -148,6 +149,7 @@ def _describe(
             found[2, row] = (fourth / points) / (second / points) ** 2 - 3.0
         else:
             found[2, row] = KURTOSIS_OF_CONSTANT
+    return found
 
 
 @lru_cache(maxsize=1)
