@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.present.colours import CONTOUR_COLOURS
 from engine.review.grants import ALIVE, FETCH, SEND, Grant, session_digest
-from engine.run.review_layers import YOURS, Layer
+from engine.run.review_layers import Layer, shown_first
 from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, tokens
 from pages.reader import Reader, session_of
 from pages.volume_routes import VIEWER
@@ -18,7 +18,6 @@ from store.reviews import Reading
 from store.volumes import CtSeries
 
 ASSETS = Path(__file__).parent / "viewer"
-SHOWN_FIRST = ("automatic", "peritumoural", YOURS)
 # The program is fetched once from our own server; a page that cannot run it falls back to slices.
 LOADER = """
 let program
@@ -76,6 +75,7 @@ def viewer(viewed: Viewed) -> None:
     extent, target = place_of(
         viewed.study, viewed.run_id, viewed.reading.case_id, extent_name, layers_key(viewed), viewed
     )
+    first = shown_first(viewed.layers)
     given = tokens(viewed.study, grant_of(viewed, extent), FETCH, SEND, ALIVE)
     st.components.v2.component(
         "cohortscope_viewer",
@@ -88,7 +88,7 @@ def viewer(viewed: Viewed) -> None:
             "key": volume_key(viewed, extent_name),
             "layersKey": layers_key(viewed),
             "tokens": given,
-            "layers": [shown_layer(layer) for layer in viewed.layers],
+            "layers": [shown_layer(layer, first) for layer in viewed.layers],
             "extent": extent_name,
             "editable": extent.editable,
             "canDraw": viewed.can_draw,
@@ -147,12 +147,12 @@ def layers_key(viewed: Viewed) -> str:
     return session_digest(repr((viewed.drawn_key, viewed.others, names)))
 
 
-def shown_layer(layer: Layer) -> dict[str, object]:
-    """A layer as the viewer lists it."""
+def shown_layer(layer: Layer, first: tuple[str, ...]) -> dict[str, object]:
+    """A layer as the viewer lists it; `first`: the names that are on when a case opens."""
     return {
         "name": layer.name,
         "title": layer.title,
         "colour": CONTOUR_COLOURS[layer.name],
-        "shown": layer.name in SHOWN_FIRST,
+        "shown": layer.name in first,
         "empty": not any(mask.voxels.any() for mask in layer.masks),
     }

@@ -38,6 +38,13 @@ def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
     return ("lungs", "peritumoural", "reference", "automatic", *others, YOURS)
 
 
+def shown_first(layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    """Names of the layers that are on when a case opens; the reference only where there is nothing to judge."""
+    automatic = any(mask.voxels.any() for layer in layers if layer.name == "automatic" for mask in layer.masks)
+    on = ("lungs", "peritumoural", "automatic", YOURS) if automatic else ("lungs", "peritumoural", "reference", YOURS)
+    return tuple(layer.name for layer in layers if layer.name in on)
+
+
 def case_layers(
     study: Path, run_id: str, case_id: str, names: tuple[str, ...], drawn_key: str, others: tuple[str, ...]
 ) -> tuple[Layer, ...]:

@@ -22,7 +22,7 @@ from engine.review.reading_list import (
     unread_first,
 )
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
-from engine.run.review_layers import YOURS, Layer, case_layers, others_words, visible_layers
+from engine.run.review_layers import Layer, case_layers, others_words, shown_first, visible_layers
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
@@ -54,7 +54,6 @@ MODES = {
     BLANK_CANVAS: "Blank canvas",
     ADJUDICATION: "Adjudication",
 }
-SHOWN_FIRST = ("automatic", "peritumoural", YOURS)
 QUEUE_TITLES = {
     "place": "Place",
     "case_id": "Case",
@@ -154,10 +153,10 @@ def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
 def choices(layers: tuple[Layer, ...]) -> tuple[list[str], str]:
     """The outlines that are on and the window, chosen in the sidebar."""
     st.sidebar.subheader("Show", anchor=False)
-    on = []
+    on, first = [], shown_first(layers)
     for layer in reversed(layers):
         title = layer.title if any(mask.voxels.any() for mask in layer.masks) else f"{layer.title} (none)"
-        if st.sidebar.checkbox(title, layer.name in SHOWN_FIRST, key=f"layer-{layer.name}"):
+        if st.sidebar.checkbox(title, layer.name in first, key=f"layer-{layer.name}"):
             on.append(layer.name)
     window = st.sidebar.radio("Window", list(WINDOWS), key="window", horizontal=True)
     return on, window

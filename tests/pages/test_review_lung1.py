@@ -31,6 +31,7 @@ GTV_VOXELS = 54639  # ../shared/data/lung1_001/README.md
 VOXELS_OF_LAYERS = """host => { const { layers, bits } = host.viewer.scene
   const count = n => bits.reduce((sum, v) => sum + (v >> n & 1), 0)
   return Object.fromEntries(layers.map((layer, n) => [layer.name, count(n)])) }"""
+SHOWN = ("lungs", "peritumoural", "reference")
 TRIANGLE = ((0.35, 0.4), (0.45, 0.42), (0.4, 0.5))
 ELSEWHERE = ((0.6, 0.6), (0.7, 0.62), (0.65, 0.7))
 
@@ -71,7 +72,10 @@ def own_voxels(page: Page, name: str) -> Locator:
 
 def test_it_opens_on_the_tumour_with_ring_and_lungs(page):
     viewer = viewer_of(page)
-    assert all(viewer.evaluate(VOXELS_OF_LAYERS)[name] > 0 for name in ("lungs", "peritumoural", "reference"))
+    assert all(viewer.evaluate(VOXELS_OF_LAYERS)[name] > 0 for name in SHOWN)
+    assert all(
+        viewer.evaluate("host => host.viewer.scene.layers.map(l => [l.name, l.on])").count([n, True]) for n in SHOWN
+    )
     assert own_voxels(page, "tumour").evaluate(VOXELS_OF_LAYERS)["reference"] == GTV_VOXELS
 
 
