@@ -52,7 +52,9 @@ def test_no_patient_is_predicted_by_a_model_that_saw_him():
         *REGION_ARMS,
         "forest_clinical",
         "cox_clinical",
-    }  # one region, and a volume
+        "deep",
+        "clinical_deep",
+    }  # one region, a volume, and no embeddings
 
 
 def three_regions(table):

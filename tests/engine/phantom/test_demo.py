@@ -77,7 +77,7 @@ def test_protocol_says_synthetic_and_its_reduced_settings(demo: Path) -> None:
     assert protocol.study.synthetic
     assert protocol.study.public_ids
     assert protocol.images.reference == ("tumour",)
-    assert (protocol.grid.spacing_mm, protocol.selection.resamples, protocol.selection.trees) == (3.0, 500, 50)
+    assert (protocol.grid.spacing_mm, protocol.selection.resamples, protocol.selection.trees) == (3.0, 500, 40)
     assert protocol.perturb.cases == 10
     for said in ("3 mm", "10 patients", "500 bootstraps of 40 trees"):
         assert said in protocol.study.notice
