@@ -15,7 +15,6 @@ from pages.reader import Reader, session_of
 from pages.volume_routes import VIEWER
 from store.queries.images import load_ct
 from store.reviews import Reading
-from store.volumes import CtSeries
 
 ASSETS = Path(__file__).parent / "viewer"
 # The program is fetched once from our own server; a page that cannot run it falls back to slices.
@@ -52,19 +51,13 @@ def usable() -> bool:
     return VIEWER.exists() and st.session_state.get("webgl2", True)
 
 
-@st.cache_resource(max_entries=3, show_spinner="Reading the images")
-def ct_of(study: Path, run_id: str, case_id: str) -> CtSeries:
-    """The CT of a case, kept for the next steps of the same reader."""
-    return load_ct(study, run_id, case_id)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner="Reading the images")
 def place_of(
     study: Path, run_id: str, case_id: str, extent: str, layers: str, _viewed: Viewed
 ) -> tuple[Extent, tuple[float, float, float] | None]:
     """The part of the scan that is shown and where it opens; both follow from the layers."""
     del layers
-    ct = ct_of(study, run_id, case_id)
+    ct = load_ct(study, run_id, case_id)
     return extent_of(extent, ct, _viewed.layers), centre_mm(ct.grid, _viewed.layers)
 
 
