@@ -12,7 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LINES_AT_A_TIME = 32
+# A tile and its results fit the core's own cache; a strip of so many lines makes long runs in memory.
+LINES_AT_A_TIME = 16
+STRIP = 128
 # Unsigned, so that numba need not ask whether a place counts from the end: that would keep loops from vectorising.
 TWO, THREE, FOUR = np.uint64(2), np.uint64(3), np.uint64(4)
 FREQUENCIES, DECAYS = (0.6681, 2.0787), (-1.3932, -1.3732)
@@ -61,11 +63,15 @@ def curvature(sigma: float, spacing: float) -> Recursion:
 
 def along_axis(volume: Volume, axis: int, inner: slice, filter_: Recursion) -> NDArray[np.float32]:
     """A filter along an axis of a volume; only the `inner` part of that axis is returned. Needs 4 voxels on it."""
-    lines = np.moveaxis(volume, axis, 0)
     shape = list(volume.shape)
     shape[axis] = inner.stop - inner.start
     result = np.empty(shape, dtype=np.float32)
-    _filter_lines(lines, np.moveaxis(result, axis, 0), inner.start, filter_.table())
+    volume = np.ascontiguousarray(volume)
+    if axis == 2:
+        _filter_rows(volume.reshape(-1, volume.shape[2]), result.reshape(-1, shape[2]), inner.start, filter_.table())
+    else:
+        slabs = (int(np.prod(shape[:axis])), -1, int(np.prod(shape[axis + 1 :])))
+        _filter_slabs(volume.reshape(slabs), result.reshape(slabs), inner.start, filter_.table())
     return result
 
 
@@ -105,31 +111,75 @@ def _finished(n: Four, d: Four) -> Recursion:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _filter_lines(lines: Volume, result: NDArray[np.float32], start: int, table: NDArray[np.float64]) -> None:
-    """Filter lines (n, p, q) along their first axis, a tile of q at a time.
+def _filter_slabs(slabs: Volume, result: NDArray[np.float32], start: int, table: NDArray[np.float64]) -> None:
+    """Filter each slab (n, m) along its first axis.
 
-    Tiles are flat with rows of fixed length, and four rows before and after stand for what lies beyond the borders:
-    the border's value in the data, its settled response in the results.
+    Strips of m are copied whole, so that memory is read and written in long runs, and filtered a tile at a time.
     """
-    length, planes, columns = lines.shape
-    data, causal, anticausal = np.zeros((3, (length + 8) * LINES_AT_A_TIME))
+    count, length, columns = slabs.shape
+    kept = result.shape[1]
+    strip = np.zeros((length, STRIP), dtype=np.float32)
+    size = (length + 8) * LINES_AT_A_TIME
+    data, causal, anticausal = np.zeros(size), np.zeros(size), np.zeros(size)
+    for slab in range(count):
+        for column in range(0, columns, STRIP):
+            width = min(STRIP, columns - column)
+            for i in range(length):
+                for c in range(width):
+                    strip[i, c] = slabs[slab, i, column + c]
+            for tile in range(0, width, LINES_AT_A_TIME):
+                for i in range(length):
+                    for c in range(LINES_AT_A_TIME):
+                        data[(i + 4) * LINES_AT_A_TIME + c] = strip[i, tile + c]
+                _filter_tile(data, causal, anticausal, table)
+                for i in range(kept):
+                    place = (start + i + 4) * LINES_AT_A_TIME
+                    for c in range(LINES_AT_A_TIME):
+                        strip[i, tile + c] = np.float32(causal[place + c] + anticausal[place + c])
+            for i in range(kept):
+                for c in range(width):
+                    result[slab, i, column + c] = strip[i, c]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _filter_rows(rows: Volume, result: NDArray[np.float32], start: int, table: NDArray[np.float64]) -> None:
+    """Filter lines (p, n) that lie in memory one after the other, a tile of p at a time."""
+    count, length = rows.shape
+    size = (length + 8) * LINES_AT_A_TIME
+    data, causal, anticausal = np.zeros(size), np.zeros(size), np.zeros(size)
+    for row in range(0, count, LINES_AT_A_TIME):
+        width = min(LINES_AT_A_TIME, count - row)
+        for c in range(width):
+            for i in range(length):
+                data[(i + 4) * LINES_AT_A_TIME + c] = rows[row + c, i]
+        _filter_tile(data, causal, anticausal, table)
+        for c in range(width):
+            for i in range(result.shape[1]):
+                place = (start + i + 4) * LINES_AT_A_TIME + c
+                result[row + c, i] = np.float32(causal[place] + anticausal[place])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _filter_tile(
+    data: NDArray[np.float64],
+    causal: NDArray[np.float64],
+    anticausal: NDArray[np.float64],
+    table: NDArray[np.float64],
+) -> None:
+    """Both passes over a flat tile; its four rows before and after are set to what lies beyond the borders.
+
+    That is the border's value in the data, its settled response in the results.
+    """
     gain = table[0].sum() / (1.0 + table[2].sum()), table[1].sum() / (1.0 + table[2].sum())
-    for plane in range(planes):
-        for column in range(0, columns, LINES_AT_A_TIME):
-            width = min(LINES_AT_A_TIME, columns - column)
-            for i in range(length + 8):
-                row = min(max(i - 4, 0), length - 1)
-                for c in range(width):
-                    data[i * LINES_AT_A_TIME + c] = lines[row, plane, column + c]
-            ends = 4 * LINES_AT_A_TIME
-            causal[:ends] = data[:ends] * gain[0]
-            anticausal[-ends:] = data[-ends:] * gain[1]
-            _forward(data, causal, table)
-            _backward(data, anticausal, table)
-            for i in range(result.shape[0]):
-                place = (start + i + 4) * LINES_AT_A_TIME
-                for c in range(width):
-                    result[i, plane, column + c] = np.float32(causal[place + c] + anticausal[place + c])
+    ends = 4 * LINES_AT_A_TIME
+    after = len(data) - ends
+    for place in range(ends):
+        data[place] = data[ends + place % LINES_AT_A_TIME]
+        data[after + place] = data[after - LINES_AT_A_TIME + place % LINES_AT_A_TIME]
+        causal[place] = data[place] * gain[0]
+        anticausal[after + place] = data[after + place] * gain[1]
+    _forward(data, causal, table)
+    _backward(data, anticausal, table)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
