@@ -1355,7 +1355,10 @@ class DecisionPoint:
 
 @dataclass(frozen=True, slots=True)
 class Subgroup:
-    """Two arms in one group of patients; AUCs are None with fewer than five of either class."""
+    """Two arms in one group of patients; AUCs are None with fewer than five of either class.
+
+    The bounds are those of a 95 % interval over the group's patients, the predictions taken as they are.
+    """
 
     grouping: str
     level: str
@@ -1364,6 +1367,8 @@ class Subgroup:
     base_auc: float | None
     extended_auc: float | None
     difference: float | None
+    difference_lo: float | None
+    difference_hi: float | None
     n: int
     events: int
     effective_n: float

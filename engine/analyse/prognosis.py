@@ -99,7 +99,7 @@ def compare_models(
         curves=tuple(row for arm in arms for row in calibration_curve(means, arm)),
         decisions=decision_points(means, arms),
         subgroups=subgroups(table, means, base, extended),
-        needs=tuple(need for size in sizes for need in sample_needs(size, choices)),
+        needs=tuple(need for size in sizes for need in sample_needs(size, choices) if need.model in arms),
         blocks=block_tests(table, choices, locked),
         survival=survival_points(table, means),
         incidence=incidence_points(table, means),

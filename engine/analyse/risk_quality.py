@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.analyse.predictions import MeanPredictions
 from engine.statistics.decision_curve import decision_curve
+from engine.statistics.delong import weighted_auc_difference
 from engine.statistics.flexible_calibration import flexible_calibration
 from engine.statistics.roc import roc_curve, weighted_auc
 from store.matrices import MISSING_LEVEL, DesignTable
@@ -77,7 +78,7 @@ def subgroups(table: DesignTable, means: MeanPredictions, base: str, extended: s
     """Weighted AUC of two arms, on mean out-of-bag predictions, in every group that a covariate or the batch makes.
 
     Numbers are split at their median. Groups with fewer than five events or five free of it are counted, their AUC is
-    None. No test is made: too many groups, too few patients.
+    None. No test is made: too many groups, too few patients; the interval of a difference is over the group's patients.
     """
     both = means.measured(base) & means.measured(extended)
     return tuple(
@@ -110,9 +111,12 @@ def _subgroup(
     labels, weights = means.label[rows], means.weights[rows]
     events, free = int((labels == 1).sum()), int((labels == 0).sum())
     aucs: tuple[float | None, float | None] = (None, None)
+    gain: tuple[float | None, float | None, float | None] = (None, None, None)
     if min(events, free) >= FEWEST_OF_A_CLASS:
-        first, second = (weighted_auc(labels, means.probability[arm][rows], weights) for arm in arms)
-        aucs = (first, second)
+        base, extended = (means.probability[arm][rows] for arm in arms)
+        aucs = (weighted_auc(labels, base, weights), weighted_auc(labels, extended, weights))
+        found = weighted_auc_difference(labels, extended, base, weights)
+        gain = (found.difference, found.lower, found.upper)
     return Subgroup(
         grouping=grouping,
         level=level,
@@ -120,7 +124,9 @@ def _subgroup(
         extended=arms[1],
         base_auc=aucs[0],
         extended_auc=aucs[1],
-        difference=None if aucs[0] is None or aucs[1] is None else aucs[1] - aucs[0],
+        difference=gain[0],
+        difference_lo=gain[1],
+        difference_hi=gain[2],
         n=int(rows.sum()),
         events=events,
         effective_n=float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0,

@@ -90,6 +90,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("discrimination", "auc", "AUC of the models and its spread", SUMMARY, OUT_OF_BAG),
     Entry("discrimination", "calibration", "Predicted against observed risk", COUNTS, OUT_OF_BAG),
     Entry("discrimination", "decision", "What acting on the risks would be worth", DECISION, OUT_OF_BAG),
+    Entry("discrimination", "subgroups", "The gain in groups of patients", SUMMARY, OUT_OF_BAG),
     Entry("external", "external", "Models made elsewhere, tested here", SUMMARY, HELD_OUT),
     Entry("survival", "incidence", "The event and death before it", SURVIVAL, INCIDENCE_METHOD),
     Entry("survival", "curves", "Time free of the event", SURVIVAL, SURVIVAL_METHOD),

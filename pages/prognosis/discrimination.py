@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.present.colours import plain_model
-from engine.present.figures.discrimination import auc_forest, roc_figure
+from engine.present.figures.discrimination import auc_forest, roc_figure, subgroup_forest
 from engine.present.figures.risk_quality import calibration_figure, decision_figure
 from engine.present.wording.prognosis import (
     MAIN_ARMS,
@@ -20,6 +20,7 @@ from engine.present.wording.prognosis import (
     models_caption,
     needs_sentence,
     roc_caption,
+    subgroups_caption,
 )
 from engine.present.wording.study import exploratory_badge
 from pages.frame import answer, badge, begin, end, figure, table, why_missing
@@ -83,6 +84,8 @@ SUBGROUP_TITLES = {
     "base_auc": "AUC of the base",
     "extended_auc": "AUC of the extended",
     "difference": "Difference",
+    "difference_lo": "95 % from",
+    "difference_hi": "to",
     "n": "n",
     "events": "Events",
     "effective_n": "Effective n",
@@ -164,9 +167,10 @@ needs = sample_needs(shown.snapshot, run_id)
 table(needs, NEED_TITLES)
 st.caption(f"{needs_sentence(needs)} {block_sentence(block_tests(shown.snapshot, run_id))}".strip() or "–")
 st.subheader("Groups of patients", anchor=False)
-table(subgroups(shown.snapshot, run_id), SUBGROUP_TITLES)
-named = " against ".join(plain_model(model) for model in reversed(headline))
-st.caption(f"{named}, on mean out-of-bag risks. No AUC under five of either class; no test: too many groups.")
+groups = subgroups(shown.snapshot, run_id)
+if any(group.difference is not None for group in groups):
+    figure(subgroup_forest(groups), subgroups_caption(groups), "subgroups")
+table(groups, SUBGROUP_TITLES)
 with st.expander("DeLong, as in the paper"):
     st.caption(
         "On mean out-of-bag predictions of determined patients only: shown because the paper did it. "

@@ -66,12 +66,12 @@ def along_axis(volume: Volume, axis: int, inner: slice, filter_: Recursion) -> N
     shape = list(volume.shape)
     shape[axis] = inner.stop - inner.start
     result = np.empty(shape, dtype=np.float32)
-    volume = np.ascontiguousarray(volume)
+    whole = np.ascontiguousarray(volume)
     if axis == 2:
-        _filter_rows(volume.reshape(-1, volume.shape[2]), result.reshape(-1, shape[2]), inner.start, filter_.table())
+        _filter_rows(whole.reshape(-1, whole.shape[2]), result.reshape(-1, shape[2]), inner.start, filter_.table())
     else:
         slabs = (int(np.prod(shape[:axis])), -1, int(np.prod(shape[axis + 1 :])))
-        _filter_slabs(volume.reshape(slabs), result.reshape(slabs), inner.start, filter_.table())
+        _filter_slabs(whole.reshape(slabs), result.reshape(slabs), inner.start, filter_.table())
     return result
 
 
@@ -119,26 +119,32 @@ def _filter_slabs(slabs: Volume, result: NDArray[np.float32], start: int, table:
     count, length, columns = slabs.shape
     kept = result.shape[1]
     strip = np.zeros((length, STRIP), dtype=np.float32)
-    size = (length + 8) * LINES_AT_A_TIME
-    data, causal, anticausal = np.zeros(size), np.zeros(size), np.zeros(size)
     for slab in range(count):
         for column in range(0, columns, STRIP):
             width = min(STRIP, columns - column)
             for i in range(length):
                 for c in range(width):
                     strip[i, c] = slabs[slab, i, column + c]
-            for tile in range(0, width, LINES_AT_A_TIME):
-                for i in range(length):
-                    for c in range(LINES_AT_A_TIME):
-                        data[(i + 4) * LINES_AT_A_TIME + c] = strip[i, tile + c]
-                _filter_tile(data, causal, anticausal, table)
-                for i in range(kept):
-                    place = (start + i + 4) * LINES_AT_A_TIME
-                    for c in range(LINES_AT_A_TIME):
-                        strip[i, tile + c] = np.float32(causal[place + c] + anticausal[place + c])
+            _filter_strip(strip, kept, width, start, table)
             for i in range(kept):
                 for c in range(width):
                     result[slab, i, column + c] = strip[i, c]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _filter_strip(strip: NDArray[np.float32], kept: int, width: int, start: int, table: NDArray[np.float64]) -> None:
+    """Filter a strip's first `width` lines in place; the `kept` results from `start` on become its first rows."""
+    size = (len(strip) + 8) * LINES_AT_A_TIME
+    data, causal, anticausal = np.zeros(size), np.zeros(size), np.zeros(size)
+    for tile in range(0, width, LINES_AT_A_TIME):
+        for i in range(len(strip)):
+            for c in range(LINES_AT_A_TIME):
+                data[(i + 4) * LINES_AT_A_TIME + c] = strip[i, tile + c]
+        _filter_tile(data, causal, anticausal, table)
+        for i in range(kept):
+            place = (start + i + 4) * LINES_AT_A_TIME
+            for c in range(LINES_AT_A_TIME):
+                strip[i, tile + c] = np.float32(causal[place + c] + anticausal[place + c])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from engine.present.colours import faded, model_colour, plain_model
 from engine.present.figures.layout import AXIS, framed, rows_height
-from store.records import ModelSummary, Performance, RocBand, RocPoint
+from store.records import ModelSummary, Performance, RocBand, RocPoint, Subgroup
 
 DASHES = {"clinical + volume": "dash", "shuffled": "dot"} | dict.fromkeys(
     ("intratumoural", "peritumoural", "whole lung", "forest: clinical + volume", "Cox: clinical + volume"), "dashdot"
@@ -79,6 +79,36 @@ def auc_forest(summaries: Sequence[ModelSummary], performances: Sequence[Perform
     figure.update_yaxes(tickvals=list(range(len(summaries))), ticktext=labels, autorange="reversed", showgrid=False)
     figure.add_vline(x=0.5, line={"color": AXIS, "width": 1.5, "dash": "dash"})
     return figure
+
+
+def subgroup_forest(groups: Sequence[Subgroup]) -> go.Figure:
+    """AUC difference in each group of patients with its 95 % interval; groups that are too small have no point."""
+    shown = [group for group in groups if group.difference is not None]
+    figure = go.Figure()
+    for place, group in enumerate(shown):
+        found, lo, hi = (value or 0.0 for value in (group.difference, group.difference_lo, group.difference_hi))
+        colour = model_colour(group.extended, 0)
+        figure.add_trace(
+            go.Scatter(
+                x=[found],
+                y=[place],
+                mode="markers",
+                marker={"color": colour, "size": 10, "symbol": "square"},
+                error_x={"type": "data", "symmetric": False, "array": [hi - found], "arrayminus": [found - lo]},
+                hovertemplate=f"{group.grouping}: {group.level}<br>{found:+.2f} ({lo:+.2f} to {hi:+.2f})"
+                f"<br>n = {group.n}, {group.events} events<extra></extra>",
+            )
+        )
+    labels = [f"{group.grouping}: {group.level} (n = {group.n}, {group.events} ev.)" for group in shown]
+    framed(figure, f"AUC difference, {_pair(shown)}", "", rows_height(len(shown)))
+    figure.update_layout(showlegend=False, margin={"t": 10})
+    figure.update_yaxes(tickvals=list(range(len(shown))), ticktext=labels, autorange="reversed", showgrid=False)
+    figure.add_vline(x=0, line={"color": AXIS, "width": 1.5, "dash": "dash"})
+    return figure
+
+
+def _pair(groups: Sequence[Subgroup]) -> str:
+    return " − ".join(plain_model(model) for group in groups[:1] for model in (group.extended, group.base))
 
 
 def _band(figure: go.Figure, mine: Sequence[RocBand], colour: str) -> None:

@@ -21,10 +21,14 @@ from store.records import (
     IncidencePoint,
     ModelSummary,
     SampleSizeNeed,
+    Subgroup,
     SurvivalPoint,
 )
 
 MAIN_ARMS = ("clinical", "clinical_volume", "combined", "radiomic", "deep", "volume", "shuffled")
+NO_VOLUME = (
+    "**Not compared with tumour volume**, which is not among the features: a gain may be the tumour's size alone."
+)
 SUBDISTRIBUTION = "subdistribution hazard"
 
 
@@ -44,10 +48,12 @@ def discrimination_answer(comparisons: Sequence[Comparison], summaries: Sequence
         named = [f"{plain_model(row.model)} {number(row.auc)}" for row in summaries]
         return f"No pair of models was compared. Out-of-bag AUC: {', '.join(named)}."
     said = found.sentence.strip().rstrip(".")
+    size = "" if found.base != "clinical" else f" {NO_VOLUME}"
     return (
         f"**{said[:1].upper()}{said[1:]}.** {plain_model(found.extended).capitalize()} against "
         f"{plain_model(found.base)}: AUC difference {number(found.difference)}, spread over {found.resamples} "
         f"resamples {interval(found.spread_lo, found.spread_hi)}; n = {found.n}, {counted(found.events, 'event')}."
+        f"{size}"
     )
 
 
@@ -68,6 +74,16 @@ def needs_sentence(needs: Sequence[SampleSizeNeed]) -> str:
     return (
         f"The {plain_model(largest.model)} model has {counted(largest.parameters, 'parameter')}: by Riley's criteria "
         f"it needs {counted(largest.needed, 'patient')}, there are {largest.n} ({enough})."
+    )
+
+
+def subgroups_caption(groups: Sequence[Subgroup]) -> str:
+    """What the groups' intervals are, whom they hold, and what may not be read from them."""
+    untold = sum(group.difference is None for group in groups)
+    small = f" {counted(untold, 'group')} with fewer than five of either class: counted, no AUC." if untold else ""
+    return (
+        "On mean out-of-bag risks. Bars: 95 % interval over the group's patients with the predictions as they are, so "
+        f"rather too narrow. Groups overlap and no test is made: one that stands out is a question, no answer.{small}"
     )
 
 

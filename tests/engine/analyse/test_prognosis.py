@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,24 @@ def test_curves_are_drawn_for_all_stage_and_both_risks(null):
 def test_brier_of_a_planted_signal_beats_the_clinical_arm(planted):
     brier = {row.model: row.brier for row in planted[1].summaries}
     assert brier["combined"] < brier["clinical"]
+
+
+def test_groups_carry_intervals_around_their_gain_and_small_ones_carry_none(planted):
+    _, found = planted
+    told = [group for group in found.subgroups if group.difference is not None]
+    assert told
+    for group in told:
+        assert group.difference_lo < group.difference < group.difference_hi
+        assert group.difference == pytest.approx(group.extended_auc - group.base_auc, abs=1e-12)
+        assert min(group.events, group.n - group.events) >= 5
+    for group in found.subgroups:
+        small = min(group.events, group.n - group.events) < 5
+        assert (group.difference is None) == (group.difference_lo is None) == small
+
+
+def test_a_model_that_was_not_made_has_no_sample_size(planted):
+    _, found = planted
+    assert {need.model for need in found.needs} == {"clinical", "clinical_volume", "combined"}
+    bare = replace(planted[0], volume_ml=np.full(len(planted[0].case_ids), np.nan))
+    needs = prognosis_of(bare, 22, LOCKED).needs
+    assert {need.model for need in needs} == {"clinical", "combined"}

@@ -9,6 +9,7 @@ import pytest
 from engine.present.colours import GREY, ROI_COLOURS
 from engine.present.figures.agreement import drawn_rows, driver_figure, location_figure
 from engine.present.figures.batch import plane_figure, variance_figure
+from engine.present.figures.discrimination import subgroup_forest
 from engine.present.figures.flow import flow_figure
 from engine.present.figures.heat import image_type_order
 from engine.present.figures.reproducibility import feature_figure, harm_figure, survival_heat_map
@@ -25,6 +26,7 @@ from store.records import (
     FlowStep,
     PerturbationEffect,
     SelectionFrequency,
+    Subgroup,
     SurvivalPoint,
 )
 
@@ -219,3 +221,15 @@ def test_flow_writes_each_box_with_its_count():
 
 def test_empty_flow_is_an_empty_figure():
     assert len(flow_figure([]).layout.annotations) == 0
+
+
+def test_groups_of_patients_are_drawn_with_their_intervals_and_small_ones_left_out():
+    told = Subgroup("Sex", "female", "clinical_volume", "combined", 0.6, 0.7, 0.1, -0.05, 0.25, 40, 12, 40.0)
+    untold = Subgroup("Sex", "male", "clinical_volume", "combined", None, None, None, None, None, 9, 2, 9.0)
+    figure = subgroup_forest([told, untold])
+    (mark,) = figure.data
+    assert (mark.x[0], mark.x[0] + mark.error_x.array[0], mark.x[0] - mark.error_x.arrayminus[0]) == pytest.approx(
+        (0.1, 0.25, -0.05)
+    )
+    assert list(figure.layout.yaxis.ticktext) == ["Sex: female (n = 40, 12 ev.)"]
+    assert figure.layout.xaxis.title.text == "AUC difference, combined − clinical + volume"

@@ -4,11 +4,12 @@ import dataclasses
 
 from engine.present.numbers import counted
 from engine.present.wording.features import group_answer, protocol_differences, selection_limits
+from engine.present.wording.prognosis import discrimination_answer
 from engine.present.wording.self_test import self_test_answer
 from engine.protocol import Protocol, SelectionProtocol, Study
 from store.queries.prognosis import SelfTestResult
 from store.queries.reproducibility import SurvivalShare
-from store.records import FeatureGroup, SelectionSize
+from store.records import Comparison, FeatureGroup, SelectionSize
 
 SIZE = SelectionSize(
     patients=59,
@@ -67,3 +68,25 @@ def test_one_mean_outside_of_the_fair_range_fails_the_self_test():
     assert "No leak was found" in self_test_answer([good])
     assert "The self-test failed:** 1 of 2" in self_test_answer([good, leak])
     assert "combined, out-of-bag, 0.84" in self_test_answer([good, leak])
+
+
+def test_a_gain_over_a_model_without_volume_is_said_to_be_perhaps_size_alone():
+    found = Comparison(
+        base="clinical",
+        extended="combined",
+        difference=0.08,
+        spread_lo=0.01,
+        spread_hi=0.15,
+        sentence="adds",
+        delong_difference=None,
+        delong_lo=None,
+        delong_hi=None,
+        delong_z=None,
+        delong_p=None,
+        n=420,
+        events=251,
+        resamples=500,
+        exploratory=True,
+    )
+    assert "Not compared with tumour volume" in discrimination_answer([found], [])
+    assert "tumour volume" not in discrimination_answer([dataclasses.replace(found, base="clinical_volume")], [])
