@@ -81,6 +81,21 @@ def test_title_and_lock_make_no_new_analysis(tmp_path: Path):
     assert found["run-1"] == found["run-2"] == (1, 1)
 
 
+def test_a_run_on_other_masks_that_reached_the_comparison_is_one_more_analysis(tmp_path: Path):
+    own = Protocol()
+    order = {"feature_mask_order": ("reference", "automatic")}
+    other = own.model_copy(update={"masks": own.masks.model_copy(update=order)})
+    for run_id, protocol, until in (("run-1", own, ""), ("run-2", other, "prognosis"), ("run-3", other, "features")):
+        start_run(tmp_path, run_id, until, protocol)
+        if until == "prognosis":
+            record(tmp_path, run_id, "prognosis", "", [frequency("A", 1)])
+        finish_run(tmp_path, run_id)
+    publish(tmp_path)
+    found = {run.run_id: (run.analysis, run.analyses) for run in runs(open_snapshot(tmp_path))}
+    close_snapshots()
+    assert (found["run-1"], found["run-2"]) == ((1, 2), (2, 2))
+
+
 def test_the_self_test_is_the_mean_over_permutations(snapshot: Snapshot):
     (row,) = self_test(snapshot)
     assert (row.run_id, row.model, row.repeats, row.resamples) == ("run-2", "combined", 2, 5)
