@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -373,7 +375,7 @@ def protocol_sha256(protocol: Protocol) -> str:
 
 def read_protocol(directory: Path) -> Protocol:
     """The protocol of a study folder; ValueError names the field, the law and the value where study.toml breaks one."""
-    return _protocol(_sections(directory))
+    return checked_protocol(_sections(directory))
 
 
 def read_unlocked(directory: Path) -> Protocol:
@@ -382,7 +384,7 @@ def read_unlocked(directory: Path) -> Protocol:
     plan = sections.get("plan")
     if isinstance(plan, dict):
         sections["plan"] = {name: value for name, value in plan.items() if name == "derived_from"}
-    return _protocol(sections)
+    return checked_protocol(sections)
 
 
 def _sections(directory: Path) -> dict[str, object]:
@@ -395,7 +397,8 @@ def _sections(directory: Path) -> dict[str, object]:
         raise ValueError(f"{PROTOCOL_FILE} is not valid TOML: {error}") from error
 
 
-def _protocol(sections: dict[str, object]) -> Protocol:
+def checked_protocol(sections: Mapping[str, object]) -> Protocol:
+    """The protocol of these sections; ValueError names the field, the law and the value where one is broken."""
     try:
         return Protocol.model_validate(sections)
     except ValidationError as error:
@@ -409,10 +412,11 @@ def _protocol(sections: dict[str, object]) -> Protocol:
 
 
 def write_protocol(directory: Path, protocol: Protocol) -> Path:
-    """Write study.toml with every default in full and each field explained; returns its path."""
+    """Write study.toml with every default in full and each field explained, whole or not at all; returns its path."""
     path = directory / PROTOCOL_FILE
-    path.write_text(protocol_text(protocol), encoding="utf-8")
-    return path
+    written = directory / f".{PROTOCOL_FILE}.{os.getpid()}"
+    written.write_text(protocol_text(protocol), encoding="utf-8")
+    return written.replace(path)
 
 
 def protocol_text(protocol: Protocol) -> str:

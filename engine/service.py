@@ -3,7 +3,7 @@ images is written to the audit. Pages call these functions and no other that cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from engine.acquire.uploads import (
     stage_table,
 )
 from engine.protocol import PROTOCOL_FILE, Covariates, Outcome, read_protocol
+from engine.run.choices import change_choices
 from engine.run.launch import cancel, launch, launch_self_test, launch_training
 from engine.run.paperwork import retention_note
 from engine.run.plan_lock import lock_plan
@@ -86,6 +87,16 @@ def take_list(study: Path, person: Person, count: int, run_id: str) -> Signature
     taken = take_signature(study, count, run_id)
     record_action(study, person, "take list", f"{count} features")
     return taken
+
+
+def change_the_choices(study: Path, person: Person, section: str, values: Mapping[str, object]) -> tuple[str, ...]:
+    """Write choices into study.toml; returns what changed; errors as `change_choices`."""
+    authorise(study, person, "change choices")
+    fields = change_choices(study, section, values)
+    if fields:
+        given = {name: values[name.partition(".")[2]] for name in fields}
+        record_action(study, person, "change choices", "; ".join(f"{name} = {value}" for name, value in given.items()))
+    return fields
 
 
 def lock_the_plan(study: Path, person: Person) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from engine.present.wording.review import stale_sentence
-from engine.run.foresee import Foreseen, foresee
+from engine.run.foresee import foresee
 from engine.service import bring_up_to_date
 from store.access import Person
+from store.foresight import Foreseen
 from store.ledger import running
 from store.queries.reviews import ReviewState
 from store.queries.study import RunFacts

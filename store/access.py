@@ -22,6 +22,7 @@ ACTIONS: dict[str, str] = {
     "cancel run": "administrator",
     "train": "administrator",
     "lock plan": "administrator",
+    "change choices": "administrator",
     "take list": "administrator",
     "upload images": "administrator",
     "upload table": "administrator",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import shutil
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.run.sources import Sources
@@ -10,10 +14,13 @@ from engine.run.sources import Sources
 BYTES_PER_CASE = 3_000_000  # masks, ROI masks, features and perturbed features of a case
 BYTES_ALWAYS = 200_000_000  # snapshots and the ledger
 BYTES_PER_TABLE = 20_000_000
+LEAST_ROOM_BYTES = 100_000_000  # for the ledger, a snapshot and what the workers are writing
+LOOK_SECONDS = 2.0
 NETWORK = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "sshfs")
 )
 MOUNTS = Path("/proc/self/mountinfo")
+log = logging.getLogger("cohortscope.run")
 
 
 def needed_bytes(sources: Sources) -> int:
@@ -31,6 +38,34 @@ def check_disk(study: Path, sources: Sources, further_bytes: int = 0) -> None:
         text += f" ({further_bytes / 1e9:.1f} of them for trainings)" if further_bytes else ""
         text += f" and the study's disk has {free / 1e9:.1f} GB free"
         raise RuntimeError(f"{text}; free some or move the study")
+
+
+@dataclass(slots=True)
+class RoomKeeper:
+    """Looks at a study's disk while a run goes on, and holds the run up while there is next to no room.
+
+    Tasks in work end meanwhile; none is handed out until there is room again, so that nothing fails for want of it.
+    """
+
+    study: Path
+    looked_at: float = -math.inf
+
+    def wait(self) -> None:
+        """Return when there is room; looks at the disk every few seconds at most."""
+        if time.monotonic() - self.looked_at < LOOK_SECONDS:
+            return
+        held = False
+        while (free := shutil.disk_usage(self.study).free) < LEAST_ROOM_BYTES:
+            if not held:
+                log.warning(
+                    "paused: the study's disk has %.0f MB left; free some and the run goes on by itself, or cancel it",
+                    free / 1e6,
+                )
+            held = True
+            time.sleep(LOOK_SECONDS)
+        if held:
+            log.warning("there is room on the disk again (%.0f MB): the run goes on", free / 1e6)
+        self.looked_at = time.monotonic()
 
 
 def network_warning(study: Path) -> str:

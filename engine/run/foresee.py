@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from engine.pipeline import pipeline_of
-from engine.protocol import read_protocol
+from engine.protocol import Protocol, read_protocol, without_paths
 from engine.run.intake import model_sha256
-from engine.run.planning import MissingInputError, Plan, task_key, units_of
+from engine.run.planning import MissingInputError, Plan, section_name, task_key, units_of
 from engine.run.sources import SOURCES_FILE, read_sources
-from engine.run.stage import Stage
-from store.foresight import mean_seconds, states_of
+from engine.run.stage import Stage, inputs_of, producer_of
+from store.foresight import Foreseen, ForeseenStage, StageMean, stage_means, states_of
 from store.layout import StudyFolder
 from store.ledger import Ledger
 
 UNFINISHED = ("", "pending", "running")
-
-
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """The tasks a run would compute: (stage, unit) in order, and the seconds they took before, over the cores.
-
-    seconds is None where a stage was never run, so that nobody knows.
-    """
-
-    tasks: tuple[tuple[str, str], ...]
-    seconds: float | None
-
-    @property
-    def cases(self) -> tuple[str, ...]:
-        """The cases of which something would be computed, by name."""
-        return tuple(sorted({unit for _, unit in self.tasks if unit and not unit.startswith("#")}))
-
-    @property
-    def of_cases(self) -> int:
-        """How many tasks belong to one case."""
-        return sum(bool(unit) and not unit.startswith("#") for _, unit in self.tasks)
-
-    @property
-    def of_cohort(self) -> int:
-        """How many tasks belong to the whole cohort, bootstraps included."""
-        return len(self.tasks) - self.of_cases
+FAILED = ("failed", "refused")
+SEED = "study.seed"
 
 
 class _Foreseeing(Ledger):
@@ -82,13 +59,74 @@ def foresee(study: Path) -> Foreseen:
             return Foreseen((), 0.0)
         model = model_sha256(folder.root, protocol)
         plan = Plan(latest.run_id, pipeline_of(protocol.study.kind), protocol, read_sources(folder.root), model)
+        costs = stage_means(ledger)
+        changed = changed_choices(latest.protocol_json, protocol)
         tasks: list[tuple[str, str]] = []
+        stages: dict[str, ForeseenStage] = {}
         for stage in plan.pipeline:
-            tasks += _foresee_stage(plan, stage, ledger)
-        return Foreseen(tuple(tasks), _seconds(tasks, mean_seconds(ledger)))
+            before = {unit for unit, _, _ in ledger.placed(latest.run_id, stage.name)}
+            found, retried = _foresee_stage(plan, stage, ledger)
+            tasks += found
+            if found or retried:
+                units = [unit for _, unit in found]
+                of_stage = _why(plan, stage, units, before, (changed, tuple(stages)))
+                seconds, megabytes = _costs(units, costs.get(stage.name))
+                stages[stage.name] = replace(of_stage, retried=retried, seconds=seconds, megabytes=megabytes)
+        return Foreseen(tuple(tasks), _total([s.seconds for s in stages.values() if s.tasks]), tuple(stages.values()))
 
 
-def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> list[tuple[str, str]]:
+def changed_choices(last_json: str, protocol: Protocol) -> tuple[str, ...]:
+    """Fields (section.field) of a protocol that differ from those a run was started with, without its paths."""
+    last = json.loads(last_json)
+    now = without_paths(protocol).model_dump(mode="json")
+    return tuple(
+        f"{section}.{name}"
+        for section, fields in now.items()
+        for name, value in fields.items()
+        if last.get(section, {}).get(name) != value
+    )
+
+
+def _why(
+    plan: Plan, stage: Stage, units: list[str], before: set[str], earlier: tuple[tuple[str, ...], tuple[str, ...]]
+) -> ForeseenStage:
+    """The causes of a stage's tasks; earlier: the choices that changed, the stages that would be computed before it."""
+    changed, recomputed = earlier
+    wanted = inputs_of(stage)
+    sections = {section_name(plan.protocol, w.record_type) for w in wanted if w.form == "section"}
+    if any(w.form == "generator" for w in wanted):
+        sections.add("study")
+    makers = [producer_of(plan.pipeline, stage, w.record_type) for w in wanted if w.form not in ("section", "source")]
+    follows = dict.fromkeys(m.stage.name for m in makers if m is not None and m.stage.name in recomputed)
+    return ForeseenStage(
+        stage=stage.name,
+        tasks=len(units),
+        cases=sum(bool(unit) and not unit.startswith("#") for unit in units),
+        changed=tuple(c for c in changed if c.split(".")[0] in sections and (c == SEED or not c.startswith("study."))),
+        new=sum(unit not in before for unit in units) if before else len(units),
+        retried=0,
+        follows=tuple(follows),
+        seconds=None,
+        megabytes=None,
+    )
+
+
+def _costs(units: list[str], mean: StageMean | None) -> tuple[float | None, float | None]:
+    """Seconds over the cores and megabytes of so many tasks."""
+    if mean is None:
+        return None, None
+    at_once = max(1, min(len(os.sched_getaffinity(0)), len(units)))
+    return mean.seconds * len(units) / at_once, mean.bytes * len(units) / 1e6
+
+
+def _total(seconds: list[float | None]) -> float | None:
+    """Stages follow one another. None where one of them has never been timed."""
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
+
+
+def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> tuple[list[tuple[str, str]], int]:
+    """The tasks of a stage that would be computed, and how many that failed would be tried again."""
     keyed = []
     for unit in units_of(plan, stage, ledger):
         try:
@@ -98,15 +136,5 @@ def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> list[tuple[
     states = states_of(ledger, [key for _, key in keyed])
     ended = [(unit, key, "done" if states.get(key, "") in UNFINISHED else states[key]) for unit, key in keyed]
     ledger.foresee(stage.name, ended)
-    return [(stage.name, unit) for unit, key in keyed if states.get(key, "") in UNFINISHED]
-
-
-def _seconds(tasks: list[tuple[str, str]], mean: dict[str, float]) -> float | None:
-    """Stages follow one another; within one, tasks share the cores. None where a stage has never been timed."""
-    if any(stage not in mean for stage, _ in tasks):
-        return None
-    cores = len(os.sched_getaffinity(0))
-    counts: dict[str, int] = {}
-    for stage, _ in tasks:
-        counts[stage] = counts.get(stage, 0) + 1
-    return sum(mean[stage] * count / min(cores, count) for stage, count in counts.items())
+    fresh = [(stage.name, unit) for unit, key in keyed if states.get(key, "") in UNFINISHED]
+    return fresh, sum(states.get(key, "") in FAILED for _, key in keyed)

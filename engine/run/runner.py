@@ -32,7 +32,7 @@ from engine.protocol import Protocol, protocol_sha256, read_protocol, without_pa
 from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
 from engine.run.bundle_manifest import is_bundle, is_carried, read_manifest
-from engine.run.disk import check_disk, network_warning
+from engine.run.disk import RoomKeeper, check_disk, network_warning
 from engine.run.intake import gather_sources, model_sha256
 from engine.run.other_masks import CHOOSING_STAGE, MASKS_END, MaskSource, with_mask_source, with_shared_masks
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
@@ -311,8 +311,14 @@ def _run_stage(
         return
     keys = ledger.place_tasks(plan.run_id, stage.name, units)
     log.info("%s: %d task(s), %d to compute", stage.name, len(units), len(keys))
-    started = time.monotonic()
-    backend.execute(keys, publisher.beat, plan.protocol.strategies.parallel if stage.unit == "training" else None)
+    started, room = time.monotonic(), RoomKeeper(folder.root)
+
+    def beat() -> None:
+        room.wait()
+        publisher.beat()
+
+    beat()
+    backend.execute(keys, beat, plan.protocol.strategies.parallel if stage.unit == "training" else None)
     states = [state for _, _, state in ledger.placed(plan.run_id, stage.name)]
     if any(state in ("pending", "running") for state in states):
         raise RuntimeError(f"{stage.name}: a task was left unfinished; start the run again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import resource
@@ -21,6 +22,7 @@ from store.records import DeclinedError, RefusedError, TrainingEpoch
 from store.training_progress import record_epoch
 
 MOST_ATTEMPTS = 3
+MOST_ATTEMPTS_WITHOUT_ROOM = 30
 KIB_PER_MIB = 1024.0
 QUOTED_PATHS = re.compile(r"""(['"])[^'"]*[/\\][^'"]*\1""")
 PATHS = re.compile(r"""(?<![\w.])/[^:'"\n]*""")
@@ -65,7 +67,8 @@ def answered(work: Callable[[], tuple[StoredFile, ...]], attempts: int) -> Answe
     """What a piece of work came to at its n-th attempt, whatever happens in it.
 
     A refused input or a declined analysis is told as such; a broken law (ValueError, TypeError) fails at once; anything
-    else is tried three times, then fails with its reason.
+    else is tried three times, then fails with its reason. A full disk is no fault of the case: it is tried more often,
+    and the runner waits for room in between.
     """
     started = time.monotonic()
     try:
@@ -78,7 +81,9 @@ def answered(work: Callable[[], tuple[StoredFile, ...]], attempts: int) -> Answe
     except (ValueError, TypeError, KeyError) as error:
         return Answer("failed", reason_of(error))
     except Exception as error:  # noqa: BLE001  the one place where any failure of a case becomes a record
-        return Answer("failed" if attempts >= MOST_ATTEMPTS else "pending", reason_of(error))
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        most = MOST_ATTEMPTS_WITHOUT_ROOM if full else MOST_ATTEMPTS
+        return Answer("failed" if attempts >= most else "pending", reason_of(error))
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB
     return Answer("done", files=files, seconds=time.monotonic() - started, peak_mb=peak_mb)
 

@@ -5,37 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.present.figures.flow import flow_figure
-from engine.present.wording.home import Headline, Left, headlines, home_answer, waiting_lines
+from engine.present.wording.home import Left, home_answer, waiting_lines
 from engine.present.wording.study import exploratory_badge, flow_caption, progress_line
 from engine.review.reading_list import to_adjudicate
 from engine.service import custody_notes
 from pages.frame import Shown, answer, badge, begin, end, figure, require_study
+from pages.headlines import found_headlines
 from pages.menu import page_file
 from store.ledger import read_progress, running
 from store.meeting import decisions
-from store.queries.agreement import agreement_summary, mask_pairs, review_cases
+from store.queries.agreement import review_cases
 from store.queries.cohort import flags
-from store.queries.prognosis import comparisons, model_summaries, stability
-from store.queries.reproducibility import DECIDING, Reading, survival_shares
 from store.queries.reviews import review_state
 from store.queries.study import declined, failures, flow_steps, refusals
 from store.reviews import readers_words
 
 REFRESH_SECONDS = 5
 ROW_PIXELS = 34
-
-
-def found_headlines(shown: Shown) -> list[Headline]:
-    """The headline figures that the run has, each with its interval, n and page."""
-    snapshot, run = shown.snapshot, shown.run
-    pair = next((p for p in mask_pairs(snapshot, run.run_id) if p.comparison == "agreement"), None)
-    return headlines(
-        agreement_summary(snapshot, run.run_id, pair) if pair is not None else None,
-        survival_shares(snapshot, run.run_id, Reading(DECIDING, run.icc_threshold)),
-        stability(snapshot, run.run_id),
-        model_summaries(snapshot, run.run_id),
-        comparisons(snapshot, run.run_id),
-    )
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -73,7 +59,7 @@ def waiting(shown: Shown) -> None:
 
 
 shown = begin("Where does the study stand?")
-lines = found_headlines(shown)
+lines = found_headlines(shown.snapshot, shown.run)
 answer(home_answer(lines, shown.run))
 badge(exploratory_badge(shown.run))
 if not lines:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 import streamlit as st
 
 from engine.present.colours import STRATEGY_LABELS
-from engine.present.numbers import duration, moment
+from engine.present.numbers import counted, duration, moment
+from engine.present.wording.features import protocol_differences
+from engine.present.wording.runs import foreseen_answer, foreseen_rows, side_by_side, unfinished_sentence
 from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
-from engine.protocol import PROTOCOL_FILE, read_protocol
+from engine.processes import memory_gb
+from engine.protocol import PROTOCOL_FILE, read_protocol, without_paths
+from engine.run.foresee import foresee
 from engine.service import cancel_run, lock_the_plan, start_run, start_training
+from pages.choices import choices_form
 from pages.frame import Shown, begin_without_run, end, table
 from pages.gate import admit, may
+from pages.headlines import found_headlines
 from store.access import Person
+from store.foresight import Foreseen, left_unfinished, run_standing
+from store.layout import StudyFolder
 from store.ledger import StageProgress, read_progress, running
+from store.queries.selection import protocol_text
 from store.queries.study import declined, failures, runs, stage_costs
 from store.training_progress import TrainingProgress, read_training
 
 ALL = "all"
+LOG_LINES = 40
 STAGE_TITLES = {
     "stage": "Stage",
     "tasks": "Tasks",
@@ -49,6 +61,7 @@ def live(study: Path) -> None:
             bar(stage)
         for training in read_training(study):
             learning(training)
+        machine()
     else:
         st.markdown(f"No run is going on. {progress_line(progress)}")
 
@@ -68,6 +81,92 @@ def learning(training: TrainingProgress) -> None:
         st.progress(min(1.0, training.epoch / training.epochs), text=training_line(training))
 
 
+def resume(study: Path, person: Person) -> None:
+    """Offer to go on with a run that did not come to its end, as after a restart of the machine."""
+    left = left_unfinished(study)
+    if left is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(unfinished_sentence(left.state, left.done, left.total))
+        if may(person, "start run") and st.button("Go on with it", key="resume"):
+            start(study, person)
+
+
+def start(study: Path, person: Person) -> None:
+    """Start a run and show it."""
+    try:
+        start_run(study, person)
+    except (RuntimeError, ValueError) as error:
+        st.error(str(error))
+        return
+    st.toast("The run has started; it goes on when you close this page.")
+    st.rerun()
+
+
+@st.cache_data(max_entries=4, show_spinner="Comparing keys")
+def foreseen(study: Path, standing: tuple[str, ...]) -> Foreseen:
+    """What a run would compute; known anew when anything it depends on has changed."""
+    del standing
+    return foresee(study)
+
+
+def outlook(study: Path) -> None:
+    """What a run started now would compute, stage by stage, and why; nothing while one goes on."""
+    if running(study):
+        return
+    st.subheader("What a run would do now", anchor=False)
+    try:
+        found = foreseen(study, standing_of(study))
+    except ValueError as error:
+        st.error(str(error))
+        return
+    st.markdown(foreseen_answer(found))
+    rows = foreseen_rows(found.stages)
+    if rows:
+        st.dataframe(rows, hide_index=True)
+    st.caption(
+        "Told from keys alone: choices, images, masks, verdicts and methods. Time: as tasks of the stage took before, "
+        "over this machine's cores. New files in the image folder are found when a run starts."
+    )
+
+
+def standing_of(study: Path) -> tuple[str, ...]:
+    """What decides which keys have no result: the choices, the last run and its state, what readers signed."""
+    text = (study / PROTOCOL_FILE).read_text(encoding="utf-8")
+    return (hashlib.sha256(text.encode()).hexdigest(), *run_standing(study))
+
+
+def changes(study: Path, shown: Shown) -> None:
+    """The choices that differ between the published run and study.toml."""
+    try:
+        now = without_paths(read_protocol(study)).model_dump_json()
+    except ValueError:
+        return  # said above
+    found = protocol_differences(protocol_text(shown.snapshot, shown.run.run_id), now)
+    if found:
+        st.markdown(f"**Changed since run {shown.run.place}**")
+        columns = ("Choice", f"Run {shown.run.place}", "study.toml now")
+        st.dataframe([dict(zip(columns, row, strict=True)) for row in found], hide_index=True)
+
+
+def log_tail(study: Path, person: Person) -> None:
+    """The last lines that runs started from the pages wrote; they name stages and cases, never patients."""
+    path = StudyFolder(study).log
+    if may(person, "start run") and path.exists():
+        with st.expander("Log"):
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+            st.code("\n".join(lines) or "empty", language=None)
+
+
+def machine() -> None:
+    """How busy this machine is."""
+    free, size = memory_gb()
+    st.caption(
+        f"This machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} over the last minute; memory "
+        f"{free:.1f} of {size:.1f} GB free."
+    )
+
+
 def controls(study: Path, person: Person) -> None:
     """Start and cancel, in the sidebar, for those who may."""
     if not may(person, "start run"):
@@ -75,11 +174,7 @@ def controls(study: Path, person: Person) -> None:
     busy = running(study)
     st.sidebar.subheader("Run", anchor=False)
     if st.sidebar.button("Start a run", disabled=busy, width="stretch"):
-        try:
-            start_run(study, person)
-            st.toast("The run has started; it goes on when you close this page.")
-        except (RuntimeError, ValueError) as error:
-            st.sidebar.warning(str(error))
+        start(study, person)
     if st.sidebar.button("Cancel the run", disabled=not busy, width="stretch"):
         cancel_run(study, person)
         st.toast("The run is being stopped; what is done stays.")
@@ -154,12 +249,57 @@ def history(shown: Shown) -> None:
     st.dataframe(rows, hide_index=True)
 
 
+def two_runs(shown: Shown) -> None:
+    """What the shown run and another one found, and in which choices they differ."""
+    others = [run for run in runs(shown.snapshot) if run.run_id != shown.run.run_id]
+    if not others:
+        return
+    st.subheader("Two runs side by side", anchor=False)
+    named = {run.run_id: f"Run {run.place} · {run_state(run)} · {moment(run.started_at)}" for run in others}
+    chosen = st.selectbox("Beside the run shown", others, format_func=lambda run: named[run.run_id], key="beside")
+    names = (f"Run {shown.run.place}", f"Run {chosen.place}")
+    found = [found_headlines(shown.snapshot, run) for run in (shown.run, chosen)]
+    rows = side_by_side(found[0], found[1], names)
+    if rows:
+        st.dataframe(rows, hide_index=True)
+    texts = [protocol_text(shown.snapshot, run.run_id) for run in (shown.run, chosen)]
+    differing = protocol_differences(texts[0], texts[1])
+    columns = ("Choice", *names)
+    if differing:
+        st.dataframe([dict(zip(columns, row, strict=True)) for row in differing], hide_index=True)
+    st.caption(
+        f"{counted(len(differing), 'choice')} differ. Every page shows either run: choose it in the sidebar. A figure "
+        "that is better in one of several runs is no result."
+    )
+
+
+def choices(study: Path, person: Person) -> None:
+    """The form, closed until somebody wants to change something."""
+    saved = st.session_state.pop("choices-saved", "")
+    if saved:
+        st.success(f"Saved in study.toml: {saved}. A run brings it into the numbers.")
+    with st.expander("Change the choices"):
+        try:
+            choices_form(study, person)
+        except ValueError as error:
+            st.error(str(error))
+
+
 study, shown = begin_without_run("What has been computed, and what is left?")
 visitor = admit()
 controls(study, visitor)
-if (study / PROTOCOL_FILE).exists() and may(visitor, "lock plan"):
+described = (study / PROTOCOL_FILE).exists()
+if described and may(visitor, "lock plan"):
     plan_lock(study, visitor)
 live(study)
+resume(study, visitor)
+if shown is not None and described:
+    outlook(study)
+    changes(study, shown)
+if described and may(visitor, "change choices") and not running(study):
+    choices(study, visitor)
+log_tail(study, visitor)
 if shown is not None:
     history(shown)
+    two_runs(shown)
     end(shown)

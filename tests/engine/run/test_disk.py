@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
 
 from engine.run import disk
-from engine.run.disk import check_disk, file_system_of, network_warning
+from engine.run.disk import LEAST_ROOM_BYTES, RoomKeeper, check_disk, file_system_of, network_warning
 from engine.run.sources import Sources
+from engine.run.task import answered
 
 # proc_pid_mountinfo(5)
 MOUNTS = """\
@@ -48,3 +51,31 @@ def test_network_file_systems_are_warned_about(tmp_path, monkeypatch, place, war
 def test_a_run_that_would_not_fit_is_refused_with_both_numbers(tmp_path):
     with pytest.raises(RuntimeError, match=r"may need [\d.]+ GB .*GB free; free some"):
         check_disk(tmp_path, Sources(), 10**18)
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_run_is_held_up_while_the_disk_is_full_and_goes_on_by_itself(tmp_path, monkeypatch, caplog):
+    free = iter([LEAST_ROOM_BYTES - 1, 0, LEAST_ROOM_BYTES])
+    slept = []
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: Usage(1, 1, next(free)))
+    monkeypatch.setattr(disk.time, "sleep", slept.append)
+    with caplog.at_level("WARNING", logger="cohortscope.run"):
+        RoomKeeper(tmp_path).wait()
+    assert len(slept) == 2
+    assert next(record.message.split(":")[0] for record in caplog.records) == "paused"
+    assert "the run goes on" in caplog.records[-1].message
+    assert str(tmp_path) not in caplog.text
+
+
+def test_a_full_disk_is_no_fault_of_the_case_and_another_error_is():
+    def fails(number: int):
+        def work():
+            raise OSError(number, "no")
+
+        return work
+
+    assert answered(fails(errno.ENOSPC), attempts=3).state == "pending"
+    assert answered(fails(errno.ENOSPC), attempts=30).state == "failed"
+    assert answered(fails(errno.EIO), attempts=3).state == "failed"

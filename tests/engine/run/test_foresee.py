@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from engine.pipeline import IMAGE_STUDY
+from engine.protocol import read_protocol
 from engine.review.grants import Grant
 from engine.review.nifti_bytes import nifti_gz
+from engine.run.choices import change_choices
 from engine.run.drawing import save_from_file
 from engine.run.foresee import foresee
 from engine.run.review_desk import sign_verdict
@@ -72,3 +74,33 @@ def test_only_a_word_that_can_change_a_mask_makes_its_case_stale(demo_copy, judg
     reason = "" if judgement == "none" else "vessel"
     sign_verdict(demo_copy, Verdict(case, "tumour", "Ada", judgement, reason, "", 5.0, "", key))
     assert foresee(demo_copy).cases == ((case,) if stale else ())
+
+
+def test_a_changed_choice_is_the_reason_of_its_stage_and_what_follows_says_so(demo_copy):
+    change_choices(demo_copy, "rois", {"ring_mm": 3.0})
+    found = {stage.stage: stage for stage in foresee(demo_copy).stages}
+    assert found["regions"].changed == ("rois.ring_mm",)
+    assert found["regions"].cases == found["regions"].tasks > 0
+    assert "regions" in found["features"].follows
+    assert "features" in found["table"].follows
+    assert not {"acquire", "segment", "review", "description"} & set(found)
+    assert all(stage.new == 0 and stage.seconds is not None for stage in found.values())
+    assert found["features"].megabytes > 0
+
+
+def test_what_failed_is_told_apart_from_what_is_stale(demo_copy):
+    with Ledger(StudyFolder(demo_copy)) as ledger:
+        _, key, _ = next(placed for placed in ledger.placed(ledger.latest_run().run_id, "description"))
+        ledger.end_task(key, "failed", "no reason")
+    found = foresee(demo_copy)
+    assert [(stage.stage, stage.tasks, stage.retried) for stage in found.stages if stage.retried] == [
+        ("description", 0, 1)
+    ]
+    assert "description" not in {stage for stage, _ in found.tasks}
+
+
+def test_a_study_that_was_never_run_further_has_new_tasks_there(demo_copy):
+    change_choices(demo_copy, "selection", {"resamples": read_protocol(demo_copy).selection.resamples + 2})
+    resample = next(stage for stage in foresee(demo_copy).stages if stage.stage == "resample")
+    assert resample.new == 2
+    assert "selection.resamples" in resample.changed

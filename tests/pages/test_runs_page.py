@@ -1,0 +1,84 @@
+"""The page Runs: what would be computed and why, choices changed in a form, a run taken up again, two runs compared."""
+
+from __future__ import annotations
+
+from engine.protocol import Protocol, Rois, read_protocol, write_protocol
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.publisher import publish
+from tests.store.recorded import finish_run, icc_row, record, start_run
+
+PAGE = "study/runs.py"
+
+
+def said(app) -> str:
+    kinds = (app.markdown, app.caption, app.success, app.warning, app.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def tables(app) -> list[list[dict]]:
+    return [frame.value.to_dict("records") for frame in app.dataframe]
+
+
+def test_a_study_that_is_up_to_date_says_so(show, demo_study):
+    app = show(demo_study, PAGE)
+    assert not app.exception
+    assert "Nothing to compute" in said(app)
+
+
+def test_a_choice_is_changed_in_the_form_and_the_page_says_what_it_costs_and_why(show, demo_copy):
+    app = show(demo_copy, PAGE)
+    app.selectbox(key="part").set_value("rois").run()
+    app.number_input(key="choice-rois-ring_mm").set_value(3.0)
+    app.button(key="FormSubmitter:choices-rois-Save these choices").click().run()
+    assert not app.exception
+    assert read_protocol(demo_copy).rois.ring_mm == 3.0
+    assert "Saved in study.toml: rois.ring_mm" in said(app)
+    assert "would be computed" in said(app)
+    stages = {row["Stage"]: row for rows in tables(app) for row in rows if "Why" in row}
+    assert stages["regions"]["Why"] == "rois.ring_mm changed"
+    assert stages["features"]["Why"].startswith("follows regions")
+    assert [{"Choice": "rois.ring_mm", "Run 1": "6.0", "study.toml now": "3.0"}] in tables(app)
+
+
+def test_a_value_that_breaks_a_law_is_said_and_not_written(show, demo_copy):
+    app = show(demo_copy, PAGE)
+    app.selectbox(key="part").set_value("features").run()
+    app.text_input(key="choice-features-distances").set_value("2, 1")
+    app.button(key="FormSubmitter:choices-features-Save these choices").click().run()
+    assert "features.distances must be ascending" in said(app)
+    assert read_protocol(demo_copy).features.distances == (1,)
+
+
+def test_every_part_of_the_form_opens(show, demo_copy):
+    app = show(demo_copy, PAGE)
+    for part in app.selectbox(key="part").options:
+        app.selectbox(key="part").set_value(part.split(" – ")[0]).run()
+        assert not app.exception, part
+
+
+def test_a_run_that_died_is_offered_to_be_taken_up(show, tmp_path):
+    write_protocol(tmp_path, Protocol())
+    start_run(tmp_path, "run-1")
+    record(tmp_path, "run-1", "reproducibility", "", [icc_row("intratumoural", "random")])
+    finish_run(tmp_path, "run-1", "interrupted")
+    publish(tmp_path)
+    app = show(tmp_path, PAGE)
+    assert "stopped before its end" in said(app)
+    assert [button for button in app.button if button.key == "resume"]
+    with Ledger(StudyFolder(tmp_path)) as ledger:
+        ledger.finish_run("run-1", "finished")
+    assert "stopped before its end" not in said(show(tmp_path, PAGE))
+
+
+def test_two_runs_stand_beside_each_other_with_the_choices_that_differ(show, tmp_path):
+    write_protocol(tmp_path, Protocol())
+    for run_id, ring_mm in (("run-1", 6.0), ("run-2", 3.0)):
+        start_run(tmp_path, run_id, protocol=Protocol(rois=Rois(ring_mm=ring_mm)))
+        record(tmp_path, run_id, "reproducibility", run_id, [icc_row("intratumoural", "random")])
+        finish_run(tmp_path, run_id)
+    publish(tmp_path)
+    app = show(tmp_path, PAGE)
+    assert not app.exception
+    assert [{"Choice": "rois.ring_mm", "Run 2": "3.0", "Run 1": "6.0"}] in tables(app)
+    assert "1 choice differ" in said(app)
