@@ -32,6 +32,7 @@ from store.training_progress import TrainingProgress, read_training
 
 ALL = "all"
 LOG_LINES = 40
+STAGE_PIXELS = 150
 STAGE_TITLES = {
     "stage": "Stage",
     "tasks": "Tasks",
@@ -123,7 +124,8 @@ def outlook(study: Path) -> None:
     st.markdown(foreseen_answer(found))
     rows = foreseen_rows(found.stages)
     if rows:
-        st.dataframe(rows, hide_index=True)
+        narrow = {"Stage": st.column_config.TextColumn(width=STAGE_PIXELS)}
+        st.dataframe(rows, hide_index=True, height="content", column_config=narrow)
     st.caption(
         "Told from keys alone: choices, images, masks, verdicts and methods. Time: as tasks of the stage took before, "
         "over this machine's cores. New files in the image folder are found when a run starts."

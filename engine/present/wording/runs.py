@@ -20,9 +20,11 @@ def foreseen_answer(found: Foreseen) -> str:
         return f"**Nothing to compute**: every result stands on the present choices, masks and verdicts.{again}"
     size = sum(stage.megabytes or 0.0 for stage in found.stages)
     disk = f", about {size:.0f} MB of results" if size >= 1 else ""
+    parts = [f"{found.of_cases} in {counted(len(found.cases), 'case')}"] if found.cases else []
+    parts += [f"{found.of_cohort} of the cohort"] if found.of_cohort else []
     return (
-        f"**{counted(len(found.tasks), 'task')}** would be computed: {found.of_cases} of "
-        f"{counted(len(found.cases), 'case')}, {found.of_cohort} of the cohort; {about(found.seconds)}{disk}.{again}"
+        f"**{counted(len(found.tasks), 'task')}** would be computed, {', '.join(parts)}; {about(found.seconds)}{disk}."
+        f"{again}"
     )
 
 
@@ -48,10 +50,10 @@ def foreseen_rows(stages: Sequence[ForeseenStage]) -> list[dict[str, object]]:
         {
             "Stage": stage.stage.replace("_", " "),
             "Tasks": stage.tasks,
-            "Cases": stage.cases or None,
+            "Cases": str(stage.cases or "–"),
+            "Takes": duration(stage.seconds) if stage.seconds is not None else "not known yet",
+            "MB": "–" if stage.megabytes is None else f"{stage.megabytes:.1f}",
             "Why": stage_reason(stage),
-            "About": duration(stage.seconds) if stage.seconds is not None else "not known yet",
-            "Disk (MB)": None if stage.megabytes is None else round(stage.megabytes, 1),
         }
         for stage in stages
     ]
