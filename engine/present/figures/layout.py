@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 TEXT_SIZE = 14
 ROOM_TEXT_SIZE = 20
 FONTS = "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, DejaVu Sans, sans-serif"
-LIGHT_PAGE_INK = "#1A1F24"
+LIGHT_PAGE_INK = "#101418"
 DARK_PAGE_INK = "#E8ECEF"
 ROW_HEIGHT = 26
 TWO_LINES = 34  # of a row whose label has two
