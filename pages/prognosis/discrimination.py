@@ -168,7 +168,7 @@ table(needs, NEED_TITLES)
 st.caption(f"{needs_sentence(needs)} {block_sentence(block_tests(shown.snapshot, run_id))}".strip() or "–")
 st.subheader("Groups of patients", anchor=False)
 groups = subgroups(shown.snapshot, run_id)
-if any(group.difference is not None for group in groups):
+if any(group.difference_lo is not None for group in groups):
     figure(subgroup_forest(groups), subgroups_caption(groups), "subgroups")
 table(groups, SUBGROUP_TITLES)
 with st.expander("DeLong, as in the paper"):

@@ -21,6 +21,11 @@ def ask(snapshot: Snapshot, record_type: type[T], sql: str, parameters: Sequence
 
 
 def ask_record(snapshot: Snapshot, record_type: type[T], view: str, run_id: str, order: str) -> tuple[T, ...]:
-    """All records of one type in one run; `view` and `order` are names written in this package, never user input."""
-    fields = ", ".join(f'"{field.name}"' for field in dataclasses.fields(record_type))  # type: ignore[arg-type]
+    """All records of one type in one run; `view` and `order` are names written in this package, never user input.
+
+    A field that the type has gained since this generation was published is None: the next run publishes it.
+    """
+    known = set(snapshot.rows(f"SELECT * FROM {view} LIMIT 0").columns)
+    names = [field.name for field in dataclasses.fields(record_type)]  # type: ignore[arg-type]
+    fields = ", ".join(f'"{name}"' if name in known else f'NULL AS "{name}"' for name in names)
     return ask(snapshot, record_type, f"SELECT {fields} FROM {view} WHERE run_id = ? ORDER BY {order}", (run_id,))
