@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -11,6 +11,7 @@ from store.records import TrainingEpoch, Verdict
 from store.volumes import Mask
 
 R = TypeVar("R")
+S = TypeVar("S")
 TRAINING_MARK = "#train "
 
 
@@ -156,3 +157,17 @@ class Workspace:
     shared: Path
     own: Path
     tell: Callable[[TrainingEpoch], None]
+
+
+class Sharing:
+    """How the independent parts of one task are computed: here one after the other; engine/run knows of idle cores.
+
+    It is no input: results are the same however parts are shared out, so it enters no key.
+    """
+
+    def map(self, function: Callable[[S], R], parts: Sequence[S]) -> list[R]:
+        """The results of a function of each part, in the order of the parts."""
+        return [function(part) for part in parts]
+
+
+ONE_BY_ONE = Sharing()

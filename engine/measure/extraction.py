@@ -26,6 +26,7 @@ from store.records import (
     PerturbedMask,
     RoiMask,
 )
+from store.sources import ONE_BY_ONE, Sharing
 from store.volumes import BoolZyx, CtSeries, Mask, PerturbedMasks, RoiMasks
 
 # Perturbed masks measured together share filtered images and a common core, and are in memory as whole images.
@@ -73,7 +74,7 @@ def extract_features(
     return Extracted(tuple(FeatureVector(roi, BASE_MASK, feature_set, r.values, r.statuses) for roi, r in rows))
 
 
-def extract_perturbed(
+def extract_perturbed(  # noqa: PLR0913
     ct: CtSeries,
     masks: PerturbedMasks,
     perturbed: tuple[PerturbedMask, ...],
@@ -81,6 +82,7 @@ def extract_perturbed(
     grid: FeatureGrid,
     features: Features,
     rois: Rois,
+    sharing: Sharing = ONE_BY_ONE,
 ) -> ExtractedPerturbed:
     """The vector of each tested perturbation; each perturbed image is made once for all its regions.
 
@@ -100,11 +102,16 @@ def extract_perturbed(
             images.setdefault(change_of[record.perturbation], []).append(mask)
         else:
             vectors.append(_perturbed_vector(mask, missing_features(recipe_named(features.recipe), status), features))
-    for change, group in images.items():
+
+    def of_image(change: PerturbedImage) -> list[PerturbedFeatureVector]:
         image = perturbed_feature_image(ct, grid, change)
-        for some in _at_once(group, image.intensity_hu.size):
+        found = []
+        for some in _at_once(images[change], image.intensity_hu.size):
             measured = _measured_in(image, some, features, grid, rois)
-            vectors += [_perturbed_vector(mask, roi, features) for mask, roi in zip(some, measured, strict=True)]
+            found += [_perturbed_vector(mask, roi, features) for mask, roi in zip(some, measured, strict=True)]
+        return found
+
+    vectors += [vector for found in sharing.map(of_image, tuple(images)) for vector in found]
     return ExtractedPerturbed(tuple(vectors))
 
 

@@ -11,6 +11,7 @@ import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
 from engine.processes import die_with_parent
 
@@ -25,19 +26,27 @@ THREAD_VARIABLES = (
 STOP = ""
 
 
+class Idle(Protocol):
+    """A number that the runner writes and every worker reads."""
+
+    value: int
+
+
 def use_threads(threads: int) -> None:
     """Tell every numeric library of children started from now on how many threads it may use."""
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
 
 
-def work(study: str, parent: int, pipe: Connection) -> None:
-    """Body of a worker: compute tasks by key until told to stop."""
+def work(study: str, parent: int, pipe: Connection, idle: Idle) -> None:
+    """Body of a worker: compute tasks by key until told to stop; idle: how many workers have nothing to do."""
     die_with_parent(parent)
+    from engine.run.idle_cores import IdleCores
     from engine.run.task import run_task
 
+    sharing = IdleCores(lambda: idle.value)
     while (key := pipe.recv()) != STOP:
-        run_task(Path(study), key)
+        run_task(Path(study), key, sharing)
         pipe.send(key)
 
 

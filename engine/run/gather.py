@@ -20,6 +20,7 @@ from store.layout import StudyFolder
 from store.records import Cohort, Resamples, TrainingEpoch
 from store.reviews import with_masks
 from store.sources import (
+    ONE_BY_ONE,
     AnatomyProgram,
     CaseSource,
     ClinicalSource,
@@ -28,6 +29,7 @@ from store.sources import (
     PlantingNumber,
     ReferenceFiles,
     ResampleNumber,
+    Sharing,
     Trainings,
     TrainingUnit,
     Verdicts,
@@ -43,8 +45,8 @@ INPUTS_KEPT = 4
 class Gather:
     """The inputs of one task; tell is called after every epoch of a training."""
 
-    def __init__(self, folder: StudyFolder, ticket: Ticket, tell: TellEpoch) -> None:
-        self._folder, self._ticket, self._tell = folder, ticket, tell
+    def __init__(self, folder: StudyFolder, ticket: Ticket, tell: TellEpoch, sharing: Sharing = ONE_BY_ONE) -> None:
+        self._folder, self._ticket, self._tell, self._sharing = folder, ticket, tell, sharing
         self._task, self._protocol = ticket.task, ticket.protocol
 
     def value(self, wanted: Input) -> object:
@@ -57,6 +59,8 @@ class Gather:
             return self._source(wanted)
         if wanted.form == "workspace":
             return self._workspace()
+        if wanted.form == "sharing":
+            return self._sharing
         if wanted.form == "model":
             name = self._protocol.segment.model
             return find_model(name) if name else None

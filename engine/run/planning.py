@@ -106,7 +106,7 @@ def task_key(plan: Plan, stage: Stage, unit: str, ledger: Ledger) -> str:
             sections[name] = getattr(without_paths(plan.protocol), name).model_dump(mode="json")
         elif wanted.form == "generator":
             seeded = True
-        elif wanted.form == "workspace":
+        elif wanted.form in ("workspace", "sharing"):
             continue
         else:
             inputs.append([wanted.parameter, input_identity(plan, stage, unit, wanted, ledger)])

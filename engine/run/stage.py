@@ -24,6 +24,7 @@ from store.sources import (
     PlantingNumber,
     ReferenceFiles,
     ResampleNumber,
+    Sharing,
     Trainings,
     TrainingUnit,
     Verdicts,
@@ -33,7 +34,18 @@ from store.volumes import ArrayRecord, CtSeries, MaskSet
 
 Unit = Literal["case", "cohort", "resample", "permutation", "planting", "training"]
 Form = Literal[
-    "one", "many", "cohort", "lookup", "resamples", "trainings", "section", "generator", "source", "workspace", "model"
+    "one",
+    "many",
+    "cohort",
+    "lookup",
+    "resamples",
+    "trainings",
+    "section",
+    "generator",
+    "source",
+    "workspace",
+    "sharing",
+    "model",
 ]
 SOURCES = (
     AnatomyProgram,
@@ -140,6 +152,8 @@ def _plain_form(hint: type) -> Form:
         return "source"
     if hint is Workspace:
         return "workspace"
+    if hint is Sharing:
+        return "sharing"
     if issubclass(hint, CtSeries | MaskSet | ArrayRecord):
         return "one"
     return "model"

@@ -19,6 +19,7 @@ from store.artifacts import store_value
 from store.layout import StoredFile, StudyFolder
 from store.ledger import Ledger
 from store.records import DeclinedError, RefusedError, TrainingEpoch
+from store.sources import ONE_BY_ONE, Sharing
 from store.training_progress import record_epoch
 
 MOST_ATTEMPTS = 3
@@ -39,8 +40,11 @@ class Answer:
     peak_mb: float = 0.0
 
 
-def run_task(study: Path, key: str) -> str:
-    """Compute and record the result of one task; returns the state it ended in. A finished task is left alone."""
+def run_task(study: Path, key: str, sharing: Sharing = ONE_BY_ONE) -> str:
+    """Compute and record the result of one task; returns the state it ended in. A finished task is left alone.
+
+    sharing: what is offered to a task whose parts do not depend on one another.
+    """
     folder = StudyFolder(study)
     with Ledger(folder) as ledger:
         if not ledger.claim(key):
@@ -50,7 +54,7 @@ def run_task(study: Path, key: str) -> str:
         def tell(epoch: TrainingEpoch) -> None:
             record_epoch(ledger, key, epoch)
 
-        answer = answered(lambda: compute(folder, ticket_of(ledger, task), tell), task.attempts)
+        answer = answered(lambda: compute(folder, ticket_of(ledger, task), tell, sharing), task.attempts)
         return record(ledger, key, answer)
 
 
@@ -88,9 +92,11 @@ def answered(work: Callable[[], tuple[StoredFile, ...]], attempts: int) -> Answe
     return Answer("done", files=files, seconds=time.monotonic() - started, peak_mb=peak_mb)
 
 
-def compute(folder: StudyFolder, ticket: Ticket, tell: TellEpoch) -> tuple[StoredFile, ...]:
+def compute(
+    folder: StudyFolder, ticket: Ticket, tell: TellEpoch, sharing: Sharing = ONE_BY_ONE
+) -> tuple[StoredFile, ...]:
     """Read a task's inputs, call its stage's function and store what it returns; the ledger is not touched."""
-    stage, gather = ticket.stage, Gather(folder, ticket, tell)
+    stage, gather = ticket.stage, Gather(folder, ticket, tell, sharing)
     result = stage.function(**{wanted.parameter: gather.value(wanted) for wanted in inputs_of(stage)})
     return tuple(
         store_value(folder, output.kind, ticket.task.key, output.record_type, getattr(result, output.field))

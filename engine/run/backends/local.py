@@ -38,6 +38,7 @@ class LocalBackend:
         use_threads(max(1, len(os.sched_getaffinity(0)) // self._count))
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
+        self._idle = SPAWN.Value("i", 0, lock=False)
 
     def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None:
         """Compute every key, so many at once; calls `beat` at least twice a second; returns when all are finished."""
@@ -68,10 +69,11 @@ class LocalBackend:
             if waiting and not worker.key and sum(bool(w.key) for w in self._workers) < at_once:
                 worker.key = waiting.popleft()
                 worker.pipe.send(worker.key)
+        self._idle.value = 0 if waiting else max(0, self._count - sum(bool(w.key) for w in self._workers))
 
     def _start(self) -> Worker:
         ours, theirs = SPAWN.Pipe()
-        process = SPAWN.Process(target=work, args=(str(self._study), os.getpid(), theirs))
+        process = SPAWN.Process(target=work, args=(str(self._study), os.getpid(), theirs, self._idle))
         process.start()
         theirs.close()
         return Worker(process, ours)

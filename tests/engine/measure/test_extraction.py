@@ -1,5 +1,7 @@
 """Stages 8 and 10 on a small block: statuses, names, noise."""
 
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from engine.measure.extraction import extract_features, extract_perturbed, name_
 from engine.metrics.image_changes import perturbed_grid
 from engine.protocol import FeatureGrid, Features, Rois
 from store.records import STATUSES, PerturbedImage, PerturbedMask, RoiMask
+from store.sources import Sharing
 from store.volumes import CtSeries, Grid, Mask, PerturbedMasks, RoiMasks
 
 GRID = Grid((22, 22, 22), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
@@ -137,3 +140,29 @@ def test_a_mask_on_a_turned_grid_is_measured_in_the_image_on_that_grid():
     unturned = PerturbedMasks((Mask("intratumoural", "perturbed", "turned", voxels, GRID),))
     with pytest.raises(ValueError, match="box of the target grid"):
         extract_perturbed(image, unturned, records[1:], changes, CHOICES, recipe, Rois())
+
+
+class Backwards(Sharing):
+    """Parts from the last to the first, in threads that all run at once: as unlike one by one as can be."""
+
+    def map(self, function, parts):
+        found = {}
+        threads = [Thread(target=lambda p=p: found.update({p: function(p)})) for p in reversed(parts)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [found[part] for part in parts]
+
+
+def test_the_images_of_a_case_may_be_measured_at_once_and_in_any_order():
+    noises = tuple(PerturbedImage(f"noise-{n}", noise_sd_hu=20.0, noise_seed=n) for n in range(5))
+    records = tuple(perturbed(change.perturbation) for change in noises)
+    masks = PerturbedMasks(tuple(Mask("intratumoural", "perturbed", c.perturbation, cube(6), GRID) for c in noises))
+    given = (ct(), masks, records, noises, CHOICES, RECIPE, Rois())
+    one_by_one, at_once = extract_perturbed(*given).vectors, extract_perturbed(*given, Backwards()).vectors
+    assert len({vector.values.tobytes() for vector in one_by_one}) == len(noises)
+    for one, other in zip(one_by_one, at_once, strict=True):
+        assert one.perturbation == other.perturbation
+        assert one.values.tobytes() == other.values.tobytes()
+        assert np.array_equal(one.statuses, other.statuses)
