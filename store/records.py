@@ -1357,7 +1357,7 @@ class DecisionPoint:
 class Subgroup:
     """Two arms in one group of patients; AUCs are None with fewer than five of either class.
 
-    The bounds are those of a 95 % interval over the group's patients, the predictions taken as they are.
+    Means over the resamples that left out patients of both classes; the bounds are a spread over them, no CI.
     """
 
     grouping: str
@@ -1369,6 +1369,7 @@ class Subgroup:
     difference: float | None
     difference_lo: float | None
     difference_hi: float | None
+    resamples: int
     n: int
     events: int
     effective_n: float

@@ -154,7 +154,7 @@ def _flags(features: ImportedTable, raters: tuple[str, ...], table: DesignTable)
     if features.unmatched:
         text = f"{features.unmatched} rows of the feature table belong to no patient of the study."
         flags.append(Flag(STAGE, "unmatched_rows", text, "Check the id column of the feature table."))
-    if not np.isfinite(table.volume_ml).all():
-        text = "No tumour volume among the features: the arms that use volume are left out."
+    if not np.isfinite(table.volume_ml).any():
+        text = "No tumour volume was recognised among the features: the arms that use volume are left out."
         flags.append(Flag(STAGE, "no_volume", text, "Keep MeshVolume or VoxelVolume of the shape class in the table."))
     return tuple(flags)

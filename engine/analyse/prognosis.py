@@ -98,7 +98,7 @@ def compare_models(
         calibration=tuple(row for arm in arms for row in calibration_bins(means, arm)),
         curves=tuple(row for arm in arms for row in calibration_curve(means, arm)),
         decisions=decision_points(means, arms),
-        subgroups=subgroups(table, means, base, extended),
+        subgroups=subgroups(table, means, out_of_bag, base, extended),
         needs=tuple(need for size in sizes for need in sample_needs(size, choices) if need.model in arms),
         blocks=block_tests(table, choices, locked),
         survival=survival_points(table, means),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.analyse.predictions import MeanPredictions
 from engine.statistics.decision_curve import decision_curve
-from engine.statistics.delong import weighted_auc_difference
 from engine.statistics.flexible_calibration import flexible_calibration
 from engine.statistics.roc import roc_curve, weighted_auc
 from store.matrices import MISSING_LEVEL, DesignTable
@@ -22,6 +22,7 @@ THRESHOLDS = np.arange(0.02, 0.81, 0.02)
 TREAT_ALL = "treat all"
 SPREAD = (2.5, 97.5)
 FEWEST_OF_A_CLASS = 5
+FEWEST_RESAMPLES = 10
 
 
 def roc_bands(means: MeanPredictions, out_of_bag: Resamples[OutOfBag]) -> tuple[RocBand, ...]:
@@ -74,16 +75,33 @@ def decision_points(means: MeanPredictions, models: Sequence[str]) -> tuple[Deci
     return tuple(points)
 
 
-def subgroups(table: DesignTable, means: MeanPredictions, base: str, extended: str) -> tuple[Subgroup, ...]:
-    """Weighted AUC of two arms, on mean out-of-bag predictions, in every group that a covariate or the batch makes.
+def subgroups(
+    table: DesignTable, means: MeanPredictions, out_of_bag: Resamples[OutOfBag], base: str, extended: str
+) -> tuple[Subgroup, ...]:
+    """Weighted AUC of two arms in every group that a covariate or the batch makes, resample by resample.
 
-    Numbers are split at their median. Groups with fewer than five events or five free of it are counted, their AUC is
-    None. No test is made: too many groups, too few patients; the interval of a difference is over the group's patients.
+    Each resample ranks the patients of the group that it left out; mean and spread are over the resamples in which
+    these are of both classes. Risks averaged over resamples would rank an event below the others of its group, because
+    the models that predict it were fitted without it. Numbers are split at their median. Groups with fewer than five
+    events or five free of it are counted, their AUC is None. No test is made: too many groups, too few patients.
     """
-    both = means.measured(base) & means.measured(extended)
+    risks = _risks_by_resample(means, out_of_bag, (base, extended))
     return tuple(
-        _subgroup(means, grouping, level, rows & both, (base, extended)) for grouping, level, rows in _groups(table)
+        _subgroup(means, risks, Subgroup(grouping, level, base, extended, *(None,) * 5, 0, 0, 0, 0.0), rows)
+        for grouping, level, rows in _groups(table)
     )
+
+
+def _risks_by_resample(means: MeanPredictions, out_of_bag: Resamples[OutOfBag], arms: tuple[str, str]) -> Floats:
+    """Out-of-bag risk of two arms, (arms, resamples, n); NaN where a patient was drawn or is undetermined."""
+    place = {case: row for row, case in enumerate(means.case_ids)}
+    rows = [(number, row) for number, row in out_of_bag if row.model in arms]
+    order = {number: line for line, number in enumerate(sorted({number for number, _ in rows}))}
+    risks = np.full((len(arms), len(order), len(place)), np.nan)
+    for number, row in rows:
+        risks[arms.index(row.model), order[number], place[row.case_id]] = row.probability
+    risks[:, :, ~means.determined | (means.weights <= 0)] = np.nan
+    return risks
 
 
 def _groups(table: DesignTable) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -93,8 +111,12 @@ def _groups(table: DesignTable) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
             known = np.isfinite(numbers)
             if known.any():
                 middle = float(np.median(numbers[known]))
-                yield name, f"up to {middle:g}", known & (numbers <= middle)
-                yield name, f"above {middle:g}", known & (numbers > middle)
+                if (numbers[known] > middle).any():
+                    yield name, f"up to {middle:g}", known & (numbers <= middle)
+                    yield name, f"above {middle:g}", known & (numbers > middle)
+                elif (numbers[known] < middle).any():
+                    yield name, f"below {middle:g}", known & (numbers < middle)
+                    yield name, f"{middle:g}", known & (numbers >= middle)
         else:
             codes = table.clinical_codes[:, column]
             for code in sorted(set(codes.tolist()) - {MISSING_LEVEL}):
@@ -105,29 +127,35 @@ def _groups(table: DesignTable) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
             yield "batch", level, batches == level
 
 
-def _subgroup(
-    means: MeanPredictions, grouping: str, level: str, rows: NDArray[np.bool_], arms: tuple[str, str]
-) -> Subgroup:
-    labels, weights = means.label[rows], means.weights[rows]
+def _subgroup(means: MeanPredictions, risks: Floats, group: Subgroup, rows: NDArray[np.bool_]) -> Subgroup:
+    judged = rows & np.isfinite(risks).all(axis=0).any(axis=0)
+    labels, weights = means.label[judged], means.weights[judged]
     events, free = int((labels == 1).sum()), int((labels == 0).sum())
-    aucs: tuple[float | None, float | None] = (None, None)
-    gain: tuple[float | None, float | None, float | None] = (None, None, None)
-    if min(events, free) >= FEWEST_OF_A_CLASS:
-        base, extended = (means.probability[arm][rows] for arm in arms)
-        aucs = (weighted_auc(labels, base, weights), weighted_auc(labels, extended, weights))
-        found = weighted_auc_difference(labels, extended, base, weights)
-        gain = (found.difference, found.lower, found.upper)
-    return Subgroup(
-        grouping=grouping,
-        level=level,
-        base=arms[0],
-        extended=arms[1],
-        base_auc=aucs[0],
-        extended_auc=aucs[1],
-        difference=gain[0],
-        difference_lo=gain[1],
-        difference_hi=gain[2],
-        n=int(rows.sum()),
+    counted = replace(
+        group,
+        n=int(judged.sum()),
         events=events,
         effective_n=float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0,
+    )
+    if min(events, free) < FEWEST_OF_A_CLASS:
+        return counted
+    pairs = []
+    for base, extended in zip(risks[0][:, judged], risks[1][:, judged], strict=True):
+        left_out = np.isfinite(base) & np.isfinite(extended)
+        if {0, 1} <= set(labels[left_out].tolist()):
+            each = (weighted_auc(labels[left_out], arm[left_out], weights[left_out]) for arm in (base, extended))
+            pairs.append(tuple(each))
+    if len(pairs) < FEWEST_RESAMPLES:
+        return counted
+    aucs = np.array(pairs)
+    gain = aucs[:, 1] - aucs[:, 0]
+    lo, hi = np.percentile(gain, SPREAD)
+    return replace(
+        counted,
+        base_auc=float(aucs[:, 0].mean()),
+        extended_auc=float(aucs[:, 1].mean()),
+        difference=float(gain.mean()),
+        difference_lo=float(lo),
+        difference_hi=float(hi),
+        resamples=len(pairs),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from engine.statistics.checks import Floats, binary, matrix, weights_or_ones
+from engine.statistics.checks import Floats, binary, matrix
 from store.records import DeclinedError
 
 VARIANCE_FLOOR = 1e-20
@@ -29,15 +29,6 @@ class AucInterval:
 
     auc: float
     standard_error: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, slots=True)
-class AucDifference:
-    """Difference first - second of two areas with its confidence bounds."""
-
-    difference: float
     lower: float
     upper: float
 
@@ -119,50 +110,3 @@ def compare_aucs(labels: ArrayLike, first: ArrayLike, second: ArrayLike, level: 
         z=z,
         p_value=None if z is None else float(2 * norm.sf(abs(z))),
     )
-
-
-def weighted_auc_difference(
-    labels: ArrayLike, first: ArrayLike, second: ArrayLike, weights: ArrayLike | None, level: float = 0.95
-) -> AucDifference:
-    """Return the difference of two weighted areas on the same patients with a Wald interval of the given level.
-
-    The variance is that of DeLong with each placement weighted as its patient (n,) is, who then stands for so many
-    others but was seen once: with equal weights it is `compare_aucs`. Patients of weight 0 do not count. DeclinedError
-    as in `delong`.
-    """
-    scores = matrix("scores", np.stack([np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)]))
-    truth, share = binary("labels", labels, scores.shape[1]), weights_or_ones(weights, scores.shape[1])
-    events, others = truth & (share > 0), ~truth & (share > 0)
-    if events.sum() < 2 or others.sum() < 2:
-        raise DeclinedError(
-            f"an AUC interval needs two events and two non-events, got {events.sum()} and {others.sum()}"
-        )
-    (above, below), (above_second, below_second) = (_placements(row, share, events, others) for row in scores)
-    above, below = above - above_second, below - below_second
-    difference = float(np.average(above, weights=share[events]))
-    variance = _of_mean(above, share[events]) + _of_mean(below, share[others])
-    half = float(norm.isf((1 - level) / 2) * np.sqrt(variance))
-    return AucDifference(difference, difference - half, difference + half)
-
-
-def _placements(
-    scores: Floats, share: Floats, events: NDArray[np.bool_], others: NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
-    """Weighted share of non-events below each event, and of events above each non-event; ties count one half."""
-    return (
-        _share_below(scores[events], scores[others], share[others]),
-        1.0 - _share_below(scores[others], scores[events], share[events]),
-    )
-
-
-def _share_below(values: Floats, others: Floats, share: Floats) -> Floats:
-    order = np.argsort(others)
-    total = np.concatenate(([0.0], np.cumsum(share[order])))
-    left, right = (np.searchsorted(others[order], values, side=side) for side in ("left", "right"))
-    return np.asarray((total[left] + total[right]) / (2.0 * total[-1]))
-
-
-def _of_mean(values: Floats, share: Floats) -> float:
-    """Variance of a weighted mean of values that were each seen once."""
-    spread = share * (values - np.average(values, weights=share)) / share.sum()
-    return float(values.size / (values.size - 1) * (spread**2).sum())

@@ -33,7 +33,7 @@ class MaskRun:
 
 # Alike: every choice but masks, plan, names and what changes no number; the same images, outcomes, automatic masks.
 CHOICES = """CAST(json_merge_patch(protocol_json, '{"masks": null, "plan": null, "self_test": null, "detection": null,
-  "governance": null, "strategies": null, "study": {"name": null, "notice": null}}') AS VARCHAR)"""
+  "governance": null, "strategies": null, "external": null, "study": {"name": null, "notice": null}}') AS VARCHAR)"""
 
 MASK_RUNS = f"""
 WITH inputs AS (SELECT run_id, md5(string_agg(stage || unit || key, ' ' ORDER BY stage, unit)) AS inputs

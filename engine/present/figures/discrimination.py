@@ -82,7 +82,7 @@ def auc_forest(summaries: Sequence[ModelSummary], performances: Sequence[Perform
 
 
 def subgroup_forest(groups: Sequence[Subgroup]) -> go.Figure:
-    """AUC difference in each group of patients with its 95 % interval; groups that are too small have no point."""
+    """AUC difference in each group of patients with its spread over resamples; groups too small have no point."""
     shown = [group for group in groups if group.difference_lo is not None]
     figure = go.Figure()
     for place, group in enumerate(shown):

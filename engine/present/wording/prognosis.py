@@ -27,7 +27,8 @@ from store.records import (
 
 MAIN_ARMS = ("clinical", "clinical_volume", "combined", "radiomic", "deep", "volume", "shuffled")
 NO_VOLUME = (
-    "**Not compared with tumour volume**, which is not among the features: a gain may be the tumour's size alone."
+    "**Not compared with tumour volume**, which was not recognised among the features: a gain may be the tumour's size "
+    "alone."
 )
 SUBDISTRIBUTION = "subdistribution hazard"
 
@@ -70,20 +71,22 @@ def needs_sentence(needs: Sequence[SampleSizeNeed]) -> str:
     if not needs:
         return ""
     largest = max(needs, key=lambda need: need.parameters)
-    enough = "enough" if largest.n >= largest.needed else "too few"
+    enough = "enough for these" if largest.n >= largest.needed else "too few"
     return (
         f"The {plain_model(largest.model)} model has {counted(largest.parameters, 'parameter')}: by Riley's criteria "
-        f"it needs {counted(largest.needed, 'patient')}, there are {largest.n} ({enough})."
+        f"it needs {counted(largest.needed, 'patient')}, there are {largest.n} ({enough}). Features that were looked "
+        "at and not kept count too and would ask for many more: this is the least."
     )
 
 
 def subgroups_caption(groups: Sequence[Subgroup]) -> str:
-    """What the groups' intervals are, whom they hold, and what may not be read from them."""
+    """What the groups' spreads are, whom they hold, and what may not be read from them."""
     untold = sum(group.difference is None for group in groups)
     small = f" {counted(untold, 'group')} with fewer than five of either class: counted, no AUC." if untold else ""
     return (
-        "On mean out-of-bag risks. Bars: 95 % interval over the group's patients with the predictions as they are, so "
-        f"rather too narrow. Groups overlap and no test is made: one that stands out is a question, no answer.{small}"
+        "Ranks inside the group, among the patients that each resample left out. Point: mean over resamples; bar: "
+        "their middle 95 %, a spread and not a confidence interval. Groups overlap and no test is made: one that "
+        f"stands out is a question, no answer.{small}"
     )
 
 

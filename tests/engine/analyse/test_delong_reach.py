@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.analyse import arms, comparison, predictions, risk_quality
+from engine.analyse import arms, comparison, predictions
 from engine.analyse.candidates import candidates
 from engine.analyse.external import validate
 from engine.analyse.guard import Guard, LeakError
@@ -22,7 +22,6 @@ from tests.engine.analyse.test_portable import finals_of
 HOUSE = Path(__file__).parents[3]
 REACHES = {
     "engine/analyse/comparison.py",  # on means of out-of-bag predictions
-    "engine/analyse/risk_quality.py",  # intervals in groups of patients, on means of out-of-bag predictions; no test
     "engine/analyse/external.py",  # on patients who did not train the model
     "engine/analyse/doubt.py",  # an interval of one AUC, of segmentation misses, each case left out in turn
     "engine/commands/statistics.py",  # on somebody's table
@@ -36,7 +35,7 @@ def imports_delong(path: Path) -> bool:
     return "engine.statistics.delong" in modules
 
 
-def test_five_files_alone_reach_delong():
+def test_four_files_alone_reach_delong():
     files = [*HOUSE.glob("engine/**/*.py"), *HOUSE.glob("pages/**/*.py"), *HOUSE.glob("store/**/*.py")]
     assert {str(path.relative_to(HOUSE)) for path in files if imports_delong(path)} == REACHES
 
@@ -48,7 +47,7 @@ def table():
 
 def test_the_comparison_takes_predictions_that_out_of_bag_rows_alone_can_make(table):
     hints = comparison.compare.__annotations__
-    assert hints["means"] == risk_quality.subgroups.__annotations__["means"] == "MeanPredictions"
+    assert hints["means"] == "MeanPredictions"
     assert predictions.mean_predictions.__annotations__["out_of_bag"] == "Resamples[OutOfBag]"
     one = one_resample(table, candidates(table, CHOICES, RULES, NO_COMBAT).sizes, 1, 0)
     drawn = set(table.case_ids) - {row.case_id for row in one.out_of_bag}

@@ -5,8 +5,11 @@ import pytest
 
 from engine.analyse.candidates import candidates
 from engine.analyse.comparison import sentence
+from engine.analyse.predictions import mean_predictions
 from engine.analyse.prognosis import compare_models
+from engine.analyse.risk_quality import _groups, subgroups
 from engine.protocol import Plan
+from engine.statistics.roc import weighted_auc
 from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, collect, make_table, run_resamples
 
 LOCKED = Plan(locked_at="2026-01-01T00:00:00Z")
@@ -126,7 +129,7 @@ def test_brier_of_a_planted_signal_beats_the_clinical_arm(planted):
     assert brier["combined"] < brier["clinical"]
 
 
-def test_groups_carry_intervals_around_their_gain_and_small_ones_carry_none(planted):
+def test_groups_carry_a_spread_around_their_gain_and_small_ones_carry_none(planted):
     _, found = planted
     told = [group for group in found.subgroups if group.difference is not None]
     assert told
@@ -134,9 +137,49 @@ def test_groups_carry_intervals_around_their_gain_and_small_ones_carry_none(plan
         assert group.difference_lo < group.difference < group.difference_hi
         assert group.difference == pytest.approx(group.extended_auc - group.base_auc, abs=1e-12)
         assert min(group.events, group.n - group.events) >= 5
+        assert group.resamples >= 10
     for group in found.subgroups:
         small = min(group.events, group.n - group.events) < 5
         assert (group.difference is None) == (group.difference_lo is None) == small
+
+
+def levels_of_noise(seed):
+    """Pure noise, and one clinical covariate of three levels: inside a level the clinical risk hardly varies."""
+    rng = np.random.default_rng(seed)
+    table = make_table(rng, n=100)
+    codes = rng.integers(0, 3, (100, 1)).astype(table.clinical_codes.dtype)
+    columns = {"clinical_names": ("site",), "clinical_kinds": ("category",), "clinical_levels": ("a", "b", "c")}
+    return replace(table, clinical_codes=codes, clinical_numbers=np.full((100, 1), np.nan), **columns)
+
+
+def test_on_noise_no_group_gains_where_averaged_risks_would_invent_a_gain():
+    """A patient's averaged risk comes from models fitted without him, which lowers it for events: ranks turn round."""
+    gains, averaged = [], []
+    for seed in (31, 32, 33):
+        table = levels_of_noise(seed)
+        out_of_bag = collect(run_resamples(table, seed), "out_of_bag")
+        means = mean_predictions(table, out_of_bag)
+        groups = [g for g in subgroups(table, means, out_of_bag, "clinical", "combined") if g.grouping == "site"]
+        gains += [group.difference for group in groups if group.difference is not None]
+        for level in range(3):
+            rows = (table.clinical_codes[:, 0] == level) & means.measured("clinical")
+            averaged.append(weighted_auc(means.label[rows], means.probability["clinical"][rows], means.weights[rows]))
+    assert len(gains) >= 6
+    assert abs(np.mean(gains)) < 0.06
+    assert np.mean(averaged) < 0.4  # why risks are not averaged
+
+
+def test_a_number_of_few_values_is_split_where_it_has_two_sides():
+    table = make_table(np.random.default_rng(5), n=40)
+    binary = np.r_[np.zeros(10), np.ones(30)][:, None]
+    columns = {
+        "clinical_names": ("score",),
+        "clinical_kinds": ("number",),
+        "clinical_codes": table.clinical_codes[:, :1],
+    }
+    found = list(_groups(replace(table, clinical_numbers=binary, batches=(), **columns)))
+    sizes = [(name, level, int(rows.sum())) for name, level, rows in found]
+    assert sizes[:2] == [("score", "below 1", 10), ("score", "1", 30)]
 
 
 def test_a_model_that_was_not_made_has_no_sample_size(planted):

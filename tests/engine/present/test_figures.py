@@ -224,8 +224,8 @@ def test_empty_flow_is_an_empty_figure():
 
 
 def test_groups_of_patients_are_drawn_with_their_intervals_and_small_ones_left_out():
-    told = Subgroup("Sex", "female", "clinical_volume", "combined", 0.6, 0.7, 0.1, -0.05, 0.25, 40, 12, 40.0)
-    untold = Subgroup("Sex", "male", "clinical_volume", "combined", None, None, None, None, None, 9, 2, 9.0)
+    told = Subgroup("Sex", "female", "clinical_volume", "combined", 0.6, 0.7, 0.1, -0.05, 0.25, 300, 40, 12, 40.0)
+    untold = Subgroup("Sex", "male", "clinical_volume", "combined", *(None,) * 5, 0, 9, 2, 9.0)
     figure = subgroup_forest([told, untold])
     (mark,) = figure.data
     assert (mark.x[0], mark.x[0] + mark.error_x.array[0], mark.x[0] - mark.error_x.arrayminus[0]) == pytest.approx(

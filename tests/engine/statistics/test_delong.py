@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from engine.statistics.delong import auc_interval, auc_logit_interval, compare_aucs, delong, weighted_auc_difference
+from engine.statistics.delong import auc_interval, auc_logit_interval, compare_aucs, delong
 from engine.statistics.roc import roc_curve, weighted_auc, youden_point
 from store.records import DeclinedError
 
@@ -92,36 +92,3 @@ def test_weighted_curve_with_ties_equals_scikit_learn() -> None:
 def test_a_class_without_weight_is_refused() -> None:
     with pytest.raises(ValueError, match="events and non-events"):
         weighted_auc([1, 0, 0], [0.3, 0.2, 0.1], [0, 1, 1])
-
-
-@pytest.mark.parametrize(("first", "second"), [("s100b", "ndka"), ("wfns", "s100b"), ("wfns", "ndka")])
-def test_with_equal_weights_the_weighted_interval_is_that_of_proc(asah: tuple, first: str, second: str) -> None:
-    frame, poor, reference = asah
-    expected = reference["delong_paired"][f"{first}_vs_{second}"]["diff_ci95"]
-    result = weighted_auc_difference(poor, frame[first], frame[second], np.full(len(frame), 0.7))
-    assert (result.lower, result.upper) == pytest.approx(tuple(expected), abs=1e-12)
-
-
-def test_the_weighted_interval_is_the_jackknife_of_weights(asah: tuple) -> None:
-    """A patient's influence is his weight times the derivative of the difference by it, here by finite differences."""
-    frame, poor, _ = asah
-    weights = np.random.default_rng(1).uniform(1.0, 3.0, len(frame))
-    weights[:5] = 0.0
-
-    def difference(of: np.ndarray) -> float:
-        return weighted_auc(poor, frame.s100b, of) - weighted_auc(poor, frame.ndka, of)
-
-    seen = np.flatnonzero(weights)
-    step = 1e-5
-    slopes = [(difference(weights + step * np.eye(len(frame))[i]) - difference(weights)) / step for i in seen]
-    parts = (weights[seen] * np.array(slopes)) ** 2
-    sizes = [(poor[seen] == side).sum() for side in (True, False)]
-    variance = sum(n / (n - 1) * parts[poor[seen] == side].sum() for n, side in zip(sizes, (True, False), strict=True))
-    result = weighted_auc_difference(poor, frame.s100b, frame.ndka, weights)
-    assert result.difference == pytest.approx(difference(weights), abs=1e-12)
-    assert (result.upper - result.lower) / 2 == pytest.approx(1.959963984540054 * np.sqrt(variance), rel=1e-4)
-
-
-def test_a_weighted_interval_needs_two_of_each() -> None:
-    with pytest.raises(DeclinedError, match="two events and two non-events, got 1 and 2"):
-        weighted_auc_difference([1, 1, 0, 0], [1, 2, 3, 4], [4, 3, 2, 1], [1, 0, 1, 1])

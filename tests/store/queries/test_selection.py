@@ -88,7 +88,7 @@ def test_a_run_on_other_masks_that_reached_the_comparison_is_one_more_analysis(t
     for run_id, protocol, until in (("run-1", own, ""), ("run-2", other, "prognosis"), ("run-3", other, "features")):
         start_run(tmp_path, run_id, until, protocol)
         if until == "prognosis":
-            record(tmp_path, run_id, "prognosis", "", [frequency("A", 1)])
+            record(tmp_path, run_id, "resample", "#00000", [taken(0, "A", 1)])
         finish_run(tmp_path, run_id)
     publish(tmp_path)
     found = {run.run_id: (run.analysis, run.analyses) for run in runs(open_snapshot(tmp_path))}
