@@ -62,8 +62,8 @@ def apply_command(
 @prognosis_app.command("detectable")
 def detectable_command(directory: Directory, as_json: AsJson = False) -> None:
     """Plant gains in this study's own cohort: how often would each have been said to add?"""
-    detectable(directory)
-    found = detection_rates(open_snapshot(directory))
+    planted = detectable(directory)
+    found = detection_rates(open_snapshot(directory), planted.run_id)
     if as_json:
         typer.echo(json.dumps({"rows": [dataclasses.asdict(row) for row in found]}))
         return

@@ -140,7 +140,7 @@ with right:
 
 st.subheader("What may be said", anchor=False)
 table(pairs, COMPARISON_TITLES, height="content")
-st.caption(detectable_sentence(pairs, detection_rates(shown.snapshot)))
+st.caption(detectable_sentence(pairs, detection_rates(shown.snapshot, run_id)))
 
 left, right = st.columns(2)
 judged = [model for model in wanted if model in headline] or wanted[:2]

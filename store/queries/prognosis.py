@@ -103,7 +103,9 @@ class DetectionRate:
 
 
 DETECTION = """
-WITH latest AS (SELECT r.run_id FROM run r JOIN planted_claim p USING (run_id) ORDER BY r.place DESC LIMIT 1)
+WITH latest AS (SELECT r.run_id FROM run r JOIN planted_claim p USING (run_id) WHERE r.run_id = $run OR EXISTS (
+  SELECT 1 FROM placement a JOIN placement b USING (stage, key)
+  WHERE stage = 'candidates' AND a.run_id = r.run_id AND b.run_id = $run) ORDER BY r.place DESC LIMIT 1)
 SELECT gain, CAST(count(*) AS INTEGER) AS repeats, avg(CAST(adds AS INTEGER)) AS claimed,
   avg(CAST(sentence = 'too small to tell' AS INTEGER)) AS too_small, avg(difference) AS difference,
   avg(CAST(gain BETWEEN spread_lo AND spread_hi AS INTEGER)) AS covered, avg(base_auc) AS base_auc
@@ -111,9 +113,9 @@ FROM planted_claim JOIN latest USING (run_id) GROUP BY gain ORDER BY gain
 """
 
 
-def detection_rates(snapshot: Snapshot) -> tuple[DetectionRate, ...]:
-    """The latest planted gains of the study, empty when there were none."""
-    return ask(snapshot, DetectionRate, DETECTION)
+def detection_rates(snapshot: Snapshot, run_id: str) -> tuple[DetectionRate, ...]:
+    """The latest gains planted in a run's own patients, outcomes and candidates; empty when there were none."""
+    return tuple(DetectionRate(**row) for row in snapshot.table(DETECTION, {"run": run_id}).to_pylist())
 
 
 def permuted_aucs(snapshot: Snapshot, run_id: str) -> tuple[PermutedAuc, ...]:

@@ -18,7 +18,8 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.publisher import publish
 from store.queries.masks import mask_runs
-from store.records import CarriedModel, EndpointCount, FeatureMask, PlantedClaim
+from store.queries.prognosis import detection_rates
+from store.records import CarriedModel, EndpointCount, FeatureMask, PlantedClaim, SelectionSize
 from store.snapshot import close_snapshots, open_snapshot
 from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, collect, make_table, run_resamples
 from tests.engine.analyse.test_portable import finals_of
@@ -76,7 +77,7 @@ def test_discrimination_leads_with_clinical_and_volume_and_shows_every_learner(s
     assert "**Adds.** Combined against clinical + volume" in text
     assert "A gain of +0.20 would have been found in four of five" in text
     assert "by Riley's criteria it needs" in text
-    assert len(app.get("plotly_chart")) == 4
+    assert len(app.get("plotly_chart")) == 5
     models = app.dataframe[1].value
     assert {"forest: combined", "Cox: combined", "combined, clinical fixed"} <= set(models["model"])
     assert models["auc_632_plus"].notna().sum() >= 10
@@ -201,3 +202,25 @@ def test_without_a_model_external_says_how_to_get_one(show, tmp_path, planted):
     assert not app.exception
     assert "export-model" in app.info[0].value
     assert "gen-" in said(app)
+
+
+def test_gains_planted_in_other_patients_or_choices_are_not_shown(tmp_path):
+    size = SelectionSize(100, 40, 60, 0, 2, 12, 0, 5, 3, "")
+    for run_id, key, gain in (
+        ("run-1", "same", None),
+        ("run-2", "same", 0.2),
+        ("run-3", "other", 0.1),
+        ("run-4", "", None),
+    ):
+        start_run(tmp_path, run_id)
+        record(tmp_path, run_id, "candidates", key, [size])
+        if gain is not None:
+            record(tmp_path, run_id, "planted", run_id, [PlantedClaim(0, gain, 0.6, 0.2, 0.1, 0.3, "adds", True, 40)])
+        finish_run(tmp_path, run_id)
+    publish(tmp_path)
+    snapshot = open_snapshot(tmp_path)
+    found = {
+        run: [rate.gain for rate in detection_rates(snapshot, run)] for run in ("run-1", "run-2", "run-3", "run-4")
+    }
+    close_snapshots()
+    assert found == {"run-1": [0.2], "run-2": [0.2], "run-3": [0.1], "run-4": []}

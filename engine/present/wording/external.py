@@ -56,7 +56,7 @@ def external_caption(summaries: Sequence[ExternalSummary]) -> str:
     """What the bars mean."""
     row = summaries[0]
     return (
-        f"n = {row.n} ({counted(row.events, 'event')}; effective n {number(row.effective_n, 0)}), none of them recognised among "
-        "those who trained the model. Bars: 95 % CI (DeLong, logit scale); open points: out-of-bag AUC where it was "
-        "made. Dashed: chance."
+        f"n = {row.n} ({counted(row.events, 'event')}; effective n {number(row.effective_n, 0)}), none of them "
+        "recognised among those who trained the model. Bars: 95 % CI (DeLong, logit scale); open points: out-of-bag "
+        "AUC where it was made. Dashed: chance."
     )
