@@ -92,3 +92,28 @@ def test_weighted_curve_with_ties_equals_scikit_learn() -> None:
 def test_a_class_without_weight_is_refused() -> None:
     with pytest.raises(ValueError, match="events and non-events"):
         weighted_auc([1, 0, 0], [0.3, 0.2, 0.1], [0, 1, 1])
+
+
+@pytest.mark.parametrize("cohort", ["HarvardRT", "Radboud"])
+def test_published_cohorts_equal_proc(shared: Path, cohort: str) -> None:
+    """Every area, variance, interval and paired test of two radiotherapy cohorts, with their missing values."""
+    folder = shared / "data" / "hosny_2yr"
+    reference = json.loads((folder / "delong_reference.json").read_text())
+    frame = pd.read_csv(folder / f"{cohort}.csv.gz")
+    alive = (frame["surv2yr"] == 1).to_numpy()
+    signs = {name: -1.0 if text.startswith("-") else 1.0 for name, text in reference["scores"].items()}
+    columns = {name: signs[name] * frame[text.lstrip("-")] for name, text in reference["scores"].items()}
+    expected = reference["cohorts"][cohort]
+    assert len(expected["auc"]) == 4
+    for name, area in expected["auc"].items():
+        known = columns[name].notna().to_numpy()
+        found = auc_interval(alive[known], columns[name][known])
+        got = (found.auc, found.standard_error**2, found.lower, found.upper)
+        assert got == pytest.approx((area["auc"], area["var"], *area["ci95"]), abs=1e-12)
+    assert len(expected["delong"]) >= 4
+    for pair, test in expected["delong"].items():
+        first, second = (columns[name] for name in pair.split("_vs_"))
+        known = (first.notna() & second.notna()).to_numpy()
+        compared = compare_aucs(alive[known], first[known], second[known])
+        got = (compared.z, compared.p_value, compared.lower, compared.upper)
+        assert got == pytest.approx((test["Z"], test["p"], *test["diff_ci95"]), abs=1e-11)
