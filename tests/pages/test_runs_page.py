@@ -37,7 +37,7 @@ def test_a_choice_is_changed_in_the_form_and_the_page_says_what_it_costs_and_why
     assert "would be computed" in said(app)
     stages = {row["Stage"]: row for rows in tables(app) for row in rows if "Why" in row}
     assert stages["regions"]["Why"] == "rois.ring_mm changed"
-    assert stages["features"]["Why"].startswith("follows regions")
+    assert stages["features"]["Why"] == "rois.ring_mm changed; follows regions"
     assert [{"Choice": "rois.ring_mm", "Run 1": "6.0", "study.toml now": "3.0"}] in tables(app)
 
 
