@@ -11,6 +11,7 @@ from store.layout import StudyFolder
 from store.ledger import Ledger, running
 
 BATCH = 500
+ENDED = ("finished", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,16 @@ def stage_means(ledger: Ledger) -> dict[str, StageMean]:
 
 
 def left_unfinished(study: Path) -> Unfinished | None:
-    """How the last run was left, when it neither came to its end nor goes on; None otherwise."""
+    """How the last run was left, when it neither came to its end nor goes on; None otherwise.
+
+    A run that was refused ended on purpose: going on would be refused again.
+    """
     folder = StudyFolder(study)
     if not folder.ledger.exists() or running(study):
         return None
     with closing(Ledger(folder)) as ledger:
         run = ledger.latest_run()
-        if run is None or run.state == "finished":
+        if run is None or run.state in ENDED:
             return None
         stages = ledger.progress(run.run_id)
     return Unfinished(run.state, sum(stage.done for stage in stages), sum(stage.total for stage in stages))

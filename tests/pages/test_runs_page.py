@@ -66,9 +66,10 @@ def test_a_run_that_died_is_offered_to_be_taken_up(show, tmp_path):
     app = show(tmp_path, PAGE)
     assert "stopped before its end" in said(app)
     assert [button for button in app.button if button.key == "resume"]
-    with Ledger(StudyFolder(tmp_path)) as ledger:
-        ledger.finish_run("run-1", "finished")
-    assert "stopped before its end" not in said(show(tmp_path, PAGE))
+    for ended in ("finished", "refused"):
+        with Ledger(StudyFolder(tmp_path)) as ledger:
+            ledger.finish_run("run-1", ended)
+        assert "stopped before its end" not in said(show(tmp_path, PAGE))
 
 
 def test_two_runs_stand_beside_each_other_with_the_choices_that_differ(show, tmp_path):
