@@ -70,7 +70,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("final", 2, "cohort", run_on_all),
     Stage("prognosis", 4, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
-    Stage("external", 1, "cohort", validate, CARRIED_SUBSET),
+    Stage("external", 2, "cohort", validate, CARRIED_SUBSET),
     Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
     Stage("anatomy", 2, "case", label_anatomy, TRAINED_SUBSET),
     Stage("training_plan", 2, "cohort", plan_training, TRAINED_SUBSET),
@@ -91,7 +91,7 @@ TABLE_STUDY: tuple[Stage, ...] = (
     Stage("final", 2, "cohort", run_on_all),
     Stage("prognosis", 4, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
-    Stage("external", 1, "cohort", validate, CARRIED_SUBSET),
+    Stage("external", 2, "cohort", validate, CARRIED_SUBSET),
 )
 
 SELF_TEST = Stage("self_test", 2, "permutation", permute_outcomes)  # run on demand, by `self-test`

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.analyse.same_patients import Courses, alike
+from engine.portable_model import ROLE as MODEL_ROLE
 from engine.protocol import Plan
 from store.records import RefusedError
 
@@ -22,13 +24,33 @@ REMEDY = (
     "Evaluate the list on other patients, or give the whole table and let every bootstrap select anew. A list that was"
     " fixed before this selection was made counts when its plan was locked before."
 )
+TRAINED_REMEDY = "Test it on other patients, and take the model out of [external] in study.toml here."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class People:
+    """By what patients are known again: keyed hashes of their ids and of their CT files, and their courses.
+
+    images is empty in a study of a table; courses is None before there is an outcome.
+    """
+
+    ids: frozenset[str]
+    images: frozenset[str] = frozenset()
+    courses: Courses | None = None
+
+    def shared(self, others: People) -> dict[str, int]:
+        """How many are in both, by id, by their CT and by follow-up and clinical table."""
+        found = {"id": len(self.ids & others.ids), "their CT": len(self.images & others.images)}
+        if self.courses is not None and others.courses is not None:
+            found["their follow-up and clinical table"] = alike(self.courses, others.courses)
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownSelection:
     """A selection that was made: who was in it, what it kept, commonest first, and which lists were taken from it.
 
-    patients are keyed hashes of their ids; prints (patients, names) are `fingerprints` of their values.
+    prints (patients, names) are `fingerprints` of their values; train_sha256 is of models fitted on all of them.
     """
 
     id: str
@@ -37,17 +59,18 @@ class KnownSelection:
     candidates: int
     names: tuple[str, ...]
     taken: tuple[tuple[str, ...], ...]
-    patients: tuple[str, ...]
+    people: People
     prints: Prints
+    train_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListedFeatures:
-    """What is about to be evaluated: features by name with their values (n, p), and keyed hashes of the patients."""
+    """What is about to be evaluated: features by name with their values (n, p), and of whom."""
 
     names: tuple[str, ...]
     values: Floats
-    patients: tuple[str, ...]
+    people: People
 
 
 def fingerprints(values: Floats, key: int) -> Prints:
@@ -84,7 +107,7 @@ def refuse_own_patients(plan: Plan, listed: ListedFeatures, known: tuple[KnownSe
         columns = matched_columns(listed.names, own, selection)
         declared = bool(plan.derived_from) and selection.id.startswith(plan.derived_from)
         if declared or was_taken(columns, selection) or is_readable(columns, selection):
-            _refuse_shared(selection, *shared_patients(listed, own, columns, selection))
+            _refuse_shared(selection, shared_patients(listed, own, columns, selection))
     if plan.derived_from and not any(selection.id.startswith(plan.derived_from) for selection in known):
         text = "plan.derived_from names no selection known here: that its patients are others cannot be shown."
         raise RefusedError("derived_from", "study.toml", text, REMEDY)
@@ -127,25 +150,49 @@ def is_readable(columns: tuple[int | None, ...], selection: KnownSelection) -> b
 
 def shared_patients(
     listed: ListedFeatures, own: Prints, columns: tuple[int | None, ...], selection: KnownSelection
-) -> tuple[int, int]:
-    """How many patients were in the selection: by id, and by their values (half of the listed ones and two or more)."""
-    by_id = len(set(listed.patients) & set(selection.patients))
+) -> dict[str, int]:
+    """How many patients were in the selection, by each of the marks of `People`, and by their feature values.
+
+    By values: half of the listed ones and two or more.
+    """
+    shared = listed.people.shared(selection.people)
     pairs = [(mine, theirs) for mine, theirs in enumerate(columns) if theirs is not None]
     if not pairs:
-        return by_id, 0
+        return shared
     mine, theirs = (list(side) for side in zip(*pairs, strict=True))
     equal = own[:, None, mine] == selection.prints[None, :, :][:, :, theirs]
     equal &= own[:, None, mine] != NO_PRINT
     by_value = equal.sum(axis=2).max(axis=1, initial=0) >= max(min(2, len(pairs)), len(pairs) / 2)
-    return by_id, int(by_value.sum())
+    return shared | {"their feature values": int(by_value.sum())}
 
 
-def _refuse_shared(selection: KnownSelection, by_id: int, by_value: int) -> None:
-    if not by_id and not by_value:
+def refuse_trainers(train_sha256: str, people: People, known: tuple[KnownSelection, ...]) -> None:
+    """RefusedError when a model fitted on all patients of a known selection is about to meet some of them again.
+
+    Other masks, settings, ids or pseudonyms do not make them new patients.
+    """
+    for selection in known:
+        if selection.train_sha256 != train_sha256:
+            continue
+        shared = people.shared(selection.people)
+        if any(shared.values()):
+            text = (
+                f"{max(shared.values())} patients of this study trained the model ({_by_mark(shared)}), though they may"
+                " be called or outlined differently here: it would be tested on what it was fitted to."
+            )
+            raise RefusedError("training_patient", MODEL_ROLE, text, TRAINED_REMEDY)
+
+
+def _by_mark(shared: dict[str, int]) -> str:
+    return ", ".join(f"{count} by {mark}" for mark, count in shared.items() if count)
+
+
+def _refuse_shared(selection: KnownSelection, shared: dict[str, int]) -> None:
+    if not any(shared.values()):
         return
     text = (
         f"the feature list was read off selection {selection.id} of study {selection.study!r}, and"
-        f" {max(by_id, by_value)} of these patients were in it ({by_id} by id, {by_value} by their feature values):"
+        f" {max(shared.values())} of these patients were in it ({_by_mark(shared)}):"
         " evaluating it on them is circular, null data look predictive that way."
     )
     raise RefusedError("derived_from", "study.toml", text, REMEDY)

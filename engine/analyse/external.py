@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,9 @@ from scipy.special import expit
 from engine.analyse.comparison import PAIRS
 from engine.analyse.guard import censoring_of, censoring_weights
 from engine.analyse.learners import log_odds
-from engine.analyse.portable import refuse_training_patients, risk_elsewhere
+from engine.analyse.portable import IMPORTED, recipe_text, refuse_training_patients, risk_elsewhere
 from engine.portable_model import PortableModel, Setting, read_model_text
-from engine.protocol import Clinical, Covariates, Outcome, Plan
+from engine.protocol import Clinical, Covariates, FeatureGrid, Features, Outcome, Plan, Rois
 from engine.statistics.brier import brier, scaled_brier
 from engine.statistics.calibration import calibration_line
 from engine.statistics.delong import auc_interval, auc_logit_interval, compare_aucs
@@ -31,6 +32,7 @@ from store.records import (
 )
 
 Floats = NDArray[np.float64]
+UNDECLARED = "not declared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,15 @@ class _Held:
     weights: Floats
 
 
-def validate(
+def validate(  # noqa: PLR0913 - a stage's signature is its declaration
     table: DesignTable,
     carried: tuple[CarriedModel, ...],
     outcome: Outcome,
     clinical: Clinical,
     covariates: Covariates,
+    features: Features,
+    grid: FeatureGrid,
+    rois: Rois,
     plan: Plan,
 ) -> ExternalValidation:
     """Predict this study's patients with a model file and measure what comes of it.
@@ -79,7 +84,10 @@ def validate(
         predictions=tuple(row for arm, risk in risks.items() for row in _predictions(table, arm, risk)),
         summaries=tuple(_summary(arm, risk[held.rows], held, internal[arm]) for arm, risk in risks.items()),
         comparisons=tuple(_compared(b, e, risks, held, bool(plan.locked_at)) for b, e in pairs),
-        aspects=_aspects(model.setting, outcome, clinical, covariates),
+        aspects=(
+            *_aspects(model.setting, outcome, clinical, covariates),
+            *_recipes(model.setting.recipe, recipe_text(table, features, grid, rois)),
+        ),
     )
 
 
@@ -155,17 +163,34 @@ def _compared(base: str, extended: str, risks: dict[str, Floats], held: _Held, l
 
 
 def _aspects(made: Setting, outcome: Outcome, clinical: Clinical, covariates: Covariates) -> tuple[ExternalAspect, ...]:
-    """What the model was made for beside what it is tested on."""
+    """What the model was made for beside what it is tested on; what neither side declares may differ."""
     here = {
         "endpoint": outcome.endpoint,
         "horizon, days": str(outcome.horizon_days),
         "time zero": clinical.time_zero,
-        "treatment": clinical.treatment or "not declared",
+        "treatment": clinical.treatment or UNDECLARED,
         "moment of prediction": covariates.moment_of_prediction,
     }
     there = (
-        made.endpoint, str(made.horizon_days), made.time_zero, made.treatment or "not declared",
+        made.endpoint, str(made.horizon_days), made.time_zero, made.treatment or UNDECLARED,
         made.moment_of_prediction,
     )  # fmt: skip
     rows = zip(here.items(), there, strict=True)
-    return tuple(ExternalAspect(name, before, now, before != now) for (name, now), before in rows)
+    return tuple(
+        ExternalAspect(name, before, now, before != now or UNDECLARED in (before, now)) for (name, now), before in rows
+    )
+
+
+def _recipes(made: str, here: str) -> list[ExternalAspect]:
+    """The settings of extraction that are not the same; of features somebody imported, that nobody can compare them."""
+    if IMPORTED in (made, here):
+        sides = ("imported features" if side == IMPORTED else "extracted here" for side in (made, here))
+        return [ExternalAspect("feature extraction", *sides, differs=True)]
+    there, now = json.loads(made), json.loads(here)
+    names = sorted({(part, name) for side in (there, now) for part, fields in side.items() for name in fields})
+    found = []
+    for part, name in names:
+        before, after = (json.dumps(side.get(part, {}).get(name)) for side in (there, now))
+        if before != after:
+            found.append(ExternalAspect(f"{part}.{name}", before, after, differs=True))
+    return found or [ExternalAspect("feature extraction", "same settings", "same settings", differs=False)]

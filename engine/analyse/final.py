@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from engine.analyse.arms import FittedArms, arms_fitter
 from engine.analyse.guard import Guard
 from engine.analyse.harmonise import harmonised
-from engine.analyse.portable import portable_arm, training_patients
+from engine.analyse.portable import portable_arm, recipe_text, training_patients
 from engine.portable_model import PortableModel, Setting
 from engine.protocol import (
     Batch,
@@ -67,7 +66,7 @@ def run_on_all(  # noqa: PLR0913 - a stage's signature is its declaration
         time_zero=clinical.time_zero,
         treatment=clinical.treatment,
         moment_of_prediction=covariates.moment_of_prediction,
-        recipe=_recipe(features, grid, rois) if table.batches else "imported",
+        recipe=recipe_text(table, features, grid, rois),
     )
     training = training_patients(table, sizes[0].events, fitted.train_sha256, int(rng.integers(LARGEST_KEY)))
     models = []
@@ -80,11 +79,6 @@ def run_on_all(  # noqa: PLR0913 - a stage's signature is its declaration
             text = own.model_dump_json()
         models.append(FinalModel(arm.model, arm.training_auc, arm.columns.selected, text))
     return Finals(tuple(models), _features(fitted, whole))
-
-
-def _recipe(features: Features, grid: FeatureGrid, rois: Rois) -> str:
-    parts = {"features": features, "grid": grid, "rois": rois}
-    return json.dumps({name: part.model_dump(mode="json") for name, part in parts.items()}, sort_keys=True)
 
 
 def _features(fitted: FittedArms, table: DesignTable) -> tuple[FinalFeature, ...]:

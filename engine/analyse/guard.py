@@ -57,8 +57,13 @@ class Training:
     @property
     def sha256(self) -> str:
         """Hash of the training ids with their draws: a stored fit can be traced to its patients."""
-        text = "\n".join(f"{case} {n}" for case, n in zip(self.table.case_ids, self.draws, strict=True))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return training_sha256(self.table.case_ids, self.draws.tolist())
+
+
+def training_sha256(case_ids: Sequence[str], draws: Sequence[int]) -> str:
+    """Hash of training ids with their draws, in the order of the design table."""
+    text = "\n".join(f"{case} {n}" for case, n in zip(case_ids, draws, strict=True))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Guard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from engine.portable_model import (
     PortableTrees,
     TrainingPatients,
 )
+from engine.protocol import FeatureGrid, Features, Rois
 from engine.statistics.cox import CoxFit
 from engine.statistics.logistic import LogisticFit
 from engine.statistics.rank_forest import Forest
@@ -36,6 +38,7 @@ from store.matrices import MISSING_LEVEL, DesignTable
 from store.records import RefusedError
 
 Floats = NDArray[np.float64]
+IMPORTED = "imported"
 PRINTED_COLUMNS = 20
 FEWEST_EQUAL = 3
 UNSEEN_LEVEL = -2  # a level that the table does not have: no row is of it
@@ -205,6 +208,14 @@ def _scaling_of(features: tuple[PortableFeature, ...], table: DesignTable) -> Sc
         np.array([place[name] for name in wanted], dtype=np.intp),
         *(np.array([getattr(f, name) for f in features]) for name in ("median", "mean", "spread")),
     )
+
+
+def recipe_text(table: DesignTable, features: Features, grid: FeatureGrid, rois: Rois) -> str:
+    """The settings that the features of a table were extracted with, as JSON; IMPORTED where somebody else did."""
+    if not table.batches:
+        return IMPORTED
+    parts = {"features": features, "grid": grid, "rois": rois}
+    return json.dumps({name: part.model_dump(mode="json") for name, part in parts.items()}, sort_keys=True)
 
 
 def training_patients(table: DesignTable, events: int, train_sha256: str, key: int) -> TrainingPatients:

@@ -12,6 +12,7 @@ from store.export import latest_run_id
 from store.queries.external import external_summaries, final_models
 from store.queries.prognosis import model_summaries
 from store.queries.study import declined, failures, refusals
+from store.records import RefusedError
 from store.snapshot import Snapshot, open_snapshot
 
 CARRIED_FILE = "external-model.json"
@@ -42,8 +43,8 @@ def export_model(study: Path, to: Path, run_id: str = "") -> PortableModel:
 def apply_model(file: Path, study: Path) -> str:
     """Copy a model file into a study, name it in study.toml, bring the study up to date; the id of the run.
 
-    RefusedError for a file that is no model; ValueError with the reason where it could not be tested (its own patients
-    among them), and study.toml is as it was before.
+    RefusedError for a file that is no model, or whose training patients are these; ValueError with the reason where it
+    could not be tested. study.toml is then as it was before.
     """
     read_model(file)
     copy = study / CARRIED_FILE
@@ -51,7 +52,11 @@ def apply_model(file: Path, study: Path) -> str:
         shutil.copyfile(file, copy)
     protocol = read_protocol(study)
     write_protocol(study, protocol.model_copy(update={"external": External(model=CARRIED_FILE)}))
-    result = run(study)
+    try:
+        result = run(study)
+    except RefusedError:
+        write_protocol(study, protocol)
+        raise
     snapshot = open_snapshot(study)
     if not external_summaries(snapshot, result.run_id):
         write_protocol(study, protocol)

@@ -38,7 +38,7 @@ from engine.run.other_masks import CHOOSING_STAGE, MASKS_END, MaskSource, with_m
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
 from engine.run.publishing import PublisherProcess
-from engine.run.selection_register import record_selection, refuse_known_list
+from engine.run.selection_register import record_selection, refuse_known_list, refuse_known_model
 from engine.run.stage import Stage, check_pipeline
 from engine.run.unbundle import refuse_absent
 from engine.run.workspaces import sweep_trainings, training_bytes
@@ -242,7 +242,7 @@ def _bring_up_to_date(
 
 
 def _refuse_derived(folder: StudyFolder, plan: Plan, ledger: Ledger) -> None:
-    """RefusedError when the study's features were read off a selection of its own patients.
+    """RefusedError when the study's features, or the model it names, stem from a selection of its own patients.
 
     An unpacked bundle whose choices are the sender's was asked at the sender's, who knows the selections.
     """
@@ -255,6 +255,7 @@ def _refuse_derived(folder: StudyFolder, plan: Plan, ledger: Ledger) -> None:
             table = read_value(folder.artifact("table.table", key, ".npz"), DesignTable)
             if isinstance(table, DesignTable):
                 refuse_known_list(folder.root, plan.protocol, table)
+                refuse_known_model(folder.root, plan.protocol, table)
 
 
 def _record_refused(ledger: Ledger, run_id: str, error: RefusedError) -> None:

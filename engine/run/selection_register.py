@@ -1,7 +1,8 @@
 """The selections made on this computer, so that a list read off one is not evaluated on its own patients elsewhere.
 
 One entry a selection, under the user's data folder beside the models, readable by its owner only: the features it kept,
-keyed hashes of its patients' ids and keyed fingerprints of their values; neither ids nor values.
+keyed hashes of its patients' ids, CT files and clinical values, keyed fingerprints of their features; neither ids nor
+values. A model that was fitted on all of them is known by the hash of its training ids, and refused on them too.
 """
 
 from __future__ import annotations
@@ -17,9 +18,20 @@ import numpy as np
 from engine.acquire.discover import feature_table_source
 from engine.acquire.feature_table import read_feature_table
 from engine.acquire.pseudonyms import Pseudonyms, write_private
-from engine.analyse.derived import KnownSelection, ListedFeatures, fingerprints, refuse_own_patients
+from engine.analyse.derived import (
+    KnownSelection,
+    ListedFeatures,
+    People,
+    fingerprints,
+    refuse_own_patients,
+    refuse_trainers,
+)
 from engine.analyse.filters import column_names
+from engine.analyse.guard import training_sha256
+from engine.analyse.same_patients import Courses, courses
+from engine.portable_model import read_model
 from engine.protocol import Protocol, read_protocol
+from engine.run.sources import read_sources
 from engine.segment.model import models_home
 from store.artifacts import read_value
 from store.layout import StudyFolder
@@ -29,6 +41,7 @@ from store.records import RefusedError, SelectionFrequency
 
 KEY_BYTES = 32
 ID_LENGTH = 12
+CT_ROLE = "CT "
 TABLE_STAGE, SELECTION_STAGE = "table", "selection"
 
 
@@ -57,10 +70,13 @@ def record_selection(study: Path, run_id: str) -> str:
     key = _register_key()
     prints = fingerprints(table.values[:, [place[name] for name in names]], _number(key))
     protocol = read_protocol(folder.root)
-    patients = _patients(folder.root, protocol, table.case_ids, key)
-    np.savez_compressed(register_home() / f"{entry}.npz", prints=prints)
+    people = _people(folder.root, protocol, table, key)
+    assert people.courses is not None
+    np.savez_compressed(register_home() / f"{entry}.npz", prints=prints, courses=people.courses.prints)
     text = {"id": entry, "study": protocol.study.name, "recorded_at": now(), "candidates": len(table.features)}
-    text |= {"names": names, "taken": [], "patients": patients}
+    text |= {"names": names, "taken": [], "patients": sorted(people.ids), "images": sorted(people.images)}
+    trained_on = training_sha256(table.case_ids, [1] * len(table.case_ids))
+    text |= {"courses": people.courses.names, "train_sha256": trained_on}
     write_private(_entry_path(entry), json.dumps(text))
     return entry
 
@@ -84,6 +100,14 @@ def known_selections() -> tuple[KnownSelection, ...]:
     return tuple(sorted(found, key=lambda entry: (entry.recorded_at, entry.id)))
 
 
+def refuse_known_model(study: Path, protocol: Protocol, table: DesignTable) -> None:
+    """RefusedError when the model file that a study names was fitted on patients of its own, as far as known here."""
+    if not protocol.external.model:
+        return
+    model = read_model(study / protocol.external.model)
+    refuse_trainers(model.training.sha256, _people(study, protocol, table, _register_key()), known_selections())
+
+
 def refuse_known_list(study: Path, protocol: Protocol, table: DesignTable) -> None:
     """RefusedError when what a study is about to evaluate was read off a selection of its own patients."""
     known = known_selections()
@@ -94,7 +118,7 @@ def refuse_known_list(study: Path, protocol: Protocol, table: DesignTable) -> No
     columns = [number for number, name in enumerate(names) if name in set(wanted)]
     key = _register_key()
     listed = ListedFeatures(
-        tuple(names[c] for c in columns), table.values[:, columns], _patients(study, protocol, table.case_ids, key)
+        tuple(names[c] for c in columns), table.values[:, columns], _people(study, protocol, table, key)
     )
     refuse_own_patients(protocol.plan, listed, known, _number(key))
 
@@ -111,7 +135,7 @@ def check_known_list(study: Path) -> RefusedError | None:
         "_".join(p) for p in zip(found.rois, found.image_types, found.feature_classes, found.features, strict=True)
     )
     key = _register_key()
-    listed = ListedFeatures(names, found.values, _patients(study, protocol, found.case_ids, key))
+    listed = ListedFeatures(names, found.values, People(_ids(study, protocol, found.case_ids, key)))
     try:
         refuse_own_patients(protocol.plan, listed, known, _number(key))
     except RefusedError as error:
@@ -131,15 +155,17 @@ def _read(path: Path) -> KnownSelection:
     text = json.loads(path.read_text(encoding="utf-8"))
     with np.load(path.with_suffix(".npz")) as arrays:
         prints = arrays["prints"]
+        known = Courses(tuple(text["courses"]), arrays["courses"]) if "courses" in text else None
     return KnownSelection(
         id=text["id"],
         study=text["study"],
         recorded_at=text["recorded_at"],
         candidates=text["candidates"],
         names=tuple(text["names"]),
-        patients=tuple(text["patients"]),
+        people=People(frozenset(text["patients"]), frozenset(text.get("images", ())), known),
         taken=tuple(tuple(names) for names in text["taken"]),
         prints=prints,
+        train_sha256=text.get("train_sha256", ""),
     )
 
 
@@ -157,7 +183,28 @@ def _number(key: bytes) -> int:
     return int.from_bytes(key[:8], "big")
 
 
-def _patients(study: Path, protocol: Protocol, case_ids: tuple[str, ...], key: bytes) -> tuple[str, ...]:
+def _people(study: Path, protocol: Protocol, table: DesignTable, key: bytes) -> People:
+    ids = _ids(study, protocol, table.case_ids, key)
+    return People(ids, _images(study, protocol, table.case_ids, key), courses(table, key))
+
+
+def _ids(study: Path, protocol: Protocol, case_ids: tuple[str, ...], key: bytes) -> frozenset[str]:
     pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
-    ids = (pseudonyms.patient_id(case) or case for case in case_ids)
-    return tuple(hmac.new(key, patient.encode("utf-8"), hashlib.sha256).hexdigest()[:24] for patient in ids)
+    return frozenset(_hashed(pseudonyms.patient_id(case) or case, key) for case in case_ids)
+
+
+def _images(study: Path, protocol: Protocol, case_ids: tuple[str, ...], key: bytes) -> frozenset[str]:
+    """Hashes of the content of each patient's CT; empty in a study of a table."""
+    if protocol.study.kind == "table":
+        return frozenset()
+    wanted = set(case_ids)
+    contents = (
+        sorted(file.sha256 for file in case.files if file.role.startswith(CT_ROLE))
+        for case in read_sources(study).cases
+        if case.case_id in wanted
+    )
+    return frozenset(_hashed(" ".join(files), key) for files in contents if files)
+
+
+def _hashed(text: str, key: bytes) -> str:
+    return hmac.new(key, text.encode("utf-8"), hashlib.sha256).hexdigest()[:24]

@@ -16,6 +16,7 @@ SUMMARY_TITLES = {
     "auc": "AUC here",
     "auc_lo": "Lower 95 %",
     "auc_hi": "Upper 95 %",
+    "weighted_auc": "weighted by censoring",
     "internal_auc": "Out of bag where made",
     "mean_risk": "Predicted risk",
     "observed": "Observed",
@@ -78,6 +79,8 @@ st.caption("On held-out patients, where the test is valid; z and p stand here on
 st.subheader("Risks", anchor=False)
 table(summaries, SUMMARY_TITLES)
 st.caption(
+    "AUC here and its interval are of the patients whose outcome is known; weighted by censoring, others stand for "
+    "those lost to follow-up, and a difference between the two says that they matter. "
     "Calibration in the large: 0 is right, above 0 the risks are too low; slope: 1 is right, below 1 they are too "
     "extreme. The fitted intercept and slope say what would have to change here; how the changed model does would "
     "need patients of its own."

@@ -50,10 +50,12 @@ class RunFacts:
 
 # Title, notice, the lock and what changes no result are no choice: null takes them out (RFC 7396). A run that was asked
 # for everything is an analysis, and so is one that stopped after the models were tried, as one on other masks does.
+# Other tables or other patients are a choice too: the key of what was read names the content of both.
 RUNS = """
 WITH whole AS (SELECT place, CAST(json_merge_patch(protocol_json, '{"plan": null, "self_test": null, "detection": null,
     "governance": null, "strategies": null, "external": null, "study": {"name": null, "notice": null}}') AS VARCHAR)
-    AS choices,
+    || coalesce((SELECT string_agg(key, ' ' ORDER BY stage) FROM placement p
+      WHERE p.run_id = run.run_id AND stage IN ('clinical', 'imported')), '') AS choices,
     until_stage = '' OR run_id IN (SELECT run_id FROM placement WHERE stage = 'resample') AS is_whole FROM run),
 begun AS (SELECT choices, min(place) AS begun FROM whole WHERE is_whole GROUP BY choices),
 counted AS (SELECT choices, CAST(row_number() OVER (ORDER BY begun) AS INTEGER) AS analysis FROM begun)

@@ -48,7 +48,13 @@ def carried_caption(carried: CarriedModel) -> str:
 
 def differences(aspects: Sequence[ExternalAspect]) -> str:
     """What the model was not made for, for the banner; empty when nothing differs."""
-    found = [f"{row.aspect}: made for {row.made_for}, tested on {row.tested_on}" for row in aspects if row.differs]
+    found = [
+        f"{row.aspect}: not declared on either side"
+        if row.made_for == row.tested_on
+        else f"{row.aspect}: made for {row.made_for}, tested on {row.tested_on}"
+        for row in aspects
+        if row.differs
+    ]
     return "; ".join(found) + ("." if found else "")
 
 

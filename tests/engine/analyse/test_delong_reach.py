@@ -13,7 +13,7 @@ from engine.analyse import arms, comparison, predictions
 from engine.analyse.candidates import candidates
 from engine.analyse.external import validate
 from engine.analyse.guard import Guard, LeakError
-from engine.protocol import Clinical, Covariates, Outcome, Plan
+from engine.protocol import Clinical, Covariates, FeatureGrid, Features, Outcome, Plan, Rois
 from store import records
 from store.records import CarriedModel, RefusedError
 from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, make_table, one_resample
@@ -73,4 +73,4 @@ def test_a_model_tested_on_its_own_patients_is_refused_before_anything_is_comput
     for final in finals_of(table).models:
         carried = (CarriedModel("A", 80, 30, final.model, final.specification),)
         with pytest.raises(RefusedError, match="trained the model"):
-            validate(table, carried, Outcome(), Clinical(), Covariates(), Plan())
+            validate(table, carried, Outcome(), Clinical(), Covariates(), Features(), FeatureGrid(), Rois(), Plan())

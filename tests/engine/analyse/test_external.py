@@ -6,8 +6,8 @@ import pytest
 from engine.analyse.external import validate
 from engine.analyse.guard import rows_of
 from engine.portable_model import merged, read_model_text
-from engine.present.wording.external import verdict
-from engine.protocol import Clinical, Covariates, Outcome, Plan
+from engine.present.wording.external import differences, verdict
+from engine.protocol import Clinical, Covariates, FeatureGrid, Features, Outcome, Plan, Rois
 from engine.statistics.delong import compare_aucs
 from store.records import CarriedModel, DeclinedError, ExternalSummary, RefusedError
 from tests.engine.analyse.cohorts import make_table
@@ -28,8 +28,8 @@ def carried(cohorts):
     return (CarriedModel("A", 160, 60, "", merged(read, "A", {}).model_dump_json()),)
 
 
-def run(table, carried, plan=LOCKED, outcome=Outcome(), clinical=Clinical()):
-    return validate(table, carried, outcome, clinical, Covariates(), plan)
+def run(table, carried, plan=LOCKED, outcome=Outcome(), clinical=Clinical(), grid=FeatureGrid()):
+    return validate(table, carried, outcome, clinical, Covariates(), Features(), grid, Rois(), plan)
 
 
 def row(found, model):
@@ -85,7 +85,25 @@ def test_a_shift_of_the_baseline_is_found_and_mended_by_the_intercept(cohorts, c
 def test_what_the_model_was_not_made_for_is_named(cohorts, carried):
     elsewhere = Clinical(time_zero="start of radiotherapy", treatment="radiotherapy")
     found = run(cohorts[1], carried, outcome=Outcome(endpoint="overall survival"), clinical=elsewhere)
-    assert {a.aspect for a in found.aspects if a.differs} == {"endpoint", "time zero", "treatment"}
+    expected = {"endpoint", "time zero", "treatment", "feature extraction"}  # of imported features nobody knows it
+    assert {a.aspect for a in found.aspects if a.differs} == expected
+    assert "radiotherapy" in differences(found.aspects)
+
+
+def test_what_neither_side_declares_is_not_taken_for_the_same(cohorts, carried):
+    said = differences(run(cohorts[1], carried).aspects)
+    assert said == "treatment: not declared on either side; feature extraction: not declared on either side."
+
+
+def test_another_grid_than_the_model_was_made_on_is_named(cohorts):
+    made = rows_of(dataclasses.replace(cohorts[0], batches=("sharp",) * 160), np.arange(160))
+    read = tuple(read_model_text(final.specification) for final in finals_of(made).models)
+    carried = (CarriedModel("A", 160, 60, "", merged(read, "A", {}).model_dump_json()),)
+    here = dataclasses.replace(cohorts[1], batches=("sharp",) * 160)
+    same = {a.aspect: a.differs for a in run(here, carried).aspects}
+    assert same["feature extraction"] is False
+    other = {a.aspect: (a.made_for, a.tested_on) for a in run(here, carried, grid=FeatureGrid(spacing_mm=2.0)).aspects}
+    assert other["grid.spacing_mm"] == ("1.0", "2.0")
 
 
 def test_arms_without_their_columns_are_left_out_and_none_left_declines(cohorts, carried):

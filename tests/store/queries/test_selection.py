@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.protocol import Protocol, SelectionProtocol
+from store.layout import StudyFolder
+from store.ledger import Ledger
 from store.publisher import publish
 from store.queries.prognosis import self_test
 from store.queries.selection import co_selections, frequencies, frequency_at_sizes, selected_runs, shared_top
@@ -94,6 +96,18 @@ def test_a_run_on_other_masks_that_reached_the_comparison_is_one_more_analysis(t
     found = {run.run_id: (run.analysis, run.analyses) for run in runs(open_snapshot(tmp_path))}
     close_snapshots()
     assert (found["run-1"], found["run-2"]) == ((1, 2), (2, 2))
+
+
+def test_another_clinical_table_under_the_same_choices_is_one_more_analysis(tmp_path: Path):
+    for run_id, table in (("run-1", "a" * 64), ("run-2", "b" * 64), ("run-3", "a" * 64)):
+        start_run(tmp_path, run_id, "", Protocol())
+        with Ledger(StudyFolder(tmp_path)) as ledger:
+            ledger.place_tasks(run_id, "clinical", [("", table)])
+        finish_run(tmp_path, run_id)
+    publish(tmp_path)
+    found = {run.run_id: (run.analysis, run.analyses) for run in runs(open_snapshot(tmp_path))}
+    close_snapshots()
+    assert found == {"run-1": (1, 2), "run-2": (2, 2), "run-3": (1, 2)}
 
 
 def test_the_self_test_is_the_mean_over_permutations(snapshot: Snapshot):
