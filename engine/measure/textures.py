@@ -28,19 +28,25 @@ from engine.measure.neighbourhood import (
 
 Counts = NDArray[np.int32]
 Tones = NDArray[np.float64]
-# A zone's voxel is joined to as few visited neighbours as needed: one at a face stands for those that touch it.
-FACES_FIRST = np.array(sorted(range(ANGLES), key=lambda a: (sum(map(abs, DIRECTIONS[a])), -DIRECTIONS[a][0])))
-STANDS_FOR = np.array(
-    [
-        sum(
-            1 << b
-            for b in range(ANGLES)
-            if max(abs(p - q) for p, q in zip(DIRECTIONS[a], DIRECTIONS[b], strict=True)) <= 1
-        )
-        for a in range(ANGLES)
-    ],
-    dtype=np.int64,
-)
+
+
+def _few_joins() -> Bits:
+    """Of every set of neighbours in a zone those a voxel must be joined to: one at a face stands for all it touches."""
+    faces_first = sorted(range(ANGLES), key=lambda a: (sum(map(abs, DIRECTIONS[a])), -DIRECTIONS[a][0]))
+    touches = [
+        sum(1 << b for b in range(ANGLES) if max(abs(p - q) for p, q in zip(here, DIRECTIONS[b], strict=True)) <= 1)
+        for here in DIRECTIONS
+    ]
+    every = np.arange(AHEAD + 1)
+    rest, needed = every.copy(), np.zeros_like(every)
+    for angle in faces_first:
+        joined = (rest & (1 << angle)) != 0
+        needed[joined] |= 1 << angle
+        rest[joined] &= ~touches[angle]
+    return needed.astype(np.int32)
+
+
+NEEDED = _few_joins()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,9 +111,8 @@ def core_textures(
     joint = np.zeros((ANGLES, count, count), dtype=np.int32)
     dependence = np.zeros((count, 2 * ANGLES + 1), dtype=np.int32)
     tones = np.zeros((count, 2))
-    every = np.full(len(core.voxels), ALL_NEIGHBOURS, dtype=np.int32)
-    _add_neighbours(
-        core.voxels, every, image.bins, image.equal, image.sums, jumps, low, joint, dependence, tones, buffers.shared
+    _core_neighbours(
+        core.voxels, image.bins, image.equal, image.sums, jumps, low, joint, dependence, tones, buffers.shared
     )
     runs = np.zeros((ANGLES, count, longest), dtype=np.int32)
     leaving = int(BITS_SET[~core.within & AHEAD].sum())
@@ -184,43 +189,94 @@ def _add_neighbours(  # noqa: PLR0913
     tones: Tones,
     shared: Bits,
 ) -> None:
+    steps = jumps.astype(np.uint64)
+    below = np.uint64(low)
     for place in range(len(voxels)):
-        voxel = voxels[place]
-        level = bins[voxel] - low
+        voxel = np.uint64(voxels[place])
+        level = np.uint64(bins[voxel]) - below
         within = inside[place]
         same = equal[voxel] & within
         shared[voxel] = same
         if within == ALL_NEIGHBOURS:
             neighbours, total = 2 * ANGLES, sums[voxel] - 2 * ANGLES * low
             for angle in range(ANGLES):
-                joint[angle, level, bins[voxel + jumps[angle]] - low] += 1
+                joint[np.uint64(angle), level, np.uint64(bins[voxel + steps[angle]]) - below] += 1
         else:
             neighbours = BITS_SET[within & AHEAD] + BITS_SET[within >> ANGLES]
-            total = _border_neighbours(voxel, level, within, bins, jumps, low, joint)
-        dependence[level, BITS_SET[same & AHEAD] + BITS_SET[same >> ANGLES]] += 1
+            total = _border_neighbours(voxel, level, within, bins, steps, low, joint)
+        dependence[level, np.uint64(BITS_SET[np.uint64(same & AHEAD)] + BITS_SET[np.uint64(same >> ANGLES)])] += 1
         tones[level, 0] += 1.0
         if neighbours > 0:
-            tones[level, 1] += abs(level - total / neighbours)
+            tones[level, 1] += abs(int(level) - total / neighbours)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _core_neighbours(  # noqa: PLR0913
+    voxels: NDArray[np.int32],
+    bins: NDArray[np.int32],
+    equal: Bits,
+    sums: NDArray[np.int32],
+    jumps: NDArray[np.int64],
+    low: int,
+    joint: Counts,
+    dependence: Counts,
+    tones: Tones,
+    shared: Bits,
+) -> None:
+    """As `_add_neighbours` for voxels that have all their neighbours: a row of them at a time, direction by direction.
+
+    Two tables take turns, so that equal pairs beside each other need not wait for one another.
+    """
+    count = np.uint64(joint.shape[1])
+    one, below = np.uint64(1), np.uint64(low)
+    steps = jumps.astype(np.uint64)
+    turn = np.zeros((ANGLES, joint.shape[1] * joint.shape[2]), dtype=np.int32)
+    flat = joint.reshape(ANGLES, -1)
+    stop = 0
+    while stop < len(voxels):
+        first = stop
+        stop += 1
+        while stop < len(voxels) and voxels[stop] == voxels[stop - 1] + 1:
+            stop += 1
+        begin, end = np.uint64(voxels[first]), np.uint64(voxels[first]) + np.uint64(stop - first)
+        for angle in range(ANGLES):
+            step, even, odd = steps[angle], flat[angle], turn[angle]
+            voxel = begin
+            while voxel + one < end:
+                even[(np.uint64(bins[voxel]) - below) * count + np.uint64(bins[voxel + step]) - below] += 1
+                voxel += one
+                odd[(np.uint64(bins[voxel]) - below) * count + np.uint64(bins[voxel + step]) - below] += 1
+                voxel += one
+            if voxel < end:
+                even[(np.uint64(bins[voxel]) - below) * count + np.uint64(bins[voxel + step]) - below] += 1
+        for here in range(begin, end):
+            level, same = np.uint64(bins[here]) - below, equal[here]
+            shared[here] = same
+            dependence[level, np.uint64(BITS_SET[np.uint64(same & AHEAD)] + BITS_SET[np.uint64(same >> ANGLES)])] += 1
+            tones[level, 0] += 1.0
+            tones[level, 1] += abs(int(level) - (sums[here] - 2 * ANGLES * low) / (2 * ANGLES))
+    flat += turn
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _border_neighbours(
-    voxel: int, level: int, within: int, bins: NDArray[np.int32], jumps: NDArray[np.int64], low: int, joint: Counts
+    voxel: int, level: int, within: int, bins: NDArray[np.int32], steps: NDArray[np.uint64], low: int, joint: Counts
 ) -> int:
     """Count the pairs of a voxel that has neighbours outside the mask; the sum of those inside."""
-    total = 0
+    total = np.uint64(0)
+    below = np.uint64(low)
     rest = within & AHEAD
     while rest != 0:
-        angle = LOWEST_BIT[rest]
+        angle = np.uint64(LOWEST_BIT[np.uint64(rest)])
         rest &= rest - 1
-        other = bins[voxel + jumps[angle]] - low
+        other = np.uint64(bins[voxel + steps[angle]]) - below
         joint[angle, level, other] += 1
         total += other
     rest = within >> ANGLES
     while rest != 0:
-        total += bins[voxel - jumps[LOWEST_BIT[rest]]] - low
+        total += np.uint64(bins[voxel - steps[np.uint64(LOWEST_BIT[np.uint64(rest)])]]) - below
         rest &= rest - 1
-    return total
+    return int(total)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -228,18 +284,20 @@ def _add_runs(
     voxels: NDArray[np.int32], shared: Bits, bins: NDArray[np.int32], jumps: NDArray[np.int64], low: int, runs: Counts
 ) -> None:
     """Runs of two voxels and more; they begin where the voxel ahead is equal and the one behind is not."""
-    for voxel in voxels:
+    steps, below = jumps.astype(np.uint64), np.uint64(low)
+    for signed in voxels:
+        voxel = np.uint64(signed)
         same = shared[voxel]
         starts = same & ~(same >> ANGLES) & AHEAD
         while starts != 0:
-            angle = LOWEST_BIT[starts]
+            angle = np.uint64(LOWEST_BIT[np.uint64(starts)])
             starts &= starts - 1
-            jump, bit = jumps[angle], 1 << angle
-            place, length = voxel + jump, 2
-            while shared[place] & bit:
-                place += jump
-                length += 1
-            runs[angle, bins[voxel] - low, length - 1] += 1
+            step = steps[angle]
+            place, length = voxel + step, np.uint64(1)
+            while (shared[place] >> angle) & 1:
+                place += step
+                length += np.uint64(1)
+            runs[angle, np.uint64(bins[voxel]) - below, length] += 1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -256,22 +314,25 @@ def _core_runs(  # noqa: PLR0913
     """Count the runs that begin and end in the core; those that leave it are handed over."""
     open_runs = np.empty((leaving, 4), dtype=np.int32)
     found = 0
-    for voxel in voxels:
+    steps, below = jumps.astype(np.uint64), np.uint64(low)
+    for signed in voxels:
+        voxel = np.uint64(signed)
         same = shared[voxel]
         starts = same & ~(same >> ANGLES) & AHEAD
+        level = np.uint64(bins[voxel]) - below
         while starts != 0:
-            angle = LOWEST_BIT[starts]
+            angle = np.uint64(LOWEST_BIT[np.uint64(starts)])
             starts &= starts - 1
-            jump, bit = jumps[angle], 1 << angle
-            place, length = voxel + jump, 2
-            while member[place] and shared[place] & bit:
-                place += jump
-                length += 1
+            step = steps[angle]
+            place, length = voxel + step, np.uint64(1)
+            while member[place] and (shared[place] >> angle) & 1:
+                place += step
+                length += np.uint64(1)
             if member[place]:
-                runs[angle, bins[voxel] - low, length - 1] += 1
+                runs[angle, level, length] += 1
             else:
                 open_runs[found, 0], open_runs[found, 1] = place, angle
-                open_runs[found, 2], open_runs[found, 3] = length, bins[voxel] - low
+                open_runs[found, 2], open_runs[found, 3] = length + np.uint64(1), level
                 found += 1
     return open_runs[:found].copy()
 
@@ -290,10 +351,11 @@ def _add_open_runs(open_runs: NDArray[np.int32], shared: Bits, jumps: NDArray[np
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _root(parent: NDArray[np.int32], node: int) -> int:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
+    here = np.uint64(node)
+    while np.uint64(parent[here]) != here:
+        parent[here] = parent[np.uint64(parent[here])]
+        here = np.uint64(parent[here])
+    return int(here)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -301,16 +363,16 @@ def _join(
     parent: NDArray[np.int32], node: NDArray[np.int32], voxel: int, rest: int, jumps: NDArray[np.int64], sign: int
 ) -> None:
     """Join a voxel's zone with those of the neighbours in `rest`, all ahead (sign 1) or all behind (sign -1)."""
-    for angle in FACES_FIRST:
-        if rest == 0:
-            break
-        if rest & (1 << angle):
-            rest &= ~STANDS_FOR[angle]
-            one, other = _root(parent, node[voxel]), _root(parent, node[voxel + sign * jumps[angle]])
-            if one < other:
-                parent[other] = one
-            else:
-                parent[one] = other
+    needed = NEEDED[np.uint64(rest)]
+    while needed != 0:
+        angle = np.uint64(LOWEST_BIT[np.uint64(needed)])
+        needed &= needed - 1
+        one = _root(parent, node[np.uint64(voxel)])
+        other = _root(parent, node[np.uint64(voxel + sign * jumps[angle])])
+        if one < other:
+            parent[np.uint64(other)] = one
+        else:
+            parent[np.uint64(one)] = other
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
