@@ -68,7 +68,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("resample", 6, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("final", 2, "cohort", run_on_all),
-    Stage("prognosis", 4, "cohort", compare_models),
+    Stage("prognosis", 5, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
     Stage("external", 2, "cohort", validate, CARRIED_SUBSET),
     Stage("label_maps", 2, "case", read_label_maps, TRAINED_SUBSET),
@@ -89,7 +89,7 @@ TABLE_STUDY: tuple[Stage, ...] = (
     Stage("resample", 6, "resample", resample),
     Stage("selection", 2, "cohort", summarise_selection),
     Stage("final", 2, "cohort", run_on_all),
-    Stage("prognosis", 4, "cohort", compare_models),
+    Stage("prognosis", 5, "cohort", compare_models),
     Stage("carried", 1, "cohort", read_carried, CARRIED_SUBSET),
     Stage("external", 2, "cohort", validate, CARRIED_SUBSET),
 )

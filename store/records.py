@@ -1315,22 +1315,16 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class RocPoint:
-    """One point of a model's weighted ROC curve on mean out-of-bag predictions."""
+    """One point of a model's weighted ROC curve: mean sensitivity over resamples, and the middle 95 % of it.
+
+    lo and hi are a spread, no confidence band; None in results of versions that drew the curve of averaged risks.
+    """
 
     model: str
     false_positive_share: float
     true_positive_share: float
-    threshold: float
-
-
-@dataclass(frozen=True, slots=True)
-class RocBand:
-    """Middle 95 % over resamples of the sensitivity at one false positive rate: a spread, no confidence band."""
-
-    model: str
-    false_positive_share: float
-    lo: float
-    hi: float
+    lo: float | None
+    hi: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from engine.statistics.brier import brier, scaled_brier
 from engine.statistics.calibration import CalibrationLine, calibration_groups, calibration_line
 from engine.statistics.flexible_calibration import FlexibleCalibration, flexible_calibration
 from engine.statistics.optimism import auc_632_plus, harrell_optimism
-from engine.statistics.roc import roc_curve
 from store.matrices import UNDETERMINED, DesignTable
 from store.records import (
     MODELS,
@@ -22,7 +21,6 @@ from store.records import (
     OutOfBag,
     Prediction,
     Resamples,
-    RocPoint,
 )
 
 Floats = NDArray[np.float64]
@@ -175,14 +173,6 @@ def _curve(labels: NDArray[np.bool_], probability: Floats, weights: Floats) -> F
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def roc_points(means: MeanPredictions, model: str) -> tuple[RocPoint, ...]:
-    """Weighted ROC curve of the mean out-of-bag predictions; the first threshold is infinite."""
-    known = means.measured(model)
-    curve = roc_curve(means.label[known], means.probability[model][known], means.weights[known])
-    points = zip(curve.false_positive_rate, curve.true_positive_rate, curve.threshold, strict=True)
-    return tuple(RocPoint(model, float(f), float(t), float(threshold)) for f, t, threshold in points)
 
 
 def calibration_bins(means: MeanPredictions, model: str) -> tuple[CalibrationBin, ...]:

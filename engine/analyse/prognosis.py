@@ -16,9 +16,8 @@ from engine.analyse.predictions import (
     mean_predictions,
     model_summary,
     prediction_rows,
-    roc_points,
 )
-from engine.analyse.risk_quality import calibration_curve, decision_points, roc_bands, subgroups
+from engine.analyse.risk_quality import calibration_curve, decision_points, left_out, roc_points, subgroups
 from engine.analyse.sample_needs import block_tests, sample_needs
 from engine.analyse.survival import cox_terms, incidence_points, survival_points
 from engine.protocol import Plan, SelectionProtocol
@@ -38,7 +37,6 @@ from store.records import (
     Performance,
     Prediction,
     Resamples,
-    RocBand,
     RocPoint,
     SampleSizeNeed,
     SelectionSize,
@@ -55,7 +53,6 @@ class Prognosis:
     summaries: tuple[ModelSummary, ...]
     comparisons: tuple[Comparison, ...]
     roc: tuple[RocPoint, ...]
-    bands: tuple[RocBand, ...]
     calibration: tuple[CalibrationBin, ...]
     curves: tuple[CalibrationPoint, ...]
     decisions: tuple[DecisionPoint, ...]
@@ -82,6 +79,7 @@ def compare_models(
     embeddings are exploratory always: the plan has no word for which network made them.
     """
     means = mean_predictions(table, out_of_bag)
+    parts = left_out(means, out_of_bag)
     aucs: dict[str, dict[int, float]] = defaultdict(dict)
     for number, row in performance:
         aucs[row.model][number] = row.auc
@@ -93,11 +91,10 @@ def compare_models(
         comparisons=tuple(
             compare(b, e, aucs, means, locked and e not in DEEP_ARMS) for b, e in PAIRS if b in arms and e in arms
         ),
-        roc=tuple(point for arm in arms for point in roc_points(means, arm)),
-        bands=roc_bands(means, out_of_bag),
+        roc=tuple(point for arm, some in parts.items() for point in roc_points(arm, some)),
         calibration=tuple(row for arm in arms for row in calibration_bins(means, arm)),
         curves=tuple(row for arm in arms for row in calibration_curve(means, arm)),
-        decisions=decision_points(means, arms),
+        decisions=decision_points(parts),
         subgroups=subgroups(table, means, out_of_bag, base, extended),
         needs=tuple(need for size in sizes for need in sample_needs(size, choices) if need.model in arms),
         blocks=block_tests(table, choices, locked),

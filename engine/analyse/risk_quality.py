@@ -1,10 +1,10 @@
-"""Whether risks can be believed and used: bands of the ROC curve, calibration curve, decision curve, subgroups."""
+"""Whether risks can be believed and used: ROC curves over resamples, calibration, decision curve, subgroups."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,19 @@ from engine.statistics.decision_curve import decision_curve
 from engine.statistics.flexible_calibration import flexible_calibration
 from engine.statistics.roc import roc_curve, weighted_auc
 from store.matrices import MISSING_LEVEL, DesignTable
-from store.records import CalibrationPoint, DecisionPoint, DeclinedError, OutOfBag, Resamples, RocBand, Subgroup
+from store.records import (
+    MODELS,
+    CalibrationPoint,
+    DecisionPoint,
+    DeclinedError,
+    OutOfBag,
+    Resamples,
+    RocPoint,
+    Subgroup,
+)
 
 Floats = NDArray[np.float64]
-GRID = np.linspace(0, 1, 21)
+GRID = np.linspace(0, 1, 101)
 THRESHOLDS = np.arange(0.02, 0.81, 0.02)
 TREAT_ALL = "treat all"
 SPREAD = (2.5, 97.5)
@@ -25,28 +34,50 @@ FEWEST_OF_A_CLASS = 5
 FEWEST_RESAMPLES = 10
 
 
-def roc_bands(means: MeanPredictions, out_of_bag: Resamples[OutOfBag]) -> tuple[RocBand, ...]:
-    """Middle 95 % over resamples of the sensitivity at 21 false positive rates: a spread, no confidence band."""
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """The determined patients that one resample left out: labels, an arm's risks and censoring weights (n,)."""
+
+    labels: NDArray[np.bool_]
+    risk: Floats
+    weights: Floats
+
+
+def left_out(means: MeanPredictions, out_of_bag: Resamples[OutOfBag]) -> dict[str, list[LeftOut]]:
+    """Of every arm what each resample left out, where that holds both classes; arms in their fixed order."""
     place = {case: row for row, case in enumerate(means.case_ids)}
     found: dict[str, dict[int, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
     for number, row in out_of_bag:
         found[row.model][number].append((place[row.case_id], row.probability))
-    return tuple(band for model, resamples in found.items() for band in _bands(means, model, list(resamples.values())))
+    parts = {
+        model: [_part(means, found[model][number]) for number in sorted(found[model])]
+        for model in MODELS
+        if model in found
+    }
+    return {
+        model: [part for part in some if part.labels.any() and not part.labels.all()] for model, some in parts.items()
+    }
 
 
-def _bands(means: MeanPredictions, model: str, resamples: list[list[tuple[int, float]]]) -> Iterator[RocBand]:
-    heights = []
-    for pairs in resamples:
-        rows, risk = (np.array(column) for column in zip(*pairs, strict=True))
-        kept = means.weights[rows] > 0
-        label = means.label[rows][kept]
-        if {0, 1} <= set(label.tolist()):
-            curve = roc_curve(label, risk[kept], means.weights[rows][kept])
-            heights.append(np.interp(GRID, curve.false_positive_rate, curve.true_positive_rate))
-    if heights:
-        lower, upper = np.percentile(heights, SPREAD, axis=0)
-        for at, lo, hi in zip(GRID.tolist(), lower.tolist(), upper.tolist(), strict=True):
-            yield RocBand(model, at, lo, hi)
+def _part(means: MeanPredictions, pairs: list[tuple[int, float]]) -> LeftOut:
+    rows, risk = (np.array(column) for column in zip(*pairs, strict=True))
+    kept = means.determined[rows] & (means.weights[rows] > 0)
+    return LeftOut(means.label[rows][kept] == 1, risk[kept], means.weights[rows][kept])
+
+
+def roc_points(model: str, parts: Sequence[LeftOut]) -> tuple[RocPoint, ...]:
+    """Mean over resamples of the sensitivity at 101 false positive rates, and the middle 95 % of it.
+
+    The area under the mean is the mean of the resamples' areas, the AUC that is reported; a curve of risks averaged
+    over resamples is another one, and below it where nothing predicts. The band is a spread, no confidence band.
+    """
+    if not parts:
+        return ()
+    curves = (roc_curve(part.labels, part.risk, part.weights) for part in parts)
+    heights = np.array([np.interp(GRID, curve.false_positive_rate, curve.true_positive_rate) for curve in curves])
+    heights[:, 0] = 0.0  # a curve begins in the corner, whatever it holds at no false positive
+    rows = (GRID, heights.mean(axis=0), *np.percentile(heights, SPREAD, axis=0))
+    return tuple(RocPoint(model, *row) for row in zip(*(row.tolist() for row in rows), strict=True))
 
 
 def calibration_curve(means: MeanPredictions, model: str) -> tuple[CalibrationPoint, ...]:
@@ -60,18 +91,18 @@ def calibration_curve(means: MeanPredictions, model: str) -> tuple[CalibrationPo
     return tuple(CalibrationPoint(model, *row) for row in zip(*(column.tolist() for column in columns), strict=True))
 
 
-def decision_points(means: MeanPredictions, models: Sequence[str]) -> tuple[DecisionPoint, ...]:
-    """Net benefit of each arm and of treating all, by threshold; treating none is 0."""
+def decision_points(parts: dict[str, list[LeftOut]]) -> tuple[DecisionPoint, ...]:
+    """Mean over resamples of the net benefit of each arm, and of treating all, by threshold; treating none is 0."""
     points: list[DecisionPoint] = []
-    for model in models:
-        known = means.measured(model)
-        labels, risk = means.label[known] == 1, means.probability[model][known]
-        curve = decision_curve(labels, risk, THRESHOLDS, means.weights[known])
-        pairs = zip(THRESHOLDS.tolist(), curve.model.tolist(), strict=True)
-        points += [DecisionPoint(model, threshold, benefit) for threshold, benefit in pairs]
-        if model == models[0]:
-            pairs = zip(THRESHOLDS.tolist(), curve.treat_all.tolist(), strict=True)
-            points += [DecisionPoint(TREAT_ALL, threshold, benefit) for threshold, benefit in pairs]
+    for model, some in parts.items():
+        curves = [decision_curve(part.labels, part.risk, THRESHOLDS, part.weights) for part in some]
+        if not curves:
+            continue
+        lines = [(model, np.mean([curve.model for curve in curves], axis=0))]
+        if not points:
+            lines.append((TREAT_ALL, np.mean([curve.treat_all for curve in curves], axis=0)))
+        for name, benefit in lines:
+            points += [DecisionPoint(name, *row) for row in zip(THRESHOLDS.tolist(), benefit.tolist(), strict=True)]
     return tuple(points)
 
 

@@ -51,7 +51,6 @@ from store.queries.prognosis import (
     incidence_points,
     model_summaries,
     performances,
-    roc_bands,
     roc_points,
     stability,
     survival_points,
@@ -150,8 +149,7 @@ def _discrimination(source: Source) -> Iterator[tuple[str, Exhibit]]:
     forest = auc_forest(main, performances(snapshot, run.run_id))
     yield source.exhibit(page, "auc", forest, auc_caption(every, run), badge)
     points = [point for point in roc_points(snapshot, run.run_id) if point.model in {row.model for row in main}]
-    bands = [band for band in roc_bands(snapshot, run.run_id) if band.model in judged]
-    yield source.exhibit(page, "roc", roc_figure(points, every, bands), roc_caption(every), badge)
+    yield source.exhibit(page, "roc", roc_figure(points, every, judged), roc_caption(every), badge)
     bins = calibration_bins(snapshot, run.run_id)
     smooth = calibration_figure(bins, calibration_points(snapshot, run.run_id), judged)
     yield source.exhibit(page, "calibration", smooth, calibration_caption(bins, judged), badge)

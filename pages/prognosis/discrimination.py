@@ -34,7 +34,6 @@ from store.queries.prognosis import (
     detection_rates,
     model_summaries,
     performances,
-    roc_bands,
     roc_points,
     sample_needs,
     subgroups,
@@ -128,12 +127,14 @@ wanted = st.sidebar.multiselect(
 drawn = [row for row in summaries if row.model in wanted]
 leading = headline_comparison(pairs)
 headline = [] if leading is None else [leading.base, leading.extended]
+banded = st.sidebar.multiselect(
+    "ROC bands", models, [m for m in headline if m in models], format_func=plain_model, key="banded"
+)
 left, right = st.columns(2)
 with left:
     st.subheader("ROC", anchor=False)
     points = [point for point in roc_points(shown.snapshot, run_id) if point.model in wanted]
-    bands = [band for band in roc_bands(shown.snapshot, run_id) if band.model in wanted and band.model in headline]
-    figure(roc_figure(points, summaries, bands), roc_caption(summaries), "roc")
+    figure(roc_figure(points, summaries, [m for m in banded if m in wanted]), roc_caption(summaries), "roc")
 with right:
     st.subheader("AUC and its spread", anchor=False)
     figure(auc_forest(drawn, performances(shown.snapshot, run_id)), auc_caption(summaries, shown.run), "auc")

@@ -18,7 +18,6 @@ from store.records import (
     ModelSummary,
     Performance,
     PermutedAuc,
-    RocBand,
     RocPoint,
     SampleSizeNeed,
     SelectionSize,
@@ -148,11 +147,6 @@ def performances(snapshot: Snapshot, run_id: str) -> tuple[Performance, ...]:
 def calibration_bins(snapshot: Snapshot, run_id: str) -> tuple[CalibrationBin, ...]:
     """Predicted against observed risk."""
     return ask_record(snapshot, CalibrationBin, "calibration_bin", run_id, "model, predicted")
-
-
-def roc_bands(snapshot: Snapshot, run_id: str) -> tuple[RocBand, ...]:
-    """Spread of every arm's ROC curve over resamples."""
-    return ask_record(snapshot, RocBand, "roc_band", run_id, "model, false_positive_share")
 
 
 def calibration_points(snapshot: Snapshot, run_id: str) -> tuple[CalibrationPoint, ...]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from engine.present.colours import faded, model_colour, plain_model
 from engine.present.figures.layout import AXIS, framed, rows_height
-from store.records import ModelSummary, Performance, RocBand, RocPoint, Subgroup
+from store.records import ModelSummary, Performance, RocPoint, Subgroup
 
 DASHES = {"clinical + volume": "dash", "shuffled": "dot"} | dict.fromkeys(
     ("intratumoural", "peritumoural", "whole lung", "forest: clinical + volume", "Cox: clinical + volume"), "dashdot"
@@ -16,18 +16,16 @@ DASHES = {"clinical + volume": "dash", "shuffled": "dot"} | dict.fromkeys(
 SQUARE_HEIGHT = 470
 
 
-def roc_figure(
-    points: Sequence[RocPoint], summaries: Sequence[ModelSummary], bands: Sequence[RocBand] = ()
-) -> go.Figure:
-    """Weighted ROC curves of the mean out-of-bag predictions, one line an arm; the legend gives the AUC.
+def roc_figure(points: Sequence[RocPoint], summaries: Sequence[ModelSummary], banded: Sequence[str] = ()) -> go.Figure:
+    """Weighted ROC curves, mean over resamples, one line an arm; the legend gives the AUC, which is the area.
 
-    Bands are drawn beneath the lines: the middle 95 % of the resamples' own curves.
+    Of the arms in `banded` the middle 95 % of the resamples' own curves is drawn beneath the lines.
     """
     figure = go.Figure()
     aucs = {row.model: row.auc for row in summaries}
     diagonal(figure)
-    for model in dict.fromkeys(band.model for band in bands):
-        _band(figure, [band for band in bands if band.model == model], model_colour(model, 0))
+    for model in banded:
+        _band(figure, [point for point in points if point.model == model], model_colour(model, 0))
     for place, model in enumerate(dict.fromkeys(point.model for point in points)):
         mine = [point for point in points if point.model == model]
         auc = f" {aucs[model]:.2f}" if model in aucs else ""
@@ -111,11 +109,11 @@ def _pair(groups: Sequence[Subgroup]) -> str:
     return " − ".join(plain_model(model) for group in groups[:1] for model in (group.extended, group.base))
 
 
-def _band(figure: go.Figure, mine: Sequence[RocBand], colour: str) -> None:
-    along = [band.false_positive_share for band in mine]
+def _band(figure: go.Figure, mine: Sequence[RocPoint], colour: str) -> None:
+    known = [(point.false_positive_share, point.lo, point.hi) for point in mine if point.lo is not None]
+    along, lower, upper = ([row[place] for row in known] for place in range(3))
     style = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    figure.add_trace(go.Scatter(x=along, y=[band.hi for band in mine], **style))
-    lower = [band.lo for band in mine]
+    figure.add_trace(go.Scatter(x=along, y=upper, **style))
     figure.add_trace(go.Scatter(x=along, y=lower, fill="tonexty", fillcolor=faded(colour, 0.13), **style))
 
 

@@ -30,6 +30,7 @@ NO_VOLUME = (
     "**Not compared with tumour volume**, which was not recognised among the features: a gain may be the tumour's size "
     "alone."
 )
+CHANCE = 0.5
 SUBDISTRIBUTION = "subdistribution hazard"
 
 
@@ -146,7 +147,17 @@ def models_caption(summaries: Sequence[ModelSummary]) -> str:
         "for forests: they are nearly perfect on the two thirds of patients that were in each bootstrap (.632+ is made "
         "for that, Efron and Tibshirani 1997). ICI, E50, E90: mean, median and 90th percentile of the distance between "
         "predicted and observed risk. Clinical fixed: the clinical risk as an offset, radiomics may only add to it. "
-        f"{deep_sentence(summaries)}"
+        f"{deep_sentence(summaries)}{_without_covariates(summaries)}"
+    )
+
+
+def _without_covariates(summaries: Sequence[ModelSummary]) -> str:
+    """What a clinical model without covariates is."""
+    bare = any(row.model == "clinical" and row.auc_lo == row.auc_hi == CHANCE for row in summaries)
+    return (
+        " No clinical covariate is declared: the clinical model gives everybody the same risk, AUC 0.50."
+        if bare
+        else ""
     )
 
 
@@ -164,7 +175,7 @@ def deep_sentence(summaries: Sequence[ModelSummary]) -> str:
 def decision_caption(points: Sequence[DecisionPoint], summaries: Sequence[ModelSummary]) -> str:
     """What the curves mean."""
     return (
-        f"{_sample(summaries)}, on mean out-of-bag risks weighted for censoring. Benefit in true positives a patient, "
+        f"{_sample(summaries)}; mean over the resamples, weighted for censoring. Benefit in true positives a patient, "
         f"false ones counted at the odds of the threshold; 0: treat nobody; dashed: treat all. "
         f"{counted(len({point.threshold for point in points}), 'threshold')}."
     )
@@ -178,8 +189,8 @@ def _sample(summaries: Sequence[ModelSummary]) -> str:
 def roc_caption(summaries: Sequence[ModelSummary]) -> str:
     """What the curves are made of."""
     return (
-        f"{_sample(summaries)}. Mean out-of-bag predictions, weighted for censoring; the AUC in the legend is the mean "
-        f"over resamples, so it need not be the area drawn. Bands (headline): middle 95 % of the resamples'."
+        f"{_sample(summaries)}. Sensitivity averaged over the resamples, each on the patients it left out, weighted "
+        "for censoring: the area under a line is its AUC in the legend. Bands: middle 95 % of the resamples, a spread."
     )
 
 
@@ -197,7 +208,8 @@ def calibration_caption(bins: Sequence[CalibrationBin], models: Sequence[str]) -
     named = ", ".join(f"{plain_model(model)} n = {n}" for model, n in counts.items())
     return (
         f"{named}; weighted for censoring. Points: groups of patients by predicted risk, bars: 95 % CI of the observed "
-        f"risk; curve: smooth fit (spline of the log odds). On the dashed line: exact."
+        "risk; curve: smooth fit (spline of the log odds). On the dashed line: exact. A patient's risk is the mean "
+        "over the models that left him out; each of them is more extreme."
     )
 
 

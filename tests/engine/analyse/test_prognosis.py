@@ -104,6 +104,32 @@ def test_the_roc_begins_and_ends_in_the_corners(planted):
     assert (points[-1].false_positive_share, points[-1].true_positive_share) == pytest.approx((1, 1))
 
 
+@pytest.mark.parametrize("which", ["null", "planted"])
+def test_the_area_under_the_drawn_roc_is_the_auc_that_is_reported(which, request):
+    prognosis = request.getfixturevalue(which)[1]
+    for summary in prognosis.summaries:
+        points = [row for row in prognosis.roc if row.model == summary.model]
+        sensitivity, along = zip(*((row.true_positive_share, row.false_positive_share) for row in points), strict=True)
+        assert np.trapezoid(sensitivity, along) == pytest.approx(summary.auc, abs=0.012)  # 101 points, half a step
+        assert all(row.lo <= row.true_positive_share <= row.hi for row in points[1:])
+
+
+def test_net_benefit_of_treating_all_is_that_of_the_prevalence(planted):
+    table, prognosis = planted
+    means = mean_predictions(table, collect(run_resamples(table, 22), "out_of_bag"))
+    share = np.average(table.label[means.determined] == 1, weights=means.weights[means.determined])
+    for row in prognosis.decisions:
+        if row.model == "treat all":
+            odds = row.threshold / (1 - row.threshold)
+            assert row.net_benefit == pytest.approx(share - (1 - share) * odds, abs=0.03 * (1 + odds))
+
+
+def test_on_noise_no_model_is_worth_more_than_its_alternatives(null):
+    benefit = {(row.model, round(row.threshold, 2)): row.net_benefit for row in null[1].decisions}
+    for threshold in (0.2, 0.3, 0.4, 0.5):
+        assert benefit["combined", threshold] < max(benefit["treat all", threshold], 0.0) + 0.02
+
+
 def test_calibration_groups_hold_every_determined_patient(planted):
     table, prognosis = planted
     bins = [row for row in prognosis.calibration if row.model == "combined"]

@@ -39,9 +39,9 @@ def points(series) -> list[tuple[float, float]]:
 
 def test_a_curve_is_an_xy_chart_with_its_own_points(slide):
     curve = [
-        RocPoint("clinical", 0.0, 0.0, 1.0),
-        RocPoint("clinical", 0.25, 0.8, 0.5),
-        RocPoint("clinical", 1.0, 1.0, 0.0),
+        RocPoint("clinical", 0.0, 0.0, None, None),
+        RocPoint("clinical", 0.25, 0.8, None, None),
+        RocPoint("clinical", 1.0, 1.0, None, None),
     ]
     row = ModelSummary("clinical", 0.71, 0.6, 0.8, 0.2, None, None, 40, 15, 38.0)
     assert draw_figure(slide, roc_figure(curve, [row]), PLACE) == 1
