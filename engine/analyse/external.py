@@ -184,8 +184,8 @@ def _aspects(made: Setting, outcome: Outcome, clinical: Clinical, covariates: Co
 def _recipes(made: str, here: str) -> list[ExternalAspect]:
     """The settings of extraction that are not the same; of features somebody imported, that nobody can compare them."""
     if IMPORTED in (made, here):
-        sides = ("imported features" if side == IMPORTED else "extracted here" for side in (made, here))
-        return [ExternalAspect("feature extraction", *sides, differs=True)]
+        before, after = ("imported features" if side == IMPORTED else "extracted here" for side in (made, here))
+        return [ExternalAspect("feature extraction", before, after, differs=True)]
     there, now = json.loads(made), json.loads(here)
     names = sorted({(part, name) for side in (there, now) for part, fields in side.items() for name in fields})
     found = []

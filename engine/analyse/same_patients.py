@@ -68,7 +68,7 @@ def _coincidence(values: Prints) -> float:
     """How often two patients of one table have the same value; the upper bound of the few pairs that were seen."""
     counts = np.unique(values, return_counts=True)[1]
     pairs, equal = len(values) * (len(values) - 1) / 2, float(np.sum(counts * (counts - 1)) / 2)
-    return min(1.0, (equal + 2.0 * equal**0.5 + 3.0) / max(pairs, 1.0))
+    return min(1.0, (equal + 2.0 * float(np.sqrt(equal)) + 3.0) / max(pairs, 1.0))
 
 
 def _one_print(columns: Prints) -> Prints:
