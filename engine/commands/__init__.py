@@ -13,6 +13,7 @@ import typer
 from engine.commands.benches import bench_app
 from engine.commands.bundles import bundle_app
 from engine.commands.custody import custody_app
+from engine.commands.fetching import fetch_app
 from engine.commands.files import file_app
 from engine.commands.models import model_app, training_app
 from engine.commands.prognosis import prognosis_app
@@ -25,7 +26,7 @@ from store.publisher import DamagedArtifactError
 from store.snapshot import NoSnapshotError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for unnamed in (study_app, training_app, file_app, prognosis_app, report_app, custody_app, bundle_app):
+for unnamed in (study_app, training_app, file_app, prognosis_app, report_app, custody_app, bundle_app, fetch_app):
     app.add_typer(unnamed)
 app.add_typer(model_app, name="model")
 app.add_typer(stats_app, name="stats")
