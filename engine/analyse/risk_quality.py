@@ -26,7 +26,7 @@ from store.records import (
 )
 
 Floats = NDArray[np.float64]
-GRID = np.linspace(0, 1, 101)
+GRID = np.linspace(0, 1, 101).round(2)
 THRESHOLDS = np.arange(0.02, 0.81, 0.02)
 TREAT_ALL = "treat all"
 SPREAD = (2.5, 97.5)

@@ -16,6 +16,7 @@ from engine.present.checklists.evidence import Stored
 from engine.present.checklists.items import checklists_of, open_sentence
 from engine.present.disclosure import AGGREGATE, IMAGES, PSEUDONYMISED
 from engine.present.exhibit import RESEARCH_ONLY
+from engine.present.colours import plain_model
 from engine.present.numbers import number
 from engine.present.slides import slides_of
 from engine.present.web_report import page_of
@@ -177,6 +178,48 @@ def test_auc_of_slide_and_table_is_that_of_export(deck, pack, rows):
     line = next(r for r in pack.results if r.what.startswith("AUC"))
     assert line.ours.startswith(f"{number(aucs['combined'])} (")
     assert f"against {number(aucs['clinical'])} (" in line.ours
+
+
+def model_points(rows, table: str, x: str, y: str) -> dict[str, dict[float, float]]:
+    """Points of an exported curve by the model's name on slides."""
+    found: dict[str, dict[float, float]] = {}
+    columns = rows(table)
+    for model, at, value in zip(columns["model"], columns[x], columns[y], strict=True):
+        found.setdefault(plain_model(model), {})[round(at, 4)] = value
+    return found
+
+
+def test_roc_of_the_slide_is_that_of_export_at_every_twentieth(deck, rows):
+    exported = model_points(rows, "roc", "false_positive_share", "true_positive_share")
+    checked = 0
+    for name, series in series_of(deck, "ROC of the models").items():
+        mine = next((points for model, points in exported.items() if name.rpartition(" ")[0] == model), None)
+        for at, value in series if mine else []:
+            assert value == pytest.approx(mine[round(at, 4)], abs=1e-12)
+            checked += 1
+    assert checked >= 3 * 21
+
+
+def test_decision_curve_of_the_slide_is_that_of_export_at_every_tenth(deck, rows):
+    exported = model_points(rows, "decision_curve", "threshold", "net_benefit")
+    checked = 0
+    for name, series in series_of(deck, "What acting on the risks would be worth").items():
+        for at, value in series if name in exported else []:
+            assert value == pytest.approx(exported[name][round(at, 4)], abs=1e-12)
+            checked += 1
+    assert checked >= 2 * 8
+
+
+def test_calibration_groups_of_the_slide_are_those_of_export(deck, rows):
+    table = rows("calibration")
+    told = {
+        (round(predicted, 9), round(observed, 9))
+        for predicted, observed, n in zip(table["predicted"], table["observed"], table["n"], strict=True)
+        if n >= 5
+    }
+    drawn = series_of(deck, "Predicted against observed risk")
+    found = {(round(x, 9), round(y, 9)) for series in drawn.values() for x, y in series}
+    assert len(found & told) >= 6
 
 
 def test_selection_bars_are_the_counts_of_export(deck, rows):
