@@ -14,9 +14,9 @@ from pptx import Presentation
 
 from engine.present.checklists.evidence import Stored
 from engine.present.checklists.items import checklists_of, open_sentence
+from engine.present.colours import plain_model
 from engine.present.disclosure import AGGREGATE, IMAGES, PSEUDONYMISED
 from engine.present.exhibit import RESEARCH_ONLY
-from engine.present.colours import plain_model
 from engine.present.numbers import number
 from engine.present.slides import slides_of
 from engine.present.web_report import page_of
