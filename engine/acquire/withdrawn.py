@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.acquire.content_index import INDEX_FILE
 from engine.acquire.pseudonyms import LINKS_FILE, private_folder, write_private
+from store.source_list import forget_source
 
 WITHDRAWN_FILE = "withdrawn.json"
 
@@ -30,7 +31,7 @@ def remember_withdrawal(directory: Path, case_id: str, reason: str) -> None:
 def forget_way_back(directory: Path, case_id: str) -> tuple[Path, ...]:
     """Remove the link from pseudonym to patient and what was remembered of the case's files; returns their paths."""
     private = private_folder(directory)
-    paths = _forget_source(private, case_id)
+    paths = forget_source(directory, case_id)
     links = private / LINKS_FILE
     if links.exists():
         known = json.loads(links.read_text("utf-8"))
@@ -41,17 +42,3 @@ def forget_way_back(directory: Path, case_id: str) -> tuple[Path, ...]:
         seen = json.loads(index.read_text("utf-8"))
         write_private(index, json.dumps({path: facts for path, facts in seen.items() if path not in paths}))
     return tuple(Path(path) for path in sorted(paths))
-
-
-def _forget_source(private: Path, case_id: str) -> set[str]:
-    path = private / "sources.json"
-    if not path.exists():
-        return set()
-    stored = json.loads(path.read_text("utf-8"))
-    mine = [case for case in stored["cases"] if case["case_id"] == case_id]
-    stored["cases"] = [case for case in stored["cases"] if case["case_id"] != case_id]
-    for part in ("clinical", "table"):
-        if stored.get(part):
-            stored[part]["cases"] = [pair for pair in stored[part]["cases"] if pair[1] != case_id]
-    write_private(path, json.dumps(stored))
-    return {file["path"] for case in mine for file in case["files"]}

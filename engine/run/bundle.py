@@ -32,12 +32,13 @@ from engine.run.bundle_manifest import (
 from engine.run.intake import model_sha256
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
 from engine.run.provenance import code_version, package_versions
-from engine.run.sources import read_sources, without_places
+from engine.run.sources import without_places
 from store.bundled import PlacedTask, newest_finished_run, placed_tasks, run_state
 from store.export import ANALYSES, export_table
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import Verdict
+from store.source_list import read_sources
 
 PROTOCOL_NAME = "study.toml"
 TABLES = (

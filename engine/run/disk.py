@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.run.sources import Sources
+from store.source_list import Sources
 
 BYTES_PER_CASE = 3_000_000  # masks, ROI masks, features and perturbed features of a case
 BYTES_ALWAYS = 200_000_000  # snapshots and the ledger

@@ -23,11 +23,11 @@ from engine.review.criteria import measured_edit
 from engine.review.grants import Grant
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.review_volumes import Extent, automatic_tumour, base_mask, viewed_grid
-from engine.run.sources import read_sources
 from store.layout import StudyFolder
 from store.queries.images import load_ct
 from store.records import DrawnMask, RefusedError
 from store.reviews import BLANK_CANVAS, Reading, add_drawn, load_drawn, open_ledger
+from store.source_list import read_case_source
 from store.volumes import BoolZyx, Grid, Mask, mask_key
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -87,7 +87,7 @@ def exported(study: Path, grant: Grant) -> bytes:
 def exported_seg(study: Path, grant: Grant) -> bytes:
     """The same as a DICOM SEG on the study's own slices; ValueError where the case is no DICOM, or nothing is drawn."""
     mask = base_mask(study, grant)
-    files = [file for file in read_sources(study).case(grant.case_id).files if file.role.startswith("CT slice")]
+    files = [file for file in read_case_source(study, grant.case_id).files if file.role.startswith("CT slice")]
     if not files or mask is None:
         raise ValueError("a DICOM SEG needs a case read from DICOM and a mask of it")
     ordered = sort_along_normal([read_header(Path(file.path)) for file in files])
@@ -96,7 +96,10 @@ def exported_seg(study: Path, grant: Grant) -> bytes:
 
 def is_dicom_case(study: Path, case_id: str) -> bool:
     """Whether the latest run read a case from DICOM."""
-    return any(case.case_id == case_id and case.layout == "dicom" for case in read_sources(study).cases)
+    try:
+        return read_case_source(study, case_id).layout == "dicom"
+    except KeyError:
+        return False
 
 
 def exported_ct(study: Path, grant: Grant) -> bytes:

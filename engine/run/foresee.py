@@ -12,11 +12,11 @@ from engine.pipeline import pipeline_of
 from engine.protocol import Protocol, read_protocol, without_paths
 from engine.run.intake import model_sha256
 from engine.run.planning import MissingInputError, Plan, section_name, task_key, units_of
-from engine.run.sources import SOURCES_FILE, read_sources
 from engine.run.stage import Stage, inputs_of, producer_of
 from store.foresight import Foreseen, ForeseenStage, StageMean, stage_means, states_of
 from store.layout import StudyFolder
 from store.ledger import Ledger
+from store.source_list import has_sources, read_sources
 
 UNFINISHED = ("", "pending", "running")
 FAILED = ("failed", "refused")
@@ -50,7 +50,7 @@ class _Foreseeing(Ledger):
 def foresee(study: Path) -> Foreseen:
     """What `run` would compute if it were started now; nothing before the first run. ValueError: wrong protocol."""
     folder = StudyFolder(study.resolve())
-    if not (folder.private / SOURCES_FILE).exists():
+    if not has_sources(folder.root):
         return Foreseen((), 0.0)
     protocol = read_protocol(folder.root)
     with closing(_Foreseeing(folder)) as ledger:

@@ -11,7 +11,6 @@ import numpy as np
 
 from engine.protocol import digest
 from engine.run.planning import RESAMPLE_MARK, section_name
-from engine.run.sources import read_sources
 from engine.run.stage import Input, producer_of
 from engine.run.ticket import Ticket, unit_read
 from engine.segment.model import find_model
@@ -19,6 +18,7 @@ from store.artifacts import read_value, suffix_of
 from store.layout import StudyFolder
 from store.records import Cohort, Resamples, TrainingEpoch
 from store.reviews import with_masks
+from store.source_list import read_case_source, read_common_sources
 from store.sources import (
     ONE_BY_ONE,
     AnatomyProgram,
@@ -74,9 +74,9 @@ class Gather:
             return TrainingUnit.parse(unit)
         if wanted.record_type is Verdicts:
             return with_masks(self._folder, self._ticket.verdicts)
-        sources = read_sources(self._folder.root)
         if wanted.record_type is CaseSource:
-            return sources.case(unit)
+            return read_case_source(self._folder.root, unit)
+        sources = read_common_sources(self._folder.root)
         if wanted.record_type is AnatomyProgram:
             return sources.program
         if wanted.record_type is ReferenceFiles:

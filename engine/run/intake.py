@@ -14,13 +14,13 @@ from engine.portable_model import ROLE
 from engine.protocol import Protocol, read_protocol
 from engine.run.bundle_manifest import is_bundle, read_manifest
 from engine.run.reapply import reapply_withdrawals
-from engine.run.sources import Sources, write_sources
 from engine.run.unbundle import bundled_sources
 from engine.segment.anatomy_programs import find_program
 from engine.segment.model import find_model
 from store.layout import StudyFolder
 from store.ledger import Ledger, now
 from store.records import Refusal, RefusedError, Verdict
+from store.source_list import Sources, write_sources
 from store.sources import SourceFile
 
 VERDICTS_FILE = "verdicts.csv"

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from engine.bench.reference_files import REFERENCES_ABSENT
 from engine.protocol import Protocol, canonical_json, digest, without_paths
-from engine.run.sources import Sources, case_identity, program_identity, reference_identity, table_identity
+from engine.run.sources import case_identity, program_identity, reference_identity, table_identity
 from engine.run.stage import ALL_CASES, CARRIED_SUBSET, GATHERED, TRAINED_SUBSET, Input, Stage, inputs_of, producer_of
 from engine.segment.strategies.registry import total_epochs
 from store.ledger import Ledger
 from store.records import Verdict
 from store.reviews import latest_verdicts
+from store.source_list import Sources
 from store.sources import (
     AnatomyProgram,
     CaseSource,
@@ -43,6 +44,10 @@ class Plan:
     sources: Sources
     model_sha256: str
     same_as: dict[str, str] = field(default_factory=dict)  # key of a task -> key of an equal result it counts as
+    by_case: dict[str, CaseSource] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_case", {case.case_id: case for case in self.sources.cases})
 
 
 def resample_unit(number: int) -> str:
@@ -157,7 +162,7 @@ def _why(plan: Plan, stage: str, ledger: Ledger) -> str:
 
 def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> object:
     if wanted.record_type is CaseSource:
-        return case_identity(plan.sources.case(unit))
+        return case_identity(plan.by_case[unit])
     if wanted.record_type in (ResampleNumber, PlantingNumber):
         return int(unit.removeprefix(RESAMPLE_MARK))
     if wanted.record_type is TrainingUnit:

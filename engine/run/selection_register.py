@@ -31,13 +31,13 @@ from engine.analyse.guard import training_sha256
 from engine.analyse.same_patients import Courses, courses
 from engine.portable_model import read_model
 from engine.protocol import Protocol, read_protocol
-from engine.run.sources import read_sources
 from engine.segment.model import models_home
 from store.artifacts import read_value
 from store.layout import StudyFolder
 from store.ledger import Ledger, now
 from store.matrices import DesignTable
 from store.records import RefusedError, SelectionFrequency
+from store.source_list import read_sources
 
 KEY_BYTES = 32
 ID_LENGTH = 12

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections import Counter
@@ -26,7 +25,6 @@ from engine.run.bundle_manifest import (
     result_name,
 )
 from engine.run.provenance import code_version
-from engine.run.sources import Sources, sources_of, write_sources
 from engine.run.stage import Stage
 from store.artifacts import sha256_of_file
 from store.bundled import (
@@ -41,6 +39,7 @@ from store.bundled import (
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError, Verdict
+from store.source_list import Sources, sources_of, write_sources
 
 LIMITS = ArchiveLimits(entries=1_000_000)
 MEMBER = re.compile(r"[A-Za-z0-9_-]+(\.[a-z_]+)*(/[A-Za-z0-9_-]+(\.[a-z_]+)*)*")
@@ -132,7 +131,7 @@ def bundled_sources(study: Path) -> Sources:
     if not known:
         _take_in(folder, checked_manifest(folder.root))
     try:
-        sources = sources_of(json.dumps(manifest.sources))
+        sources = sources_of(manifest.sources)
     except (KeyError, TypeError, ValueError):
         raise _damaged("its inputs cannot be read.") from None
     gone = withdrawn_cases(study)

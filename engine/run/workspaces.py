@@ -8,11 +8,11 @@ from pathlib import Path
 
 from engine.protocol import Protocol
 from engine.run.planning import training_units
-from engine.run.sources import Sources
 from engine.segment.strategies.registry import strategy_of
 from engine.segment.train import USES
 from store.layout import StudyFolder
 from store.ledger import Ledger
+from store.source_list import Sources
 
 KEPT_SECONDS = 30 * 86_400.0  # an unfinished training that nobody went on with for so long is given up
 UNFINISHED = ("pending", "running", "failed")

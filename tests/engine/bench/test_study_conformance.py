@@ -12,9 +12,9 @@ from engine.bench.study_conformance import conform_all, conform_study
 from engine.pipeline import IMAGE_STUDY
 from engine.protocol import Features, Protocol
 from engine.run.planning import MissingInputError, Plan, task_key
-from engine.run.sources import Sources, read_sources, write_sources
 from store.layout import StudyFolder
 from store.ledger import Ledger
+from store.source_list import Sources, read_sources, write_sources
 
 STAGE = next(stage for stage in IMAGE_STUDY if stage.name == "conform")
 
