@@ -21,10 +21,12 @@ from engine.present.figures.slices import (
     viewed_mask,
 )
 from engine.run.review_layers import Layer
-from store.queries.images import load_ct
+from store.queries.images import CHOSEN, load_ct, load_masks
 from store.volumes import BoolZyx
 
 CLOSE_UP_MM = 40.0
+TUMOUR = "tumour"
+GLIMPSE_WINDOW = "Lung"
 OPENED_ON = ("yours", "automatic", "reference")
 
 
@@ -44,6 +46,24 @@ def slices(study: Path, run_id: str, case_id: str, layers: tuple[Layer, ...], on
         series, tumour = cropped(series, box), tumour[box]
         masks = {name: tuple(mask[box] for mask in found) for name, found in masks.items()}
     _planes(series, masks, tumour, on, window, case_id)
+
+
+def glimpse(study: Path, run_id: str, case_id: str) -> None:
+    """One slice of each plane through the middle of the measured tumour, or of the images where there is none."""
+    try:
+        series = series_of(study, run_id, case_id)
+    except KeyError:
+        st.caption("The images of this case were not read in this run.")
+        return
+    chosen = load_masks(study, run_id, case_id, CHOSEN).find(TUMOUR)
+    tumour = None if chosen is None else viewed_mask(chosen, series)
+    contours = [] if tumour is None else [Contour(tumour, CONTOUR_COLOURS["yours"])]
+    for place, plane in zip(st.columns(3), PLANES, strict=True):
+        at = middle_slice(tumour, series, plane)
+        picture = render_slice(series, plane, at, WINDOWS[GLIMPSE_WINDOW], contours)
+        place.image(picture, caption=f"{plane}, slice {at + 1}", width="stretch")
+    outlined = "no tumour is outlined" if tumour is None else "outlined: the tumour as it is measured"
+    st.caption(f"{case_id}, {GLIMPSE_WINDOW.lower()} window; {outlined}.")
 
 
 def _planes(

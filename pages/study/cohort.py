@@ -8,8 +8,10 @@ import streamlit as st
 from engine.present.figures.flow import flow_figure
 from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
-from engine.service import custody_notes
-from pages.frame import answer, begin, empty, end, figure, open_case, table
+from engine.service import custody_notes, note_images_seen
+from pages.frame import Shown, answer, begin, empty, end, figure, open_case, table
+from pages.slices import glimpse
+from store.access import ForbiddenActionError
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
 from store.queries.study import flow_steps, refusals
 from store.records import Refusal
@@ -41,6 +43,7 @@ TITLES = {
     "failures": "Failures",
 }
 OUTCOMES = {True: "event", False: "free", None: "undetermined"}
+GLIMPSED = "glimpsed"
 FLOWS = {"inclusion": "Who is analysed", "outcome": "What happened to them"}
 
 
@@ -78,6 +81,20 @@ def refusal_table(refused: tuple[Refusal, ...]) -> None:
     st.markdown(f"**Refused: {len(refused)}**")
     if refused:
         table(refused, {"case_id": "Case", "file": "File", "message": "Why", "remedy": "What to do"})
+
+
+def show_flagged(shown: Shown, case_id: str) -> None:
+    """A flagged case in three slices, for whoever may see images; the audit keeps who looked."""
+    if st.session_state.get(GLIMPSED) != case_id:
+        try:
+            note_images_seen(shown.study, shown.person, case_id)
+        except ForbiddenActionError:
+            st.caption("Images are shown to readers and administrators.")
+            return
+        st.session_state[GLIMPSED] = case_id
+    glimpse(shown.study, shown.run.run_id, case_id)
+    if st.button(f"Open {case_id} in Review", key="open-flagged"):
+        open_case(case_id)
 
 
 shown = begin("Who is in this study?")
@@ -122,5 +139,10 @@ with gate:
     refusal_table(refused)
     st.markdown(f"**Accepted, but flagged: {len(said)}**")
     if said:
-        table(said, {"case_id": "Case", "message": "Flag", "remedy": "What to do"})
+        titles = {"case_id": "Case", "message": "Flag", "remedy": "What to do"}
+        chosen = table(said, titles, key="flags-table", on_select="rerun", selection_mode="single-row")
+        if chosen.selection.rows:
+            show_flagged(shown, said[chosen.selection.rows[0]].case_id)
+        else:
+            st.caption("Choose a row to see the images that the flag is about.")
 end(shown)
