@@ -80,6 +80,7 @@ def viewer(viewed: Viewed) -> None:
         data={
             "key": volume_key(viewed, extent_name),
             "layersKey": layers_key(viewed),
+            "drawingKey": drawing_key(viewed, extent_name),
             "tokens": given,
             "layers": [shown_layer(layer, first) for layer in viewed.layers],
             "extent": extent_name,
@@ -132,6 +133,11 @@ def volume_key(viewed: Viewed, extent: str) -> str:
     """Changes exactly when the images on screen do; holds no case, so that hidden repeats stay hidden."""
     reading = viewed.reading
     return session_digest(repr((viewed.run_id, reading.case_id, reading.mode, reading.reading, extent)))
+
+
+def drawing_key(viewed: Viewed, extent: str) -> str:
+    """What a drawing that was not stored belongs to: this reader's, on these images."""
+    return session_digest(repr((volume_key(viewed, extent), viewed.reading.reader)))
 
 
 def layers_key(viewed: Viewed) -> str:

@@ -9,6 +9,9 @@ import { panel } from './panel.js'
 
 const ALIVE_EVERY_MS = 5000
 const viewers = new WeakMap()
+// Drawings that were not stored when their images left the screen, by whose they are; gone with the browser's tab.
+const unsaved = new Map()
+const UNSAVED_KEPT = 4
 
 export default function (component) {
   const { parentElement, data } = component
@@ -112,6 +115,7 @@ class Viewer {
     delete this.host.dataset.saved
     const [ct, bits] = await Promise.all([volume('ct', data.tokens.GET), volume('layers', data.tokens.GET)])
     if (this.key !== loading) return
+    this.keepUnsaved()
     const [low, high] = this.panel.windowOf()
     const image = await NVImage.loadFromUrl({ url: 'ct.nii', name: 'ct.nii', buffer: ct, cal_min: low, cal_max: high, trustCalMinMax: true })
     while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
@@ -132,6 +136,29 @@ class Viewer {
     this.host.dataset.layers = data.layersKey
     this.host.dataset.key = data.key
     this.host.dataset.firstSliceMs = Math.round(performance.now() - begun)
+    await this.restore(data)
+  }
+
+  /** Keep a drawing that differs from what is stored, before its images go. */
+  keepUnsaved() {
+    const drawn = this.scene.drawing && this.nv.drawBitmap
+    if (!drawn || !this.stored || same(drawn, this.stored)) return
+    unsaved.delete(this.drawingKey)
+    unsaved.set(this.drawingKey, drawn.slice())
+    if (unsaved.size > UNSAVED_KEPT) unsaved.delete(unsaved.keys().next().value)
+  }
+
+  /** Bring a drawing back that was not stored, once its images are here again. */
+  async restore(data) {
+    const drawn = unsaved.get(data.drawingKey)
+    if (!drawn || !data.editable || !data.canDraw) return
+    await this.beginDrawing()
+    if (drawn.length !== this.nv.drawBitmap.length) return
+    this.nv.drawBitmap.set(drawn)
+    this.nv.drawAddUndoBitmap()
+    this.nv.refreshDrawing(true)
+    this.host.dataset.restored = data.drawingKey
+    this.panel.say('A drawing of yours was not stored. It is here again: press Save.', true)
   }
 
   /** The outlines alone, after a mask was stored: images, place and window stay. */
@@ -223,6 +250,8 @@ class Viewer {
     this.nv.loadDrawing(mask)
     this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
     this.scene.drawing = true
+    this.stored = this.nv.drawBitmap.slice()
+    this.drawingKey = this.data.drawingKey
     this.nv.drawScene()
   }
 
@@ -246,7 +275,10 @@ class Viewer {
     this.panel.say('Saving …')
     try {
       const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', this.nv.drawBitmap)
+      const sent = this.nv.drawBitmap.slice()
       const stored = await save(bytes, this.tokens.PUT)
+      this.stored = sent
+      unsaved.delete(this.drawingKey)
       this.panel.say(`Stored as version ${stored.version}: ${stored.voxels} voxels.`)
       this.host.dataset.saved = stored.version
       this.component.setTriggerValue('saved', stored.version)
@@ -279,10 +311,15 @@ class Viewer {
   }
 
   close() {
+    this.keepUnsaved()
     this.listening.abort()
     this.nv.cleanup?.()
     this.host.replaceChildren()
   }
+}
+
+function same(one, other) {
+  return one.length === other.length && one.every((value, place) => value === other[place])
 }
 
 /** The voxels of a NIfTI file in RAS order. */

@@ -58,10 +58,14 @@ class Server:
     def __init__(self, study: Path, *options: str) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), *options]
-        environment = os.environ | {"COHORTSCOPE_STUDY": str(study)}
+        self.command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), *options]
+        self.environment = os.environ | {"COHORTSCOPE_STUDY": str(study)}
+        self.start()
+
+    def start(self) -> None:
+        """Begin the process, again where it was stopped; returns when it answers."""
         self.process = subprocess.Popen(
-            command, cwd=HOUSE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self.command, cwd=HOUSE, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self._wait()
 

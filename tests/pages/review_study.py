@@ -54,7 +54,13 @@ def build_study(folder: Path) -> None:
 def enter(page: Page, address: str, name: str) -> None:
     """Open a review page and say who reads."""
     page.goto(address)
+    name_again(page, name)
+
+
+def name_again(page: Page, name: str) -> None:
+    """Say who reads, on a page that asks: the first, or one that a restarted server brought back."""
     field = page.locator("[data-testid=stForm] input").first
+    field.wait_for(timeout=WAIT_MS)
     field.fill(name)
     field.press("Enter")
     page.get_by_role("button", name="Begin").click()

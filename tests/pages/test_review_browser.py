@@ -37,6 +37,8 @@ from tests.pages.review_study import (
     key_of,
     mask_points,
     masks_of,
+    name_again,
+    press,
     save,
     take_pen,
     viewer_of,
@@ -107,6 +109,33 @@ def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, serve
     with Ledger(StudyFolder(study)) as ledger:
         order = reading_order(ledger, "Ada", "blank canvas")
         assert {case for case, _ in order} == {v.case_id for v in ledger.verdicts()}
+
+
+def test_a_save_while_the_server_is_gone_is_said_to_be_not_stored_and_the_drawing_comes_back(study, page):
+    server = Server(study)
+    try:
+        enter(page, f"{server.address}/review", "Gwen")
+        choose_option(page, "Mode", "Blank canvas")
+        page.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
+        viewer = viewer_of(page)
+        take_pen(viewer, "draw")
+        draw_on_axial(page, viewer, TRIANGLE)
+        drawn = drawn_points(viewer)
+        server.stop()
+        press(viewer, "save")
+        page.wait_for_selector("text=NOT stored")
+        assert not masks_of(study, "Gwen")
+        server.start()
+        name_again(page, "Gwen")
+        choose_option(page, "Mode", "Blank canvas")
+        page.locator(".viewer[data-restored]").wait_for(timeout=WAIT_MS)
+        again = viewer_of(page)
+        assert drawn_points(again) == drawn
+        save(again, 1)
+    finally:
+        server.stop()
+    (stored,) = masks_of(study, "Gwen")
+    assert mask_points(load_drawn(StudyFolder(study), stored.drawn_key)) == drawn
 
 
 def grant(study: Path, **changed: object) -> Grant:
