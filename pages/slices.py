@@ -52,8 +52,8 @@ def glimpse(study: Path, run_id: str, case_id: str) -> None:
     """One slice of each plane through the middle of the measured tumour, or of the images where there is none."""
     try:
         series = series_of(study, run_id, case_id)
-    except KeyError:
-        st.caption("The images of this case were not read in this run.")
+    except (KeyError, FileNotFoundError):  # not read in this run, or an unpacked bundle
+        st.caption("The images of this case are not here.")
         return
     chosen = load_masks(study, run_id, case_id, CHOSEN).find(TUMOUR)
     tumour = None if chosen is None else viewed_mask(chosen, series)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from store.artifacts import sha256_of_file
 from store.layout import StudyFolder
 from store.ledger import ArtifactRow, Ledger, now
-from store.schema import create_statements, schema_fingerprint, table_of
+from store.schema import create_statements, record_types, schema_fingerprint, table_of
 
 KEPT_GENERATIONS = 3
 INGEST_BATCH = 2000
@@ -204,8 +204,9 @@ def _ingest_batch(connection: duckdb.DuckDBPyConnection, folder: StudyFolder, ro
     if damaged:
         raise DamagedArtifactError(damaged)
     by_table: dict[str, list[pa.Table]] = {}
+    known = record_types()
     for row in rows:
-        if row.suffix == ".parquet":
+        if row.suffix == ".parquet" and row.record_type in known:  # not one that an older version wrote
             table = pq.read_table(folder.artifact(row.kind, row.key, row.suffix))
             keyed = table.add_column(0, "key", pa.array([row.key] * table.num_rows, pa.string()))
             by_table.setdefault(table_of(row.record_type), []).append(keyed)

@@ -93,7 +93,10 @@ def read_case_source(study: Path, case_id: str) -> CaseSource:
     with _file(study).open("rb") as file:
         after = len(file.readline())
         file.seek(after + start)
-        return _case(json.loads(file.read(length)))
+        line = file.read(length)
+    if line.count(b"\n") != 1 or (found := _case(json.loads(line))).case_id != case_id:
+        return {case.case_id: case for case in read_sources(study).cases}[case_id]  # written anew just now
+    return found
 
 
 def sources_of(stored: dict[str, object]) -> Sources:

@@ -19,6 +19,7 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS withdrawal (
 KEPT_TABLES = ("audit", "withdrawal", "placement", "task", "artifact")
 GATHERING = "(unit = '' OR (unit LIKE '#%' AND unit NOT LIKE '#train %'))"
 TRAINED = "unit LIKE '#train %'"
+READS_TABLES = "stage IN ('clinical', 'imported')"  # their keys stay: they tell how many analyses there were
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _forget_results(connection: sqlite3.Connection, keys: set[str], case_id: str
         connection.execute("DELETE FROM artifact WHERE key=?", (key,))
         connection.execute("DELETE FROM incident WHERE key=?", (key,))
         connection.execute("DELETE FROM task WHERE key=?", (key,))
-        connection.execute("DELETE FROM placement WHERE key=?", (key,))
+        connection.execute(f"DELETE FROM placement WHERE key=? AND NOT {READS_TABLES}", (key,))
     connection.execute("DELETE FROM placement WHERE unit=?", (case_id,))
     connection.execute("DELETE FROM task WHERE unit=?", (case_id,))
     return files

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.analyse.same_patients import Courses, alike
+from engine.analyse.same_patients import Courses, agreeing, alike
 from engine.portable_model import ROLE as MODEL_ROLE
 from engine.protocol import Plan
 from store.records import RefusedError
@@ -31,19 +31,23 @@ TRAINED_REMEDY = "Test it on other patients, and take the model out of [external
 class People:
     """By what patients are known again: keyed hashes of their ids and of their CT files, and their courses.
 
-    images is empty in a study of a table; courses is None before there is an outcome.
+    ids and courses are in the order of the table; images is empty in a study of a table; courses is None before there
+    is an outcome.
     """
 
-    ids: frozenset[str]
+    ids: tuple[str, ...]
     images: frozenset[str] = frozenset()
     courses: Courses | None = None
 
     def shared(self, others: People) -> dict[str, int]:
         """How many are in both, by id, by their CT and by follow-up and clinical table."""
-        found = {"id": len(self.ids & others.ids), "their CT": len(self.images & others.images)}
-        if self.courses is not None and others.courses is not None:
-            found["their follow-up and clinical table"] = alike(self.courses, others.courses)
-        return found
+        place = {one: row for row, one in enumerate(others.ids)}
+        same = [(row, place[one]) for row, one in enumerate(self.ids) if one in place]
+        found = {"their CT": len(self.images & others.images)}
+        if self.courses is None or others.courses is None:
+            return {"id": len(same)} | found
+        by_course = {"their follow-up and clinical table": alike(self.courses, others.courses)}
+        return {"id": agreeing(self.courses, others.courses, same)} | found | by_course
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -149,7 +149,7 @@ def _discrimination(source: Source) -> Iterator[tuple[str, Exhibit]]:
     forest = auc_forest(main, performances(snapshot, run.run_id))
     yield source.exhibit(page, "auc", forest, auc_caption(every, run), badge)
     points = [point for point in roc_points(snapshot, run.run_id) if point.model in {row.model for row in main}]
-    yield source.exhibit(page, "roc", roc_figure(points, every, judged), roc_caption(every), badge)
+    yield source.exhibit(page, "roc", roc_figure(points, every, judged), roc_caption(every, points), badge)
     bins = calibration_bins(snapshot, run.run_id)
     smooth = calibration_figure(bins, calibration_points(snapshot, run.run_id), judged)
     yield source.exhibit(page, "calibration", smooth, calibration_caption(bins, judged), badge)

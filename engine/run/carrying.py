@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.portable_model import ROLE, PortableModel, merged, read_model, read_model_text
 from engine.protocol import External, read_protocol, write_protocol
 from engine.run.runner import run
+from engine.run.selection_register import record_selection
 from store.export import latest_run_id
 from store.queries.external import external_summaries, final_models
 from store.queries.prognosis import model_summaries
 from store.queries.study import declined, failures, refusals
-from store.records import RefusedError
 from store.snapshot import Snapshot, open_snapshot
 
 CARRIED_FILE = "external-model.json"
@@ -28,6 +30,7 @@ def export_model(study: Path, to: Path, run_id: str = "") -> PortableModel:
     snapshot = open_snapshot(study)
     wanted = run_id or latest_run_id(snapshot)
     finals = final_models(snapshot, wanted)
+    record_selection(study, wanted)
     if not finals:
         raise ValueError("this run fitted no model on all patients yet; `run` the study to the end first")
     carried = [final for final in finals if final.specification]
@@ -44,24 +47,36 @@ def apply_model(file: Path, study: Path) -> str:
     """Copy a model file into a study, name it in study.toml, bring the study up to date; the id of the run.
 
     RefusedError for a file that is no model, or whose training patients are these; ValueError with the reason where it
-    could not be tested. study.toml is then as it was before.
+    could not be tested. study.toml and a model that was there are then as before.
     """
     read_model(file)
     copy = study / CARRIED_FILE
-    if copy.resolve() != file.resolve():
-        shutil.copyfile(file, copy)
-    protocol = read_protocol(study)
-    write_protocol(study, protocol.model_copy(update={"external": External(model=CARRIED_FILE)}))
-    try:
+    with _as_before_on_failure(study, copy):
+        if copy.resolve() != file.resolve():
+            shutil.copyfile(file, copy)
+        protocol = read_protocol(study)
+        write_protocol(study, protocol.model_copy(update={"external": External(model=CARRIED_FILE)}))
         result = run(study)
-    except RefusedError:
-        write_protocol(study, protocol)
-        raise
-    snapshot = open_snapshot(study)
-    if not external_summaries(snapshot, result.run_id):
-        write_protocol(study, protocol)
-        raise ValueError(f"the model could not be tested on this study: {_why_not(snapshot, result.run_id)}")
+        snapshot = open_snapshot(study)
+        if not external_summaries(snapshot, result.run_id):
+            raise ValueError(f"the model could not be tested on this study: {_why_not(snapshot, result.run_id)}")
     return result.run_id
+
+
+@contextmanager
+def _as_before_on_failure(study: Path, copy: Path) -> Iterator[None]:
+    """Give study.toml, and the model that was there, back when the new one could not be tested for any reason."""
+    protocol = read_protocol(study)
+    before = copy.read_bytes() if copy.exists() else None
+    try:
+        yield
+    except BaseException:
+        write_protocol(study, protocol)
+        if before is None:
+            copy.unlink(missing_ok=True)
+        else:
+            copy.write_bytes(before)
+        raise
 
 
 def _why_not(snapshot: Snapshot, run_id: str) -> str:

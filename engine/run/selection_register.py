@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
 import secrets
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from engine.acquire.discover import feature_table_source
 from engine.acquire.feature_table import read_feature_table
-from engine.acquire.pseudonyms import Pseudonyms, write_private
+from engine.acquire.pseudonyms import Pseudonyms, write_private, write_private_bytes
 from engine.analyse.derived import (
     KnownSelection,
     ListedFeatures,
@@ -31,6 +32,7 @@ from engine.analyse.guard import training_sha256
 from engine.analyse.same_patients import Courses, courses
 from engine.portable_model import read_model
 from engine.protocol import Protocol, read_protocol
+from engine.run.bundle_manifest import is_bundle
 from engine.segment.model import models_home
 from store.artifacts import read_value
 from store.layout import StudyFolder
@@ -58,7 +60,8 @@ def record_selection(study: Path, run_id: str) -> str:
     if not all(keys.values()):
         return ""
     entry = keys[SELECTION_STAGE][:ID_LENGTH]
-    if _entry_path(entry).exists():
+    before = json.loads(_entry_path(entry).read_text(encoding="utf-8")) if _entry_path(entry).exists() else {}
+    if "train_sha256" in before:
         return entry
     table = read_value(folder.artifact("table.table", keys[TABLE_STAGE], ".npz"), DesignTable)
     path = folder.artifact("selection.frequencies", keys[SELECTION_STAGE], ".parquet")
@@ -72,11 +75,14 @@ def record_selection(study: Path, run_id: str) -> str:
     protocol = read_protocol(folder.root)
     people = _people(folder.root, protocol, table, key)
     assert people.courses is not None
-    np.savez_compressed(register_home() / f"{entry}.npz", prints=prints, courses=people.courses.prints)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, prints=prints, courses=people.courses.prints)
+    write_private_bytes(_entry_path(entry).with_suffix(".npz"), packed.getvalue())
     text = {"id": entry, "study": protocol.study.name, "recorded_at": now(), "candidates": len(table.features)}
-    text |= {"names": names, "taken": [], "patients": sorted(people.ids), "images": sorted(people.images)}
+    text |= {"names": names, "taken": [], "patients": people.ids, "images": sorted(people.images)}
     trained_on = training_sha256(table.case_ids, [1] * len(table.case_ids))
     text |= {"courses": people.courses.names, "train_sha256": trained_on}
+    text |= {name: before[name] for name in ("recorded_at", "taken") if name in before}  # of an older version
     write_private(_entry_path(entry), json.dumps(text))
     return entry
 
@@ -102,9 +108,10 @@ def known_selections() -> tuple[KnownSelection, ...]:
 
 def refuse_known_model(study: Path, protocol: Protocol, table: DesignTable) -> None:
     """RefusedError when the model file that a study names was fitted on patients of its own, as far as known here."""
-    if not protocol.external.model:
+    file = study / protocol.external.model
+    if not protocol.external.model or (is_bundle(study) and not file.exists()):
         return
-    model = read_model(study / protocol.external.model)
+    model = read_model(file)
     refuse_trainers(model.training.sha256, _people(study, protocol, table, _register_key()), known_selections())
 
 
@@ -162,7 +169,7 @@ def _read(path: Path) -> KnownSelection:
         recorded_at=text["recorded_at"],
         candidates=text["candidates"],
         names=tuple(text["names"]),
-        people=People(frozenset(text["patients"]), frozenset(text.get("images", ())), known),
+        people=People(tuple(text["patients"]), frozenset(text.get("images", ())), known),
         taken=tuple(tuple(names) for names in text["taken"]),
         prints=prints,
         train_sha256=text.get("train_sha256", ""),
@@ -188,9 +195,9 @@ def _people(study: Path, protocol: Protocol, table: DesignTable, key: bytes) -> 
     return People(ids, _images(study, protocol, table.case_ids, key), courses(table, key))
 
 
-def _ids(study: Path, protocol: Protocol, case_ids: tuple[str, ...], key: bytes) -> frozenset[str]:
+def _ids(study: Path, protocol: Protocol, case_ids: tuple[str, ...], key: bytes) -> tuple[str, ...]:
     pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
-    return frozenset(_hashed(pseudonyms.patient_id(case) or case, key) for case in case_ids)
+    return tuple(_hashed(pseudonyms.patient_id(case) or case, key) for case in case_ids)
 
 
 def _images(study: Path, protocol: Protocol, case_ids: tuple[str, ...], key: bytes) -> frozenset[str]:

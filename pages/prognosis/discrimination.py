@@ -134,7 +134,7 @@ left, right = st.columns(2)
 with left:
     st.subheader("ROC", anchor=False)
     points = [point for point in roc_points(shown.snapshot, run_id) if point.model in wanted]
-    figure(roc_figure(points, summaries, [m for m in banded if m in wanted]), roc_caption(summaries), "roc")
+    figure(roc_figure(points, summaries, [m for m in banded if m in wanted]), roc_caption(summaries, points), "roc")
 with right:
     st.subheader("AUC and its spread", anchor=False)
     figure(auc_forest(drawn, performances(shown.snapshot, run_id)), auc_caption(summaries, shown.run), "auc")

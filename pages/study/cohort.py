@@ -10,8 +10,8 @@ from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
 from engine.service import custody_notes, note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, figure, open_case, table
+from pages.gate import may
 from pages.slices import glimpse
-from store.access import ForbiddenActionError
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
 from store.queries.study import flow_steps, refusals
 from store.records import Refusal
@@ -85,12 +85,11 @@ def refusal_table(refused: tuple[Refusal, ...]) -> None:
 
 def show_flagged(shown: Shown, case_id: str) -> None:
     """A flagged case in three slices, for whoever may see images; the audit keeps who looked."""
+    if not may(shown.person, "view images"):
+        st.caption("Images are shown to readers and administrators.")
+        return
     if st.session_state.get(GLIMPSED) != case_id:
-        try:
-            note_images_seen(shown.study, shown.person, case_id)
-        except ForbiddenActionError:
-            st.caption("Images are shown to readers and administrators.")
-            return
+        note_images_seen(shown.study, shown.person, case_id)
         st.session_state[GLIMPSED] = case_id
     glimpse(shown.study, shown.run.run_id, case_id)
     if st.button(f"Open {case_id} in Review", key="open-flagged"):

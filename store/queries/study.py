@@ -49,14 +49,15 @@ class RunFacts:
 
 
 # Title, notice, the lock and what changes no result are no choice: null takes them out (RFC 7396). A run that was asked
-# for everything is an analysis, and so is one that stopped after the models were tried, as one on other masks does.
-# Other tables or other patients are a choice too: the key of what was read names the content of both.
+# for everything is an analysis once it has read its tables, and so is one that stopped after the models were tried, as
+# one on other masks does. Other tables or other patients are a choice too: the key of what was read names both.
 RUNS = """
 WITH whole AS (SELECT place, CAST(json_merge_patch(protocol_json, '{"plan": null, "self_test": null, "detection": null,
     "governance": null, "strategies": null, "external": null, "study": {"name": null, "notice": null}}') AS VARCHAR)
     || coalesce((SELECT string_agg(key, ' ' ORDER BY stage) FROM placement p
       WHERE p.run_id = run.run_id AND stage IN ('clinical', 'imported')), '') AS choices,
-    until_stage = '' OR run_id IN (SELECT run_id FROM placement WHERE stage = 'resample') AS is_whole FROM run),
+    (until_stage = '' AND run_id IN (SELECT run_id FROM placement WHERE stage IN ('clinical', 'imported')))
+    OR run_id IN (SELECT run_id FROM placement WHERE stage = 'resample') AS is_whole FROM run),
 begun AS (SELECT choices, min(place) AS begun FROM whole WHERE is_whole GROUP BY choices),
 counted AS (SELECT choices, CAST(row_number() OVER (ORDER BY begun) AS INTEGER) AS analysis FROM begun)
 SELECT run_id, place, started_at, finished_at, state, until_stage, protocol_sha256, seed, code_version, packages_json,

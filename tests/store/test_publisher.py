@@ -74,6 +74,17 @@ def test_a_column_that_a_record_has_lost_since_is_left_out_of_old_results(tmp_pa
     assert open_snapshot(tmp_path).rows("SELECT count(*) FROM flag").rows == ((2,),)
 
 
+def test_results_of_a_record_that_is_no_more_are_passed_over_and_the_rest_is_published(tmp_path):
+    record(tmp_path, "00", "CASE-A")
+    record(tmp_path, "01", "CASE-B", flags=FLAGS[:1])
+    with Ledger(StudyFolder(tmp_path)) as ledger:
+        ledger.rows("UPDATE artifact SET record_type='RocBand' WHERE key='00'")
+    for made in (publish(tmp_path), rebuild(tmp_path)):
+        assert made.ingested == 2
+        assert open_snapshot(tmp_path).rows("SELECT case_id FROM flag").rows == (("CASE-B",),)
+    assert publish(tmp_path).ingested == 0
+
+
 def test_one_artifact_serves_two_runs_without_being_stored_twice(tmp_path):
     record(tmp_path, "00", "CASE-A")
     record(tmp_path, "00", "CASE-A", run_id="run-2")

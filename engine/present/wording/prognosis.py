@@ -20,6 +20,7 @@ from store.records import (
     EndpointCount,
     IncidencePoint,
     ModelSummary,
+    RocPoint,
     SampleSizeNeed,
     Subgroup,
     SurvivalPoint,
@@ -186,11 +187,17 @@ def _sample(summaries: Sequence[ModelSummary]) -> str:
     return f"n = {first.n} ({counted(first.events, 'event')}; effective n {number(first.effective_n, 0)})"
 
 
-def roc_caption(summaries: Sequence[ModelSummary]) -> str:
+def roc_caption(summaries: Sequence[ModelSummary], points: Sequence[RocPoint]) -> str:
     """What the curves are made of."""
+    if any(point.lo is None for point in points):
+        return (
+            f"{_sample(summaries)}. Made by an older version: mean out-of-bag risks, weighted for censoring; the "
+            "area is not the AUC in the legend. Run the study again for the mean of the resamples' own curves."
+        )
     return (
         f"{_sample(summaries)}. Sensitivity averaged over the resamples, each on the patients it left out, weighted "
-        "for censoring: the area under a line is its AUC in the legend. Bands: middle 95 % of the resamples, a spread."
+        "for censoring: the area under a line is its AUC in the legend, to about 0.01. Bands: middle 95 % of the "
+        "resamples, a spread."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from engine.present.wording.external import verdict
 from engine.protocol import CovariateColumn, Covariates, Outcome, SelectionProtocol, read_protocol, write_protocol
 from engine.run.carrying import apply_model, export_model
 from engine.run.runner import run
+from engine.run.selection_register import register_home
 from store.queries.external import external_summaries
 from store.records import RefusedError
 from store.snapshot import close_snapshots, open_snapshot
@@ -105,3 +107,26 @@ def test_its_patients_under_other_ids_and_masks_are_refused_and_strangers_are_no
     assert (again / "study.toml").read_text() == before
     strangers = write_study(tmp_path, "other", [f"r{n}" for n in range(N)], rng.lognormal(size=(N, P)), draw(rng))
     assert external_summaries(open_snapshot(strangers), apply_model(tmp_path / "model.json", strangers))
+    accepted = (strangers / "external-model.json").read_bytes(), (strangers / "study.toml").read_text()
+    export_model(strangers, tmp_path / "own.json")
+    with pytest.raises(RefusedError, match="trained the model"):
+        apply_model(tmp_path / "own.json", strangers)
+    assert ((strangers / "external-model.json").read_bytes(), (strangers / "study.toml").read_text()) == accepted
+
+
+def test_a_selection_that_an_older_version_entered_learns_who_was_in_it(tmp_path):
+    rng = np.random.default_rng(4)
+    course = draw(rng)
+    there = write_study(tmp_path, "there", [f"p{n}" for n in range(N)], rng.lognormal(size=(N, P)), course)
+    run(there, backend="inline")
+    (entry,) = register_home().glob("*.json")
+    text = json.loads(entry.read_text())
+    taken = [["intratumoural_original_glcm_F1"]]
+    old = {name: value for name, value in text.items() if name not in ("train_sha256", "courses", "images")}
+    entry.write_text(json.dumps(old | {"taken": taken}))
+    export_model(there, tmp_path / "model.json")
+    assert json.loads(entry.read_text()) == text | {"taken": taken}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in register_home().iterdir())
+    again = write_study(tmp_path, "again", [f"q{n}" for n in range(N)], rng.lognormal(size=(N, P)), course)
+    with pytest.raises(RefusedError, match="follow-up"):
+        apply_model(tmp_path / "model.json", again)

@@ -28,9 +28,16 @@ def taken(number: int, feature: str, rank: int) -> Selection:
     return Selection(number, *NAME, feature, rank, rank == 1, rank)
 
 
+def read_table(study: Path, run_id: str, key: str = "a" * 64) -> None:
+    """A run that got as far as its clinical table, whose content names the key."""
+    with Ledger(StudyFolder(study)) as ledger:
+        ledger.place_tasks(run_id, "clinical", [("", key)])
+
+
 @pytest.fixture
 def snapshot(tmp_path: Path):
     start_run(tmp_path, "run-1")
+    read_table(tmp_path, "run-1")
     sizes = [SizeStability("mrmr", size, 0.1, 0.0, 0.2, 4) for size in (1, 2)]
     record(tmp_path, "run-1", "selection", "", [frequency("A", 3), frequency("B", 2), frequency("C", 0)], sizes)
     for number in range(4):
@@ -38,6 +45,7 @@ def snapshot(tmp_path: Path):
         record(tmp_path, "run-1", "resample", f"#{number:05d}", [taken(number, f, r) for r, f in enumerate(ranked, 1)])
     finish_run(tmp_path, "run-1")
     start_run(tmp_path, "run-2", protocol=Protocol(selection=SelectionProtocol(schemes=("MIQ",))))
+    read_table(tmp_path, "run-2")
     record(tmp_path, "run-2", "selection", "again", [frequency("B", 4), frequency("D", 1)])
     for number in range(2):
         rows = [PermutedAuc(number, "combined", "out-of-bag", 0.4 + 0.2 * number, 5)]
@@ -76,6 +84,7 @@ def test_title_and_lock_make_no_new_analysis(tmp_path: Path):
     changed = named.model_copy(update={"study": named.study.model_copy(update={"name": "another"})})
     for run_id, protocol, until in (("run-1", named, ""), ("run-2", changed, ""), ("run-3", named, "measure")):
         start_run(tmp_path, run_id, until, protocol)
+        read_table(tmp_path, run_id)
         finish_run(tmp_path, run_id)
     publish(tmp_path)
     found = {run.run_id: (run.analysis, run.analyses) for run in runs(open_snapshot(tmp_path))}
@@ -89,6 +98,7 @@ def test_a_run_on_other_masks_that_reached_the_comparison_is_one_more_analysis(t
     other = own.model_copy(update={"masks": own.masks.model_copy(update=order)})
     for run_id, protocol, until in (("run-1", own, ""), ("run-2", other, "prognosis"), ("run-3", other, "features")):
         start_run(tmp_path, run_id, until, protocol)
+        read_table(tmp_path, run_id)
         if until == "prognosis":
             record(tmp_path, run_id, "resample", "#00000", [taken(0, "A", 1)])
         finish_run(tmp_path, run_id)
@@ -101,13 +111,14 @@ def test_a_run_on_other_masks_that_reached_the_comparison_is_one_more_analysis(t
 def test_another_clinical_table_under_the_same_choices_is_one_more_analysis(tmp_path: Path):
     for run_id, table in (("run-1", "a" * 64), ("run-2", "b" * 64), ("run-3", "a" * 64)):
         start_run(tmp_path, run_id, "", Protocol())
-        with Ledger(StudyFolder(tmp_path)) as ledger:
-            ledger.place_tasks(run_id, "clinical", [("", table)])
+        read_table(tmp_path, run_id, table)
         finish_run(tmp_path, run_id)
+    start_run(tmp_path, "run-4", "", Protocol())  # cancelled before it read anything
+    finish_run(tmp_path, "run-4", "cancelled")
     publish(tmp_path)
     found = {run.run_id: (run.analysis, run.analyses) for run in runs(open_snapshot(tmp_path))}
     close_snapshots()
-    assert found == {"run-1": (1, 2), "run-2": (2, 2), "run-3": (1, 2)}
+    assert found == {"run-1": (1, 2), "run-2": (2, 2), "run-3": (1, 2), "run-4": (0, 2)}
 
 
 def test_the_self_test_is_the_mean_over_permutations(snapshot: Snapshot):
