@@ -8,17 +8,22 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from engine.bench.soak import soak
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.verification import verify
+from tests.pages.review_study import build_study
 from tests.test_table_study import make_table_study
 
 HOUSE = Path(__file__).resolve().parents[1]
 KILLS = 50
 ORPHAN_SECONDS = 5.0
+HUGE_ZYX = (520, 520, 520)  # 1.1 GB as the feature grid keeps it while it is made
+LITTLE_MEMORY = ("prlimit", "--as=3200000000")
 
 
 def start_run(study: Path) -> subprocess.Popen[bytes]:
@@ -153,3 +158,21 @@ def test_leases_of_a_lost_machine_are_returned(study):
     with Ledger(StudyFolder(study)) as ledger:
         assert dict(ledger.rows("SELECT stage, state FROM task"))["prognosis"] == "done"
         assert {state for (state,) in ledger.rows("SELECT state FROM task")} == {"done", "declined"}
+
+
+def test_a_case_too_large_for_the_memory_fails_with_that_reason_and_the_others_go_on(tmp_path):
+    folder = tmp_path / "study"
+    build_study(folder)
+    huge = np.full(HUGE_ZYX, -1000, np.int16)
+    huge[250:260, 250:260, 250:260] = 30
+    for stem, array in (("image", huge), ("tumour", (huge > 0).astype(np.uint8))):
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(folder / "images" / f"huge_{stem}.nii.gz"), True, 1)
+    command = [*LITTLE_MEMORY, sys.executable, "-m", "engine", "run", str(folder), "--until", "measure"]
+    subprocess.run(command, cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with Ledger(StudyFolder(folder)) as ledger:
+        failed = ledger.rows("SELECT unit, reason, attempts FROM task WHERE state='failed'")
+        measured = {unit for unit, _, state in ledger.placed(ledger.latest_run().run_id, "features") if state == "done"}
+    assert {unit for unit, _, _ in failed} == {"huge"}
+    assert all("memory" in str(reason) for _, reason, _ in failed)
+    assert measured == {"plain", "flipped", "permuted", "oblique"}
+    assert verify(folder).clean

@@ -25,7 +25,8 @@ from store.training_progress import record_epoch
 MOST_ATTEMPTS = 3
 MOST_ATTEMPTS_WITHOUT_ROOM = 30
 KIB_PER_MIB = 1024.0
-QUOTED_PATHS = re.compile(r"""(['"])[^'"]*[/\\][^'"]*\1""")
+QUOTED_NO_MEMORY = re.compile(r"bad_?alloc|Unable to allocate|[Cc]annot allocate memory")
+PATHS = re.compile(r"""(['"])[^'"]*[/\\][^'"]*\1""")
 PATHS = re.compile(r"""(?<![\w.])/[^:'"\n]*""")
 
 
@@ -113,6 +114,8 @@ def reason_of(error: Exception) -> str:
     name = type(error).__name__
     if isinstance(error, ValueError | TypeError) and not isinstance(error, UnicodeError):
         return f"{name}: {PATHS.sub('<path>', QUOTED_PATHS.sub('<path>', str(error)))}"
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+        return f"out of memory (in {_place_of(error)}); give the run more memory, or fewer cores (taskset -c 0)"
     words = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
     return f"{name}{words} (in {_place_of(error)})"
 

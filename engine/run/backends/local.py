@@ -17,6 +17,9 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 
 BEAT_SECONDS = 0.5
+DIED = (
+    f"the worker process died {MOST_ATTEMPTS} times on this task, as one does that the system stops for want of memory"
+)
 log = logging.getLogger("cohortscope.run")
 
 
@@ -102,6 +105,6 @@ class LocalBackend:
             if task.state != "pending":
                 return
             if self._deaths[task.key] >= MOST_ATTEMPTS:
-                ledger.end_task(task.key, "failed", f"the worker process died {MOST_ATTEMPTS} times on this task")
+                ledger.end_task(task.key, "failed", DIED)
             else:
                 waiting.append(task.key)
