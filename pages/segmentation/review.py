@@ -63,6 +63,7 @@ QUEUE_TITLES = {
     "verdicts": "Verdicts",
 }
 QUEUE_HEIGHT = 260
+LOW_DSC = 0.7
 VERDICT_TITLES = {
     "signed_at": "Signed (UTC)",
     "reader": "Reader",
@@ -86,6 +87,29 @@ def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases:
         return list(begin_order(shown.study, protocol, mode, reader.name, ids))
     signed = signed_readings(state.verdicts, reader.name, mode)
     return list(unread_first([(case, 1) for case in ids], signed))
+
+
+def narrowed(order: list[Place], cases: tuple[ReviewCase, ...], signed: frozenset[Place]) -> list[Place]:
+    """The work list as the reader narrows it in the sidebar, each choice with its count.
+
+    Never to nothing, and never so that the case of the address is missing.
+    """
+    of = {case.case_id: case for case in cases}
+    groups = {
+        "All": order,
+        "Not signed by you": [at for at in order if at not in signed],
+        "Missed by the model": [at for at in order if of[at[0]].missed],
+        f"DSC below {LOW_DSC:g}": [at for at in order if (dsc := of[at[0]].dsc) is not None and dsc < LOW_DSC],
+        "Judged by nobody": [at for at in order if not of[at[0]].verdicts],
+    }
+    wanted = st.sidebar.selectbox(
+        "Cases", list(groups), format_func=lambda name: f"{name} ({len(groups[name])})", key="narrowed"
+    )
+    linked = (st.query_params.get("case", ""), 1)
+    if not groups[wanted] or (linked in order and linked not in groups[wanted]):
+        st.sidebar.caption("All are listed: no case is left, or the one of this address is not among them.")
+        return order
+    return groups[wanted]
 
 
 def choose(order: list[Place], mode: str, signed: frozenset[Place], labels: dict[str, str]) -> Place:
@@ -256,13 +280,15 @@ protocol = protocol_of(shown.study, shown.run.run_id)
 mode = st.sidebar.selectbox("Mode", list(MODES), format_func=MODES.__getitem__, key="mode")
 order = order_of(shown, protocol, mode, reader, cases)
 signed = signed_readings(state.verdicts, reader.name, mode)
+done = progress(order, signed)
+if mode == WORK_LIST:
+    order = narrowed(order, cases, signed)
 if not order:
     st.info("No case waits for adjudication: nobody disagrees, or you judged every such case yourself.")
     end(shown)
     st.stop()
 labels = {case.case_id: label(case, (case.case_id, 1) in signed) for case in cases}
 at = choose(order, mode, signed, labels)
-done = progress(order, signed)
 st.sidebar.progress(done.signed / done.total, progress_text(done.signed, done.total))
 if mode == WORK_LIST:
     case = next(case for case in cases if case.case_id == at[0])

@@ -87,6 +87,17 @@ def test_review_opens_the_case_of_its_address(show, demo_study):
     assert any(f"Verdicts on {wanted}" in heading.value for heading in app.subheader)
 
 
+def test_the_work_list_is_narrowed_and_never_to_nothing(show, demo_study):
+    app = show(demo_study, "segmentation/review.py")
+    every = list(case_box(app).options)
+    box = next(box for box in app.sidebar.selectbox if box.label == "Cases")
+    counts = {name.rpartition(" (")[0]: int(name.rpartition("(")[2][:-1]) for name in box.options}
+    assert counts["All"] == len(every)
+    for name in counts:
+        app = next(b for b in app.sidebar.selectbox if b.label == "Cases").select(name).run()
+        assert len(case_box(app).options) == (counts[name] or len(every))
+
+
 def test_review_says_when_the_case_of_its_address_is_unknown(show, demo_study):
     app = show(demo_study, "segmentation/review.py", case="nobody")
     assert not app.exception
