@@ -103,7 +103,11 @@ def narrowed(order: list[Place], cases: tuple[ReviewCase, ...], signed: frozense
         "Judged by nobody": [at for at in order if not of[at[0]].verdicts],
     }
     wanted = st.sidebar.selectbox(
-        "Cases", list(groups), format_func=lambda name: f"{name} ({len(groups[name])})", key="narrowed"
+        "Cases",
+        list(groups),
+        format_func=lambda name: f"{name} ({len(groups[name])})",
+        key="narrowed",
+        on_change=lambda: st.query_params.pop("case", None),
     )
     linked = (st.query_params.get("case", ""), 1)
     if not groups[wanted] or (linked in order and linked not in groups[wanted]):
