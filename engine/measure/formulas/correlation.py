@@ -67,10 +67,15 @@ def _second_eigenpair(scaled: Matrix, known: Vector) -> tuple[float, Vector]:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _orthogonal(vector: Vector, basis: Matrix, count: int) -> Vector:
-    """A vector without its parts along the first rows of a basis, taken out twice against rounding."""
+    """A vector without its parts along the first rows of a basis, taken out of it twice against rounding."""
     for _ in range(2):
         for row in range(count):
-            vector = vector - (vector * basis[row]).sum() * basis[row]
+            along = basis[row]
+            part = 0.0
+            for place in range(len(vector)):
+                part += vector[place] * along[place]
+            for place in range(len(vector)):
+                vector[place] -= part * along[place]
     return vector
 
 
