@@ -59,7 +59,7 @@ def admit(training: Training, choices: SelectionProtocol, rules: Reproducibility
     declared = declared_families(table.perturbed_families, rules)
     asked = choices.icc_filter and table.perturbed_rows.size >= FEWEST_PATIENTS and bool(declared)
     if asked:
-        kept &= reproducible(table.perturbed_values, table.perturbed_families, table.rois, rules)
+        kept &= reproducible(table.perturbed_values, table.perturbed_families, table.rois, rules, kept)
     return Admitted(np.flatnonzero(kept), asked)
 
 
@@ -81,22 +81,30 @@ def column_names(table: DesignTable) -> tuple[str, ...]:
 
 
 def reproducible(
-    values: Floats, families: tuple[str, ...], rois: tuple[str, ...], rules: Reproducibility
+    values: Floats,
+    families: tuple[str, ...],
+    rois: tuple[str, ...],
+    rules: Reproducibility,
+    asked: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Whether each feature (p,) of values (patients, measurements, p) passes in every declared family.
 
     A region has perturbations of its own (a ring has widths, the lung a second method): measurements that no feature of
-    its region has are not asked of it. A declared family without any measurement of the region is failed.
+    its region has are not asked of it. A declared family without any measurement of the region is failed. Features
+    that are not `asked`, or failed in one family, cost nothing in the next; the former do not pass.
     """
     declared, passed = declared_families(families, rules), np.zeros(values.shape[2], dtype=np.bool_)
     for roi in dict.fromkeys(rois):
         columns = np.array([name == roi for name in rois])
         part = values[:, :, columns]
+        alive = np.flatnonzero(columns if asked is None else columns & asked)
         measured = np.asarray(np.isfinite(part).any(axis=(0, 2)))
         places = [[p for p in family_places(families, family) if measured[p]] for family in declared]
         if all(len(kept) > 1 for kept in places):
-            bounds = [lower_bounds(part[:, kept], family) for kept, family in zip(places, declared, strict=True)]
-            passed[columns] = np.all([bound >= rules.threshold for bound in bounds], axis=0)
+            for kept, family in zip(places, declared, strict=True):
+                own = values[:, kept][:, :, alive]
+                alive = alive[lower_bounds(own, family) >= rules.threshold]
+            passed[alive] = True
     return passed
 
 

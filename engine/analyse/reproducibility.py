@@ -18,7 +18,7 @@ from engine.analyse.stack import (
     stacks_by_roi,
 )
 from engine.protocol import Reproducibility
-from engine.statistics.icc import Coefficient, Icc, icc
+from engine.statistics.icc import Coefficient, Icc, icc, icc_lower
 from engine.statistics.repeatability import repeatability
 from store.records import (
     ROIS,
@@ -223,7 +223,8 @@ def lower_bounds(values: Floats, family: str) -> Floats:
     found = np.full(values.shape[2], np.nan)
     for complete, columns in complete_patterns(values):
         if complete.sum() >= FEWEST_PATIENTS:
-            found[columns] = _deciding(icc(values[complete][:, :, columns]), family).lower
+            own = values[complete][:, :, columns]
+            found[columns] = icc_lower(own, "one_way" if family == "random" else "agreement")
     return found
 
 

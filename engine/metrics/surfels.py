@@ -43,6 +43,7 @@ def is_surface(codes: NDArray[np.uint8]) -> BoolZyx:
     return np.asarray((codes != 0) & (codes != FULL_CODE), dtype=np.bool_)
 
 
+@lru_cache(maxsize=8)
 def surfel_areas_mm2(spacing_zyx_mm: Triple) -> NDArray[np.float64]:
     """Area in mm² of each of the 256 codes as surface-distance counts it (Nikolov et al., arXiv 1809.04430)."""
     return _areas(_surfel_triangles(), spacing_zyx_mm)

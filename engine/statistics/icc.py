@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,21 +55,7 @@ def icc(values: NDArray[np.float64], level: float = 0.95) -> Icc:
     F intervals (Satterthwaite for agreement). Negative estimates are kept. A feature that is constant, or that holds a
     value that is not finite, is NaN throughout. Source: Shrout and Fleiss 1979; McGraw and Wong 1996; R psych::ICC.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 3 or array.shape[0] < 2 or array.shape[1] < 2:
-        raise ValueError(f"values must be (subjects >= 2, raters >= 2, features), got shape {array.shape}")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
-    n, k, p = array.shape
-    parts = [
-        _mean_squares(array[:, :, start : start + CHUNK_FEATURES]) for start in range(0, max(p, 1), CHUNK_FEATURES)
-    ]
-    squares = MeanSquares(
-        subjects=np.concatenate([part.subjects for part in parts]),
-        within=np.concatenate([part.within for part in parts]),
-        raters=np.concatenate([part.raters for part in parts]),
-        error=np.concatenate([part.error for part in parts]),
-    )
+    squares, (n, k) = _all_mean_squares(values, level)
     tail = 1 - (1 - level) / 2
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         one_way = _ratio_form(squares.subjects, squares.within, (n - 1, n * (k - 1)), k, tail)
@@ -84,6 +71,35 @@ def icc(values: NDArray[np.float64], level: float = 0.95) -> Icc:
             subjects=n,
             raters=k,
         )
+
+
+def icc_lower(values: NDArray[np.float64], form: Literal["one_way", "agreement"], level: float = 0.95) -> Floats:
+    """The lower bound alone of one form of `icc`, bit for bit at a third of the cost; arguments and errors as there."""
+    squares, (n, k) = _all_mean_squares(values, level)
+    tail = 1 - (1 - level) / 2
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if form == "one_way":
+            return _ratio_form(squares.subjects, squares.within, (n - 1, n * (k - 1)), k, tail).lower
+        return _agreement_lower(squares, n, k, tail, _agreement_estimate(squares, n, k))
+
+
+def _all_mean_squares(values: NDArray[np.float64], level: float) -> tuple[MeanSquares, tuple[int, int]]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 3 or array.shape[0] < 2 or array.shape[1] < 2:
+        raise ValueError(f"values must be (subjects >= 2, raters >= 2, features), got shape {array.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    n, k, p = array.shape
+    parts = [
+        _mean_squares(array[:, :, start : start + CHUNK_FEATURES]) for start in range(0, max(p, 1), CHUNK_FEATURES)
+    ]
+    squares = MeanSquares(
+        subjects=np.concatenate([part.subjects for part in parts]),
+        within=np.concatenate([part.within for part in parts]),
+        raters=np.concatenate([part.raters for part in parts]),
+        error=np.concatenate([part.error for part in parts]),
+    )
+    return squares, (n, k)
 
 
 def _mean_squares(values: Floats) -> MeanSquares:
@@ -122,17 +138,36 @@ def _ratio_form(between: Floats, noise: Floats, degrees: tuple[int, int], k: int
 def _agreement(squares: MeanSquares, n: int, k: int, tail: float) -> Coefficient:
     """ICC(2,1); the degrees of freedom of the bounds by Satterthwaite."""
     subjects, raters, error = squares.subjects, squares.raters, squares.error
-    estimate = (subjects - error) / (subjects + (k - 1) * error + k * (raters - error) / n)
+    estimate = _agreement_estimate(squares, n, k)
+    below = fdtri(_agreement_degrees(squares, n, k, estimate), n - 1, tail)
+    rest = k * raters + (k * n - k - n) * error
+    upper = n * (below * subjects - error) / (rest + n * below * subjects)
+    lower = _agreement_lower(squares, n, k, tail, estimate)
+    return Coefficient(estimate, lower, np.where(_perfect(squares), 1.0, upper))
+
+
+def _agreement_estimate(squares: MeanSquares, n: int, k: int) -> Floats:
+    subjects, raters, error = squares.subjects, squares.raters, squares.error
+    return np.asarray((subjects - error) / (subjects + (k - 1) * error + k * (raters - error) / n))
+
+
+def _agreement_degrees(squares: MeanSquares, n: int, k: int, estimate: Floats) -> Floats:
     base = n * (1 + (k - 1) * estimate) - k * estimate
+    raters, error = squares.raters, squares.error
     numerator = (k - 1) * (n - 1) * (k * estimate * raters + base * error) ** 2
-    degrees = numerator / ((n - 1) * (k * estimate * raters) ** 2 + (base * error) ** 2)
-    above = fdtri(n - 1, degrees, tail)
-    below = fdtri(degrees, n - 1, tail)
+    return np.asarray(numerator / ((n - 1) * (k * estimate * raters) ** 2 + (base * error) ** 2))
+
+
+def _agreement_lower(squares: MeanSquares, n: int, k: int, tail: float, estimate: Floats) -> Floats:
+    subjects, raters, error = squares.subjects, squares.raters, squares.error
+    above = fdtri(n - 1, _agreement_degrees(squares, n, k, estimate), tail)
     rest = k * raters + (k * n - k - n) * error
     lower = n * (subjects - above * error) / (above * rest + n * subjects)
-    upper = n * (below * subjects - error) / (rest + n * below * subjects)
-    perfect = (error == 0) & (raters == 0) & (subjects > 0)
-    return Coefficient(estimate, np.where(perfect, 1.0, lower), np.where(perfect, 1.0, upper))
+    return np.where(_perfect(squares), 1.0, lower)
+
+
+def _perfect(squares: MeanSquares) -> NDArray[np.bool_]:
+    return np.asarray((squares.error == 0) & (squares.raters == 0) & (squares.subjects > 0))
 
 
 def _of_mean(single: Coefficient, k: int) -> Coefficient:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.statistics.icc import Icc, icc
+from engine.statistics.icc import Icc, icc, icc_lower
 
 
 def forms(result: Icc) -> dict:
@@ -88,3 +88,12 @@ def test_perfect_agreement_is_one_with_bounds_one() -> None:
 def test_shapes_without_two_subjects_and_raters_are_refused(shape: tuple) -> None:
     with pytest.raises(ValueError, match="values must be"):
         icc(np.zeros(shape))
+
+
+@pytest.mark.parametrize("form", ["one_way", "agreement"])
+def test_the_lower_bound_alone_is_the_one_of_the_whole(form):
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(12, 5, 300)) + rng.normal(size=(12, 1, 300)) * rng.uniform(0, 5, 300)
+    values[:, :, 0], values[3, 2, 1], values[:, :, 2] = 7.0, np.nan, values[:, :1, 2]  # constant, unknown, perfect
+    whole = getattr(icc(values), form).lower
+    np.testing.assert_array_equal(icc_lower(values, form), whole)
