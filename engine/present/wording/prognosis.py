@@ -205,7 +205,7 @@ def auc_caption(summaries: Sequence[ModelSummary], run: RunFacts) -> str:
     """What the bars mean: a spread, not a confidence interval."""
     return (
         f"{_sample(summaries)}. Point: mean over {run.resamples} resamples; bar: their middle 95 %, a spread and not a "
-        f"confidence interval; faint: each resample. Dashed: chance."
+        f"confidence interval; faint: the resamples, of many their hundredths. Dashed: chance."
     )
 
 
