@@ -57,7 +57,7 @@ def glimpse(study: Path, run_id: str, case_id: str) -> None:
         return
     chosen = load_masks(study, run_id, case_id, CHOSEN).find(TUMOUR)
     tumour = None if chosen is None else viewed_mask(chosen, series)
-    contours = [] if tumour is None else [Contour(tumour, CONTOUR_COLOURS["yours"])]
+    contours = [] if tumour is None else [Contour(tumour, CONTOUR_COLOURS["automatic"])]
     for place, plane in zip(st.columns(3), PLANES, strict=True):
         at = middle_slice(tumour, series, plane)
         picture = render_slice(series, plane, at, WINDOWS[GLIMPSE_WINDOW], contours)
