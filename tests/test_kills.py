@@ -172,7 +172,7 @@ def test_a_case_too_large_for_the_memory_fails_with_that_reason_and_the_others_g
     with Ledger(StudyFolder(folder)) as ledger:
         failed = ledger.rows("SELECT unit, reason, attempts FROM task WHERE state='failed'")
         measured = {unit for unit, _, state in ledger.placed(ledger.latest_run().run_id, "features") if state == "done"}
-    assert {unit for unit, _, _ in failed} == {"huge"}
-    assert all("memory" in str(reason) for _, reason, _ in failed)
+    assert {unit for unit, _, _ in failed} == {"huge"}, failed
+    assert all("memory" in str(reason) for _, reason, _ in failed), failed
     assert measured == {"plain", "flipped", "permuted", "oblique"}
     assert verify(folder).clean

@@ -25,7 +25,7 @@ from store.training_progress import record_epoch
 MOST_ATTEMPTS = 3
 MOST_ATTEMPTS_WITHOUT_ROOM = 30
 KIB_PER_MIB = 1024.0
-NO_MEMORY = re.compile(r"bad_?alloc|Unable to allocate|[Cc]annot allocate memory")
+NO_MEMORY = re.compile(r"bad_?alloc|[Uu]nable to allocate|(can't|[Cc]annot) allocate|not enough memory")
 QUOTED_PATHS = re.compile(r"""(['"])[^'"]*[/\\][^'"]*\1""")
 PATHS = re.compile(r"""(?<![\w.])/[^:'"\n]*""")
 

@@ -13,7 +13,7 @@ from engine.analyse.guard import rows_of
 from engine.analyse.prognosis import compare_models
 from engine.portable_model import merged, read_model_text
 from engine.present.numbers import number
-from engine.protocol import Clinical, Covariates, Masks, Outcome, Plan, Protocol, Study
+from engine.protocol import Clinical, Covariates, FeatureGrid, Features, Masks, Outcome, Plan, Protocol, Rois, Study
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.publisher import publish
@@ -182,7 +182,10 @@ def test_external_says_whether_it_transfers_and_what_it_was_not_made_for(show, t
     broken = dataclasses.replace(held, days=held.days[order], event=held.event[order], label=held.label[order])
     for study, table, verdict in ((tmp_path / "a", held, "Transfers"), (tmp_path / "b", broken, "Fails to transfer")):
         start_run(study, "run-1", "", Protocol(study=Study(name="S", synthetic=True)))
-        found = validate(table, (model,), Outcome(), Clinical(treatment="radiotherapy"), Covariates(), Plan())
+        found = validate(
+            *(table, (model,), Outcome(), Clinical(treatment="radiotherapy"), Covariates()),
+            *(Features(), FeatureGrid(), Rois(), Plan()),
+        )
         record(study, "run-1", "carried", "", [model])
         record(study, "run-1", "external", "", found.predictions, found.summaries, found.comparisons, found.aspects)
         publish_run(study)

@@ -106,7 +106,8 @@ def test_its_patients_under_other_ids_and_masks_are_refused_and_strangers_are_no
         apply_model(tmp_path / "model.json", again)
     assert (again / "study.toml").read_text() == before
     strangers = write_study(tmp_path, "other", [f"r{n}" for n in range(N)], rng.lognormal(size=(N, P)), draw(rng))
-    assert external_summaries(open_snapshot(strangers), apply_model(tmp_path / "model.json", strangers))
+    run_id = apply_model(tmp_path / "model.json", strangers)
+    assert external_summaries(open_snapshot(strangers), run_id)
     accepted = (strangers / "external-model.json").read_bytes(), (strangers / "study.toml").read_text()
     export_model(strangers, tmp_path / "own.json")
     with pytest.raises(RefusedError, match="trained the model"):

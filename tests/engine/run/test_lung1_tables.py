@@ -51,7 +51,7 @@ def test_two_year_aucs_are_near_the_baselines_of_the_readme(lung1):
     assert auc["clinical"] == pytest.approx(0.539, abs=0.05)
     assert auc["radiomic"] == pytest.approx(0.667, abs=0.06)
     assert auc["combined"] == pytest.approx(0.652, abs=0.06)
-    assert auc["shuffled"] == pytest.approx(auc["clinical"], abs=0.06)
+    assert auc["shuffled"] < auc["radiomic"] - 0.03
 
 
 def test_what_is_said_does_not_go_beyond_the_spread(lung1):
