@@ -62,7 +62,7 @@ answer(external_answer(summaries))
 badge(exploratory_badge(shown.run))
 differing = external_aspects(shown.snapshot, run_id)
 if differences(differing):
-    st.warning(f"**Not what it was made for.** {differences(differing)}")
+    st.warning(differences(differing))
 
 left, right = st.columns(2)
 with left:

@@ -47,7 +47,7 @@ def carried_caption(carried: CarriedModel) -> str:
 
 
 def differences(aspects: Sequence[ExternalAspect]) -> str:
-    """What the model was not made for, for the banner; empty when nothing differs."""
+    """What the model was not made for, or may not have been, for the banner; empty when nothing differs."""
     found = [
         f"{row.aspect}: not declared on either side"
         if row.made_for == row.tested_on
@@ -55,7 +55,11 @@ def differences(aspects: Sequence[ExternalAspect]) -> str:
         for row in aspects
         if row.differs
     ]
-    return "; ".join(found) + ("." if found else "")
+    if not found:
+        return ""
+    known = any(row.differs and row.made_for != row.tested_on for row in aspects)
+    title = "Not what it was made for." if known else "Whether it was made for this is not known."
+    return f"**{title}** {'; '.join(found)}."
 
 
 def external_caption(summaries: Sequence[ExternalSummary]) -> str:
