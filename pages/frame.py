@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -209,6 +209,14 @@ def table(records: Sequence[object], titles: dict[str, str], **settings: object)
     frame = pd.DataFrame(found, columns=list(titles))
     formats = {name: _column(name, title, frame[name]) for name, title in titles.items()}
     return st.dataframe(frame, hide_index=True, placeholder="–", column_config=formats, **settings)
+
+
+def tabs(contents: Mapping[str, Callable[[], object]], key: str) -> None:
+    """Tabs by title; only what the open one shows is read and drawn."""
+    for tab, content in zip(st.tabs(list(contents), key=key, on_change="rerun"), contents.values(), strict=True):
+        if tab.open:
+            with tab:
+                content()
 
 
 def _cell(name: str, value: object) -> object:

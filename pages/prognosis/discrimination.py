@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from engine.present.colours import plain_model
@@ -23,7 +25,7 @@ from engine.present.wording.prognosis import (
     subgroups_caption,
 )
 from engine.present.wording.study import exploratory_badge
-from pages.frame import answer, badge, begin, end, figure, table, why_missing
+from pages.frame import answer, badge, begin, end, figure, table, tabs, why_missing
 from store.queries.masks import mask_runs
 from store.queries.prognosis import (
     block_tests,
@@ -110,6 +112,62 @@ NEED_TITLES = {
     "events": "Events",
 }
 
+
+def quality() -> None:
+    """Whether the risks hold, and whether acting on them helps."""
+    left, right = st.columns(2)
+    judged = [model for model in wanted if model in headline] or wanted[:2]
+    with left:
+        st.subheader("Calibration", anchor=False)
+        bins = calibration_bins(shown.snapshot, run_id)
+        curves = calibration_points(shown.snapshot, run_id)
+        figure(calibration_figure(bins, curves, judged), calibration_caption(bins, judged), "calibration")
+    with right:
+        st.subheader("Decision curve", anchor=False)
+        decisions = decision_points(shown.snapshot, run_id)
+        figure(decision_figure(decisions, judged), decision_caption(decisions, summaries), "decision")
+
+
+def every_model() -> None:
+    """All models by all measures."""
+    table(summaries, SUMMARY_TITLES, height="content")
+    st.caption(models_caption(summaries))
+
+
+def on_other_masks(base: str) -> None:
+    """The headline comparison beside itself on masks of other makers."""
+    other_masks = mask_runs(shown.snapshot, run_id, base)
+    if len(other_masks) > 1:
+        table(other_masks, MASK_TITLES, height="content")
+    st.caption(masks_sentence(other_masks))
+
+
+def sample_size() -> None:
+    """How many patients such models need, and whether the radiomic block counts as a whole."""
+    needs = sample_needs(shown.snapshot, run_id)
+    table(needs, NEED_TITLES)
+    st.caption(f"{needs_sentence(needs)} {block_sentence(block_tests(shown.snapshot, run_id))}".strip() or "–")
+
+
+def by_group() -> None:
+    """The gain by group of patients."""
+    groups = subgroups(shown.snapshot, run_id)
+    if any(group.difference_lo is not None for group in groups):
+        figure(subgroup_forest(groups), subgroups_caption(groups), "subgroups")
+    table(groups, SUBGROUP_TITLES)
+
+
+def delong() -> None:
+    """The paper's test, and why it is none here."""
+    st.caption(
+        "On mean out-of-bag predictions of determined patients only: shown because the paper did it. "
+        "It is no test of the procedure, whose predictions share training patients; on held-out patients DeLong's "
+        "test stands on the page External."
+    )
+    titles = {n: t for n, t in DELONG_TITLES.items() if shown.run.locked_at or n not in ("delong_z", "delong_p")}
+    table([pair for pair in pairs if pair.delong_difference is not None], titles)
+
+
 shown = begin("Does radiomics add to the clinical model?")
 run_id = shown.run.run_id
 summaries = model_summaries(shown.snapshot, run_id)
@@ -143,42 +201,18 @@ st.subheader("What may be said", anchor=False)
 table(pairs, COMPARISON_TITLES, height="content")
 st.caption(detectable_sentence(pairs, detection_rates(shown.snapshot, run_id)))
 
-left, right = st.columns(2)
-judged = [model for model in wanted if model in headline] or wanted[:2]
-with left:
-    st.subheader("Calibration", anchor=False)
-    bins = calibration_bins(shown.snapshot, run_id)
-    curves = calibration_points(shown.snapshot, run_id)
-    figure(calibration_figure(bins, curves, judged), calibration_caption(bins, judged), "calibration")
-with right:
-    st.subheader("Decision curve", anchor=False)
-    decisions = decision_points(shown.snapshot, run_id)
-    figure(decision_figure(decisions, judged), decision_caption(decisions, summaries), "decision")
-
-st.subheader("Models", anchor=False)
-table(summaries, SUMMARY_TITLES, height="content")
-st.caption(models_caption(summaries))
-if standing_masks(shown.snapshot, run_id) and leading is not None:
-    st.subheader("The same on other masks", anchor=False)
-    other_masks = mask_runs(shown.snapshot, run_id, leading.base)
-    if len(other_masks) > 1:
-        table(other_masks, MASK_TITLES, height="content")
-    st.caption(masks_sentence(other_masks))
-st.subheader("Sample size", anchor=False)
-needs = sample_needs(shown.snapshot, run_id)
-table(needs, NEED_TITLES)
-st.caption(f"{needs_sentence(needs)} {block_sentence(block_tests(shown.snapshot, run_id))}".strip() or "–")
-st.subheader("Groups of patients", anchor=False)
-groups = subgroups(shown.snapshot, run_id)
-if any(group.difference_lo is not None for group in groups):
-    figure(subgroup_forest(groups), subgroups_caption(groups), "subgroups")
-table(groups, SUBGROUP_TITLES)
-with st.expander("DeLong, as in the paper"):
-    st.caption(
-        "On mean out-of-bag predictions of determined patients only: shown because the paper did it. "
-        "It is no test of the procedure, whose predictions share training patients; on held-out patients DeLong's "
-        "test stands on the page External."
-    )
-    titles = {n: t for n, t in DELONG_TITLES.items() if shown.run.locked_at or n not in ("delong_z", "delong_p")}
-    table([pair for pair in pairs if pair.delong_difference is not None], titles)
+others = {}
+if leading is not None and standing_masks(shown.snapshot, run_id):
+    others["On other masks"] = partial(on_other_masks, leading.base)
+tabs(
+    {
+        "Calibration and net benefit": quality,
+        "All models": every_model,
+        **others,
+        "Sample size": sample_size,
+        "Groups of patients": by_group,
+        "DeLong, as in the paper": delong,
+    },
+    "discrimination-tabs",
+)
 end(shown)

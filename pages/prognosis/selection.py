@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -35,7 +36,7 @@ from engine.present.wording.self_test import self_test_answer, self_test_caption
 from engine.present.wording.study import exploratory_badge
 from engine.run.signature import signature_text
 from engine.service import start_self_test, take_list
-from pages.frame import Shown, answer, badge, begin, end, figure, table, why_missing
+from pages.frame import Shown, answer, badge, begin, end, figure, table, tabs, why_missing
 from pages.gate import may
 from store.ledger import running
 from store.queries.prognosis import kept_shares, permuted_aucs, selection_size, self_test, stability
@@ -52,7 +53,7 @@ from store.queries.selection import (
     size_stability,
 )
 from store.queries.study import RunFacts, runs
-from store.records import SelectionFrequency
+from store.records import ColumnState, SelectionFrequency
 
 TITLES = {
     "roi": "ROI",
@@ -109,6 +110,7 @@ def sizes(shown: Shown) -> None:
     run_id = shown.run.run_id
     by_size = size_stability(shown.snapshot, run_id)
     if not by_size:
+        st.caption("This run kept sets of one size only.")
         return
     st.subheader("Stability by size of the set", anchor=False)
     figure(size_figure(by_size), size_caption(by_size), "sizes")
@@ -121,13 +123,12 @@ def together(shown: Shown) -> None:
     """Groups of features that stand for each other, and pairs that come together or take turns."""
     groups = feature_groups(shown.snapshot, shown.run.run_id)
     if len(groups) < 2:
+        st.caption("Too few features were kept for groups.")
         return
-    st.subheader("Which features stand for each other", anchor=False)
     pairs = co_selections(shown.snapshot, shown.run.run_id, MAPPED)
     caption = group_caption(groups, shown.run.cluster_correlation)
     figure(co_selection_map(pairs, groups), caption, "together")
-    with st.expander("Groups"):
-        table(groups, GROUP_TITLES)
+    table(groups, GROUP_TITLES)
 
 
 def compared(shown: Shown) -> None:
@@ -183,15 +184,14 @@ def signature(shown: Shown) -> None:
 
 
 def tested(shown: Shown) -> None:
-    """The self-test: its latest result, and a button for those who may start it."""
-    if may(shown.person, "start run"):
-        self_test_control(shown)
+    """The latest result of the self-test."""
     found = self_test(shown.snapshot)
-    if found:
-        st.subheader("Self-test on permuted outcomes", anchor=False)
-        answer(self_test_answer(found))
-        rows = permuted_aucs(shown.snapshot, found[0].run_id)
-        figure(self_test_figure(rows), self_test_caption(found), "self-test")
+    if not found:
+        st.caption("Not run yet: who may start runs finds it in the sidebar; or `python -m engine self-test STUDY`.")
+        return
+    answer(self_test_answer(found))
+    rows = permuted_aucs(shown.snapshot, found[0].run_id)
+    figure(self_test_figure(rows), self_test_caption(found), "self-test")
 
 
 def self_test_control(shown: Shown) -> None:
@@ -206,12 +206,10 @@ def self_test_control(shown: Shown) -> None:
     st.sidebar.caption("The study's whole procedure where nothing can be predicted: every AUC must be about 0.5.")
 
 
-def columns(shown: Shown) -> None:
+def columns(states: tuple[ColumnState, ...]) -> None:
     """What became of every column of an imported table."""
-    states = column_states(shown.snapshot, shown.run.run_id)
-    if states:
-        with st.expander(f"Columns of the imported table: {columns_answer(states)}"):
-            table(states, COLUMN_TITLES)
+    st.caption(columns_answer(states))
+    table(states, COLUMN_TITLES)
 
 
 def bars(rows: Sequence[SelectionFrequency], shown: Shown) -> None:
@@ -247,12 +245,20 @@ with right:
     st.subheader("How alike the sets are", anchor=False)
     if alike:
         figure(stability_figure(alike), stability_caption(alike), "stability")
-sizes(shown)
-together(shown)
-with st.expander("All features that were taken"):
-    table(every, TITLES, height=420)
+states = column_states(shown.snapshot, shown.run.run_id)
+imported = {"Columns of the imported table": partial(columns, states)} if states else {}
+tabs(
+    {
+        "By size of the set": partial(sizes, shown),
+        "Which stand for each other": partial(together, shown),
+        "All features that were taken": lambda: table(every, TITLES, height=420),
+        "Self-test on permuted outcomes": partial(tested, shown),
+        **imported,
+    },
+    "selection-tabs",
+)
 compared(shown)
 signature(shown)
-tested(shown)
-columns(shown)
+if may(shown.person, "start run"):
+    self_test_control(shown)
 end(shown)

@@ -41,7 +41,20 @@ from engine.present.wording.segmentation import (
     pair_label,
     variable_label,
 )
-from pages.frame import Shown, answer, badge, begin, empty, end, figure, open_case, open_clicked, selectable, table
+from pages.frame import (
+    Shown,
+    answer,
+    badge,
+    begin,
+    empty,
+    end,
+    figure,
+    open_case,
+    open_clicked,
+    selectable,
+    table,
+    tabs,
+)
 from store.queries.agreement import (
     CaseAgreement,
     MaskPair,
@@ -306,27 +319,26 @@ st.subheader(f"Cases ({len(listed)} of {len(every)})", anchor=False)
 chosen_cases(listed, "agreement-cases", TITLES)
 distributions(rows)
 
-TABS = {
-    "By location": lambda: figure(
-        location_figure(rows, "maximum_3d_diameter_mm", measure), f"n = {len(rows)}; crosses: missed.", "location"
-    ),
-    "All else kept": all_else_kept,
-    "Scans": scans,
-    "Missed": lambda: missed(rows),
-    "Doubt": doubt,
-    "Seconds": lambda: (
-        st.markdown(seconds_answer(step_seconds(shown.snapshot, shown.run.run_id))),
-        table(step_seconds(shown.snapshot, shown.run.run_id), SECONDS_TITLES),
-    ),
-    "Tests": lambda: (
-        st.caption(
-            "A score's tests are corrected together (Benjamini-Hochberg q). Exploratory analyses have no p or q."
+tabs(
+    {
+        "By location": lambda: figure(
+            location_figure(rows, "maximum_3d_diameter_mm", measure), f"n = {len(rows)}; crosses: missed.", "location"
         ),
-        table(tests, TEST_TITLES),
-    ),
-}
-for tab, show_tab in zip(st.tabs(list(TABS), on_change="rerun"), TABS.values(), strict=True):
-    if tab.open:
-        with tab:
-            show_tab()
+        "All else kept": all_else_kept,
+        "Scans": scans,
+        "Missed": lambda: missed(rows),
+        "Doubt": doubt,
+        "Seconds": lambda: (
+            st.markdown(seconds_answer(step_seconds(shown.snapshot, shown.run.run_id))),
+            table(step_seconds(shown.snapshot, shown.run.run_id), SECONDS_TITLES),
+        ),
+        "Tests": lambda: (
+            st.caption(
+                "A score's tests are corrected together (Benjamini-Hochberg q). Exploratory analyses have no p or q."
+            ),
+            table(tests, TEST_TITLES),
+        ),
+    },
+    "agreement-tabs",
+)
 end(shown)

@@ -25,6 +25,7 @@ from tests.engine.analyse.cohorts import CHOICES, NO_COMBAT, RULES, collect, mak
 from tests.engine.analyse.test_portable import finals_of
 from tests.store.recorded import finish_run, record, start_run
 
+TAB = "discrimination-tabs"
 DISCRIMINATION, SURVIVAL, EXTERNAL = (f"prognosis/{name}.py" for name in ("discrimination", "survival", "external"))
 
 
@@ -54,6 +55,11 @@ def publish_run(study):
     publish(study)
 
 
+def opened(app, tab):
+    app.session_state[TAB] = tab
+    return app.run()
+
+
 def said(app) -> str:
     return "\n".join(
         str(e.value) for kind in (app.title, app.markdown, app.caption, app.warning, app.info) for e in kind
@@ -76,16 +82,20 @@ def test_discrimination_leads_with_clinical_and_volume_and_shows_every_learner(s
     text = said(app)
     assert "**Adds.** Combined against clinical + volume" in text
     assert "A gain of +0.20 would have been found in four of five" in text
-    assert "by Riley's criteria it needs" in text
-    assert len(app.get("plotly_chart")) == 5
-    models = app.dataframe[1].value
+    assert len(app.get("plotly_chart")) == 4
+    assert "by Riley's criteria it needs" in said(opened(app, "Sample size"))
+    assert len(opened(app, "Groups of patients").get("plotly_chart")) == 3
+    models = opened(app, "All models").dataframe[1].value
     assert {"forest: combined", "Cox: combined", "combined, clinical fixed"} <= set(models["model"])
     assert models["auc_632_plus"].notna().sum() >= 10
     forests = models["model"].str.startswith("forest")
     assert models["optimism"][~forests].notna().all()
     assert models["optimism"][forests].isna().all()
     assert models["auc_632_plus"][forests].notna().all()
-    assert "delong_p" not in app.dataframe[-1].value.columns  # the plan is open
+    delong = opened(app, "DeLong, as in the paper").dataframe[-1].value.columns
+    assert "delong_difference" in delong
+    assert "delong_p" not in delong  # the plan is open
+    assert not app.exception
 
 
 def masked(study, run_id, table, source, left_out=0):
@@ -110,10 +120,12 @@ def test_the_headline_stands_beside_itself_on_other_masks_and_says_who_is_missin
     table = make_table(np.random.default_rng(22), n=130, signal=2.0)
     masked(tmp_path, "run-1", table, "reviewed")
     publish(tmp_path)
-    assert "python -m engine run STUDY --masks automatic" in said(show(tmp_path, DISCRIMINATION))
+    assert "python -m engine run STUDY --masks automatic" in said(
+        opened(show(tmp_path, DISCRIMINATION), "On other masks")
+    )
     masked(tmp_path, "run-2", table, "automatic", left_out=10)
     publish(tmp_path)
-    app = show(tmp_path, DISCRIMINATION)
+    app = opened(show(tmp_path, DISCRIMINATION), "On other masks")
     assert not app.exception
     assert "(run-1, " in said(app)  # the study's own run is shown although the other is newer
     own, other = mask_runs(open_snapshot(tmp_path), "run-1", "clinical_volume")
