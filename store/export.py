@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from store.queries.study import runs, standing
 from store.records import STATUSES
+from store.schema import BLOCK
 from store.snapshot import Snapshot, open_snapshot
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -27,13 +28,13 @@ LEFT JOIN outcome o ON o.run_id = $run AND o.case_id = mine.case_id
 ORDER BY mine.case_id
 """
 
-FEATURES = """
+FEATURES = f"""
 WITH status AS (SELECT unnest($statuses) AS name, unnest(range(len($statuses))) AS code)
-SELECT v.case_id, v.roi, v.perturbation, n.image_type, n.feature_class, n.feature, v.values[n.place + 1] AS "value",
-  s.name AS status, v.run_id
-FROM feature_vector v
-JOIN feature_name n ON n.feature_set = v.feature_set AND n.run_id = v.run_id
-JOIN status s ON s.code = v.statuses[n.place + 1]
+SELECT v.case_id, v.roi, v.perturbation, n.image_type, n.feature_class, n.feature,
+  v.values[n.place % {BLOCK} + 1] AS "value", s.name AS status, v.run_id
+FROM feature_block v
+JOIN feature_name n ON n.feature_set = v.feature_set AND n.run_id = v.run_id AND n.place // {BLOCK} = v.block
+JOIN status s ON s.code = v.statuses[n.place % {BLOCK} + 1]
 WHERE v.run_id = $run
 ORDER BY v.case_id, v.roi, v.perturbation, n.place
 """

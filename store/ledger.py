@@ -84,6 +84,7 @@ class ArtifactRow:
     record_type: str
     suffix: str
     sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +389,7 @@ class Ledger:
     def artifacts_after(self, seq: int) -> tuple[ArtifactRow, ...]:
         """Artifacts recorded after a sequence number, in order."""
         found = self.rows(
-            "SELECT seq, kind, key, record_type, suffix, sha256 FROM artifact WHERE seq>? ORDER BY seq", (seq,)
+            "SELECT seq, kind, key, record_type, suffix, sha256, bytes FROM artifact WHERE seq>? ORDER BY seq", (seq,)
         )
         return tuple(ArtifactRow(*row) for row in found)  # type: ignore[arg-type]
 

@@ -6,6 +6,7 @@ One process at a time (flock); it alone opens work.duckdb, and never while the f
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -21,10 +22,11 @@ import pyarrow.parquet as pq
 from store.artifacts import sha256_of_file
 from store.layout import StudyFolder
 from store.ledger import ArtifactRow, Ledger, now
-from store.schema import create_statements, record_types, schema_fingerprint, table_of
+from store.schema import BLOCKED, create_statements, record_types, schema_fingerprint, table_of
+from store.vector_blocks import attach_sealed, compact, holds_any, in_blocks, seal, trim_sealed, view_sealed
 
 KEPT_GENERATIONS = 3
-INGEST_BATCH = 2000
+INGEST_BATCH, INGEST_BYTES = 2000, 64_000_000  # of artifacts at once
 PUBLISHER_THREADS = 2
 
 LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
@@ -109,6 +111,13 @@ class DamagedArtifactError(Exception):
         self.keys = keys
 
 
+class _SealedError(Exception):
+    """A result was recorded anew whose rows are sealed: everything is taken in again."""
+
+
+UNREADABLE = (duckdb.FatalException, duckdb.IOException, duckdb.SerializationException, duckdb.CatalogException)
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """One publication: the generation's file name and how many artifacts it took in."""
@@ -154,7 +163,7 @@ def _ingest_or_rebuild(folder: StudyFolder, ledger: Ledger) -> int:
         _remove_work(folder)
     try:
         return _ingest(folder, ledger)
-    except (duckdb.FatalException, duckdb.IOException, duckdb.SerializationException, duckdb.CatalogException):
+    except (*UNREADABLE, _SealedError):
         _remove_work(folder)
         return _ingest(folder, ledger)
 
@@ -182,39 +191,68 @@ def _ingest(folder: StudyFolder, ledger: Ledger) -> int:
     connection = duckdb.connect(str(folder.work_database), config={"threads": PUBLISHER_THREADS})
     try:
         _replace_ledger_tables(connection, ledger)
-        _create(connection)
+        _create(connection, folder)
         last = connection.execute("SELECT coalesce(max(seq), 0) FROM ingested").fetchall()[0][0]
         rows = ledger.artifacts_after(int(last))
-        for start in range(0, len(rows), INGEST_BATCH):
-            _ingest_batch(connection, folder, rows[start : start + INGEST_BATCH])
+        has_sealed = False
+        for batch in _batches(rows):
+            _ingest_batch(connection, folder, batch)
+            has_sealed |= seal(connection, folder)
         _write_meta(connection, ledger)
         connection.execute("CHECKPOINT").fetchall()
     finally:
         connection.close()
+    if has_sealed:
+        compact(folder)
     return len(rows)
 
 
-def _create(connection: duckdb.DuckDBPyConnection) -> None:
+def _batches(rows: Sequence[ArtifactRow]) -> Iterator[list[ArtifactRow]]:
+    """Artifacts in order, so many at once that they fit the memory."""
+    batch: list[ArtifactRow] = []
+    held = 0
+    for row in rows:
+        if batch and (len(batch) == INGEST_BATCH or held + row.bytes > INGEST_BYTES):
+            yield batch
+            batch, held = [], 0
+        batch.append(row)
+        held += row.bytes
+    if batch:
+        yield batch
+
+
+def _create(connection: duckdb.DuckDBPyConnection, folder: StudyFolder) -> None:
     for statement in create_statements():
         connection.execute(statement).fetchall()
+    attach_sealed(connection, folder.snapshots)
+    view_sealed(connection)
 
 
 def _ingest_batch(connection: duckdb.DuckDBPyConnection, folder: StudyFolder, rows: Sequence[ArtifactRow]) -> None:
-    damaged = tuple(row.key for row in rows if not _is_whole(folder, row))
-    if damaged:
-        raise DamagedArtifactError(damaged)
     by_table: dict[str, list[pa.Table]] = {}
+    damaged = []
     known = record_types()
     for row in rows:
-        if row.suffix == ".parquet" and row.record_type in known:  # not one that an older version wrote
-            table = pq.read_table(folder.artifact(row.kind, row.key, row.suffix))
-            keyed = table.add_column(0, "key", pa.array([row.key] * table.num_rows, pa.string()))
-            by_table.setdefault(table_of(row.record_type), []).append(keyed)
+        path = folder.artifact(row.kind, row.key, row.suffix)
+        if row.suffix != ".parquet" or row.record_type not in known:  # an image, or one that an older version wrote
+            if not path.exists() or sha256_of_file(path) != row.sha256:
+                damaged.append(row.key)
+            continue
+        raw = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(raw).hexdigest() != row.sha256:
+            damaged.append(row.key)
+            continue
+        table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)  # the very bytes that were hashed
+        keyed = table.add_column(0, "key", pa.array([row.key] * table.num_rows, pa.string()))
+        by_table.setdefault(table_of(row.record_type), []).append(keyed)
+    if damaged:
+        raise DamagedArtifactError(tuple(damaged))
     marks = pa.table({n: [getattr(r, n) for r in rows] for n in ("seq", "kind", "key", "sha256")})
     connection.execute("BEGIN").fetchall()
     _forget_replaced(connection, marks, by_table)
     for name, tables in by_table.items():
-        _insert(connection, f"r_{name}", pa.concat_tables(tables, promote_options="default"))
+        rows_of_table = pa.concat_tables(tables, promote_options="default")
+        _insert(connection, f"r_{name}", in_blocks(rows_of_table) if name == BLOCKED else rows_of_table)
     _insert(connection, "ingested", marks)
     connection.execute("COMMIT").fetchall()
 
@@ -226,6 +264,8 @@ def _forget_replaced(
     connection.register("incoming", marks)
     sql = "SELECT count(*) FROM ingested JOIN incoming USING (kind, key)"
     if connection.execute(sql).fetchall()[0][0]:
+        if BLOCKED in by_table and holds_any(connection, "incoming"):
+            raise _SealedError
         for name in by_table:
             connection.execute(f"DELETE FROM r_{name} WHERE key IN (SELECT key FROM incoming)").fetchall()
     connection.unregister("incoming")
@@ -238,11 +278,6 @@ def _insert(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -
     connection.register("incoming", table.select([column for column in table.column_names if column in known]))
     connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM incoming").fetchall()
     connection.unregister("incoming")
-
-
-def _is_whole(folder: StudyFolder, row: ArtifactRow) -> bool:
-    path = folder.artifact(row.kind, row.key, row.suffix)
-    return path.exists() and sha256_of_file(path) == row.sha256
 
 
 def _replace_ledger_tables(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
@@ -285,8 +320,10 @@ def _write_current(folder: StudyFolder, generation: str) -> None:
 
 
 def _trim(folder: StudyFolder) -> None:
-    for path in sorted(folder.snapshots.glob("gen-*.duckdb"))[:-KEPT_GENERATIONS]:
+    generations = sorted(folder.snapshots.glob("gen-*.duckdb"))
+    for path in generations[:-KEPT_GENERATIONS]:
         path.unlink(missing_ok=True)
+    trim_sealed(folder, generations[-KEPT_GENERATIONS:])
     for path in folder.snapshots.glob("gen-*.tmp"):
         path.unlink(missing_ok=True)
 

@@ -6,13 +6,16 @@ import dataclasses
 import hashlib
 import inspect
 import re
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from store import records
 from store.artifacts import arrow_schema
 
-SHARED_TABLE = {"PerturbedFeatureVector": "feature_vector", "ReaderOverlap": "overlap"}
+BLOCKED, BLOCK = "feature_block", 64  # features of one row of a vector: see vector_blocks
+SHARED_TABLE = {"FeatureVector": BLOCKED, "PerturbedFeatureVector": BLOCKED, "ReaderOverlap": "overlap"}
+NEVER_SHOWN = ("OutOfBag",)  # one row a patient, arm and resample: stages read its artifacts, no page does
 LEDGER_RECORDS = ("Verdict", "DrawnMask", "Refusal", "Failure", "Declined")
 
 DUCK_TYPES = {
@@ -31,10 +34,10 @@ def table_of(record_type: str) -> str:
 
 
 def record_types() -> dict[str, type]:
-    """Every record type that is stored as Parquet, by name."""
+    """Every record type that the snapshot holds, by name."""
     found = inspect.getmembers(records, lambda m: inspect.isclass(m) and dataclasses.is_dataclass(m))
-    generic = ("Cohort", "Resamples")
-    return {n: t for n, t in found if n not in generic and n not in LEDGER_RECORDS and t.__module__ == records.__name__}
+    others = ("Cohort", "Resamples", *NEVER_SHOWN, *LEDGER_RECORDS)
+    return {n: t for n, t in found if n not in others and t.__module__ == records.__name__}
 
 
 def create_statements() -> tuple[str, ...]:
@@ -46,23 +49,28 @@ def create_statements() -> tuple[str, ...]:
         if table in seen:
             continue
         seen.add(table)
-        columns = ", ".join(f'"{field.name}" {DUCK_TYPES[field.type]}' for field in arrow_schema(record_type))
-        statements.append(f"CREATE TABLE IF NOT EXISTS r_{table} (key VARCHAR NOT NULL, {columns})")
-        statements.append(_view(table, arrow_schema(record_type).names))
+        fields = [f'"{field.name}" {DUCK_TYPES[field.type]}' for field in arrow_schema(record_type)]
+        if table == BLOCKED:
+            fields.append("block BIGINT")
+        statements.append(f"CREATE TABLE IF NOT EXISTS r_{table} (key VARCHAR NOT NULL, {', '.join(fields)})")
+        statements.append(view_statement(table, [f"r_{table}"], "case_id" in arrow_schema(record_type).names))
     return (*statements, *LEDGER_TABLES)
 
 
-def _view(table: str, names: list[str]) -> str:
-    case = "" if "case_id" in names else "CASE WHEN p.by_case THEN p.unit ELSE '' END AS case_id, "
+def view_statement(table: str, sources: Sequence[str], knows_case: bool = False) -> str:
+    """The view of a record table, whose rows may lie in several places, with run and case from the ledger."""
+    rows = " UNION ALL ".join(f"SELECT * FROM {source}" for source in sources)
+    case = "" if knows_case else "CASE WHEN p.by_case THEN p.unit ELSE '' END AS case_id, "
     return (
         f"CREATE OR REPLACE VIEW {table} AS SELECT p.run_id, {case}r.* EXCLUDE (key)"
-        f" FROM placement p JOIN r_{table} r USING (key)"
+        f" FROM placement p JOIN ({rows}) r USING (key)"
     )
 
 
 LEDGER_TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (k VARCHAR, v VARCHAR)",
     "CREATE TABLE IF NOT EXISTS ingested (seq BIGINT, kind VARCHAR, key VARCHAR, sha256 VARCHAR)",
+    "CREATE TABLE IF NOT EXISTS sealed (name VARCHAR)",
 )
 
 

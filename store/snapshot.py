@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from store.layout import StudyFolder
+from store.vector_blocks import attach_sealed
 
 SETTINGS = (
     "SET enable_external_access=false",
@@ -105,6 +106,7 @@ def _opened(study: Path, path: Path) -> Snapshot:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path), read_only=True)
+    attach_sealed(connection, path.parent)
     for setting in SETTINGS:
         connection.execute(setting).fetchall()
     return connection

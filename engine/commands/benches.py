@@ -23,6 +23,8 @@ from engine.bench.scaling_figure import draw_scaling
 from engine.bench.segmentation import bench_segmentation
 from engine.bench.selection import bench_selection, selection_lines
 from engine.bench.soak import soak, soak_lines
+from engine.bench.store_figure import draw_growth
+from engine.bench.store_scale import CASES, VIEW_SECONDS, VIEWERS, bench_store, store_lines
 from engine.commands.arguments import AsJson, Directory, report_building, report_kills
 from engine.segment.model import find_model
 
@@ -169,6 +171,23 @@ def bench_pages_command(directory: Directory, as_json: AsJson = False) -> None:
     """The heaviest page against an empty one in a local Chromium, and a box around points (a study with a run)."""
     found = bench_pages(directory)
     typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(page_lines(found)))
+
+
+@bench_app.command("store")
+def bench_store_command(
+    directory: Directory,
+    cases: Annotated[list[int] | None, typer.Option(min=1, help="sizes; default 100, 1000, 10000")] = None,
+    viewers: Annotated[int, typer.Option(min=1)] = VIEWERS,
+    seconds: Annotated[float, typer.Option(min=1.0, help="of viewing")] = VIEW_SECONDS,
+    folder: Annotated[Path | None, typer.Option(help="with 2.5 MB free a case; default the temporary one")] = None,
+    picture: Annotated[Path | None, typer.Option(help="PNG of the growth")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The store with up to 10,000 cases simulated from a finished run: ingest, size, queries, viewers beside it."""
+    found = bench_store(directory, cases or CASES, viewers, seconds, folder, lambda text: typer.echo(text, err=True))
+    if picture is not None:
+        draw_growth(found, picture)
+    typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(store_lines(found)))
 
 
 @bench_app.command("soak")

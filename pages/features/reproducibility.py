@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from engine.present.colours import ICC_CLASS_LABELS, roi_label
@@ -14,13 +16,14 @@ from engine.present.wording.reproducibility import (
     downstream_answer,
     falls_answer,
     feature_answer,
+    feature_caption,
     harm_answer,
     harm_caption,
     heat_caption,
     icc_caption,
     reproducibility_answer,
 )
-from pages.frame import Shown, answer, begin, end, figure, open_case, table, why_missing
+from pages.frame import Shown, answer, begin, end, figure, open_case, table, tabs, why_missing
 from store.queries.reproducibility import (
     Family,
     FeatureIcc,
@@ -122,7 +125,6 @@ def clicked() -> None:
 def harm(shown: Shown) -> None:
     """Which perturbation hurts most, and what its masks look like in numbers."""
     effects = perturbation_effects(shown.snapshot, shown.run.run_id)
-    st.subheader("Which perturbation hurts most?", anchor=False)
     st.markdown(harm_answer(effects))
     if any(effect.features for effect in effects):
         figure(harm_figure(effects), harm_caption(effects), "harm")
@@ -137,11 +139,28 @@ def one_feature(shown: Shown, row: FeatureIcc) -> None:
     st.markdown(feature_answer(row))
     values = feature_values(shown.snapshot, shown.run.run_id, row)
     if values:
-        patients = len({value.case_id for value in values})
-        caption = f"n = {patients} patients, by their unperturbed value (dash). Click a point to see its images."
+        caption = feature_caption(values)
         figure(feature_figure(values, row.feature), caption, POINTS, clicked)
     else:
         st.caption("Its values were imported; there are no images to open.")
+
+
+def every_feature(shown: Shown, kept: list[FeatureIcc], of: int) -> None:
+    """The table of features, and the values of the chosen one."""
+    st.subheader(f"Features, most reproducible first ({len(kept)} of {of})", anchor=False)
+    st.caption("Choose a row to see the feature's values by patient.")
+    picked = table(kept, TITLES, height=380, on_select="rerun", selection_mode="single-row", key="icc-table")
+    places = picked.selection.rows
+    if kept:
+        one_feature(shown, kept[places[0] if places and places[0] < len(kept) else 0])
+
+
+def left_over(shown: Shown, reading: Reading) -> None:
+    """What selection may choose from."""
+    counts = class_counts(shown.snapshot, shown.run.run_id, reading)
+    st.markdown(downstream_answer(counts, reading, shown.run.icc_threshold))
+    if counts:
+        table(counts, CLASS_TITLES, height=300)
 
 
 if "open-case" in st.session_state:
@@ -170,19 +189,12 @@ with right:
     if falls:
         table(falls, FALL_TITLES, height=330)
 
-harm(shown)
-
-kept = chosen_rows(rows)
-st.subheader(f"Features, most reproducible first ({len(kept)} of {len(rows)})", anchor=False)
-st.caption("Choose a row to see the feature's values by patient.")
-picked = table(kept, TITLES, height=380, on_select="rerun", selection_mode="single-row", key="icc-table")
-places = picked.selection.rows
-if kept:
-    one_feature(shown, kept[places[0] if places and places[0] < len(kept) else 0])
-
-st.subheader("What the threshold leaves", anchor=False)
-counts = class_counts(shown.snapshot, shown.run.run_id, reading)
-st.markdown(downstream_answer(counts, reading, shown.run.icc_threshold))
-if counts:
-    table(counts, CLASS_TITLES, height=300)
+tabs(
+    {
+        "Which perturbation hurts most": partial(harm, shown),
+        "Every feature": partial(every_feature, shown, chosen_rows(rows), len(rows)),
+        "What the threshold leaves": partial(left_over, shown, reading),
+    },
+    "reproducibility-tabs",
+)
 end(shown)

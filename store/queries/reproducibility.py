@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.queries.answers import ask, ask_record
-from store.records import PerturbationEffect
+from store.records import BASE_MASK, PerturbationEffect
+from store.schema import BLOCK
 from store.snapshot import Snapshot
 
 DECIDING = "deciding"
@@ -202,22 +203,46 @@ class FeatureValue:
     family: str
     method: str
     value: float | None
+    patients: int  # of whom these are some
 
 
-FEATURE_VALUES = """
-SELECT v.case_id, v.perturbation, coalesce(m.family, 'base') AS family, coalesce(m.method, 'unperturbed') AS method,
-  v.values[n.place + 1] AS "value"
-FROM feature_vector v
-JOIN feature_name n ON n.run_id = v.run_id AND n.feature_set = v.feature_set
-LEFT JOIN perturbed_mask m ON m.run_id = v.run_id AND m.case_id = v.case_id AND m.roi = v.roi
-  AND m.perturbation = v.perturbation
-WHERE v.run_id = ? AND v.roi = ? AND n.image_type = ? AND n.feature_class = ? AND n.feature = ?
-  AND v.case_id IN (SELECT case_id FROM perturbed_mask WHERE run_id = ? AND roi = ? AND tested)
-ORDER BY v.case_id, v.perturbation
+PATIENTS_SHOWN = 150
+FEATURE_VALUES = f"""
+WITH place AS (
+  SELECT feature_set, place // {BLOCK} AS block, place % {BLOCK} + 1 AS cell FROM feature_name
+  WHERE run_id = $run AND image_type = $image_type AND feature_class = $feature_class AND feature = $feature),
+masks AS (
+  SELECT case_id, perturbation, any_value(family) AS family, any_value(method) AS method FROM perturbed_mask
+  WHERE run_id = $run AND roi = $roi GROUP BY case_id, perturbation),
+tested AS (SELECT DISTINCT case_id FROM perturbed_mask WHERE run_id = $run AND roi = $roi AND tested),
+found AS (
+  SELECT v.case_id, v.perturbation, v.values[p.cell] AS "value" FROM feature_block v
+  JOIN place p ON p.feature_set = v.feature_set AND p.block = v.block
+  WHERE v.run_id = $run AND v.roi = $roi AND v.case_id IN (SELECT case_id FROM tested)),
+ordered AS (
+  SELECT case_id, row_number() OVER (ORDER BY "value", case_id) AS rank, count(*) OVER () AS patients
+  FROM found WHERE perturbation = $base AND "value" IS NOT NULL),
+shown AS (
+  SELECT case_id, patients FROM ordered
+  WHERE patients <= {PATIENTS_SHOWN} OR rank * {PATIENTS_SHOWN} // patients > (rank - 1) * {PATIENTS_SHOWN} // patients)
+SELECT f.case_id, f.perturbation, coalesce(m.family, 'base') AS family, coalesce(m.method, 'unperturbed') AS method,
+  f."value", s.patients
+FROM found f JOIN shown s USING (case_id) LEFT JOIN masks m USING (case_id, perturbation)
+ORDER BY f.case_id, f.perturbation
 """
 
 
 def feature_values(snapshot: Snapshot, run_id: str, row: FeatureIcc) -> tuple[FeatureValue, ...]:
-    """Every value of one feature in the perturbed patients, the unperturbed one among them."""
-    key = (run_id, row.roi, row.image_type, row.feature_class, row.feature, run_id, row.roi)
-    return ask(snapshot, FeatureValue, FEATURE_VALUES, key)
+    """One feature in the perturbed patients, the unperturbed value among them.
+
+    Of more than PATIENTS_SHOWN patients that many, evenly by their unperturbed value: a figure shows no more.
+    """
+    given = {
+        "run": run_id,
+        "roi": row.roi,
+        "image_type": row.image_type,
+        "feature_class": row.feature_class,
+        "feature": row.feature,
+        "base": BASE_MASK,
+    }
+    return tuple(FeatureValue(**value) for value in snapshot.table(FEATURE_VALUES, given).to_pylist())

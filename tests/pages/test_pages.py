@@ -14,7 +14,7 @@ FIGURES = {
     "study/cohort.py": 2,
     "segmentation/readers.py": 2,
     "segmentation/agreement.py": 3,
-    "features/reproducibility.py": 4,
+    "features/reproducibility.py": 3,
     "features/batch.py": 2,
     "prognosis/selection.py": 3,
     "prognosis/discrimination.py": 4,
@@ -51,6 +51,15 @@ def test_page_answers_and_says_where_from(show, demo_study, page):
 def test_every_figure_says_its_n(show, demo_study, page):
     app = show(demo_study, page)
     assert sum("n = " in caption.value for caption in app.caption) >= FIGURES[page]
+
+
+def test_a_feature_shows_its_values_by_patient_when_its_tab_is_opened(show, demo_study):
+    app = show(demo_study, "features/reproducibility.py")
+    app.session_state["reproducibility-tabs"] = "Every feature"
+    app.run()
+    assert not app.exception
+    assert "by their unperturbed value" in text_of(app)
+    assert len(app.get("plotly_chart")) == 3
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from engine.present.colours import roi_label
 from engine.present.numbers import counted, number, percent
-from store.queries.reproducibility import DECIDING, ClassCount, Family, FeatureIcc, ImageFall, Reading, SurvivalShare
+from store.queries.reproducibility import (
+    DECIDING,
+    ClassCount,
+    Family,
+    FeatureIcc,
+    FeatureValue,
+    ImageFall,
+    Reading,
+    SurvivalShare,
+)
 from store.records import PerturbationEffect
 
 FORM_LABELS = {
@@ -123,6 +132,13 @@ def feature_answer(row: FeatureIcc) -> str:
     warning = ": **they disagree**, a few patients carry it." if row.disagreement else "."
     bounds = f"{number(row.icc_lo)} to {number(row.icc_hi)}"
     return f"{row.icc_kind} **{number(row.icc)}** (95 % CI {bounds}, {row.icc_class}).{beside}{warning}{within}{apart}"
+
+
+def feature_caption(values: Sequence[FeatureValue]) -> str:
+    """Whose values the figure of one feature shows."""
+    shown, of = len({value.case_id for value in values}), values[0].patients
+    which = "" if shown == of else f"; {shown} of them, evenly by that value"
+    return f"n = {of} patients, by their unperturbed value (dash){which}. Click a point to see its images."
 
 
 def downstream_answer(counts: Sequence[ClassCount], reading: Reading, protocol_threshold: float) -> str:

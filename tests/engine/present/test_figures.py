@@ -112,10 +112,10 @@ def test_the_most_harmful_perturbation_comes_first_and_untested_ones_are_left_ou
 
 def test_a_features_values_stand_by_patient_in_order_of_the_unperturbed_one():
     values = [
-        FeatureValue("B", "none", "base", "unperturbed", 2.0),
-        FeatureValue("A", "none", "base", "unperturbed", 3.0),
-        FeatureValue("A", "noise-1", "random", "noise", 3.1),
-        FeatureValue("C", "noise-1", "random", "noise", 9.0),
+        FeatureValue("B", "none", "base", "unperturbed", 2.0, 2),
+        FeatureValue("A", "none", "base", "unperturbed", 3.0, 2),
+        FeatureValue("A", "noise-1", "random", "noise", 3.1, 2),
+        FeatureValue("C", "noise-1", "random", "noise", 9.0, 2),
     ]
     figure = feature_figure(values, "Entropy")
     assert list(figure.layout.xaxis.categoryarray) == ["B", "A"]
