@@ -17,10 +17,11 @@ from pathlib import Path
 
 from store.layout import StoredFile, StudyFolder
 from store.ledger_schema import SCHEMA as SCHEMA
+from store.ledger_schema import WORKED_BEFORE_4
 from store.records import Refusal, Verdict
 from store.review_schema import REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
 
-LEDGER_VERSION = 3
+LEDGER_VERSION = 4
 BUSY_MS = 30_000
 DRAWN_KIND = "drawn"
 FINISHED = ("done", "failed", "declined", "refused")
@@ -139,6 +140,7 @@ class Ledger:
         for name, kind in VERDICT_COLUMNS_SINCE_3:
             if name not in known:
                 self._connection.execute(f"ALTER TABLE verdict ADD COLUMN {name} {kind}")
+        self._connection.execute(WORKED_BEFORE_4)
         self._connection.execute(f"PRAGMA user_version={LEDGER_VERSION}")
         self._connection.execute("COMMIT")
 
@@ -302,6 +304,7 @@ class Ledger:
                 " WHERE key=?",
                 (seconds, peak_mb, now(), key),
             )
+            connection.execute("INSERT OR IGNORE INTO worked SELECT run_id, key FROM task WHERE key=?", (key,))
 
     @staticmethod
     def record_artifact(connection: sqlite3.Connection, key: str, file: StoredFile) -> None:

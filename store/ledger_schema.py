@@ -13,6 +13,8 @@ CREATE TABLE IF NOT EXISTS task (
   attempts INTEGER NOT NULL DEFAULT 0, computed INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
   lease_host TEXT NOT NULL DEFAULT '', lease_pid INTEGER NOT NULL DEFAULT 0, lease_start TEXT NOT NULL DEFAULT '',
   lease_at REAL NOT NULL DEFAULT 0, seconds REAL, peak_mb REAL, finished_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS worked (
+  run_id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (run_id, key)) STRICT;
 CREATE TABLE IF NOT EXISTS placement (
   run_id TEXT NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL, key TEXT NOT NULL,
   PRIMARY KEY (run_id, stage, unit)) STRICT;
@@ -44,3 +46,8 @@ CREATE TRIGGER IF NOT EXISTS audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAI
 CREATE TRIGGER IF NOT EXISTS verdict_stays BEFORE UPDATE ON verdict BEGIN
   SELECT RAISE(ABORT, 'verdicts are append-only'); END;
 """
+
+# Until version 4 only the clock told what a run had computed itself.
+WORKED_BEFORE_4 = """INSERT OR IGNORE INTO worked SELECT p.run_id, p.key FROM placement p JOIN task t USING (key)
+  JOIN run r ON r.run_id = p.run_id WHERE t.state='done' AND t.finished_at >= r.started_at
+  AND t.finished_at <= coalesce(r.finished_at, t.finished_at)"""

@@ -27,7 +27,7 @@ from store.vector_blocks import attach_sealed, compact, holds_any, in_blocks, se
 
 KEPT_GENERATIONS = 3
 INGEST_BATCH, INGEST_BYTES = 2000, 64_000_000  # of artifacts at once
-PUBLISHER_THREADS = 2
+PUBLISHER = {"threads": 2, "memory_limit": "1GB"}
 
 LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
     "run": (
@@ -48,9 +48,9 @@ LEDGER_QUERIES: dict[str, tuple[str, tuple[tuple[str, pa.DataType], ...]]] = {
     ),
     "task": (
         "SELECT p.run_id, p.stage, p.unit, CASE WHEN p.unit LIKE '#%' THEN '' ELSE p.unit END, t.state, t.seconds,"
-        " t.peak_mb, t.attempts, t.computed, t.reason, t.state='done' AND t.finished_at >= r.started_at"
-        " AND t.finished_at <= coalesce(r.finished_at, t.finished_at)"
-        " FROM placement p JOIN task t USING (key) JOIN run r ON r.run_id = p.run_id ORDER BY p.rowid",
+        " t.peak_mb, t.attempts, t.computed, t.reason, t.state='done' AND w.key IS NOT NULL"
+        " FROM placement p JOIN task t USING (key) LEFT JOIN worked w ON w.run_id = p.run_id AND w.key = p.key"
+        " ORDER BY p.rowid",
         (
             *((n, pa.string()) for n in ("run_id", "stage", "unit", "case_id", "state")),
             ("seconds", pa.float64()),
@@ -188,7 +188,7 @@ def _remove_work(folder: StudyFolder) -> None:
 
 
 def _ingest(folder: StudyFolder, ledger: Ledger) -> int:
-    connection = duckdb.connect(str(folder.work_database), config={"threads": PUBLISHER_THREADS})
+    connection = duckdb.connect(str(folder.work_database), config=dict(PUBLISHER))
     try:
         _replace_ledger_tables(connection, ledger)
         _create(connection, folder)

@@ -7,9 +7,11 @@ query, because two threads that share a DuckDB connection can be handed each oth
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -26,6 +28,8 @@ SETTINGS = (
     "SET lock_configuration=true",
 )
 OPEN_GENERATIONS = 2
+ROWS_REMEMBERED = 300_000  # a generation; some hundred bytes each
+T = TypeVar("T")
 
 
 class NoSnapshotError(Exception):
@@ -40,6 +44,32 @@ class Rows:
     rows: tuple[tuple[object, ...], ...]
 
 
+class Answers:
+    """Answers of one generation, which never change: the latest asked for, up to so many rows."""
+
+    def __init__(self, rows: int = ROWS_REMEMBERED) -> None:
+        self._lock, self._room = threading.Lock(), rows
+        self._known: OrderedDict[Hashable, Sequence[object]] = OrderedDict()
+
+    def remembered(self, question: Hashable, ask: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
+        """What was answered before, else what `ask` answers now; two who ask at once may both have to wait."""
+        with self._lock:
+            if question in self._known:
+                self._known.move_to_end(question)
+                return self._known[question]  # type: ignore[return-value]
+        found = ask()
+        with self._lock:
+            self._forget(question)
+            self._known[question] = found
+            self._room -= len(found)
+            while self._room < 0:
+                self._forget(next(iter(self._known)))
+        return found
+
+    def _forget(self, question: Hashable) -> None:
+        self._room += len(self._known.pop(question, ()))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """One generation of a study, opened read-only; safe to share between threads."""
@@ -47,6 +77,7 @@ class Snapshot:
     study: Path
     generation: str
     connection: duckdb.DuckDBPyConnection
+    answers: Answers = field(default_factory=Answers)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor of its own, for one query in one thread."""

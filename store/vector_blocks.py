@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from store.layout import StudyFolder
 from store.schema import BLOCK, BLOCKED, view_statement
 
-SEALED_ROWS = 1_000_000  # half a gigabyte of values
+SEALED_ROWS = 400_000  # 0.2 GB of values: what every generation copies at most
 SEALED_GLOB = "vectors-*.duckdb"
 SEALED_TABLE = f"r_{BLOCKED}"
 

@@ -148,6 +148,7 @@ def _forget_results(connection: sqlite3.Connection, keys: set[str], case_id: str
         connection.execute("DELETE FROM artifact WHERE key=?", (key,))
         connection.execute("DELETE FROM incident WHERE key=?", (key,))
         connection.execute("DELETE FROM task WHERE key=?", (key,))
+        connection.execute("DELETE FROM worked WHERE key=?", (key,))
         connection.execute(f"DELETE FROM placement WHERE key=? AND NOT {READS_TABLES}", (key,))
     connection.execute("DELETE FROM placement WHERE unit=?", (case_id,))
     connection.execute("DELETE FROM task WHERE unit=?", (case_id,))

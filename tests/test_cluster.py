@@ -95,6 +95,13 @@ def wait_for_resamples(study: Path, count: int) -> None:
         time.sleep(0.1)
 
 
+def units_of(study: Path, stage: str) -> list[str]:
+    with Ledger(StudyFolder(study)) as ledger:
+        run = ledger.latest_run()
+        assert run is not None
+        return [unit for unit, _, _ in ledger.placed(run.run_id, stage)]
+
+
 def computed_once(study: Path) -> bool:
     with Ledger(StudyFolder(study)) as ledger:
         counts = ledger.rows("SELECT computed FROM task WHERE state='done'")
@@ -145,3 +152,37 @@ def test_a_scheduler_that_is_not_there_is_said_before_anything_begins(study):
     assert done.returncode == 1
     assert "no scheduler answers at tcp://127.0.0.1:9" in done.stderr
     assert results(study) == set()
+
+
+def test_images_measured_by_a_cluster_are_those_of_local_artifact_by_artifact(cluster, demo_study, tmp_path):
+    """Three demo cases on two workers, one of which dies: whatever both runs hold of a case has the same bits."""
+    study = tmp_path / "three"
+    shutil.copytree(demo_study / "images", study / "images")
+    for name in ("study.toml", "clinical.csv"):
+        shutil.copy(demo_study / name, study / name)
+    if (demo_study / "private").exists():
+        shutil.copytree(demo_study / "private", study / "private")
+    perturbed = units_of(demo_study, "perturbed_features")
+    kept = set(perturbed[:2]) | set(units_of(demo_study, "features")[-1:])
+    for folder in (study / "images").iterdir():
+        if folder.is_dir() and folder.name not in kept:
+            shutil.rmtree(folder)
+    text = (study / "images" / "images.csv").read_text().splitlines()
+    rows = [text[0], *(line for line in text[1:] if line.split(",")[0] in kept)]
+    (study / "images" / "images.csv").write_text("\n".join(rows) + "\n")
+    command = [sys.executable, "-m", "engine", "run", str(study), "--scheduler", str(cluster.file)]
+    run = subprocess.Popen(
+        [*command, "--until", "features"], cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not any(str(kind).startswith("segment") for kind, *_ in results(study)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(cluster.workers[0].pid, signal.SIGKILL)
+    code, said = ended(run)
+    assert code == 0, said
+    here, there = results(study), results(demo_study)
+    of_cases = {row for row in here if not str(row[0]).startswith(("clinical", "embedding_names", "names"))}
+    assert of_cases <= there
+    assert {str(kind).partition(".")[0] for kind, *_ in of_cases} >= {"acquire", "segment", "regions", "features"}
+    assert computed_once(study)

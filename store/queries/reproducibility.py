@@ -237,7 +237,7 @@ def feature_values(snapshot: Snapshot, run_id: str, row: FeatureIcc) -> tuple[Fe
 
     Of more than PATIENTS_SHOWN patients that many, evenly by their unperturbed value: a figure shows no more.
     """
-    given = {
+    given: dict[str, object] = {
         "run": run_id,
         "roi": row.roi,
         "image_type": row.image_type,
@@ -245,4 +245,8 @@ def feature_values(snapshot: Snapshot, run_id: str, row: FeatureIcc) -> tuple[Fe
         "feature": row.feature,
         "base": BASE_MASK,
     }
-    return tuple(FeatureValue(**value) for value in snapshot.table(FEATURE_VALUES, given).to_pylist())
+
+    def ask() -> tuple[FeatureValue, ...]:
+        return tuple(FeatureValue(**value) for value in snapshot.table(FEATURE_VALUES, given).to_pylist())
+
+    return snapshot.answers.remembered((FEATURE_VALUES, *given.values()), ask)

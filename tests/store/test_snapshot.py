@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from store.layout import StudyFolder
-from store.snapshot import NoSnapshotError, close_snapshots, open_snapshot
+from store.queries.answers import ask
+from store.snapshot import Answers, NoSnapshotError, close_snapshots, open_snapshot
 
 
 def publish_number(study: Path, generation: str, number: int) -> None:
@@ -85,3 +87,32 @@ def test_threads_get_their_own_rows(study):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@dataclass(frozen=True)
+class Fact:
+    number: int
+
+
+def test_a_question_is_answered_from_memory_until_there_is_another_generation(study):
+    first = ask(open_snapshot(study), Fact, "SELECT number FROM fact WHERE number < ?", (5,))
+    assert first == (Fact(1),)
+    assert ask(open_snapshot(study), Fact, "SELECT number FROM fact WHERE number < ?", (5,)) is first
+    assert ask(open_snapshot(study), Fact, "SELECT number FROM fact WHERE number < ?", (1,)) == ()
+    publish_number(study, "gen-00000002.duckdb", 2)
+    assert ask(open_snapshot(study), Fact, "SELECT number FROM fact WHERE number < ?", (5,)) == (Fact(2),)
+
+
+def test_no_more_rows_are_remembered_than_there_is_room_for():
+    answers, asked = Answers(rows=10), []
+
+    def ask_for(name, rows):
+        def answer():
+            asked.append(name)
+            return (name,) * rows
+
+        assert answers.remembered(name, answer) == (name,) * rows
+
+    for name, rows in (("a", 4), ("b", 4), ("a", 4), ("c", 4), ("a", 4), ("b", 4), ("large", 11), ("a", 4)):
+        ask_for(name, rows)
+    assert asked == ["a", "b", "c", "b", "large", "a"]
