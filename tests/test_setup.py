@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -131,6 +132,53 @@ def test_every_requirement_is_pinned_to_one_version():
         line for line in (HOUSE / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")
     ]
     assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+(\s+#.*)?", line)]
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked() -> dict[str, str]:
+    """The version of each package in the lock; each line holds at least one hash and nothing else."""
+    lines = [line for line in (HOUSE / ".ci" / "locked.txt").read_text().splitlines() if not line.startswith("#")]
+    found = [re.fullmatch(r"([a-z0-9-]+)==(\S+)( --hash=sha256:[0-9a-f]{64})+", line) for line in lines]
+    assert all(found)
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_the_lock_holds_every_requirement_in_its_version():
+    pinned = re.findall(r"^([\w.-]+)==(\S+)", (HOUSE / "requirements.txt").read_text(), re.MULTILINE)
+    assert len(pinned) > 30
+    versions = {name: version.partition("+")[0] for name, version in locked().items()}  # torch==2.13.0+cpu
+    assert [name for name, version in pinned if versions.get(canonical(name)) != version] == []
+
+
+def test_the_lock_holds_every_installed_distribution():
+    installed = {canonical(one.name) for one in importlib.metadata.distributions()}
+    assert installed - set(locked()) == set(), "run .venv/bin/python .ci/lock"
+
+
+def test_a_locked_setup_takes_hashes_only_and_stays_locked(clone):
+    shutil.copy(HOUSE / ".ci" / "locked.txt", clone / ".ci")
+    calls = record_calls(clone, "exit 0")
+    (clone / ".venv" / ".locked").touch()
+    for environment in ({"LOCKED": "1"}, {}):
+        assert set_up(clone, **environment).returncode == 0
+        installs = [line for line in calls.read_text().splitlines() if "pip install" in line]
+        assert len(installs) == 2
+        assert all("--require-hashes" in line for line in installs)
+    first = (clone / ".venv" / "first.txt").read_text()
+    assert re.findall(r"^[a-z]+", first, re.MULTILINE) == ["numpy", "packaging", "pip", "setuptools", "versioneer", "wheel"]
+
+
+def test_what_was_installed_without_hashes_is_thrown_away_first(clone):
+    shutil.copy(HOUSE / ".ci" / "locked.txt", clone / ".ci")
+    calls = record_calls(clone, "exit 0")
+    python = program(clone / "bin" / "python3", '[ "$1" = -c ] && { echo 3.11; exit; }\nexit 1')
+    done = set_up(clone, LOCKED="1", PYTHON=str(python), CC=str(program(clone / "bin" / "cc", "exit 0")))
+    assert done.returncode == 1
+    assert not (clone / ".venv").exists()
+    assert not calls.exists()
 
 
 def test_a_commit_is_checked_by_what_continuous_integration_runs():
