@@ -293,7 +293,10 @@ done = progress(order, signed)
 if mode == WORK_LIST:
     order = narrowed(order, cases, signed)
 if not order:
-    st.info("No case waits for adjudication: nobody disagrees, or you judged every such case yourself.")
+    st.info(
+        "No case waits for adjudication: nobody disagrees, or you judged every such case yourself. It takes two "
+        "readers who judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
+    )
     end(shown)
     st.stop()
 labels = {case.case_id: label(case, (case.case_id, 1) in signed) for case in cases}
