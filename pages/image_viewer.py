@@ -86,7 +86,7 @@ def viewer(viewed: Viewed) -> None:
             "extent": extent_name,
             "editable": extent.editable,
             "canDraw": viewed.can_draw,
-            "hasError": {"reference", "automatic"} <= {layer.name for layer in viewed.layers if layer.masks},
+            "hasError": {"reference", "automatic"} <= {layer.name for layer in viewed.layers if drawn(layer)},
             "target": target,
         },
         on_saved_change=lambda: None,
@@ -153,5 +153,10 @@ def shown_layer(layer: Layer, first: tuple[str, ...]) -> dict[str, object]:
         "title": layer.title,
         "colour": CONTOUR_COLOURS[layer.name],
         "shown": layer.name in first,
-        "empty": not any(mask.voxels.any() for mask in layer.masks),
+        "empty": not drawn(layer),
     }
+
+
+def drawn(layer: Layer) -> bool:
+    """Whether there is anything of a layer to see."""
+    return any(mask.voxels.any() for mask in layer.masks)

@@ -59,7 +59,7 @@ def judge(judging: Judging) -> bool:
             _word(judging, draft, word)
         reasons = (NO_REASON, *REASONS)
         known = reasons.index(draft.reason) if draft.reason in reasons else 0
-        reason = st.selectbox("Reason", reasons, index=known, key=f"reason-{judging.key}", width=170)
+        reason = st.selectbox("Reason", reasons, known, key=f"reason-{judging.key}", width=170, placeholder="Choose")
         comment = st.text_input("Comment", draft.comment, key=f"comment-{judging.key}", width=220)
         draft = _kept(judging, draft, reason or NO_REASON, comment or "")
         amends = _why(judging) if judging.before is not None else ""

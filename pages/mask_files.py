@@ -7,18 +7,20 @@ from pathlib import Path
 import streamlit as st
 
 from engine.review.grants import Grant
-from engine.run.drawing import exported, exported_ct, exported_seg, is_dicom_case, save_from_file
+from engine.run.drawing import exported, exported_seg, is_dicom_case, save_from_file
+from engine.service import hand_out_ct
+from store.access import Person
 from store.records import RefusedError
 
 KINDS = ["gz", "nii", "nrrd", "dcm"]
 
 
-def mask_files(study: Path, grant: Grant, can_draw: bool) -> None:
+def mask_files(study: Path, person: Person, grant: Grant, can_draw: bool) -> None:
     """Downloads of the mask on screen and of its CT, and the way back in where the reading is not signed."""
     with st.sidebar.expander("Mask as a file"):
         st.caption("For 3D Slicer or ITK-SNAP. Edit the mask on its own grid, then bring it back here.")
         st.download_button("Mask (NIfTI)", lambda: exported(study, grant), "mask.nii.gz", key="export-mask")
-        st.download_button("CT (NIfTI)", lambda: exported_ct(study, grant), "ct.nii.gz", key="export-ct")
+        st.download_button("CT (NIfTI)", lambda: hand_out_ct(study, person, grant), "ct.nii.gz", key="export-ct")
         if is_dicom_case(study, grant.case_id):
             st.download_button("Mask (DICOM SEG)", lambda: exported_seg(study, grant), "mask.dcm", key="export-seg")
         if can_draw:

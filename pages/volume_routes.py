@@ -17,16 +17,18 @@ from engine.review.grants import ALIVE, FETCH, SEND, ForbiddenError, Grant, gran
 from engine.run.drawing import MOST_BYTES, save_from_viewer
 from engine.run.review_desk import protocol_of, sign_of_life
 from engine.run.review_volumes import ct_bytes, drawing_bytes, error_bytes, layers_bytes, tokens, viewer_secret
-from pages.gate import still_may, study_folder
+from engine.service import note_images_seen
+from pages.gate import bearer, may, study_folder
 from pages.reader import session_of
 from store.records import RefusedError
 from store.reviews import Reading
 
 VIEWER = Path(__file__).parent / "viewer" / "built" / "viewer.js"
 BEARER = "Bearer "
+IMAGES = "ct"
 PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization"}
 VOLUMES: dict[str, Callable[[Path, Grant], bytes]] = {
-    "ct": ct_bytes,
+    IMAGES: ct_bytes,
     "layers": layers_bytes,
     "drawing": drawing_bytes,
     "error": error_bytes,
@@ -42,7 +44,7 @@ def granted(request: Request) -> tuple[Path, Grant]:
     token = request.headers.get("Authorization", "").removeprefix(BEARER)
     session = session_digest(session_of(request.cookies))
     grant = grant_of(viewer_secret(study), token, request.method, session, time.time())
-    if not still_may(study, grant.reader, "view images" if request.method == "GET" else "draw"):
+    if not may(bearer(study, grant.reader), "view images" if request.method == "GET" else "draw"):
         raise ForbiddenError("the reader has no such role any more")
     return study, grant
 
@@ -59,12 +61,20 @@ async def volume(request: Request) -> Response:
         study, grant = granted(request)
     except ForbiddenError as error:
         return refused(error)
-    make = VOLUMES[request.url.path.rpartition("/")[2]]
+    name = request.url.path.rpartition("/")[2]
     try:
-        body = await run_in_threadpool(make, study, grant)
+        body = await run_in_threadpool(handed_out, name, study, grant)
     except KeyError:
         return PlainTextResponse("not there", 404, PRIVATE)
     return Response(body, 200, PRIVATE, "application/octet-stream")
+
+
+def handed_out(name: str, study: Path, grant: Grant) -> bytes:
+    """A volume by name; that a patient's images leave is in the audit before they do. KeyError where it is not."""
+    body = VOLUMES[name](study, grant)
+    if name == IMAGES:
+        note_images_seen(study, bearer(study, grant.reader), grant.case_id)
+    return body
 
 
 async def save(request: Request) -> Response:

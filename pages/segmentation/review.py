@@ -75,6 +75,7 @@ VERDICT_TITLES = {
     "active_seconds": "Seconds",
     "amends": "Why it changed",
 }
+SEEN = "seen"
 Place = tuple[str, int]
 
 
@@ -242,12 +243,16 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         go(mode, following or at)
         st.rerun()
     viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
-    mask_files(shown.study, file_grant(viewed), can_draw)
+    looker = replace(shown.person, name=reader.name)
+    mask_files(shown.study, looker, file_grant(viewed), can_draw)
     simple = st.sidebar.checkbox("Simple slices", key="simple", help="drawn on the server; needs no WebGL")
     if usable() and not simple:
         viewer(viewed)
     else:
         on, window = choices(layers)
+        if st.session_state.get(SEEN) != (reader, at):  # once for each time a case is opened; the viewer asks a route
+            note_images_seen(shown.study, looker, at[0])
+            st.session_state[SEEN] = (reader, at)
         slices(shown.study, shown.run.run_id, at[0], layers, on, window)
         st.html(f"<small>{legend(on, layers)}</small>")
     st.caption(
@@ -288,7 +293,10 @@ done = progress(order, signed)
 if mode == WORK_LIST:
     order = narrowed(order, cases, signed)
 if not order:
-    st.info("No case waits for adjudication: nobody disagrees, or you judged every such case yourself.")
+    st.info(
+        "No case waits for adjudication: nobody disagrees, or you judged every such case yourself. It takes two "
+        "readers who judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
+    )
     end(shown)
     st.stop()
 labels = {case.case_id: label(case, (case.case_id, 1) in signed) for case in cases}
@@ -300,9 +308,6 @@ if mode == WORK_LIST:
 else:
     answer(mode_sentence(mode, order.index(at) + 1, done.signed, done.total))
 stale(shown.study, shown.person, shown.run, state)
-if st.session_state.get("seen") != at[0]:  # once for each time a case is opened
-    note_images_seen(shown.study, shown.person, at[0])
-    st.session_state["seen"] = at[0]
 open_reading(shown, protocol, reader, mode, order, at)
 if mode in (WORK_LIST, ADJUDICATION):
     verdicts_of(reader, mode, at[0], at in signed)

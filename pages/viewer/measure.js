@@ -1,4 +1,19 @@
-// Measuring: mean and spread of HU in a disk, and the maximum over a slab along z.
+// Measuring: long and short axis, mean and spread of HU in a disk, and the maximum over a slab along z.
+
+const SHORTEST_LINE_MM = 0.5
+
+/** The lines that stay: a second one is the other axis of the first, a third one begins anew; a click is no line. */
+export function latestAxes(lines) {
+  const drawn = lines.filter((line) => line.distance >= SHORTEST_LINE_MM)
+  return drawn.length > 2 ? drawn.slice(-1) : drawn
+}
+
+/** The lengths of one or two lines in words, millimetres. */
+export function caliperText(lines) {
+  const [long, short] = lines.map((line) => line.distance).sort((one, other) => other - one)
+  if (long === undefined) return ''
+  return short === undefined ? `Caliper: ${long.toFixed(1)} mm` : `Long axis ${long.toFixed(1)} mm, short axis ${short.toFixed(1)} mm`
+}
 
 /** Mean and standard deviation of HU in a disk: centre where the drag began, radius to where it ended. */
 export function diskStatistics(image, drag) {
@@ -25,11 +40,12 @@ export function diskStatistics(image, drag) {
   return `Disk of ${(2 * radius).toFixed(1)} mm: ${mean.toFixed(0)} ± ${sd.toFixed(0)} HU (${values.length} voxels)`
 }
 
-/** The maximum over a slab of so many millimetres along the patient's z, in the image's own order. */
+/** The maximum over a slab along the patient's z, in the image's own order: the odd number of slices, at least three,
+ * that comes nearest to so many millimetres. */
 export function slabMaximum(image, millimetres) {
   const step = image.img2RASstep[2]
   const count = image.dimsRAS[3]
-  const half = Math.max(1, Math.round(millimetres / image.pixDimsRAS[3] / 2))
+  const half = Math.max(1, Math.round((millimetres / image.pixDimsRAS[3] - 1) / 2))
   const source = image.img
   const found = source.slice()
   const start = image.img2RASstart

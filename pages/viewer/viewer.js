@@ -3,7 +3,7 @@
 import { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER, DRAG_MODE, cmapper } from '@niivue/niivue'
 import { paint, ERROR_LEGEND } from './contours.js'
 import { fillBetween } from './between.js'
-import { diskStatistics, slabMaximum } from './measure.js'
+import { caliperText, diskStatistics, latestAxes, slabMaximum } from './measure.js'
 import { alive, Refused, save, volume } from './server.js'
 import { panel } from './panel.js'
 
@@ -72,6 +72,8 @@ class Viewer {
   async attach() {
     const { canvas, overlay } = this.panel
     await this.nv.attachToCanvas(canvas)
+    // NiiVue takes the focus when a stroke begins; the page must not scroll under the pen
+    canvas.focus = () => HTMLElement.prototype.focus.call(canvas, { preventScroll: true })
     const draw = this.nv.drawScene.bind(this.nv)
     this.nv.drawScene = (...given) => {
       const result = draw(...given)
@@ -80,6 +82,7 @@ class Viewer {
     }
     this.nv.onLocationChange = (at) => this.panel.location(at, this.nv)
     this.nv.onDragRelease = (at) => this.measured(at)
+    this.nv.onMeasurementCompleted = () => this.measuredAxes()
     const signal = this.listening.signal
     document.addEventListener('keydown', (event) => this.pressed(event), { signal })
     for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown']) {
@@ -120,6 +123,7 @@ class Viewer {
     const image = await NVImage.loadFromUrl({ url: 'ct.nii', name: 'ct.nii', buffer: ct, cal_min: low, cal_max: high, trustCalMinMax: true })
     while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
     this.nv.closeDrawing()
+    this.nv.clearMeasurements()
     this.scene.drawing = false
     this.tool('look')
     this.scene.cache.clear()
@@ -227,6 +231,13 @@ class Viewer {
   measured(at) {
     if (this.panel.current !== 'disk' || !at.voxStart) return
     this.panel.say(diskStatistics(this.nv.volumes[0], at))
+  }
+
+  /** Say the axes that the caliper measured; the lines of earlier ones go. */
+  measuredAxes() {
+    const kept = latestAxes(this.nv.document.completedMeasurements)
+    this.nv.document.completedMeasurements = kept
+    this.panel.say(caliperText(kept))
   }
 
   async setDrawing(kind) {

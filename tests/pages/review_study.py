@@ -124,6 +124,33 @@ def draw_on_axial(page: Page, viewer: Locator, corners: tuple[tuple[float, float
     page.mouse.up()
 
 
+def show_voxel(viewer: Locator, voxel: tuple[int, int, int]) -> None:
+    """Put the crosshair on a voxel, counted as the viewer counts: from the right, the back, the feet."""
+    viewer.evaluate(
+        """(host, voxel) => { const nv = host.viewer.nv, dims = nv.volumes[0].dimsRAS.slice(1, 4)
+        nv.scene.crosshairPos = voxel.map((v, a) => (v + 0.5) / dims[a]); nv.drawScene() }""",
+        voxel,
+    )
+
+
+def drag_over_axial(page: Page, viewer: Locator, voxels: tuple[tuple[int, int], ...]) -> None:
+    """Drag the mouse over the middles of voxels (across, up) of the axial slice on screen."""
+    places = viewer.evaluate(
+        """(host, voxels) => { const nv = host.viewer.nv, dims = nv.volumes[0].dimsRAS.slice(1, 4)
+        const r = nv.uiData.dpr || window.devicePixelRatio, z = nv.scene.crosshairPos[2]
+        return voxels.map(([x, y]) => Array.from(
+          nv.frac2canvasPosWithTile([(x + 0.5) / dims[0], (y + 0.5) / dims[1], z], 0).pos).map(v => v / r)) }""",
+        voxels,
+    )
+    box = viewer.locator("canvas.images").bounding_box()
+    points = [(box["x"] + x, box["y"] + y) for x, y in places]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=6)
+    page.mouse.up()
+
+
 def drawn_points(viewer: Locator) -> set[tuple[float, ...]]:
     """Centres of the drawn voxels in RAS millimetres, as NiiVue itself places them."""
     found = viewer.evaluate(

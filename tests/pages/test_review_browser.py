@@ -19,6 +19,7 @@ from engine.geometry import cropped_grid, grid_of, same_grid
 from engine.review.grants import Grant, session_digest, token_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.review_volumes import viewer_secret
+from store.audit import audit_lines, verify_audit
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.queries.images import load_ct
@@ -176,6 +177,50 @@ def test_a_volume_is_given_for_a_living_token_only(study, server, path):
         token_of(key, grant(study, method="PUT")),
     ):
         assert answer_of(server, "GET", path, token) == (403, b"forbidden")
+
+
+def reads(study: Path, reader: str) -> list[tuple[str, str]]:
+    """What the audit says that a reader was given of patients' images: action and case."""
+    return [(line.action, line.detail) for line in audit_lines(study, 10_000) if line.actor == reader]
+
+
+def test_each_fetch_of_images_is_one_line_of_the_audit_and_a_refused_one_is_none(study, server):
+    key, own = viewer_secret(study), grant(study, reader="Kim")
+    before = verify_audit(study).lines
+    for wrong in (
+        "",
+        token_of(key, dataclasses.replace(own, expires_at=time.time() - 1)),
+        token_of(b"another study's key" * 2, own),
+        token_of(key, dataclasses.replace(own, session=session_digest("another browser"))),
+        token_of(key, dataclasses.replace(own, method="PUT")),
+    ):
+        assert answer_of(server, "GET", "ct", wrong) == (403, b"forbidden")
+    assert answer_of(server, "GET", "ct", token_of(key, dataclasses.replace(own, case_id="nobody")))[0] == 404
+    assert (reads(study, "Kim"), verify_audit(study).lines) == ([], before)
+    for path in ("ct", "layers", "drawing"):
+        assert answer_of(server, "GET", path, token_of(key, own))[0] == 200
+    assert reads(study, "Kim") == [("view images", "plain")]
+    assert verify_audit(study).whole
+
+
+def test_who_opens_a_case_or_takes_its_ct_away_is_in_the_audit_by_name(study, server, page):
+    enter(page, f"{server.address}/review?case=oblique", "Lea")
+    viewer_of(page)
+    assert reads(study, "Lea") == [("view images", "oblique")]
+    page.get_by_text("Mask as a file").click()
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="CT (NIfTI)").click()
+    assert taken.value.failure() is None
+    assert reads(study, "Lea")[1:] == [("export images", "oblique")]
+    page.get_by_role("button", name="Another reader").click()
+    name_again(page, "Max")
+    viewer_of(page)
+    page.get_by_text("Simple slices").click()
+    page.wait_for_selector("[data-testid=stImage] img")
+    page.get_by_label("Mediastinum").check(force=True)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    assert set(reads(study, "Max")) == {("view images", "oblique")}
+    assert len(reads(study, "Max")) == 2  # by the viewer's route, and as slices
 
 
 def test_the_fetched_ct_is_the_scan_itself(study, server, tmp_path):

@@ -1,0 +1,87 @@
+"""How much a reader must press to read one case: counted by the browser, on a demo study of phantoms."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.records import Verdict
+from tests.pages.conftest import Server
+from tests.pages.review_study import WAIT_MS, enter, key_of, viewer_of
+
+MOST = 4
+READER = "Nora"
+COUNT = """window.pressed = 0
+for (const kind of ['pointerdown', 'keydown'])
+  window.addEventListener(kind, event => { if (event.isTrusted) window.pressed++ }, true)"""
+
+
+@pytest.fixture
+def server(demo_copy: Path) -> Iterator[Server]:
+    served = Server(demo_copy)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    yield page
+    context.close()
+
+
+def signed(study: Path, number: int) -> list[Verdict]:
+    """A reader's verdicts, once there are so many."""
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while True:
+        with Ledger(StudyFolder(study)) as ledger:
+            found = [verdict for verdict in ledger.verdicts() if verdict.reader == READER]
+        if len(found) >= number or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+def shown_case(page: Page) -> str:
+    """The case on screen, once its images are."""
+    viewer_of(page)
+    return page.url.partition("case=")[2]
+
+
+def pressed(page: Page) -> int:
+    """Clicks and keys since the page was opened or last asked, then none."""
+    return int(page.evaluate("() => { const count = window.pressed; window.pressed = 0; return count }"))
+
+
+def test_a_case_of_the_work_list_is_opened_judged_and_signed_in_at_most_four_clicks(demo_copy, server, page):
+    page.add_init_script(COUNT)
+    enter(page, f"{server.address}/review", READER)
+    first = shown_case(page)
+    page.get_by_role("link", name="Cohort").click()
+    page.wait_for_selector("text=Who is in this study?")
+    pressed(page)
+    page.get_by_role("link", name="Review").click()
+    assert shown_case(page) == first
+    shown = key_of(page)
+    page.get_by_role("button", name=re.compile("^None")).click()
+    page.locator("[data-testid=stBaseButton-primary]", has_text="None").wait_for()
+    page.get_by_role("button", name=re.compile("^Sign")).click()
+    (verdict,) = signed(demo_copy, 1)
+    viewer_of(page, shown)
+    assert 0 < pressed(page) <= MOST
+    assert (verdict.case_id, verdict.judgement) == (first, "none")
+    second = shown_case(page)
+    assert second != first
+    page.keyboard.press("1")
+    page.locator("[data-testid=stBaseButton-primary]", has_text="None").wait_for()
+    page.keyboard.press("Control+Enter")
+    assert [(v.case_id, v.judgement) for v in signed(demo_copy, 2)] == [(first, "none"), (second, "none")]
+    assert 0 < pressed(page) <= MOST
