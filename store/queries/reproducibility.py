@@ -247,6 +247,7 @@ def feature_values(snapshot: Snapshot, run_id: str, row: FeatureIcc) -> tuple[Fe
     }
 
     def ask() -> tuple[FeatureValue, ...]:
-        return tuple(FeatureValue(**value) for value in snapshot.table(FEATURE_VALUES, given).to_pylist())
+        columns = (column.to_pylist() for column in snapshot.table(FEATURE_VALUES, given).columns)
+        return tuple(FeatureValue(*row) for row in zip(*columns, strict=True))
 
     return snapshot.answers.remembered((FEATURE_VALUES, *given.values()), ask)
