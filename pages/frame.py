@@ -119,10 +119,11 @@ def empty(reason: str, stage: str = "") -> NoReturn:
 
 
 def _choose_run(found: Sequence[RunFacts]) -> RunFacts:
-    """The run chosen in the sidebar; at first the latest that finished to the end, else the latest that finished."""
-    first = min(range(len(found)), key=lambda place: standing(found[place].state, found[place].until_stage))
+    """The run chosen in the sidebar; at first the one that the address names, else the latest that went to the end."""
     if len(found) == 1:
         return found[0]
+    linked = [place for place, run in enumerate(found) if str(run.place) == st.query_params.get("run")]
+    first = min(linked or range(len(found)), key=lambda place: standing(found[place].state, found[place].until_stage))
     names = {run.run_id: f"Run {run.place} · {run_state(run)} · {moment(run.started_at)}" for run in found}
     chosen = st.sidebar.selectbox("Run", list(names), index=first, format_func=names.__getitem__, key="run")
     return next(run for run in found if run.run_id == chosen)

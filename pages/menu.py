@@ -15,6 +15,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("pages/study/home.py", "Overview"),
             ("pages/study/cohort.py", "Cohort"),
             ("pages/study/runs.py", "Runs"),
+            ("pages/study/two_runs.py", "Two runs"),
             ("pages/study/upload.py", "Upload"),
         ),
     ),
