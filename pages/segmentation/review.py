@@ -220,7 +220,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     where = (shown.study, shown.run.run_id, at[0])
     judged = judged_key(*where, shown.snapshot.generation)
     role = ADJUDICATOR if mode == ADJUDICATION else "reader"
-    judging = Judging(shown.study, reader, reading, role, judged, before, None, protocol.review)
+    judging = Judging(shown.study, shown.person, reader, reading, role, judged, before, None, protocol.review)
     can_draw = before is None or judging.changing
     if can_draw:
         sign_of_life(shown.study, reading, protocol.review.idle_seconds)
@@ -242,7 +242,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         go(mode, following or at)
         st.rerun()
     viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
-    mask_files(shown.study, file_grant(viewed), can_draw)
+    mask_files(shown.study, shown.person, file_grant(viewed), can_draw)
     simple = st.sidebar.checkbox("Simple slices", key="simple", help="drawn on the server; needs no WebGL")
     if usable() and not simple:
         viewer(viewed)
