@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pages.gate import may_send_files
 from pages.volume_routes import ROUTES
 from store.snapshot import close_snapshots
 
@@ -29,6 +30,8 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+UPLOAD_ROUTE = "/_stcore/upload_file/"
 
 
 class SecurityHeaders:
@@ -50,6 +53,21 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
+class UploadGate:
+    """Refuses a file sent to Streamlit's own upload route, which asks for no role, by whom the gate did not let in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on but a file of a session that may send none."""
+        _, sent, rest = scope.get("path", "").partition(UPLOAD_ROUTE)
+        if sent and scope.get("method") != "OPTIONS" and not may_send_files(rest.partition("/")[0]):
+            await PlainTextResponse("forbidden", 403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 async def health(_: Request) -> PlainTextResponse:
     """Whether the app answers; says nothing of the study."""
     return PlainTextResponse("ok")
@@ -65,6 +83,6 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     "pages/entry.py",
     routes=[Route("/health", health), *ROUTES],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[Middleware(SecurityHeaders), Middleware(UploadGate)],
     lifespan=lifespan,
 )

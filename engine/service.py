@@ -25,9 +25,7 @@ from engine.acquire.uploads import (
     stage_table,
 )
 from engine.protocol import PROTOCOL_FILE, Covariates, Outcome, read_protocol
-from engine.review.grants import Grant
 from engine.run.choices import change_choices
-from engine.run.drawing import exported_ct
 from engine.run.launch import cancel, launch, launch_self_test, launch_training
 from engine.run.paperwork import retention_note
 from engine.run.plan_lock import lock_plan
@@ -113,13 +111,6 @@ def note_images_seen(study: Path, person: Person, case_id: str) -> None:
     """Ask whether a person may see a case's images, and record that he does."""
     authorise(study, person, "view images")
     record_action(study, person, "view images", case_id)
-
-
-def hand_out_ct(study: Path, person: Person, grant: Grant) -> bytes:
-    """A case's CT as a file to take away; the audit says so before it leaves."""
-    authorise(study, person, "view images")
-    record_action(study, person, "export images", grant.case_id)
-    return exported_ct(study, grant)
 
 
 def name_patient(study: Path, person: Person, case_id: str, reason: str) -> str:

@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from pages.gate import admit  # noqa: E402
+from pages.gate import admit, visitor_line  # noqa: E402
 from pages.menu import SECTIONS, START  # noqa: E402
 
 st.set_page_config(
@@ -21,7 +21,7 @@ st.set_page_config(
     initial_sidebar_state="auto",
 )
 st.html(ROOT / "pages" / "narrow.css")
-admit()
+visitor_line(admit())
 
 
 def start() -> None:

@@ -17,10 +17,11 @@ from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import plain_cell, variable_label
 from engine.present.wording.study import masks_line, packages_line, run_state
-from pages.gate import admit
+from pages.gate import admit, stays
 from pages.gate import study_folder as study_folder
 from pages.keep import keep_button
 from store.access import Person
+from store.export import safe_cell
 from store.queries.study import RunFacts, declined, failures, published_at, runs, standing, standing_masks
 from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 
@@ -64,9 +65,9 @@ def begin_without_run(question: str, action: str = "view study") -> tuple[Path, 
     try:
         snapshot = open_snapshot(study)
     except NoSnapshotError:
-        _follow(study, "")
+        _follow(study, "", person, action)
         return study, None
-    _follow(study, snapshot.generation)
+    _follow(study, snapshot.generation, person, action)
     found = runs(snapshot)
     if not found:
         return study, None
@@ -137,13 +138,13 @@ def _banner(run: RunFacts) -> None:
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
-def _follow(study: Path, generation: str) -> None:
-    """Show a new generation by itself as soon as it is published."""
+def _follow(study: Path, generation: str, person: Person, action: str) -> None:
+    """Show a new generation by itself as soon as it is published; close the page to whom it is no longer open."""
     try:
         changed = open_snapshot(study).generation != generation
     except NoSnapshotError:
         changed = False
-    if changed:
+    if changed or not stays(study, person, action):
         st.rerun(scope="app")
 
 
@@ -209,7 +210,19 @@ def table(records: Sequence[object], titles: dict[str, str], **settings: object)
     found = [{name: _cell(name, getattr(record, name)) for name in titles} for record in records]
     frame = pd.DataFrame(found, columns=list(titles))
     formats = {name: _column(name, title, frame[name]) for name, title in titles.items()}
-    return st.dataframe(frame, hide_index=True, placeholder="–", column_config=formats, **settings)
+    return grid(frame, placeholder="–", column_config=formats, **settings)
+
+
+def grid(rows: object, **settings: object) -> object:
+    """Rows as a table without index; its button hands out a CSV, so text that a spreadsheet would run gets a '."""
+    frame = pd.DataFrame(rows).rename(columns=_safe)
+    for name in frame.select_dtypes("object"):
+        frame[name] = frame[name].map(_safe)
+    return st.dataframe(frame, hide_index=True, **settings)
+
+
+def _safe(value: object) -> object:
+    return safe_cell(value) if isinstance(value, str) else value
 
 
 def tabs(contents: Mapping[str, Callable[[], object]], key: str) -> None:

@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from store.access import Person, allowed, role_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+FIRST_ACTION = "view study"
 STUDY_VARIABLE = "COHORTSCOPE_STUDY"
 SIGN_IN_VARIABLE = "COHORTSCOPE_SIGN_IN"
 HOURS_VARIABLE, DEFAULT_HOURS = "COHORTSCOPE_SESSION_HOURS", 12.0
@@ -25,6 +27,9 @@ PROXY_USER_HEADER, PROXY_SECRET_HEADER = "X-Forwarded-User", "X-Cohortscope-Prox
 SHORTEST_SECRET = 16
 OPEN = Person("this computer", "administrator", "open on this computer")
 SECONDS_AN_HOUR = 3600
+MOST_SESSIONS = 10_000
+# Who is behind a session of Streamlit, told when the gate let him in; the oldest is forgotten first.
+VISITORS: dict[str, str] = {}
 
 
 def study_folder() -> Path | None:
@@ -33,7 +38,7 @@ def study_folder() -> Path | None:
     return Path(named).resolve() if named and Path(named).is_dir() else None
 
 
-def admit(action: str = "view study") -> Person:
+def admit(action: str = FIRST_ACTION) -> Person:
     """The visitor of a page that needs an action; stops the page unless he may do it. Every page calls this first."""
     way = os.environ.get(SIGN_IN_VARIABLE, "")
     ways = {"": _open_person, "oidc": _oidc_person, "proxy": _proxy_person}
@@ -44,12 +49,19 @@ def admit(action: str = "view study") -> Person:
     if not allowed(person, action):
         what = "no role in this study" if not person.role else f"the role {person.role}, which may not: {action}"
         st.error(f"Signed in as {person.name}, with {what}. An administrator gives roles.")
-        _leave_button(way)
+        if action == FIRST_ACTION:  # else the entry has drawn it
+            _leave_button(way)
         st.stop()
+    _remember_visitor(person)
+    return person
+
+
+def visitor_line(person: Person) -> None:
+    """Who signed in and the way out, in the sidebar; drawn once, by the entry: a key may stand on a page once."""
+    way = os.environ.get(SIGN_IN_VARIABLE, "")
     if way:
         st.sidebar.caption(f"{person.name} · {person.role}")
         _leave_button(way)
-    return person
 
 
 def signed_in() -> Person | None:
@@ -66,6 +78,33 @@ def bearer(study: Path, name: str) -> Person:
     """Whoever a token names, with the role he has now: a role taken away ends the token too."""
     role = role_of(study, name) if os.environ.get(SIGN_IN_VARIABLE, "") else OPEN.role
     return Person(name, role, "token")
+
+
+def still_may(study: Path, name: str, action: str) -> bool:
+    """Whether somebody may still do something, with the role he has now."""
+    return may(bearer(study, name), action)
+
+
+def may_send_files(session_id: str) -> bool:
+    """Whether a session of Streamlit belongs to somebody who may upload a mask, images or a table."""
+    study, name = study_folder(), VISITORS.get(session_id)
+    return study is not None and name is not None and still_may(study, name, "draw")
+
+
+def _remember_visitor(person: Person) -> None:
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    VISITORS.pop(context.session_id, None)
+    VISITORS[context.session_id] = person.name
+    while len(VISITORS) > MOST_SESSIONS:
+        VISITORS.pop(next(iter(VISITORS)), None)
+
+
+def stays(study: Path, person: Person, action: str) -> bool:
+    """Whether a page that is open may stay so: the role stands, and the session has not ended."""
+    ended = person.how == "OpenID Connect" and _too_old()
+    return not ended and still_may(study, person.name, action)
 
 
 def may(person: Person, action: str) -> bool:
@@ -99,15 +138,22 @@ def _oidc_person() -> Person:
     if _too_old():
         st.logout()
         st.stop()
-    verified = st.user.get("email") if st.user.get("email_verified", True) else None
+    # Providers that do not say so may let their users choose the address.
+    verified = st.user.get("email") if st.user.get("email_verified") in (True, "true") else None
     return _person(str(verified or st.user.get("sub") or ""), "OpenID Connect")
 
 
 def _too_old() -> bool:
     """Whether the session outlived its hours, counted from when the provider issued the identity."""
-    hours = float(os.environ.get(HOURS_VARIABLE, DEFAULT_HOURS))
-    issued = st.user.get("iat")
-    return issued is None or time.time() - float(issued) > hours * SECONDS_AN_HOUR
+    return time.time() > session_ends_at()
+
+
+def session_ends_at() -> float:
+    """When what a page gives out must end: hours after the provider issued the identity, else hours from now."""
+    lasting = float(os.environ.get(HOURS_VARIABLE, DEFAULT_HOURS)) * SECONDS_AN_HOUR
+    if os.environ.get(SIGN_IN_VARIABLE, "") != "oidc":
+        return time.time() + lasting
+    return float(st.user.get("iat") or 0) + lasting
 
 
 def header(name: str) -> str:

@@ -11,6 +11,7 @@ from engine.present.colours import CONTOUR_COLOURS
 from engine.review.grants import ALIVE, FETCH, SEND, Grant, session_digest
 from engine.run.review_layers import Layer, shown_first
 from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, tokens
+from pages.gate import session_ends_at
 from pages.reader import Reader, session_of
 from pages.volume_routes import VIEWER
 from store.queries.images import load_ct
@@ -121,6 +122,7 @@ def grant_of(viewed: Viewed, extent: Extent) -> Grant:
         session=session_digest(session_of(st.context.cookies)),
         identity=viewed.reader.identity,
         expires_at=0.0,
+        ends_at=session_ends_at(),
     )
 
 

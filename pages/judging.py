@@ -12,8 +12,9 @@ from engine.present.wording.segmentation import JUDGEMENTS as SAID
 from engine.protocol import Review
 from engine.review.criteria import REASONS, contradiction
 from engine.review.grants import session_digest
-from engine.run.review_desk import change_signed, keep_draft, sign_verdict, undo_drawing
+from engine.run.reading_desk import keep_words, reopen_reading, sign_reading, undo_correction
 from pages.reader import Reader
+from store.access import Person
 from store.queries.reviews import read_draft
 from store.records import DRAWN, JUDGEMENTS, DrawnMask, Verdict
 from store.reviews import Draft, Reading, UnsignedError
@@ -29,6 +30,7 @@ class Judging:
     """One reading on screen: whose, in which role, of which mask, what was signed before, what was drawn."""
 
     study: Path
+    person: Person
     reader: Reader
     reading: Reading
     role: str
@@ -97,14 +99,14 @@ def _word(judging: Judging, draft: Draft, word: str) -> None:
 
 def _choose(judging: Judging, word: str) -> None:
     draft = read_draft(judging.study, judging.reading)
-    keep_draft(judging.study, judging.reading, word, draft.reason, draft.comment)
+    keep_words(judging.study, judging.person, judging.reading, word, draft.reason, draft.comment)
 
 
 def _kept(judging: Judging, draft: Draft, reason: str, comment: str) -> Draft:
     """The draft with what stands in the fields now, kept where it differs."""
     if (reason, comment) == (draft.reason, draft.comment):
         return draft
-    keep_draft(judging.study, judging.reading, draft.judgement, reason, comment)
+    keep_words(judging.study, judging.person, judging.reading, draft.judgement, reason, comment)
     return read_draft(judging.study, judging.reading)
 
 
@@ -125,8 +127,10 @@ def _about_edit(judging: Judging, draft: Draft) -> None:
             f"Your correction is version {edit.version}: {edit.volume_ml:.1f} ml, {edit.changed_voxels} voxels "
             f"changed{share}{volume}."
         )
-        undo = (judging.study, judging.reading)
-        st.button("Undo the correction", key=f"undo-{judging.key}", on_click=undo_drawing, args=undo, type="tertiary")
+        undo = (judging.study, judging.person, judging.reading)
+        st.button(
+            "Undo the correction", key=f"undo-{judging.key}", on_click=undo_correction, args=undo, type="tertiary"
+        )
     warning = contradiction(draft.judgement, edit, judging.rules)
     if warning:
         st.warning(warning)
@@ -156,7 +160,7 @@ def _sign(judging: Judging, draft: Draft, amends: str) -> bool:
         identity=judging.reader.identity,
     )
     try:
-        sign_verdict(judging.study, verdict)
+        sign_reading(judging.study, judging.person, verdict)
     except UnsignedError as error:
         st.error(f"Not signed: {error}.")
         return False
@@ -190,6 +194,6 @@ def _signed(judging: Judging) -> None:
         if before.mask_key and before.mask_key != judging.mask_key:
             st.markdown(":orange-badge[The automatic mask has changed since]")
         if st.button("Change it", key=f"again-{judging.key}", type="tertiary"):
-            change_signed(judging.study, before)
+            reopen_reading(judging.study, judging.person, before)
             st.session_state[f"change-{judging.key}"] = True
             st.rerun()

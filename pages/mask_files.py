@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from engine.review.grants import Grant
-from engine.run.drawing import exported, exported_seg, is_dicom_case, save_from_file
-from engine.service import hand_out_ct
+from engine.run.drawing import is_dicom_case
+from engine.run.reading_desk import ct_file, mask_file, segmentation_file, take_mask
 from store.access import Person
 from store.records import RefusedError
 
@@ -19,20 +20,21 @@ def mask_files(study: Path, person: Person, grant: Grant, can_draw: bool) -> Non
     """Downloads of the mask on screen and of its CT, and the way back in where the reading is not signed."""
     with st.sidebar.expander("Mask as a file"):
         st.caption("For 3D Slicer or ITK-SNAP. Edit the mask on its own grid, then bring it back here.")
-        st.download_button("Mask (NIfTI)", lambda: exported(study, grant), "mask.nii.gz", key="export-mask")
-        st.download_button("CT (NIfTI)", lambda: hand_out_ct(study, person, grant), "ct.nii.gz", key="export-ct")
+        st.download_button("Mask (NIfTI)", lambda: mask_file(study, person, grant), "mask.nii.gz", key="export-mask")
+        st.download_button("CT (NIfTI)", lambda: ct_file(study, person, grant), "ct.nii.gz", key="export-ct")
         if is_dicom_case(study, grant.case_id):
-            st.download_button("Mask (DICOM SEG)", lambda: exported_seg(study, grant), "mask.dcm", key="export-seg")
+            made = partial(segmentation_file, study, person, grant)
+            st.download_button("Mask (DICOM SEG)", made, "mask.dcm", key="export-seg")
         if can_draw:
-            _take_in(study, grant)
+            _take_in(study, person, grant)
 
 
-def _take_in(study: Path, grant: Grant) -> None:
+def _take_in(study: Path, person: Person, grant: Grant) -> None:
     sent = st.file_uploader("Edited mask", KINDS, key=f"import-{grant.mode}-{grant.case_id}")
     if sent is None or not st.button("Store as a new version", key="import-store"):
         return
     try:
-        saved = save_from_file(study, grant, sent.getvalue(), sent.name)
+        saved = take_mask(study, person, grant, sent.getvalue(), sent.name)
     except RefusedError as error:
         st.error(f"Not stored: {error.message} {error.remedy}")
         return

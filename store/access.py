@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from store.layout import StudyFolder
 from store.ledger import Ledger, now
 
+SIGNED_IN = ("OpenID Connect", "proxy")  # whose roles lie in the accounts, whatever a page still holds
 ROLES = ("viewer", "reader", "administrator")  # each may do what those before it may
 ACTIONS: dict[str, str] = {
     "view study": "viewer",
@@ -71,7 +72,12 @@ def allowed(person: Person, action: str) -> bool:
 
 
 def authorise(study: Path, person: Person, action: str) -> None:
-    """Let an action pass, or refuse it and say so in the audit; ForbiddenActionError."""
+    """Let an action pass, or refuse it and say so in the audit; ForbiddenActionError.
+
+    The role of whoever signed in is read anew: a button or a download of a page drawn before it was taken away fails.
+    """
+    if person.how in SIGNED_IN:
+        person = replace(person, role=role_of(study, person.name))
     if allowed(person, action):
         return
     folder = StudyFolder(study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,8 @@ from store.records import STATUSES
 from store.schema import BLOCK
 from store.snapshot import Snapshot, open_snapshot
 
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+PLAIN_NUMBERS = re.compile(r"[+-][-+0-9.,%() to\u2013]*")  # -0.2 to +0.4
 
 CASES = """
 WITH mine AS (SELECT case_id FROM acquisition WHERE run_id = $run
@@ -173,9 +175,14 @@ def write_export(table: pa.Table, path: Path) -> None:
         raise ValueError(f"export goes to .csv or .parquet, got {path.suffix!r}")
 
 
+def safe_cell(text: str) -> str:
+    """Text with a leading apostrophe where a spreadsheet would run it as a formula; signed numbers stay."""
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) and not PLAIN_NUMBERS.fullmatch(text) else text
+
+
 def _safe_for_spreadsheets(table: pa.Table) -> pa.Table:
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            cells = [f"'{c}" if c and c.startswith(FORMULA_SIGNS) else c for c in table.column(place).to_pylist()]
+            cells = [None if cell is None else safe_cell(cell) for cell in table.column(place).to_pylist()]
             table = table.set_column(place, field.name, pa.array(cells, pa.string()))
     return table

@@ -21,6 +21,7 @@ from engine.bench.malformed.made_dicom import square, write_rtstruct, write_seri
 from engine.commands import app
 from engine.protocol import Clinical, CovariateColumn, Covariates, Images, Outcome, Protocol, write_protocol
 from engine.run.unbundle import compare_bundle, unbundle
+from pages.menu import SECTIONS
 from store.audit import audit_lines, verify_audit
 from store.export import EXPORTS, export_table, write_export
 from store.layout import StudyFolder
@@ -33,7 +34,7 @@ from tests.pages.conftest import show  # noqa: F401 - a fixture
 from tests.store.recorded import text_of_member
 
 CANARIES = ("Canariensis", "CANARY-4711", "19470731", "1947-07-31", "ACC-90210", "Castle Hospital", "Dr. Serinus")
-PAGES = ("study/cohort.py", "study/runs.py", "segmentation/review.py", "segmentation/agreement.py")
+PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
 
 
 def named(number: int, ds: Dataset) -> None:
@@ -158,9 +159,12 @@ def test_the_snapshot_holds_pseudonyms_only(named_study):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_pages_show_no_planted_identifier(show, named_study, page):  # noqa: F811
-    shown = show(named_study, page)
+def test_pages_addresses_and_logs_show_no_planted_identifier(show, named_study, page, caplog, capfd):  # noqa: F811
+    with caplog.at_level("DEBUG"):
+        shown = show(named_study, page)
     assert not shown.exception
+    said = capfd.readouterr()
+    assert canaries_in(f"{shown.query_params} {caplog.text} {said.out} {said.err}".encode()) == []
     text = " ".join(str(element.proto) for element in shown.main) + " ".join(str(e.proto) for e in shown.sidebar)
     tables = " ".join(frame.value.to_csv() for frame in shown.dataframe)
     assert canaries_in((text + tables).encode()) == []

@@ -41,6 +41,7 @@ class Grant:
     session: str  # digest of the session cookie
     identity: str
     expires_at: float
+    ends_at: float  # when the session ends: no sign of life prolongs a grant beyond it
 
 
 def session_digest(cookie: str) -> str:
@@ -68,7 +69,10 @@ def grant_of(secret: bytes, token: str, method: str, session: str, now: float) -
     stored = json.loads(raw)
     tuples = ("layers", "others", "box", "stride")
     cells = {key: tuple(value) if key in tuples else value for key, value in stored.items()}
-    grant = Grant(**cells)  # type: ignore[arg-type]
+    try:
+        grant = Grant(**cells)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ForbiddenError("of another version of the app") from error
     if grant.method != method:
         raise ForbiddenError(f"for {grant.method}, not for {method}")
     if not hmac.compare_digest(grant.session, session):

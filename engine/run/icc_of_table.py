@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.acquire.statistics_table import read_ratings
 from engine.statistics.icc import Icc, icc
+from store.export import safe_cell
 
 FORMS = {
     "icc11": "one_way",
@@ -34,7 +35,9 @@ def icc_of_table(path: Path, subject: str, rater: str, value: str, by: str = "")
         values = ratings.of_complete_raters()
         n, k = values.shape
         numbers = _numbers(icc(values[:, :, None])) if n > 1 and k > 1 else [float("nan")] * len(names)
-        lines.writerow([*([ratings.name] if by else []), n, k, *("" if v != v else repr(v) for v in numbers)])
+        lines.writerow(
+            [*([safe_cell(ratings.name)] if by else []), n, k, *("" if v != v else repr(v) for v in numbers)]
+        )
     return text.getvalue()
 
 

@@ -12,6 +12,7 @@ from engine.present.disclosure import AGGREGATE, IMAGES
 from engine.run.meeting_pack import build_pack, pack_bytes, paper_exhibits, shown_run
 from engine.run.review_desk import sign_verdict
 from store.access import Person, authorise, record_action
+from store.export import safe_cell
 from store.meeting import (
     BasketItem,
     Decision,
@@ -26,7 +27,6 @@ from store.records import Verdict
 from store.reviews import ADJUDICATION, ADJUDICATOR
 
 ACTION_COLUMNS = ("case_id", "decision", "owner", "due", "by", "at")
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def keep_figure(study: Path, person: Person, item: BasketItem) -> int:
@@ -86,7 +86,7 @@ def action_list(study: Path, person: Person) -> str:
     writer.writerow(ACTION_COLUMNS)
     for decision in decisions(study):
         cells = (str(getattr(decision, name)) for name in ACTION_COLUMNS)
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in cells])
+        writer.writerow([safe_cell(cell) for cell in cells])
     return file.getvalue()
 
 

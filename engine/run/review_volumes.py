@@ -122,8 +122,8 @@ def viewed_grid(grid: Grid, extent: Extent) -> Grid:
 
 
 def tokens(study: Path, grant: Grant, *methods: str) -> dict[str, str]:
-    """One token a method, each valid for ten minutes from now."""
-    secret, until = viewer_secret(study), time.time() + LIFETIME_SECONDS
+    """One token a method, each valid for ten minutes from now, at most until the session ends."""
+    secret, until = viewer_secret(study), min(time.time() + LIFETIME_SECONDS, grant.ends_at)
     return {method: token_of(secret, replace(grant, method=method, expires_at=until)) for method in methods}
 
 

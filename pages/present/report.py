@@ -11,7 +11,7 @@ from engine.present.disclosure import AGGREGATE, LEVELS
 from engine.present.pack import SENTENCE_LEVEL, Pack
 from engine.run.meeting_desk import make_report
 from engine.run.meeting_pack import build_pack, picture_bytes, shown_run
-from pages.frame import Shown, answer, begin, end
+from pages.frame import Shown, answer, begin, end, grid
 from pages.gate import may
 from pages.keep import basket_owner
 from pages.menu import page_file
@@ -91,7 +91,7 @@ def checklists(pack: Pack) -> None:
             links = [f"/{item.page}" if page_file(item.page) else None for item in found.items]
             frame = pd.DataFrame(rows).assign(Page=links)
             columns = {"Page": st.column_config.LinkColumn("Page", display_text=r"/(.*)")}
-            st.dataframe(frame, hide_index=True, column_config=columns, height=420)
+            grid(frame, column_config=columns, height=420)
             st.caption(
                 f"{found.source} In our own words; no score is given. What was found is still the author's to judge."
             )

@@ -36,7 +36,7 @@ from engine.present.wording.self_test import self_test_answer, self_test_caption
 from engine.present.wording.study import exploratory_badge
 from engine.run.signature import signature_text
 from engine.service import start_self_test, take_list
-from pages.frame import Shown, answer, badge, begin, end, figure, table, tabs, why_missing
+from pages.frame import Shown, answer, badge, begin, end, figure, grid, table, tabs, why_missing
 from pages.gate import may
 from store.ledger import running
 from store.queries.prognosis import kept_shares, permuted_aucs, selection_size, self_test, stability
@@ -156,7 +156,7 @@ def side_by_side(shown: Shown, other: RunFacts) -> None:
     differing = protocol_differences(*texts)
     heads = ("Choice", mine.capitalize(), theirs.capitalize())
     if differing:
-        st.dataframe([dict(zip(heads, row, strict=True)) for row in differing], hide_index=True)
+        grid([dict(zip(heads, row, strict=True)) for row in differing])
     else:
         st.caption("Both runs were made with the same choices.")
     for column, run in zip(st.columns(2), (shown.run, other), strict=True):

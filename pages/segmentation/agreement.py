@@ -49,6 +49,7 @@ from pages.frame import (
     empty,
     end,
     figure,
+    grid,
     open_case,
     open_clicked,
     selectable,
@@ -238,7 +239,7 @@ def scans() -> None:
     for start in range(0, len(pairs), 2):
         for place, found in zip(st.columns(2), pairs[start : start + 2], strict=False):
             with place:
-                st.dataframe(cross_table(found), hide_index=True)
+                grid(cross_table(found))
                 st.caption(f"{cross_title(found)}; n = {found.n} with both known.")
 
 

@@ -221,7 +221,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     where = (shown.study, shown.run.run_id, at[0])
     judged = judged_key(*where, shown.snapshot.generation)
     role = ADJUDICATOR if mode == ADJUDICATION else "reader"
-    judging = Judging(shown.study, reader, reading, role, judged, before, None, protocol.review)
+    judging = Judging(shown.study, shown.person, reader, reading, role, judged, before, None, protocol.review)
     can_draw = before is None or judging.changing
     if can_draw:
         sign_of_life(shown.study, reading, protocol.review.idle_seconds)

@@ -13,7 +13,7 @@ from engine.present.wording.strategies import (
     test_lines,
     trainings,
 )
-from pages.frame import answer, begin, end, figure
+from pages.frame import answer, begin, end, figure, grid
 from store.queries.strategies import (
     cases_by_strategy,
     compared_run,
@@ -56,14 +56,14 @@ caption = (
 figure(paired_dsc(rows, summaries), caption, "paired-dsc")
 
 st.subheader("What each cost and reached", anchor=False)
-st.dataframe(list(budget_lines(summaries)), hide_index=True)
+grid(list(budget_lines(summaries)))
 st.caption(
     f"{split_sentence(split_counts(shown.snapshot, run_id))} Iterations and seconds are of one training; "
     "worst to best: the mean DSC of each of its trainings."
 )
 
 st.subheader("Tests on the same cases", anchor=False)
-st.dataframe(list(test_lines(tests)), hide_index=True, height="content")
+grid(list(test_lines(tests)), height="content")
 st.caption(
     "Holm within each test. A case counts as missed when more than half of the trainings miss it. The mixed model "
     "takes cases and trainings as drawn at random: it alone says whether a difference outlasts another training."

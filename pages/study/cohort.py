@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from engine.present.figures.flow import flow_figure
 from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
 from engine.service import custody_notes, note_images_seen
-from pages.frame import Shown, answer, begin, empty, end, figure, open_case, table
+from pages.frame import Shown, answer, begin, empty, end, figure, grid, open_case, table
 from pages.gate import may
 from pages.slices import glimpse
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
@@ -128,7 +127,7 @@ clinical, gate = st.columns(2)
 with clinical:
     st.subheader("Clinical table", anchor=False)
     lines = [summary_line(row) for row in covariate_summaries(shown.snapshot, shown.run.run_id)]
-    st.dataframe(pd.DataFrame(lines), hide_index=True)
+    grid(lines)
     st.caption("Numbers: median (quartiles); categories: count (share of the known).")
 with gate:
     st.subheader("What the gate said", anchor=False)

@@ -19,7 +19,7 @@ from engine.protocol import PROTOCOL_FILE, read_protocol, without_paths
 from engine.run.foresee import foresee
 from engine.service import cancel_run, lock_the_plan, start_run, start_training
 from pages.choices import choices_form
-from pages.frame import Shown, begin_without_run, end, table
+from pages.frame import Shown, begin_without_run, end, grid, table
 from pages.gate import admit, may
 from pages.headlines import found_headlines
 from store.access import Person
@@ -125,7 +125,7 @@ def outlook(study: Path) -> None:
     rows = foreseen_rows(found.stages)
     if rows:
         narrow = {"Stage": st.column_config.TextColumn(width=STAGE_PIXELS)}
-        st.dataframe(rows, hide_index=True, height="content", column_config=narrow)
+        grid(rows, height="content", column_config=narrow)
     st.caption(
         "Told from keys alone: choices, images, masks, verdicts and methods. Time: as tasks of the stage took before, "
         "over this machine's cores. New files in the image folder are found when a run starts."
@@ -148,7 +148,7 @@ def changes(study: Path, shown: Shown) -> None:
     if found:
         st.markdown(f"**Changed since run {shown.run.place}**")
         columns = ("Choice", f"Run {shown.run.place}", "study.toml now")
-        st.dataframe([dict(zip(columns, row, strict=True)) for row in found], hide_index=True)
+        grid([dict(zip(columns, row, strict=True)) for row in found])
 
 
 def log_tail(study: Path, person: Person) -> None:
@@ -248,7 +248,7 @@ def history(shown: Shown) -> None:
         }
         for run in every
     ]
-    st.dataframe(rows, hide_index=True)
+    grid(rows)
 
 
 def two_runs(shown: Shown) -> None:
@@ -263,12 +263,12 @@ def two_runs(shown: Shown) -> None:
     found = [found_headlines(shown.snapshot, run) for run in (shown.run, chosen)]
     rows = side_by_side(found[0], found[1], names)
     if rows:
-        st.dataframe(rows, hide_index=True)
+        grid(rows)
     texts = [protocol_text(shown.snapshot, run.run_id) for run in (shown.run, chosen)]
     differing = protocol_differences(texts[0], texts[1])
     columns = ("Choice", *names)
     if differing:
-        st.dataframe([dict(zip(columns, row, strict=True)) for row in differing], hide_index=True)
+        grid([dict(zip(columns, row, strict=True)) for row in differing])
     st.caption(
         f"{counted(len(differing), 'choice')} differ. Every page shows either run: choose it in the sidebar. A figure "
         "that is better in one of several runs is no result."

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pages.menu import SECTIONS
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.publisher import publish
 from store.records import Flag, Refusal, SelectionFrequency, SelectionSize
+from tests.pages.conftest import HOUSE
 from tests.store.recorded import finish_run, icc_row, record, start_run
 
 PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
@@ -74,3 +77,21 @@ def test_a_run_that_found_no_case_breaks_no_page(show, no_case, page):
 def test_a_run_that_found_no_case_says_whom_it_refused_and_why(show, no_case):
     app = show(no_case, "study/cohort.py")
     assert list(app.dataframe[0].value["message"]) == ["no CT series"]
+
+
+def rows_as_a_page_draws_them() -> None:
+    from pages.frame import grid
+
+    grid([{"=Name": '=HYPERLINK("http://a")', "Change": "-0.2 to +0.4", "Comment": "@SUM(A1)", "n": -3}])
+
+
+def test_a_table_hands_a_spreadsheet_no_formula():
+    frame = AppTest.from_function(rows_as_a_page_draws_them).run().dataframe[0].value
+    assert list(frame.columns) == ["'=Name", "Change", "Comment", "n"]
+    assert frame.iloc[0].to_list() == ['\'=HYPERLINK("http://a")', "-0.2 to +0.4", "'@SUM(A1)", -3]
+
+
+def test_tables_are_drawn_by_the_frame_only():
+    drawing = re.compile(r"\.(dataframe|data_editor)\(")
+    files = [path for path in (HOUSE / "pages").rglob("*.py") if drawing.search(path.read_text("utf-8"))]
+    assert [path.name for path in files] == ["frame.py"]

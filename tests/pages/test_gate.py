@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from store.access import set_account
+from pages.gate import may_send_files, stays
+from pages.menu import ROOT, SECTIONS
+from store.access import ACTIONS, ROLES, Person, allowed, set_account
 from store.audit import audit_lines
 from store.publisher import publish
 from tests.store.recorded import finish_run, start_run
 
 SECRET = "a secret of the proxy"
+PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
+BEGIN = re.compile(r"begin(?:_without_run)?\(\"[^\"]*\"(?:, \"([^\"]*)\")?\)")
 RIGHT = {"X-Cohortscope-Proxy": SECRET, "X-Forwarded-User": "Ada@example.org"}
 
 
@@ -54,23 +59,39 @@ def test_without_the_proxys_secret_and_a_name_nothing_is_shown(show, study, behi
     assert not app.title
 
 
-@pytest.mark.parametrize(
-    ("role", "page", "seen"),
-    [
-        ("viewer", "study/runs.py", True),
-        ("viewer", "segmentation/review.py", False),
-        ("reader", "segmentation/review.py", True),
-        ("reader", "study/upload.py", False),
-        ("administrator", "study/upload.py", True),
-        ("", "study/runs.py", False),
-    ],
-)
-def test_each_role_sees_its_pages(show, study, behind_proxy, role, page, seen):
-    set_account(study, "ada@example.org", role, "boss")
-    behind_proxy(RIGHT)
+def action_of(page: str) -> str:
+    """The action that a page asks for when it begins."""
+    found = BEGIN.findall((ROOT / "pages" / page).read_text("utf-8"))
+    assert found, f"{page} must begin with begin(question, action)"
+    return found[0] or "view study"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_cold_deep_link_to_any_page_shows_nothing_to_somebody_signed_out(show, study, behind_proxy, page):
+    behind_proxy({})
     app = show(study, page)
-    assert bool(app.title) == seen
-    assert bool(app.error) != seen
+    assert [one.value for one in app.error] == ["Sign in through the proxy of your institution."]
+    assert {element.type for block in (app.main, app.sidebar) for element in block} <= {
+        "main",
+        "sidebar",
+        "error",
+        "html",
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_role_sees_its_pages(show, study, behind_proxy, page):
+    behind_proxy(RIGHT)
+    for role in ("", *ROLES):
+        set_account(study, "ada@example.org", role, "boss")
+        app = show(study, page)
+        may = allowed(Person("ada@example.org", role, "proxy"), action_of(page))
+        assert (role, bool(app.title)) == (role, may)
+        assert (role, "An administrator gives roles" in " ".join(one.value for one in app.error)) == (role, not may)
+
+
+def test_pages_differ_in_what_they_ask_for():
+    assert {ACTIONS[action_of(page)] for page in PAGES} == set(ROLES)
 
 
 @pytest.mark.parametrize(("role", "starts"), [("viewer", False), ("reader", False), ("administrator", True)])
@@ -87,3 +108,25 @@ def test_an_unknown_way_of_signing_in_lets_nobody_in(show, study, monkeypatch):
     assert "must be oidc, proxy or empty" in app.error[0].value
     assert not app.title
     assert audit_lines(study) == ()
+
+
+def test_a_page_that_is_open_closes_when_the_role_is_taken_away(study, behind_proxy):
+    set_account(study, "ada@example.org", "reader", "boss")
+    behind_proxy(RIGHT)
+    ada = Person("ada@example.org", "reader", "proxy")
+    assert stays(study, ada, "view images")
+    set_account(study, "ada@example.org", "", "boss")
+    assert not stays(study, ada, "view images")
+
+
+def test_a_file_is_taken_from_sessions_of_those_who_may_send_one(show, study, behind_proxy, monkeypatch):
+    monkeypatch.setattr("pages.gate.VISITORS", {})
+    session = "test session id"  # AppTest's
+    behind_proxy({})
+    show(study, "study/upload.py")
+    assert not may_send_files(session)
+    behind_proxy(RIGHT)
+    for role, sends in (("viewer", False), ("reader", True), ("", False)):
+        set_account(study, "ada@example.org", role, "boss")
+        show(study, "study/runs.py")
+        assert may_send_files(session) == sends

@@ -149,7 +149,7 @@ def grant(study: Path, **changed: object) -> Grant:
     box = (0, SHAPE_ZYX[0], 0, SHAPE_ZYX[1], 0, SHAPE_ZYX[2])
     whole = Grant(
         *("GET", run_id, "plain", "Ada", "work list", 1, ("lungs", "reference"), "", (), box, (1, 1, 1)),
-        *(session_digest(""), "named himself", time.time() + 60),
+        *(session_digest(""), "named himself", time.time() + 60, time.time() + 3600),
     )
     return dataclasses.replace(whole, **changed)
 
@@ -211,7 +211,7 @@ def test_who_opens_a_case_or_takes_its_ct_away_is_in_the_audit_by_name(study, se
     with page.expect_download() as taken:
         page.get_by_role("button", name="CT (NIfTI)").click()
     assert taken.value.failure() is None
-    assert reads(study, "Lea")[1:] == [("export images", "oblique")]
+    assert reads(study, "Lea")[1:] == [("export images", "oblique: CT as NIfTI")]
     page.get_by_role("button", name="Another reader").click()
     name_again(page, "Max")
     viewer_of(page)
@@ -265,6 +265,9 @@ def test_a_sign_of_life_gives_fresh_tokens_and_counts_time(study, server):
     assert status == 200
     fresh = json.loads(body)["GET"]
     assert answer_of(server, "GET", "ct", fresh)[0] == 200
+    ended = dataclasses.replace(own, ends_at=time.time() - 1)
+    _, body = answer_of(server, "POST", "alive", token_of(viewer_secret(study), ended), b"")
+    assert answer_of(server, "GET", "ct", json.loads(body)["GET"])[0] == 403
 
 
 def test_without_a_name_a_cold_deep_link_shows_nothing_of_the_case(study, page):

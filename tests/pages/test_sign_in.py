@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.web.server.starlette import starlette_agent_routes, starlette_auth_routes, starlette_routes
 
 from pages.menu import SECTIONS
+from pages.volume_routes import ROUTES
 from store.access import set_account
 from store.audit import audit_lines
 from store.publisher import publish
@@ -23,15 +28,18 @@ STEMS = [path.rpartition("/")[2].removesuffix(".py") for _, pages in SECTIONS fo
 WAIT_MS = PAGE_SECONDS * 1000
 READER = {"sub": "r-1", "email": "reader@example.org", "email_verified": True}
 STRANGER = {"sub": "s-1", "email": "stranger@example.org", "email_verified": True}
+SILENT = {"sub": "q-1", "email": "reader@example.org"}  # a provider that says nothing of the address
 UNVERIFIED = {"sub": "u-1", "email": "reader@example.org", "email_verified": False}
 START_SECONDS = 60
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+OPEN_ROUTES = {"/viewer/viewer.js"}  # a program, the same for everyone
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
     """oidc-provider-mock: a whole OpenID provider (discovery, keys, code flow, signed tokens) built on Authlib."""
     port = free_port()
-    users = [part for user in (READER, STRANGER, UNVERIFIED) for part in ("--user-claims", json.dumps(user))]
+    users = [part for user in (READER, STRANGER, UNVERIFIED, SILENT) for part in ("--user-claims", json.dumps(user))]
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), *users]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
@@ -118,10 +126,79 @@ def test_a_reader_signs_in_and_out_and_a_role_taken_away_counts_at_once(server, 
     page.get_by_role("button", name="Sign in").wait_for()
 
 
-@pytest.mark.parametrize("subject", ["s-1", "u-1"])
+@pytest.mark.parametrize("subject", ["s-1", "u-1", "q-1"])
 def test_somebody_without_a_role_or_with_an_unverified_address_sees_nothing(server, page, study, subject):
     set_account(study, "reader@example.org", "reader", "boss")
     sign_in(page, server, subject)
     page.wait_for_selector("text=no role in this study")
     assert "run-1" not in page.inner_text("body")
     assert "set account" in [line.action for line in audit_lines(study)]
+
+
+def test_an_open_page_closes_by_itself_when_the_role_is_taken_away(server, page, study):
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, "r-1")
+    page.wait_for_selector("text=reader@example.org · reader")
+    page.goto(f"{server.address}/runs")
+    page.wait_for_selector("text=· seed ")
+    set_account(study, "reader@example.org", "", "boss")
+    page.wait_for_selector("text=no role in this study")
+    assert "seed" not in page.inner_text("body")
+
+
+def send_files(page, server: Server, path: str) -> set[int]:
+    """What Streamlit's upload route says to a file, for each id that the page's socket was told: one is the session."""
+    frames: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
+    page.goto(server.address + path)
+    page.wait_for_selector("[data-testid=stMain] h1")
+    token = next(one["value"] for one in page.context.cookies() if one["name"] == "_streamlit_xsrf")
+    file = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"id"}
+    routes = [
+        f"{server.address}/_stcore/upload_file/{one}/{uuid.uuid4()}" for one in set(re.findall(UUID, str(frames)))
+    ]
+    return {page.request.put(to, headers={"X-Xsrftoken": token}, multipart={"file": file}).status for to in routes}
+
+
+def test_streamlits_upload_route_takes_nothing_from_somebody_signed_out(server, page, study):
+    assert send_files(page, server, "/runs") == {403}
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, "r-1")
+    page.wait_for_selector("text=reader@example.org · reader")
+    assert 204 in send_files(page, server, "/runs")
+
+
+def answer_of(method: str, address: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=60) as answer:
+            return answer.status, answer.read().decode("utf-8", "replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode("utf-8", "replace")
+
+
+def test_every_route_of_ours_refuses_who_has_no_token(server):
+    asked = [(method, route.path) for route in ROUTES for method in route.methods]
+    assert len(asked) > 5
+    answers = {path: answer_of(method, server.address + path) for method, path in asked if path not in OPEN_ROUTES}
+    assert {
+        path: answer for path, answer in answers.items() if answer[0] != 403 or answer[1] not in ("", "forbidden")
+    } == {}
+
+
+def streamlits_paths() -> set[str]:
+    """The paths of the routes that Streamlit registers, parameters filled in."""
+    modules = (starlette_routes, starlette_auth_routes, starlette_agent_routes)
+    found = {value for one in modules for name, value in vars(one).items() if re.match(r"_?ROUTE_[A-Z_0-9]+$", name)}
+    return {re.sub(r"\{[^}]*\}", "run-1", path) for path in found if isinstance(path, str)}
+
+
+def test_no_route_of_streamlit_says_anything_of_the_study_to_somebody_signed_out(server, page, study):
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, "r-1")  # so that there is something to know
+    page.wait_for_selector("text=reader@example.org · reader")
+    paths = streamlits_paths()
+    assert len(paths) > 10
+    for path in paths:
+        for method in ("GET", "POST"):
+            _, said = answer_of(method, f"{server.address}/{path}")
+            assert not [word for word in ("reader@", "seed", str(study), "CASE") if word in said], path

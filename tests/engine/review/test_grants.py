@@ -1,6 +1,8 @@
 """A token gives one reader one thing in one session for ten minutes, and nothing else."""
 
 import base64
+import dataclasses
+import hmac
 import json
 from dataclasses import replace
 
@@ -12,7 +14,7 @@ KEY = b"k" * 32
 SESSION = session_digest("cookie")
 GRANT = Grant(
     "GET", "run-1", "A", "Ada", "work list", 1, ("lungs", "automatic"), "", (), (0, 4, 0, 4, 0, 4), (1, 1, 1), SESSION,
-    "named himself", 100.0,
+    "named himself", 100.0, 1000.0,
 )  # fmt: skip
 TOKEN = token_of(KEY, GRANT)
 
@@ -37,6 +39,15 @@ def test_a_token_says_what_was_granted():
 def test_everything_else_is_forbidden(token, key, method, session, now, why):
     with pytest.raises(ForbiddenError, match=why):
         grant_of(key, token, method, session, now)
+
+
+def test_a_token_of_an_older_app_is_forbidden():
+    stored = dataclasses.asdict(GRANT)
+    del stored["ends_at"]
+    body = json.dumps(stored).encode()
+    text = [base64.urlsafe_b64encode(raw).decode() for raw in (body, hmac.digest(KEY, body, "sha256"))]
+    with pytest.raises(ForbiddenError, match="another version"):
+        grant_of(KEY, ".".join(part.rstrip("=") for part in text), "GET", SESSION, 0)
 
 
 def test_a_token_for_another_case_cannot_be_made_from_one():

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from engine.geometry import cropped_grid, same_grid
-from engine.review.grants import Grant
+from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.drawing import exported, save_from_file, save_from_viewer
 from engine.run.review_layers import Layer, visible_layers
-from engine.run.review_volumes import Extent, extent_of, layers_bytes, viewed_grid
+from engine.run.review_volumes import Extent, extent_of, layers_bytes, tokens, viewed_grid, viewer_secret
 from store.artifacts import store_value
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -56,7 +57,7 @@ def put(study, stage, *outputs):
         ledger.finish_task(key, files, 1.0, 1.0)
 
 
-GRANT = Grant("PUT", "run-1", "A", "Ada", "work list", 1, ("automatic",), "", (), BOX, (1, 1, 1), "", "me", 0.0)
+GRANT = Grant("PUT", "run-1", "A", "Ada", "work list", 1, ("automatic",), "", (), BOX, (1, 1, 1), "", "me", 0.0, 0.0)
 
 
 def sent(voxels):
@@ -173,3 +174,11 @@ def test_the_grid_of_blocks_lies_in_the_middle_of_them():
 def test_a_mode_hides_what_would_lead_the_reader(mode, signed, hidden):
     every = {"lungs", "peritumoural", "reference", "automatic", "reader A", "reader B", "yours"}
     assert every - set(visible_layers(mode, signed)) == hidden
+
+
+def test_no_token_outlives_the_session(study):
+    soon = time.time() + 5
+    (token,) = tokens(study, replace(GRANT, ends_at=soon), "GET").values()
+    assert grant_of(viewer_secret(study), token, "GET", GRANT.session, soon - 1).expires_at == soon
+    with pytest.raises(ForbiddenError, match="expired"):
+        grant_of(viewer_secret(study), token, "GET", GRANT.session, soon)

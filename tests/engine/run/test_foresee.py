@@ -26,7 +26,7 @@ from store.volumes import mask_key
 
 STAGES = [stage.name for stage in IMAGE_STUDY]
 AFTER_REVIEW = set(STAGES[STAGES.index("review") :])
-GRANT = Grant("GET", "", "", "Ben", "work list", 1, ("automatic",), "", (), (0,) * 6, (1, 1, 1), "", "", 0.0)
+GRANT = Grant("GET", "", "", "Ben", "work list", 1, ("automatic",), "", (), (0,) * 6, (1, 1, 1), "", "", 0.0, 0.0)
 
 
 def test_nothing_is_foreseen_before_the_first_run(tmp_path):

@@ -45,7 +45,9 @@ def make_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mask = Artifacts(study).load_masks(result.run_id, "plain", "acquire.references").find("tumour")
     voxels = mask.voxels.copy()
     voxels[int(np.flatnonzero(voxels.any(axis=(1, 2)))[0])] = False
-    grant = Grant("PUT", result.run_id, "plain", "Ada", "blank canvas", 1, (), "", (), (0,) * 6, (1, 1, 1), "", "", 0.0)
+    grant = Grant(
+        "PUT", result.run_id, "plain", "Ada", "blank canvas", 1, (), "", (), (0,) * 6, (1, 1, 1), "", "", 0.0, 0.0
+    )
     saved = save_from_file(study, grant, nifti_gz(voxels.astype(np.uint8), mask.grid), "mask.nii.gz")
     words = ("plain", "tumour", "Ada", "drawn", "", "", 30.0, "2026-01-01T00:00:00Z", "")
     with Ledger(StudyFolder(study)) as ledger:
