@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from store.queries.study import runs, standing
 from store.records import STATUSES
-from store.schema import BLOCK
+from store.schema import BLOCK, BLOCKED
 from store.snapshot import Snapshot, open_snapshot
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -134,12 +134,14 @@ def export_table(study: Path, table: str, run_id: str = "") -> pa.Table:
 
     The columns that design section 3 names come first, in its order; run_id is last, and before it, in what uses
     outcomes, whether the plan was locked or the analysis is exploratory, and which of how many it is. Verdicts and
-    drawings belong to no run. ValueError for a run that does not exist.
+    drawings belong to no run. ValueError for a run that does not exist, or vectors that an older version published.
     """
     if table not in EXPORTS:
         raise ValueError(f"table must be one of {sorted(EXPORTS)}, got {table!r}")
     snapshot = open_snapshot(study)
     sql = EXPORTS[table]
+    if BLOCKED in sql and not snapshot.holds(BLOCKED):
+        raise ValueError("an older version published this study: `python -m engine rebuild STUDY` publishes it anew")
     given: dict[str, object] = {"statuses": list(STATUSES)}
     if "$run" in sql:
         given["run"] = run_id or latest_run_id(snapshot)

@@ -93,6 +93,11 @@ class Snapshot:
         finally:
             cursor.close()
 
+    def holds(self, view: str) -> bool:
+        """Whether this generation has a view; one that an older version published lacks what is newer."""
+        sql = "SELECT 1 FROM duckdb_views() WHERE view_name = ? AND database_name = current_database()"
+        return bool(self.rows(sql, (view,)).rows)
+
     def table(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
         """All rows of one query with named parameters ($name) as an Arrow table."""
         cursor = self.cursor()

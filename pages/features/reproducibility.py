@@ -142,7 +142,9 @@ def one_feature(shown: Shown, row: FeatureIcc) -> None:
         caption = feature_caption(values)
         figure(feature_figure(values, row.feature), caption, POINTS, clicked)
     else:
-        st.caption("Its values were imported; there are no images to open.")
+        st.caption(
+            "Its values are not here: they were imported, or the next publication brings them (`rebuild STUDY`)."
+        )
 
 
 def every_feature(shown: Shown, kept: list[FeatureIcc], of: int) -> None:

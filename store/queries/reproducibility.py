@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from store.queries.answers import ask, ask_record
 from store.records import BASE_MASK, PerturbationEffect
-from store.schema import BLOCK
+from store.schema import BLOCK, BLOCKED
 from store.snapshot import Snapshot
 
 DECIDING = "deciding"
@@ -235,8 +235,10 @@ ORDER BY f.case_id, f.perturbation
 def feature_values(snapshot: Snapshot, run_id: str, row: FeatureIcc) -> tuple[FeatureValue, ...]:
     """One feature in the perturbed patients, the unperturbed value among them.
 
-    Of more than PATIENTS_SHOWN patients that many, evenly by their unperturbed value: a figure shows no more.
+    Nothing where an older version published this generation. Of more than PATIENTS_SHOWN patients that many, evenly by their unperturbed value: a figure shows no more.
     """
+    if not snapshot.holds(BLOCKED):
+        return ()
     given: dict[str, object] = {
         "run": run_id,
         "roi": row.roi,

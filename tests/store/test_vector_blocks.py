@@ -205,6 +205,23 @@ def test_a_copied_study_reads_its_own_sealed_files(tmp_path):
     assert values_of(tmp_path / "it's b") == expected(range(4))
 
 
+def test_what_an_older_version_published_stays_readable_but_for_the_vectors(tmp_path):
+    begin(tmp_path)
+    write_case(tmp_path, 0)
+    generation = publish(tmp_path).generation
+    old = duckdb.connect(str(tmp_path / "snapshots" / generation))
+    for statement in ("DROP VIEW feature_block", "DROP TABLE r_feature_block", "DROP TABLE sealed"):
+        old.execute(statement).fetchall()
+    old.close()
+    snapshot = open_snapshot(tmp_path)
+    (row,) = feature_iccs(snapshot, "run-1", "random")
+    assert feature_values(snapshot, "run-1", row) == ()
+    with pytest.raises(ValueError, match="rebuild STUDY"):
+        export_table(tmp_path, "features")
+    rebuild(tmp_path)
+    assert values_of(tmp_path) == expected([0])
+
+
 def test_one_feature_of_many_patients_shows_some_evenly_and_says_of_how_many(tmp_path):
     begin(tmp_path)
     many = 2 * PATIENTS_SHOWN
