@@ -235,7 +235,8 @@ ORDER BY f.case_id, f.perturbation
 def feature_values(snapshot: Snapshot, run_id: str, row: FeatureIcc) -> tuple[FeatureValue, ...]:
     """One feature in the perturbed patients, the unperturbed value among them.
 
-    Nothing where an older version published this generation. Of more than PATIENTS_SHOWN patients that many, evenly by their unperturbed value: a figure shows no more.
+    Of more than PATIENTS_SHOWN patients that many, evenly by their unperturbed value: a figure shows no more. Nothing
+    where an older version published this generation.
     """
     if not snapshot.holds(BLOCKED):
         return ()
