@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -38,16 +37,17 @@ def other_run(others: Sequence[RunFacts]) -> RunFacts:
 
 def chosen_page() -> str:
     """The address of the page that is shown twice."""
-    linked = st.query_params.get("page", "")
+    linked = st.query_params.get("shows", "")
     first = list(PAGES).index(linked) if linked in PAGES else list(PAGES).index("discrimination")
     return st.selectbox("Page", list(PAGES), index=first, format_func=PAGES.__getitem__, key="two-runs-page")
 
 
 def framed(page: str, run: RunFacts) -> None:
     """One page of this app, of one run, without its menu."""
-    base = urlsplit(st.context.url or "/").path.rpartition("/")[0]
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    home = f"/{base}/" if base else "/"
     st.markdown(f"**Run {run.place}** · {run_state(run)} · {moment(run.started_at)}")
-    st.iframe(f"{base}/{page}?run={run.place}&embed=true", height=FRAME_HEIGHT, alt=f"{PAGES[page]} of run {run.place}")
+    st.iframe(f"{home}{page}?run={run.place}&embed=true", height=FRAME_HEIGHT, alt=f"{PAGES[page]} of run {run.place}")
 
 
 shown = begin("What do other choices change?")
@@ -61,7 +61,7 @@ if not others:
     st.stop()
 other = other_run(others)
 page = chosen_page()
-st.query_params.update({"run": str(shown.run.place), "beside": str(other.place), "page": page})
+st.query_params.update({"run": str(shown.run.place), "beside": str(other.place), "shows": page})
 differing = protocol_differences(*(protocol_text(shown.snapshot, run.run_id) for run in (shown.run, other)))
 count = len(differing)
 answer(

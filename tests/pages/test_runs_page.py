@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.protocol import Protocol, Rois, read_protocol, write_protocol
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -83,3 +85,31 @@ def test_two_runs_stand_beside_each_other_with_the_choices_that_differ(show, tmp
     assert not app.exception
     assert [{"Choice": "rois.ring_mm", "Run 2": "3.0", "Run 1": "6.0"}] in tables(app)
     assert "1 choice differ" in said(app)
+
+
+@pytest.fixture
+def two_runs(tmp_path):
+    for run_id, ring_mm in (("run-1", 6.0), ("run-2", 3.0)):
+        start_run(tmp_path, run_id, protocol=Protocol(rois=Rois(ring_mm=ring_mm)))
+        record(tmp_path, run_id, "reproducibility", run_id, [icc_row("intratumoural", "random")])
+        finish_run(tmp_path, run_id)
+    publish(tmp_path)
+    return tmp_path
+
+
+def test_any_page_stands_twice_side_by_side_and_the_address_says_which(show, two_runs):
+    app = show(two_runs, "study/two_runs.py", run="1", beside="2", shows="reproducibility")
+    assert not app.exception
+    assert "differ in 1 choice;" in said(app)
+    frames = [element.proto.src for element in app.get("iframe")]
+    assert frames == [f"/reproducibility?run={place}&embed=true" for place in (1, 2)]
+    app.selectbox(key="two-runs-page").set_value("selection").run()
+    assert [element.proto.src for element in app.get("iframe")] == [
+        f"/selection?run={place}&embed=true" for place in (1, 2)
+    ]
+
+
+def test_a_page_shows_the_run_that_its_address_names(show, two_runs):
+    assert "(run-1, " in said(show(two_runs, "features/reproducibility.py", run="1"))
+    assert "(run-2, " in said(show(two_runs, "features/reproducibility.py", run="2"))
+    assert "(run-2, " in said(show(two_runs, "features/reproducibility.py", run="77"))
