@@ -168,7 +168,14 @@ def test_a_locked_setup_takes_hashes_only_and_stays_locked(clone):
         assert len(installs) == 2
         assert all("--require-hashes" in line for line in installs)
     first = (clone / ".venv" / "first.txt").read_text()
-    assert re.findall(r"^[a-z]+", first, re.MULTILINE) == ["numpy", "packaging", "pip", "setuptools", "versioneer", "wheel"]
+    assert re.findall(r"^[a-z]+", first, re.MULTILINE) == [
+        "numpy",
+        "packaging",
+        "pip",
+        "setuptools",
+        "versioneer",
+        "wheel",
+    ]
 
 
 def test_what_was_installed_without_hashes_is_thrown_away_first(clone):
