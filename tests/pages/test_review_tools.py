@@ -22,6 +22,7 @@ from tests.pages.review_study import (
     SPACING,
     WAIT_MS,
     build_study,
+    choose_option,
     drag_over_axial,
     enter,
     key_of,
@@ -202,3 +203,16 @@ def test_the_slab_is_the_maximum_of_the_slices_that_come_nearest_to_ten_millimet
     assert (ras_voxels(viewer) == maximum_filter1d(voxels, slices, axis=0, mode="nearest")).all()
     press(viewer, "slab")
     assert (ras_voxels(viewer) == voxels).all()
+
+
+@pytest.mark.parametrize(("width", "height", "share"), [(1024, 768, 2 / 3), (1440, 900, 1.0)])
+@pytest.mark.parametrize("mode", ["Work list", "Blank canvas"])
+def test_the_images_are_seen_without_scrolling(server, page, mode, width, height, share):
+    page.set_viewport_size({"width": width, "height": height})
+    enter(page, f"{server.address}/review", "Fay")
+    if mode != "Work list":
+        choose_option(page, "Mode", mode)
+        page.wait_for_selector("text=reading 1 of")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    box = viewer_of(page).locator(".stage").bounding_box()
+    assert (min(height, box["y"] + box["height"]) - box["y"]) / box["height"] >= share
