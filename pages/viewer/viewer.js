@@ -247,7 +247,8 @@ class Viewer {
       return
     }
     if (!this.data.editable) {
-      this.panel.say('Drawing needs the scan’s own voxels: choose Tumour or Whole series first.', true)
+      const parts = this.data.extents.includes('tumour') ? 'Tumour or Whole series' : 'Whole series'
+      this.panel.say(`Drawing needs the scan’s own voxels: choose ${parts} first.`, true)
       return
     }
     if (!this.scene.drawing) await this.beginDrawing()

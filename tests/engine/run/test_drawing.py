@@ -13,7 +13,7 @@ from engine.review.grants import Grant
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.drawing import exported, save_from_file, save_from_viewer
 from engine.run.review_layers import Layer, case_layers, shown_first, visible_layers
-from engine.run.review_volumes import Extent, extent_of, layers_bytes, viewed_grid
+from engine.run.review_volumes import Extent, extent_of, layers_bytes, offered_extents, viewed_grid
 from store.artifacts import store_value
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -153,6 +153,20 @@ def test_doubt_is_a_layer_of_its_own_that_is_off_at_first_and_absent_where_none_
     body = gzip.decompress(layers_bytes(study, replace(GRANT, layers=("automatic", "doubt"))))[352:]
     bits = np.frombuffer(body, np.uint8).reshape(10, 10, 10)
     assert (bits == tumour()[2:12, 3:13, 4:14] + 2 * wavering[2:12, 3:13, 4:14]).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "drawn", "offered"),
+    [
+        ("work list", "automatic", True, ("preview", "tumour", "whole")),
+        ("work list", "automatic", False, ("preview", "whole")),
+        ("work list", "lungs", True, ("preview", "whole")),
+        ("blank canvas", "yours", True, ("preview", "whole")),
+    ],
+)
+def test_a_tumours_own_part_is_offered_only_where_the_reader_may_see_one(mode, name, drawn, offered):
+    mask = Mask("tumour", "automatic", "model", tumour() & drawn, GRID)
+    assert offered_extents(mode, (Layer(name, name, (mask,)),)) == offered
 
 
 def test_a_preview_has_at_most_256_voxels_a_side_and_covers_the_chest():
