@@ -44,7 +44,7 @@ from engine.segment.train import train_model
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 3, "case", acquire),
     Stage("clinical", 3, "cohort", read_clinical),
-    Stage("segment", 7, "case", segment),
+    Stage("segment", 8, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("further", 1, "case", read_further_masks),
     Stage("agreement", 3, "case", measure_agreement),

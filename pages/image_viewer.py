@@ -10,7 +10,7 @@ import streamlit as st
 from engine.present.colours import CONTOUR_COLOURS
 from engine.review.grants import ALIVE, FETCH, SEND, Grant, session_digest
 from engine.run.review_layers import Layer, shown_first
-from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, tokens
+from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, offered_extents, tokens
 from pages.gate import session_ends_at
 from pages.reader import Reader, session_of
 from pages.volume_routes import VIEWER
@@ -65,7 +65,9 @@ def place_of(
 def viewer(viewed: Viewed) -> None:
     """Mount the viewer; the page runs again when a mask was stored, more is wanted, or a token must be renewed."""
     key = f"viewer-{viewed.reading.mode}"
-    extent_name = st.session_state.get(f"extent-{viewed.reading.case_id}", PREVIEW)
+    offered = offered_extents(viewed.reading.mode, viewed.layers)
+    chosen = st.session_state.get(f"extent-{viewed.reading.case_id}", PREVIEW)
+    extent_name = chosen if chosen in offered else PREVIEW
     extent, target = place_of(
         viewed.study, viewed.run_id, viewed.reading.case_id, extent_name, layers_key(viewed), viewed
     )
@@ -84,6 +86,7 @@ def viewer(viewed: Viewed) -> None:
             "drawingKey": drawing_key(viewed, extent_name),
             "tokens": given,
             "layers": [shown_layer(layer, first) for layer in viewed.layers],
+            "extents": offered,
             "extent": extent_name,
             "editable": extent.editable,
             "canDraw": viewed.can_draw,

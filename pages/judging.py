@@ -56,13 +56,28 @@ def judge(judging: Judging) -> bool:
     if judging.before is not None and not judging.changing:
         _signed(judging)
         return False
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         for word in JUDGEMENTS:
             _word(judging, draft, word)
         reasons = (NO_REASON, *REASONS)
         known = reasons.index(draft.reason) if draft.reason in reasons else 0
-        reason = st.selectbox("Reason", reasons, known, key=f"reason-{judging.key}", width=170, placeholder="Choose")
-        comment = st.text_input("Comment", draft.comment, key=f"comment-{judging.key}", width=220)
+        reason = st.selectbox(
+            "Reason",
+            reasons,
+            known,
+            key=f"reason-{judging.key}",
+            width=150,
+            placeholder="Reason",
+            label_visibility="collapsed",
+        )
+        comment = st.text_input(
+            "Comment",
+            draft.comment,
+            key=f"comment-{judging.key}",
+            width=200,
+            placeholder="Comment",
+            label_visibility="collapsed",
+        )
         draft = _kept(judging, draft, reason or NO_REASON, comment or "")
         amends = _why(judging) if judging.before is not None else ""
         pressed = st.button("Sign", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
@@ -111,7 +126,13 @@ def _kept(judging: Judging, draft: Draft, reason: str, comment: str) -> Draft:
 
 
 def _why(judging: Judging) -> str:
-    text = st.text_input("Why it changes", key=f"amends-{judging.key}", width=220, placeholder="required")
+    text = st.text_input(
+        "Why it changes",
+        key=f"amends-{judging.key}",
+        width=220,
+        placeholder="Why it changes (required)",
+        label_visibility="collapsed",
+    )
     return str(text or "").strip()
 
 

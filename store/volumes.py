@@ -16,7 +16,7 @@ Triple: TypeAlias = tuple[float, float, float]
 IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 SMALLEST_HANDEDNESS_ERROR = 1e-3
 
-STRUCTURES = ("tumour", "lung_left", "lung_right", "anatomy", "intratumoural", "peritumoural", "whole_lung")
+STRUCTURES = ("tumour", "doubt", "lung_left", "lung_right", "anatomy", "intratumoural", "peritumoural", "whole_lung")
 ORIGINS = ("automatic", "accepted", "corrected", "independent", "perturbed")
 
 
@@ -162,6 +162,11 @@ class AnatomyMasks(MaskSet):
 @dataclass(frozen=True, slots=True, eq=False)
 class AutomaticMasks(MaskSet):
     """What was segmented: the tumour by the study's model, lungs by the model or by thresholding, native grid."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DoubtMasks(MaskSet):
+    """Where the model wavered whether it is tumour (structure `doubt`), native grid; empty without a model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -80,6 +80,7 @@ CONTOUR_COLOURS = {
     "reader B": READER_B,
     "yours": "#FFFFFF",
     "automatic": AUTOMATIC,
+    "doubt": ROI_COLOURS["intratumoural"],
     "peritumoural": ROI_COLOURS["peritumoural"],
     "lungs": ROI_COLOURS["whole_lung"],
 }

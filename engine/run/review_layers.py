@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.layout import StudyFolder
-from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_masks
+from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_doubt, load_masks
 from store.records import Verdict
 from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY, load_drawn, readers_words
 from store.volumes import Mask
@@ -26,7 +26,8 @@ class Layer:
 
 
 def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
-    """Names of the layers of a mode, in drawing order: a blank canvas shows no tumour, a study no other reader.
+    """Names of the layers of a mode, in drawing order: a blank canvas shows no tumour, a study no other reader, and
+    neither what the model was unsure of.
 
     What others drew is shown in the work list once the reader has signed; adjudicators see all.
     """
@@ -35,7 +36,7 @@ def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
     if mode == READER_STUDY:
         return ("lungs", "peritumoural", "automatic", YOURS)
     others = (FIRST_READER, SECOND_READER) if signed or mode == ADJUDICATION else ()
-    return ("lungs", "peritumoural", "reference", "automatic", *others, YOURS)
+    return ("lungs", "peritumoural", "reference", "automatic", "doubt", *others, YOURS)
 
 
 def shown_first(layers: tuple[Layer, ...]) -> tuple[str, ...]:
@@ -48,7 +49,10 @@ def shown_first(layers: tuple[Layer, ...]) -> tuple[str, ...]:
 def case_layers(
     study: Path, run_id: str, case_id: str, names: tuple[str, ...], drawn_key: str, others: tuple[str, ...]
 ) -> tuple[Layer, ...]:
-    """The named layers of a case, in order; drawn_key is the reader's own mask, others are those of other readers."""
+    """The named layers of a case, in order; drawn_key is the reader's own mask, others are those of other readers.
+
+    There is no layer of doubt where the run stored none.
+    """
     reference = load_masks(study, run_id, case_id, REFERENCE).masks
     automatic = load_masks(study, run_id, case_id, AUTOMATIC).masks
     regions = load_masks(study, run_id, case_id, REGIONS).masks if "peritumoural" in names else ()
@@ -61,6 +65,9 @@ def case_layers(
         "automatic": Layer("automatic", "Automatic", _of((TUMOUR,), automatic)),
         YOURS: Layer(YOURS, "Yours", mine),
     }
+    doubt = load_doubt(study, run_id, case_id).masks if "doubt" in names else ()
+    if doubt:
+        found["doubt"] = Layer("doubt", "Doubt", doubt)
     for name, mask in zip((FIRST_READER, SECOND_READER), theirs, strict=False):
         found[name] = Layer(name, mask.source, (mask,))
     return tuple(found[name] for name in names if name in found)

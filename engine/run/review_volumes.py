@@ -20,7 +20,7 @@ from engine.review.nifti_bytes import nifti_gz
 from engine.run.review_layers import YOURS, Layer, case_layers
 from store.layout import StudyFolder
 from store.queries.images import AUTOMATIC, load_ct, load_masks
-from store.reviews import load_drawn
+from store.reviews import BLANK_CANVAS, load_drawn
 from store.volumes import BoolZyx, CtSeries, Grid, Mask, VolumeZyx
 
 LONGEST_PREVIEW_SIDE = 256
@@ -85,6 +85,14 @@ def extent_of(name: str, ct: CtSeries, layers: tuple[Layer, ...]) -> Extent:
     sides = (box[1] - box[0], box[3] - box[2], box[5] - box[4])
     in_plane = math.ceil(max(sides[1:]) / LONGEST_PREVIEW_SIDE)
     return Extent(box, (math.ceil(sides[0] / LONGEST_PREVIEW_SIDE), in_plane, in_plane))
+
+
+def offered_extents(mode: str, layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    """The parts of a scan that a reader may choose: the tumour's own where he sees one, never on a blank canvas."""
+    sees_tumour = any(mask.voxels.any() for layer in _tumours(layers) for mask in layer.masks)
+    if mode == BLANK_CANVAS or not sees_tumour:
+        return (PREVIEW, WHOLE)
+    return (PREVIEW, TUMOUR_BOX, WHOLE)
 
 
 def centre_mm(grid: Grid, layers: tuple[Layer, ...]) -> tuple[float, float, float] | None:

@@ -23,6 +23,7 @@ from engine.segment.model import SegmentationModel, fold_paths
 from engine.segment.nnunet import LoadedModel, TooLargeError, load_model, usable_device
 from engine.segment.resampling import Labels, Passage, Volume, facing, facing_grid, passage, to_model
 from engine.segment.sliding_window import Shape, Slab, Sweep, Window
+from engine.segment.tumour_doubt import Bits, Doubtful, doubtful_bits
 from engine.segment.uncertainty import TumourVoxels, tumour_voxels
 from store.records import RefusedError
 from store.volumes import BoolZyx, CtSeries, Grid
@@ -42,6 +43,7 @@ class Prediction:
     labels: Labels
     grid: Grid
     tumour: TumourVoxels
+    doubtful: Doubtful
     features: Volume
     feature_stride: Shape
     swept: Swept
@@ -150,7 +152,7 @@ def predict_with(
     clock.append(time.perf_counter())
     sweep = Sweep(volume, loaded, window)
     label_map = LabelMap(way, box)
-    tumour, exporting = _swept(sweep, label_map, _within(box, before), loaded.tumour_label)
+    tumour, bits, exporting = _swept(sweep, label_map, _within(box, before), loaded.tumour_label)
     labels = np.empty(ct.grid.shape_zyx, dtype=np.uint8)
     facing(labels, ct.grid, manifest.axes)[...] = label_map.labels
     clock.append(time.perf_counter())
@@ -172,20 +174,22 @@ def predict_with(
     start = [side.start - n for side, n in zip(box, before, strict=True)]
     padded = tuple(slice(s, s + n) for s, n in zip(start, volume.shape, strict=True))
     grid = cropped_grid(way.model, (padded[0], padded[1], padded[2]))
-    return Prediction(labels, grid, tumour, sweep.features, sweep.feature_stride, swept)
+    doubtful = Doubtful(bits, cropped_grid(way.model, box))
+    return Prediction(labels, grid, tumour, doubtful, sweep.features, sweep.feature_stride, swept)
 
 
-def _swept(sweep: Sweep, label_map: LabelMap, inside: Box, tumour_label: int) -> tuple[TumourVoxels, float]:
-    """Write what of a sweep lies inside its padding to the label map; the tumour's voxels, and the seconds it took."""
-    found, exporting = [], 0.0
+def _swept(sweep: Sweep, label_map: LabelMap, inside: Box, tumour_label: int) -> tuple[TumourVoxels, Bits, float]:
+    """Write what of a sweep lies inside its padding to the label map; tumour, doubt, and the seconds it took."""
+    found, bits, exporting = [], [], 0.0
     for slab in sweep.slabs():
         started = time.perf_counter()
         kept = _part(slab, inside)
         if kept.logits.shape[1]:
             label_map.add(kept.logits)
             found.append(tumour_voxels(kept, (inside[1].start, inside[2].start), tumour_label))
+            bits.append(doubtful_bits(kept))
         exporting += time.perf_counter() - started
-    return TumourVoxels.joined(found), exporting
+    return TumourVoxels.joined(found), np.concatenate(bits), exporting
 
 
 def _attempts(loaded: LoadedModel, choices: Segment) -> Iterator[_Attempt]:

@@ -15,9 +15,10 @@ from engine.segment.model import SegmentationModel, labels_of
 from engine.segment.nnunet import hardware, thread_count
 from engine.segment.out_of_fold import unseen_member
 from engine.segment.sliding_window import without_crumbs
+from engine.segment.tumour_doubt import Doubtful, doubt_mask
 from engine.segment.uncertainty import measured
 from store.records import Flag, RefusedError, Segmentation, Uncertainty
-from store.volumes import AutomaticMasks, BoolZyx, CtSeries, EncoderFeatures, Grid, Mask, ReferenceMasks
+from store.volumes import AutomaticMasks, BoolZyx, CtSeries, DoubtMasks, EncoderFeatures, Grid, Mask, ReferenceMasks
 
 LUNGS = ("lung_left", "lung_right")
 SMALLEST_TUMOUR_ML = 0.05
@@ -28,9 +29,10 @@ THRESHOLD_SOURCE = "threshold"
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What was segmented: masks on the native grid, how, how sure, the encoder's features, and flags."""
+    """What was segmented: masks on the native grid, where it was in doubt, how, how sure, features, and flags."""
 
     masks: AutomaticMasks
+    doubt: DoubtMasks
     segmentation: tuple[Segmentation, ...]
     uncertainty: tuple[Uncertainty, ...]
     features: EncoderFeatures
@@ -44,6 +46,7 @@ class _Found:
     masks: dict[str, BoolZyx]
     record: Segmentation
     uncertainty: Uncertainty
+    doubtful: Doubtful
     features: EncoderFeatures
 
 
@@ -76,6 +79,7 @@ def segment(ct: CtSeries, references: ReferenceMasks, choices: Segment, model: S
     record = prediction.record if prediction else _without_model(lungs.method)
     return Segmented(
         masks=AutomaticMasks((*_tumour_masks(prediction, ct.grid), *lungs.masks)),
+        doubt=DoubtMasks(_doubt_masks(references, prediction, lungs.masks, ct.grid)),
         segmentation=(_with_lungs(record, lungs.method),),
         uncertainty=(prediction.uncertainty,) if prediction else (),
         features=prediction.features if prediction else no_features(),
@@ -99,7 +103,7 @@ def _found(ct: CtSeries, choices: Segment, model: SegmentationModel) -> _Found:
     masks = _masks(prediction, labels, ct.grid)
     uncertainty = measured(prediction.tumour, prediction.grid, prediction.swept.members, SMALLEST_TUMOUR_ML)
     record = _record(prediction, model.sha256, bool(masks["tumour"].any()), uncertainty.mean_entropy)
-    return _Found(masks, record, uncertainty, encoder_features(prediction, model.sha256))
+    return _Found(masks, record, uncertainty, prediction.doubtful, encoder_features(prediction, model.sha256))
 
 
 def _record(prediction: Prediction, sha256: str, tumour_found: bool, mean_entropy: float | None) -> Segmentation:
@@ -148,6 +152,17 @@ def _tumour_masks(prediction: _Found | None, grid: Grid) -> tuple[Mask, ...]:
         return ()
     source = prediction.record.model_sha256[:SOURCE_DIGITS]
     return (Mask("tumour", "automatic", source, prediction.masks["tumour"], grid),)
+
+
+def _doubt_masks(
+    references: ReferenceMasks, prediction: _Found | None, made: tuple[Mask, ...], grid: Grid
+) -> tuple[Mask, ...]:
+    """Where the model wavered, inside the box of the lungs, outlined or made."""
+    if prediction is None:
+        return ()
+    outlined = [mask for mask in map(references.find, LUNGS) if mask is not None]
+    source = prediction.record.model_sha256[:SOURCE_DIGITS]
+    return (doubt_mask(prediction.doubtful, (*outlined, *made), source, grid),)
 
 
 def _lungs(

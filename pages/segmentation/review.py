@@ -163,10 +163,10 @@ def header(shown: Shown, mode: str, order: list[Place], at: Place) -> None:
     here = order.index(at)
     back = (mode, order[(here - 1) % len(order)])
     on = (mode, order[(here + 1) % len(order)])
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="case-header"):
         st.button("Previous", key="previous", shortcut="p", on_click=go, args=back, type="tertiary")
         st.button("Next", key="next", shortcut="n", on_click=go, args=on, type="tertiary")
-        st.caption(case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
+        st.caption(case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode), width="stretch")
 
 
 def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:

@@ -6,6 +6,7 @@ const AXES = [
   [0, 2, 1], // coronal
   [1, 2, 0], // sagittal
 ]
+const DASHED = { doubt: 2 } // canvas pixels of a dash; an outline that is no decision is not drawn as one
 const ERROR_STEPS = [
   [1, '#2166AC'],
   [2, '#67A9CF'],
@@ -85,7 +86,7 @@ export function paint(nv, overlay, scene) {
         borders((at) => scene.bits[at] & bit, coloured ? (at) => scene.error[at] / 10 : null, dims, plane, slice)
       )
       if (coloured) ERROR_STEPS.forEach(([, colour], band) => stroke(context, scale, lines.filter((l) => bandOf(l[4]) === band), colour, 2.5))
-      else stroke(context, scale, lines, layer.colour, layer.name === 'lungs' ? 1 : 1.8)
+      else stroke(context, scale, lines, layer.colour, layer.name === 'lungs' ? 1 : 1.8, DASHED[layer.name])
     })
     context.restore()
   })
@@ -103,9 +104,10 @@ function cached(scene, key, make) {
   return scene.cache.get(key)
 }
 
-function stroke(context, scale, lines, colour, width) {
+function stroke(context, scale, lines, colour, width, dash = 0) {
   context.strokeStyle = colour
   context.lineWidth = width
+  context.setLineDash(dash ? [dash, dash] : [])
   context.beginPath()
   for (const [i0, j0, i1, j1] of lines) {
     context.moveTo(scale.x(i0), scale.y(j0))

@@ -39,7 +39,7 @@ class Panel {
 
   configure(data) {
     this.data = data
-    this.buttons(this.extents, EXTENTS, (name) => act(this, () => this.act.extent(name)))
+    this.buttons(this.extents, Object.fromEntries(data.extents.map((name) => [name, EXTENTS[name]])), (name) => act(this, () => this.act.extent(name)))
     this.mark(this.extents, data.extent)
     const tools = data.canDraw ? TOOLS : { look: TOOLS.look, measure: TOOLS.measure, disk: TOOLS.disk }
     this.buttons(this.tools, tools, (name) => this.act.tool(name))

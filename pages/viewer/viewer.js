@@ -1,17 +1,20 @@
 // The viewer: NiiVue's three planes, outlines over them, tools; one instance an element, kept over reruns of the page.
 
-import { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER, DRAG_MODE, cmapper } from '@niivue/niivue'
+import { Niivue, NVImage, NVMesh, SLICE_TYPE, SHOW_RENDER, DRAG_MODE, cmapper } from '@niivue/niivue'
 import { paint, ERROR_LEGEND } from './contours.js'
 import { fillBetween } from './between.js'
 import { caliperText, diskStatistics, latestAxes, slabMaximum } from './measure.js'
 import { alive, Refused, save, volume } from './server.js'
 import { panel } from './panel.js'
+import { inMillimetres, surface } from './surfaces.js'
 
 const ALIVE_EVERY_MS = 5000
 const viewers = new WeakMap()
 // Drawings that were not stored when their images left the screen, by whose they are; gone with the browser's tab.
 const unsaved = new Map()
 const UNSAVED_KEPT = 4
+// What is around a tumour is seen through and drawn before it.
+const SEE_THROUGH = { lungs: 0.3, peritumoural: 0.4, doubt: 0.5 }
 
 export default function (component) {
   const { parentElement, data } = component
@@ -64,6 +67,7 @@ class Viewer {
       cycleClipPlaneHotKey: '',
       viewModeHotKey: '',
       isResizeCanvas: true,
+      meshThicknessOn2D: 0,
     })
     this.nv.drawOpacity = 0.45
     this.ready = this.attach()
@@ -80,6 +84,8 @@ class Viewer {
       paint(this.nv, overlay, this.scene)
       return result
     }
+    // In 3D the surfaces stand alone: a block of CT would hide them
+    this.nv.drawImage3D = () => {}
     this.nv.onLocationChange = (at) => this.panel.location(at, this.nv)
     this.nv.onDragRelease = (at) => this.measured(at)
     this.nv.onMeasurementCompleted = () => this.measuredAxes()
@@ -140,6 +146,7 @@ class Viewer {
     this.host.dataset.layers = data.layersKey
     this.host.dataset.key = data.key
     this.host.dataset.firstSliceMs = Math.round(performance.now() - begun)
+    this.showSurfaces()
     await this.restore(data)
   }
 
@@ -177,6 +184,7 @@ class Viewer {
     }
     this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
     this.scene.cache.clear()
+    this.showSurfaces()
     this.nv.drawScene()
     this.host.dataset.layers = data.layersKey
   }
@@ -199,19 +207,55 @@ class Viewer {
 
   toggle(name, on) {
     for (const layer of this.scene.layers) if (layer.name === name) layer.on = on
+    this.showSurfaces()
     this.nv.drawScene()
   }
 
   async showError(on) {
-    if (on && !this.scene.error) this.scene.error = await ras(await volume('error', this.tokens.GET), 'error.nii')
+    if (on && !this.scene.error) await this.fetchError()
     this.scene.errorOn = on
     this.panel.legend(on ? ERROR_LEGEND : [])
     this.nv.drawScene()
   }
 
+  /** Fetch how far the surfaces lie apart, and say so while the server measures it. */
+  async fetchError() {
+    const key = this.key
+    this.panel.say('Measuring the surface error …')
+    const error = await ras(await volume('error', this.tokens.GET), 'error.nii')
+    if (this.key !== key) return
+    this.scene.error = error
+    this.panel.say('')
+  }
+
   render3D(on) {
     this.nv.opts.multiplanarShowRender = on ? SHOW_RENDER.ALWAYS : SHOW_RENDER.NEVER
+    this.rendered = on
+    this.showSurfaces()
     this.nv.setSliceType(SLICE_TYPE.MULTIPLANAR)
+  }
+
+  /** The surfaces of the outlines that are on, in 3D; none while it is off. */
+  showSurfaces() {
+    while (this.nv.meshes.length) this.nv.removeMesh(this.nv.meshes[0])
+    if (!this.rendered || !this.scene.bits || !this.nv.volumes.length) return
+    const solid = (layer) => SEE_THROUGH[layer.name] ?? 1
+    const shown = this.scene.layers.map((layer, place) => [layer, place]).filter(([layer]) => layer.on && !layer.empty)
+    for (const [layer, place] of shown.sort((one, other) => solid(one[0]) - solid(other[0]))) {
+      const { points, triangles } = this.surfaceOf(place)
+      if (triangles.length) this.nv.addMesh(new NVMesh(points, triangles, layer.name, rgba(layer.colour), solid(layer), true, this.nv.gl))
+    }
+  }
+
+  /** The surface of one layer in millimetres, made once for these outlines. */
+  surfaceOf(place) {
+    const made = `surface-${place}`
+    if (!this.scene.cache.has(made)) {
+      const [bits, image] = [this.scene.bits, this.nv.volumes[0]]
+      const found = surface((at) => bits[at] & (1 << place), image.dimsRAS.slice(1, 4))
+      this.scene.cache.set(made, { points: inMillimetres(found.points, image), triangles: new Uint32Array(found.triangles) })
+    }
+    return this.scene.cache.get(made)
   }
 
   showSlab(on) {
@@ -247,7 +291,8 @@ class Viewer {
       return
     }
     if (!this.data.editable) {
-      this.panel.say('Drawing needs the scan’s own voxels: choose Tumour or Whole series first.', true)
+      const parts = this.data.extents.includes('tumour') ? 'Tumour or Whole series' : 'Whole series'
+      this.panel.say(`Drawing needs the scan’s own voxels: choose ${parts} first.`, true)
       return
     }
     if (!this.scene.drawing) await this.beginDrawing()
@@ -327,6 +372,11 @@ class Viewer {
     this.nv.cleanup?.()
     this.host.replaceChildren()
   }
+}
+
+/** A colour written #RRGGBB as NiiVue wants it. */
+function rgba(colour) {
+  return new Uint8Array([...[1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)), 255])
 }
 
 function same(one, other) {

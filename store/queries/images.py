@@ -10,6 +10,7 @@ from store.volumes import CtSeries, MaskSet
 
 REFERENCE = "acquire.references"
 AUTOMATIC = "segment.masks"
+DOUBT = "segment.doubt"
 FURTHER = "further.masks"
 CHOSEN = "review.masks"
 REGIONS = "regions.masks"
@@ -31,6 +32,14 @@ def load_masks(study: Path, run_id: str, case_id: str, kind: str) -> MaskSet:
     except KeyError:
         return MaskSet(())
     return _masks(path, path.stat().st_mtime_ns)
+
+
+def load_doubt(study: Path, run_id: str, case_id: str) -> MaskSet:
+    """Where the model wavered in a case, read-only; none where it was segmented before doubt was stored."""
+    try:
+        return load_masks(study, run_id, case_id, DOUBT)
+    except FileNotFoundError:
+        return MaskSet(())
 
 
 @functools.lru_cache(CTS_KEPT)

@@ -15,6 +15,7 @@ from tests.conftest import command_line
 from tests.pages.conftest import Server
 from tests.pages.review_study import (
     WAIT_MS,
+    choose_option,
     draw_on_axial,
     drawn_points,
     enter,
@@ -92,3 +93,13 @@ def test_a_stroke_kept_and_a_stroke_undone_are_stored_as_they_are_seen(study, pa
     (stored,) = masks_of(study, "Ada")
     assert len(drawn) > 100
     assert mask_points(load_drawn(StudyFolder(study), stored.drawn_key)) == drawn
+
+
+def test_a_blank_canvas_offers_no_part_about_the_tumour_and_sends_the_pen_to_the_whole_series(page):
+    shown = key_of(page)
+    assert viewer_of(page).locator("button[data-name=tumour]").count() == 1
+    choose_option(page, "Mode", "Blank canvas")
+    viewer = viewer_of(page, shown)
+    assert viewer.locator("button[data-name=tumour]").count() == 0
+    press(viewer, "draw")
+    page.locator(".viewer .message", has_text="choose Whole series first.").wait_for()

@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page
 from scipy.ndimage import distance_transform_edt, maximum_filter1d
 
+from engine.geometry import index_to_points_mm
 from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.queries.images import REFERENCE, load_masks
 from store.reviews import load_drawn
+from store.volumes import Mask
 from tests.conftest import command_line
 from tests.pages.conftest import Server
 from tests.pages.review_study import (
@@ -22,6 +26,7 @@ from tests.pages.review_study import (
     SPACING,
     WAIT_MS,
     build_study,
+    choose_option,
     drag_over_axial,
     enter,
     key_of,
@@ -202,3 +207,47 @@ def test_the_slab_is_the_maximum_of_the_slices_that_come_nearest_to_ten_millimet
     assert (ras_voxels(viewer) == maximum_filter1d(voxels, slices, axis=0, mode="nearest")).all()
     press(viewer, "slab")
     assert (ras_voxels(viewer) == voxels).all()
+
+
+@pytest.mark.parametrize(("width", "height", "share"), [(1024, 768, 2 / 3), (1440, 900, 1.0)])
+@pytest.mark.parametrize("mode", ["Work list", "Blank canvas"])
+def test_the_images_are_seen_without_scrolling(server, page, mode, width, height, share):
+    page.set_viewport_size({"width": width, "height": height})
+    enter(page, f"{server.address}/review", "Fay")
+    if mode != "Work list":
+        choose_option(page, "Mode", mode)
+        page.wait_for_selector("text=reading 1 of")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    box = viewer_of(page).locator(".stage").bounding_box()
+    assert (min(height, box["y"] + box["height"]) - box["y"]) / box["height"] >= share
+
+
+SURFACE = """(host, name) => { const mesh = host.viewer.nv.meshes.find(m => m.name === name)
+  return [Array.from(mesh.pts), Array.from(mesh.tris)] }"""
+
+
+@pytest.mark.parametrize("case", DIRECTIONS)
+def test_in_3d_the_reference_is_a_closed_surface_where_it_lies(study, server, page, case):
+    viewer = whole_series(page, server, case, "Hope")
+    viewer.locator("button[data-name='3d']").click()
+    points, triangles = (np.array(values).reshape(-1, 3) for values in viewer.evaluate(SURFACE, "reference"))
+    edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
+    assert set(np.unique(edges, axis=0, return_counts=True)[1]) == {2}
+    first, second, third = (points[triangles[:, corner]] for corner in range(3))
+    volumes = np.einsum("ij,ij->i", first - points[0], np.cross(second - points[0], third - points[0])) / 6
+    mask = outlined(study, case)
+    assert volumes.sum() / 1000 == pytest.approx(mask.volume_ml, rel=0.1)
+    index = np.argwhere(mask.voxels)[:, ::-1].astype(np.float64)
+    middle = index_to_points_mm(index, mask.grid).mean(axis=0) * (-1, -1, 1)
+    assert (points.max(axis=0) + points.min(axis=0)) / 2 == pytest.approx(middle, abs=0.05)
+    viewer.locator("label.layer", has_text="Reference").locator("input").uncheck()
+    assert viewer.evaluate("host => host.viewer.nv.meshes.map(m => m.name)") == []
+
+
+def outlined(study: Path, case: str) -> Mask:
+    """The reference tumour of a case."""
+    with Ledger(StudyFolder(study)) as ledger:
+        run_id = ledger.latest_run().run_id
+    found = load_masks(study, run_id, case, REFERENCE).find("tumour")
+    assert found is not None
+    return found

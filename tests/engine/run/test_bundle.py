@@ -190,8 +190,15 @@ def test_what_the_present_code_would_not_find_is_not_bundled(sent, tmp_path, mon
 def test_no_volume_travels_and_all_that_the_analysis_reads_does():
     kinds = travelling_kinds(IMAGE_STUDY)
     assert {"features.vectors", "perturbed_features.vectors", "perturb.perturbed", "acquire.acquisition"} <= kinds
-    volumes = {"acquire.ct", "acquire.references", "segment.masks", "segment.features", "review.masks", "regions.masks"}
-    assert not kinds & {*volumes, "perturb.masks", "training.weights", "anatomy.fingerprint"}
+    volumes = {"acquire.ct", "acquire.references", "segment.masks", "segment.doubt", "segment.features"}
+    assert not kinds & {
+        *volumes,
+        "review.masks",
+        "regions.masks",
+        "perturb.masks",
+        "training.weights",
+        "anatomy.fingerprint",
+    }
     computed = {stage.name for stage in IMAGE_STUDY if not is_carried(stage)}
     assert {"doubt", "association", "reproducibility", "batch", "table", "resample", "prognosis"} <= computed
     assert not computed & {"clinical", "acquire", "features", "conform", "carried", "embedding_names"}

@@ -13,14 +13,22 @@ from engine.geometry import cropped_grid, same_grid
 from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.drawing import exported, save_from_file, save_from_viewer
-from engine.run.review_layers import Layer, visible_layers
-from engine.run.review_volumes import Extent, extent_of, layers_bytes, tokens, viewed_grid, viewer_secret
+from engine.run.review_layers import Layer, case_layers, shown_first, visible_layers
+from engine.run.review_volumes import (
+    Extent,
+    extent_of,
+    layers_bytes,
+    offered_extents,
+    tokens,
+    viewed_grid,
+    viewer_secret,
+)
 from store.artifacts import store_value
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError
 from store.reviews import Reading, draft_of, drawn_masks, load_drawn
-from store.volumes import AutomaticMasks, CtSeries, Grid, Mask, ReferenceMasks
+from store.volumes import AutomaticMasks, CtSeries, DoubtMasks, Grid, Mask, ReferenceMasks
 from tests.store.recorded import start_run
 
 TURN = np.deg2rad(12)
@@ -142,6 +150,34 @@ def test_the_outlines_are_bits_in_the_order_of_the_grant(study):
     assert set(np.unique(bits)) == {0, 2}
 
 
+def test_doubt_is_a_layer_of_its_own_that_is_off_at_first_and_absent_where_none_was_stored(study):
+    names = visible_layers("work list", False)
+    assert "doubt" not in [layer.name for layer in case_layers(study, "run-1", "A", names, "", ())]
+    wavering = np.zeros(GRID.shape_zyx, bool)
+    wavering[4:10, 5, 6] = True
+    doubt = DoubtMasks((Mask("doubt", "automatic", "model", wavering, GRID),))
+    store_value(StudyFolder(study), "segment.doubt", "segment".ljust(64, "0"), DoubtMasks, doubt)
+    layers = case_layers(study, "run-1", "A", names, "", ())
+    assert "doubt" not in shown_first(layers)
+    body = gzip.decompress(layers_bytes(study, replace(GRANT, layers=("automatic", "doubt"))))[352:]
+    bits = np.frombuffer(body, np.uint8).reshape(10, 10, 10)
+    assert (bits == tumour()[2:12, 3:13, 4:14] + 2 * wavering[2:12, 3:13, 4:14]).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "drawn", "offered"),
+    [
+        ("work list", "automatic", True, ("preview", "tumour", "whole")),
+        ("work list", "automatic", False, ("preview", "whole")),
+        ("work list", "lungs", True, ("preview", "whole")),
+        ("blank canvas", "yours", True, ("preview", "whole")),
+    ],
+)
+def test_a_tumours_own_part_is_offered_only_where_the_reader_may_see_one(mode, name, drawn, offered):
+    mask = Mask("tumour", "automatic", "model", tumour() & drawn, GRID)
+    assert offered_extents(mode, (Layer(name, name, (mask,)),)) == offered
+
+
 def test_a_preview_has_at_most_256_voxels_a_side_and_covers_the_chest():
     grid = Grid((512, 512, 300), (0.9, 0.9, 1.0), (0, 0, 0))
     lungs = np.zeros(grid.shape_zyx, bool)
@@ -164,15 +200,15 @@ def test_the_grid_of_blocks_lies_in_the_middle_of_them():
 @pytest.mark.parametrize(
     ("mode", "signed", "hidden"),
     [
-        ("blank canvas", True, {"automatic", "reference", "peritumoural", "reader A", "reader B"}),
-        ("reader study", True, {"reference", "reader A", "reader B"}),
+        ("blank canvas", True, {"automatic", "doubt", "reference", "peritumoural", "reader A", "reader B"}),
+        ("reader study", True, {"doubt", "reference", "reader A", "reader B"}),
         ("work list", False, {"reader A", "reader B"}),
         ("work list", True, set()),
         ("adjudication", False, set()),
     ],
 )
 def test_a_mode_hides_what_would_lead_the_reader(mode, signed, hidden):
-    every = {"lungs", "peritumoural", "reference", "automatic", "reader A", "reader B", "yours"}
+    every = {"lungs", "peritumoural", "reference", "automatic", "doubt", "reader A", "reader B", "yours"}
     assert every - set(visible_layers(mode, signed)) == hidden
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from engine.geometry import index_to_points_mm, points_to_index
 from engine.phantom.training_set import as_case, unseen_phantom
@@ -101,6 +102,17 @@ def test_how_the_masks_were_made_is_recorded(segmented):
     assert doubt.components >= 1
     assert doubt.disagreement is None
     assert 0.5 < doubt.largest_probability <= 1
+
+
+def test_where_the_model_wavers_is_a_rim_of_the_tumour_and_no_tumour(segmented):
+    (doubt,), tumour = segmented.doubt.masks, segmented.masks.find("tumour")
+    assert (doubt.structure, doubt.source) == ("doubt", tumour.source)
+    assert segmented.doubt.find("tumour") is None
+    near = binary_dilation(tumour.voxels, iterations=4)
+    assert (doubt.voxels & near).sum() / doubt.voxels.sum() > 0.5
+    core = binary_erosion(tumour.voxels, iterations=4)
+    assert core.any()
+    assert (doubt.voxels & core).sum() < 0.1 * core.sum()
 
 
 def test_mirrors_give_a_disagreement(phantom):
