@@ -27,12 +27,12 @@ class Layer:
 
 def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
     """Names of the layers of a mode, in drawing order: a blank canvas shows no tumour, a study no other reader, and
-    neither what the model was unsure of.
+    neither what the model was unsure of. Nor does a blank canvas show the automatic lungs: they end at the tumour.
 
     What others drew is shown in the work list once the reader has signed; adjudicators see all.
     """
     if mode == BLANK_CANVAS:
-        return ("lungs", YOURS)
+        return (YOURS,)
     if mode == READER_STUDY:
         return ("lungs", "peritumoural", "automatic", YOURS)
     others = (FIRST_READER, SECOND_READER) if signed or mode == ADJUDICATION else ()

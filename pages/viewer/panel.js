@@ -65,6 +65,7 @@ class Panel {
     const label = element('label', 'layer')
     const box = element('input', '')
     box.type = 'checkbox'
+    box.name = layer.name
     box.checked = this.isOn(layer)
     box.disabled = layer.empty
     box.addEventListener('change', () => {
@@ -123,10 +124,11 @@ class Panel {
       this.setWindow(names[(names.indexOf(this.window) + 1) % names.length])
     } else if (name === 'o') {
       const boxes = [...this.layers.querySelectorAll('input:not(:disabled)')]
-      const on = !boxes.some((box) => box.checked)
-      boxes.forEach((box) => {
-        if (box.checked !== on) box.click()
-      })
+      const on = boxes.filter((box) => box.checked)
+      const before = boxes.filter((box) => this.shownBefore?.includes(box.name))
+      if (on.length) this.shownBefore = on.map((box) => box.name)
+      const changed = on.length ? on : before.length ? before : boxes
+      changed.forEach((box) => box.click())
     } else if (name === 'u' && this.data?.canDraw) this.act.undo()
     else if (KEYS[name] && (this.data?.canDraw || !['draw', 'erase'].includes(KEYS[name]))) this.act.tool(KEYS[name])
   }

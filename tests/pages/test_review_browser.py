@@ -282,3 +282,16 @@ def test_without_a_name_a_cold_deep_link_shows_nothing_of_the_case(study, page):
         assert not [url for url in asked if not url.startswith((cold.address, cold.address.replace("http", "ws")))]
     finally:
         cold.stop()
+
+
+def test_the_key_o_hides_the_outlines_and_brings_the_same_ones_back(server, page):
+    enter(page, f"{server.address}/review?case=plain", "Ora")
+    viewer = viewer_of(page)
+    boxes = viewer.locator("label.layer input:not(:disabled)")
+    shown = "found => found.filter(box => box.checked).map(box => box.name)"
+    first = boxes.evaluate_all(shown)
+    assert first
+    viewer.locator("canvas").first.hover()
+    for expected in ([], first, []):
+        page.keyboard.press("o")
+        assert boxes.evaluate_all(shown) == expected

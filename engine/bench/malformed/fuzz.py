@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
 import resource
@@ -13,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ import numpy as np
 from engine.acquire.archive import ArchiveLimits, unpack
 from engine.acquire.csv_table import number_in, patient_rows, read_table
 from engine.acquire.ct_series import read_ct_series
-from engine.acquire.dicom import read_segmentation_object, read_structure_set
+from engine.acquire.dicom import DicomHeader, read_segmentation_object, read_structure_set
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.dicom_pixels import read_frames
 from engine.acquire.dicom_seg import rasterise_segment
@@ -36,6 +38,7 @@ from store.volumes import Grid
 
 SEEDS = Path(__file__).parent / "seeds"
 SLOWEST_SECONDS = 20.0
+FUZZED_SLICE = 3
 SERIES_GRID = Grid((SIDE, SIDE, SLICES), (1.0, 1.0, 2.0), (-8.0, -8.0, 0.0))
 RULES = Acquire(max_voxels=50_000_000)
 LIMITS = ArchiveLimits(entries=100, file_bytes=16 << 20, total_bytes=16 << 20)
@@ -75,11 +78,12 @@ class FuzzResult:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One reader under test, the suffix of its files and how a good one is made."""
+    """One reader under test, the suffix of its files and how a good one is made; packed: every other one inside."""
 
     suffix: str
     make: Callable[[Path], object]
     read: Read
+    packed: bool = False
 
 
 def _read_csv(path: Path) -> None:
@@ -92,9 +96,23 @@ def _read_csv(path: Path) -> None:
 
 
 def _read_dicom(path: Path) -> None:
-    for header in read_headers(path):
+    """One slice by itself, then in its series."""
+    headers = read_headers(path)
+    for header in headers:
         read_frames(header.path, "slice", 64 << 20)
-        read_ct_series([header] * 1, RULES)
+    read_ct_series([*headers, *_neighbours(path.parent)], RULES)
+
+
+@cache
+def _neighbours(folder: Path) -> tuple[DicomHeader, ...]:
+    """The other slices of the series, whole."""
+    others = [number for number in range(SLICES) if number != FUZZED_SLICE]
+    files = [_write_slice(number, folder / "series" / f"{number}.dcm") for number in others]
+    return tuple(header for file in files for header in read_headers(file))
+
+
+def _write_slice(number: int, path: Path) -> Path:
+    return write(ct_slice(number, "1.2.3.4", "P1"), path)
 
 
 def _read_rtstruct(path: Path) -> None:
@@ -136,11 +154,11 @@ def _make_seg(path: Path) -> None:
 
 READERS: dict[str, Reader] = {
     "csv": Reader(".csv", lambda path: path.write_text(HEADER + ROWS), _read_csv),
-    "dicom": Reader(".dcm", lambda path: write(ct_slice(3, "1.2.3.4", "P1"), path), _read_dicom),
+    "dicom": Reader(".dcm", lambda path: _write_slice(FUZZED_SLICE, path), _read_dicom),
     "rtstruct": Reader(".dcm", _make_rtstruct, _read_rtstruct),
     "seg": Reader(".dcm", _make_seg, _read_seg),
     "nifti": Reader(".nii", lambda path: write_image(path, mask_array()), _read_nifti),
-    "nifti.gz": Reader(".nii.gz", lambda path: write_image(path, mask_array()), _read_nifti),
+    "nifti.gz": Reader(".nii.gz", lambda path: write_image(path, mask_array()), _read_nifti, packed=True),
     "archive": Reader(".zip", _make_archive, _read_archive),
 }
 
@@ -177,7 +195,8 @@ def fuzz(name: str, seconds: float, seed: int, keep: Path = SEEDS, most: int = 1
         reader.make(path)
         good = path.read_bytes()
         while time.monotonic() - began < seconds and tried < most:
-            raw = mutated(good, generator)
+            inside = reader.packed and tried % 2 == 1  # a changed stream seldom passes its own checksum
+            raw = gzip.compress(mutated(gzip.decompress(good), generator), 1) if inside else mutated(good, generator)
             answer, took = attempt(reader, raw, Path(folder))
             tried, slowest = tried + 1, max(slowest, took)
             refused += answer == "refused"

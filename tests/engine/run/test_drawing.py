@@ -200,7 +200,7 @@ def test_the_grid_of_blocks_lies_in_the_middle_of_them():
 @pytest.mark.parametrize(
     ("mode", "signed", "hidden"),
     [
-        ("blank canvas", True, {"automatic", "doubt", "reference", "peritumoural", "reader A", "reader B"}),
+        ("blank canvas", True, {"lungs", "automatic", "doubt", "reference", "peritumoural", "reader A", "reader B"}),
         ("reader study", True, {"doubt", "reference", "reader A", "reader B"}),
         ("work list", False, {"reader A", "reader B"}),
         ("work list", True, set()),

@@ -26,3 +26,12 @@ def test_fresh_mutations_are_read_or_refused(name: str, tmp_path: Path):
     assert found.crashes == 0, [path.name for path in tmp_path.iterdir()]
     assert found.tried == FILES
     assert found.refused > 0
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_an_unchanged_file_is_read_to_its_end(name: str, tmp_path: Path):
+    """Else every mutation of it would be refused for what the good one lacks, and nothing behind it be reached."""
+    reader = READERS[name]
+    good = tmp_path / f"good{reader.suffix}"
+    reader.make(good)
+    assert attempt(reader, good.read_bytes(), tmp_path)[0] == "read"
