@@ -63,6 +63,8 @@ class UploadGate:
         """Pass everything on but a file of a session that may send none."""
         _, sent, rest = scope.get("path", "").partition(UPLOAD_ROUTE)
         if sent and scope.get("method") != "OPTIONS" and not may_send_files(rest.partition("/")[0]):
+            while scope["type"] == "http" and (await receive()).get("more_body"):
+                pass  # read to its end: a sender whose connection breaks off never sees the answer
             await PlainTextResponse("forbidden", 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -9,7 +9,7 @@ import streamlit as st
 from engine.present.numbers import moment
 from engine.present.wording.features import protocol_differences
 from engine.present.wording.study import run_state
-from pages.frame import answer, begin, end
+from pages.frame import answer, begin, end, grid
 from store.queries.selection import protocol_text
 from store.queries.study import RunFacts, runs
 
@@ -72,7 +72,7 @@ answer(
 )
 if differing:
     heads = ("Choice", f"Run {shown.run.place}", f"Run {other.place}")
-    st.dataframe([dict(zip(heads, row, strict=True)) for row in differing], hide_index=True)
+    grid([dict(zip(heads, row, strict=True)) for row in differing])
 for place, run in zip(st.columns(2), (shown.run, other), strict=True):
     with place:
         framed(page, run)

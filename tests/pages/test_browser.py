@@ -69,7 +69,7 @@ def test_no_page_asks_another_host_or_breaks(cold_server, page):
 def test_headers_forbid_other_hosts_and_frames(cold_server, page):
     headers = page.goto(cold_server.address).headers
     assert "default-src 'self'" in headers["content-security-policy"]
-    assert headers["x-frame-options"] == "DENY"
+    assert headers["x-frame-options"] == "SAMEORIGIN"
     assert headers["x-content-type-options"] == "nosniff"
 
 

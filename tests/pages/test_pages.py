@@ -115,6 +115,7 @@ def test_review_says_when_the_case_of_its_address_is_unknown(show, demo_study):
 
 def test_search_keeps_features_with_all_words(show, demo_study):
     app = show(demo_study, "features/reproducibility.py")
+    app.session_state["reproducibility-tabs"] = "Every feature"
     app.sidebar.text_input[0].set_value("glcm original intratumoural").run()
     names = next(table.value for table in app.dataframe if "icc_rank" in table.value)
     assert set(names["feature_class"]) == {"glcm"}

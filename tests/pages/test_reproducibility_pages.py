@@ -51,7 +51,8 @@ def test_reproducibility_answers_and_another_form_re_reads_it(show, recorded):
     app.sidebar.radio(key="icc-form").set_value("icc31").run()
     assert not app.exception
     assert "(1 of 1)" in said(app)
-    assert "This is a look" in said(app)
+    app.session_state["reproducibility-tabs"] = "What the threshold leaves"
+    assert "This is a look" in said(app.run())
 
 
 def test_with_no_declared_family_tested_the_page_says_so_and_stays_whole(show, tmp_path):
