@@ -51,16 +51,17 @@ def store_value(folder: StudyFolder, kind: str, key: str, record_type: type, val
     folder.unfinished.mkdir(parents=True, exist_ok=True)
     temporary = folder.unfinished / f"{os.getpid()}-{uuid.uuid4().hex}{suffix}"
     write_value(temporary, record_type, value)
-    _sync(temporary)
+    sync(temporary)
     final = folder.artifact(kind, key, suffix)
     final.parent.mkdir(parents=True, exist_ok=True)
     stored = StoredFile(kind, record_type.__name__, suffix, sha256_of_file(temporary), temporary.stat().st_size)
     temporary.replace(final)
-    _sync(final.parent)
+    sync(final.parent)
     return stored
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

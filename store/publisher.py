@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.artifacts import sha256_of_file
+from store.artifacts import sha256_of_file, sync
 from store.layout import StudyFolder
 from store.ledger import ArtifactRow, Ledger, now
 from store.schema import BLOCKED, create_statements, record_types, schema_fingerprint, table_of
@@ -143,7 +142,7 @@ def publish(study: Path) -> Published:
         generation = _next_generation(folder)
         temporary = folder.snapshots / f"{generation}.tmp"
         shutil.copyfile(folder.work_database, temporary)
-        _sync_file(temporary)
+        sync(temporary)
         temporary.replace(folder.snapshots / generation)
         _write_current(folder, generation)
         _trim(folder)
@@ -315,7 +314,7 @@ def _next_generation(folder: StudyFolder) -> str:
 def _write_current(folder: StudyFolder, generation: str) -> None:
     temporary = folder.current.with_suffix(".tmp")
     temporary.write_text(generation, encoding="ascii")
-    _sync_file(temporary)
+    sync(temporary)
     temporary.replace(folder.current)
 
 
@@ -326,11 +325,3 @@ def _trim(folder: StudyFolder) -> None:
     trim_sealed(folder, generations[-KEPT_GENERATIONS:])
     for path in folder.snapshots.glob("gen-*.tmp"):
         path.unlink(missing_ok=True)
-
-
-def _sync_file(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

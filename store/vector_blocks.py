@@ -8,7 +8,6 @@ everything.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.artifacts import sync
 from store.layout import StudyFolder
 from store.schema import BLOCK, BLOCKED, view_statement
 
@@ -110,9 +110,9 @@ def seal(connection: duckdb.DuckDBPyConnection, folder: StudyFolder, at_least: i
     ).fetchall()
     connection.execute("CHECKPOINT sealing").fetchall()
     connection.execute("DETACH sealing").fetchall()
-    _sync(temporary)
+    sync(temporary)
     temporary.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
     _attach(connection, path)
     connection.execute("BEGIN").fetchall()
     connection.execute(f"DELETE FROM {SEALED_TABLE}").fetchall()
@@ -142,7 +142,7 @@ def compact(folder: StudyFolder) -> None:
         made.execute("CHECKPOINT").fetchall()
     finally:
         made.close()
-    _sync(temporary)
+    sync(temporary)
     temporary.replace(folder.work_database)
 
 
@@ -164,11 +164,3 @@ def trim_sealed(folder: StudyFolder, generations: Sequence[Path]) -> None:
     for path in (*folder.snapshots.glob("vectors-*"), *folder.snapshots.glob("work.tmp*")):
         if path.name not in wanted:
             path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -182,7 +182,7 @@ def test_what_was_installed_without_hashes_is_thrown_away_first(clone):
     shutil.copy(HOUSE / ".ci" / "locked.txt", clone / ".ci")
     calls = record_calls(clone, "exit 0")
     python = program(clone / "bin" / "python3", '[ "$1" = -c ] && { echo 3.11; exit; }\nexit 1')
-    done = set_up(clone, LOCKED="1", PYTHON=str(python), CC=str(program(clone / "bin" / "cc", "exit 0")))
+    done = set_up(clone, LOCKED="1", PYTHON=str(python), CC=str(program(clone / "bin" / "cc", "cat >/dev/null")))
     assert done.returncode == 1
     assert not (clone / ".venv").exists()
     assert not calls.exists()

@@ -168,7 +168,7 @@ def _grown(template: Template, study: Path, have: int, count: int, tell: Callabl
 PUBLISH = """
 import resource, sys, time; from pathlib import Path; from store.publisher import publish
 begun = time.monotonic(); publish(Path(sys.argv[1])); took = time.monotonic() - begun
-print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+sys.stdout.write(f"{took} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}")
 """
 
 

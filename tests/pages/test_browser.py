@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pages.menu import SECTIONS
-from tests.pages.conftest import PAGE_SECONDS, Server
+from tests.pages.conftest import Server
 
 STEMS = [path.rpartition("/")[2].removesuffix(".py") for _, pages in SECTIONS for path, _ in pages]
-WAIT_MS = PAGE_SECONDS * 1000
 LOOSE = "0.0.0.0"
-
-
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    context.close()
 
 
 def end_of(page) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from store.meeting import basket, decisions
 from store.reviews import ADJUDICATION, open_ledger
-from tests.pages.conftest import PAGE_SECONDS, Server
+from tests.pages.conftest import Server
 
-WAIT_MS = PAGE_SECONDS * 1000
 OWNER = "this computer"
 
 
@@ -20,15 +19,6 @@ def server(demo_copy):
     server = Server(demo_copy)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    context.close()
 
 
 def address_of(page) -> dict[str, str]:

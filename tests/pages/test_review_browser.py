@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from playwright.sync_api import Page
 
 from engine.geometry import cropped_grid, grid_of, same_grid
 from engine.review.grants import Grant, session_digest, token_of
@@ -62,15 +61,6 @@ def server(study: Path) -> Iterator[Server]:
     served = Server(study)
     yield served
     served.stop()
-
-
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    context.close()
 
 
 def verdicts_once(study: Path, number: int) -> list:

@@ -30,15 +30,6 @@ def server(demo_copy: Path) -> Iterator[Server]:
     served.stop()
 
 
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    context.close()
-
-
 def signed(study: Path, number: int) -> list[Verdict]:
     """A reader's verdicts, once there are so many."""
     deadline = time.monotonic() + WAIT_MS / 1000

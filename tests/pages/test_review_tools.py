@@ -24,7 +24,6 @@ from tests.pages.review_study import (
     DIRECTIONS,
     SHAPE_ZYX,
     SPACING,
-    WAIT_MS,
     build_study,
     choose_option,
     drag_over_axial,
@@ -56,15 +55,6 @@ def server(study: Path) -> Iterator[Server]:
     served = Server(study)
     yield served
     served.stop()
-
-
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    context.close()
 
 
 def whole_series(page: Page, server: Server, case: str, reader: str) -> Locator:

@@ -21,11 +21,10 @@ from pages.volume_routes import ROUTES
 from store.access import set_account
 from store.audit import audit_lines
 from store.publisher import publish
-from tests.pages.conftest import PAGE_SECONDS, Server, free_port
+from tests.pages.conftest import Server, free_port
 from tests.store.recorded import finish_run, start_run
 
 STEMS = [path.rpartition("/")[2].removesuffix(".py") for _, pages in SECTIONS for path, _ in pages]
-WAIT_MS = PAGE_SECONDS * 1000
 READER = {"sub": "r-1", "email": "reader@example.org", "email_verified": True}
 STRANGER = {"sub": "s-1", "email": "stranger@example.org", "email_verified": True}
 SILENT = {"sub": "q-1", "email": "reader@example.org"}  # a provider that says nothing of the address
@@ -81,15 +80,6 @@ def server(provider: str, study: Path, tmp_path_factory: pytest.TempPathFactory)
         found = Server(study, "--secrets.files", str(secrets))
     yield found
     found.stop()
-
-
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    context.close()
 
 
 def sign_in(page, server: Server, subject: str, path: str = "cohort") -> None:
