@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.test_browser import WAIT_MS, end_of
+from tests.pages.conftest import PAGE_SECONDS
+from tests.pages.test_browser import end_of
 
 PAGES = ("discrimination", "runs", "upload", "report", "meeting")
 # Success criterion 1.4.3: 4.5 to 1, 3 to 1 for large letters; what is disabled is exempt, as are the words of figures
@@ -46,7 +47,7 @@ TOO_FAINT = r"""() => {
 def test_words_stand_out_from_their_background(cold_server, browser, scheme):
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
+    page.set_default_timeout(PAGE_SECONDS * 1000)
     faint = {}
     for stem in PAGES:
         page.goto(f"{cold_server.address}/{stem}")
