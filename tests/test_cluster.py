@@ -21,6 +21,7 @@ from tests.test_table_study import engine, make_table_study
 HOUSE = Path(__file__).resolve().parents[1]
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 PATIENCE_SECONDS = 300
+TIMED = "segment.segmentation"  # holds the seconds that each step took
 
 
 class Cluster:
@@ -190,7 +191,8 @@ def test_images_measured_by_a_cluster_are_those_of_local_artifact_by_artifact(cl
     code, said = ended(run)
     assert code == 0, said
     engine("run", twin, "--until", "features")
-    of_cases = results_of(study, kept)
-    assert of_cases == results_of(twin, kept)
+    of_cases, local = results_of(study, kept), results_of(twin, kept)
+    assert {row[:2] for row in of_cases} == {row[:2] for row in local}
+    assert {row for row in of_cases if row[0] != TIMED} == {row for row in local if row[0] != TIMED}
     assert {str(kind).partition(".")[0] for kind, *_ in of_cases} >= {"acquire", "segment", "regions", "features"}
     assert computed_once(study)
