@@ -106,9 +106,10 @@ def test_a_save_while_the_server_is_gone_is_said_to_be_not_stored_and_the_drawin
     server = Server(study)
     try:
         enter(page, f"{server.address}/review", "Gwen")
+        of_work_list = key_of(page)
         choose_option(page, "Mode", "Blank canvas")
         page.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
-        viewer = viewer_of(page)
+        viewer = viewer_of(page, of_work_list)  # a pen taken before is put down when the images change
         take_pen(viewer, "draw")
         draw_on_axial(page, viewer, TRIANGLE)
         drawn = drawn_points(viewer)
