@@ -7,6 +7,7 @@ from engine.acquire.carried import read_carried
 from engine.acquire.clinical import read_clinical
 from engine.acquire.feature_table import read_feature_table
 from engine.acquire.further import read_further_masks
+from engine.acquire.prior import read_prior
 from engine.acquire.read import acquire
 from engine.analyse.association import associate
 from engine.analyse.candidates import candidates
@@ -32,7 +33,7 @@ from engine.measure.reader_overlap import compare_readers
 from engine.measure.regions import delineate_regions
 from engine.perturb.perturbation import perturb_masks
 from engine.review.feature_masks import choose_feature_masks
-from engine.run.stage import CARRIED_SUBSET, PERTURBED_SUBSET, TRAINED_SUBSET, Stage
+from engine.run.stage import CARRIED_SUBSET, PERTURBED_SUBSET, PRIOR_SUBSET, TRAINED_SUBSET, Stage
 from engine.segment.anatomy import label_anatomy
 from engine.segment.embedding import embed_regions, name_embeddings
 from engine.segment.membership import plan_training
@@ -47,6 +48,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("segment", 8, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("further", 1, "case", read_further_masks),
+    Stage("prior", 1, "case", read_prior, PRIOR_SUBSET),
     Stage("agreement", 3, "case", measure_agreement),
     Stage("readers", 2, "case", compare_readers),
     Stage("doubt", 3, "cohort", estimate_doubt),

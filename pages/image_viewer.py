@@ -8,13 +8,14 @@ from pathlib import Path
 import streamlit as st
 
 from engine.present.colours import CONTOUR_COLOURS
+from engine.present.wording.review import prior_title
 from engine.review.grants import ALIVE, FETCH, SEND, Grant, session_digest
 from engine.run.review_layers import Layer, shown_first
 from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, offered_extents, tokens
 from pages.gate import session_ends_at
 from pages.reader import Reader, session_of
 from pages.volume_routes import VIEWER
-from store.queries.images import load_ct
+from store.queries.images import load_ct, load_prior_scan
 from store.reviews import Reading
 
 ASSETS = Path(__file__).parent / "viewer"
@@ -92,12 +93,23 @@ def viewer(viewed: Viewed) -> None:
             "canDraw": viewed.can_draw,
             "hasError": {"reference", "automatic"} <= {layer.name for layer in viewed.layers if drawn(layer)},
             "target": target,
+            "prior": prior_of(viewed),
         },
         on_saved_change=lambda: None,
         on_renew_change=lambda: None,
         on_extent_change=lambda: _remember(key, "extent", f"extent-{viewed.reading.case_id}"),
         on_webgl2_change=lambda: _remember(key, "webgl2", "webgl2"),
     )
+
+
+def prior_of(viewed: Viewed) -> dict[str, object] | None:
+    """The earlier CT beside the images: what it is, and how far in RAS mm it lies from them, None where not linked."""
+    scan = load_prior_scan(viewed.study, viewed.run_id, viewed.reading.case_id)
+    if scan is None:
+        return None
+    x, y, z = scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm
+    linked = None if x is None or y is None or z is None else (-x, -y, z)
+    return {"title": prior_title(scan), "shift": linked}
 
 
 def _remember(key: str, said: str, name: str) -> None:

@@ -16,7 +16,15 @@ from starlette.routing import Route
 from engine.review.grants import ALIVE, FETCH, SEND, ForbiddenError, Grant, grant_of, session_digest
 from engine.run.drawing import MOST_BYTES, save_from_viewer
 from engine.run.review_desk import protocol_of, sign_of_life
-from engine.run.review_volumes import ct_bytes, drawing_bytes, error_bytes, layers_bytes, tokens, viewer_secret
+from engine.run.review_volumes import (
+    ct_bytes,
+    drawing_bytes,
+    error_bytes,
+    layers_bytes,
+    prior_bytes,
+    tokens,
+    viewer_secret,
+)
 from engine.service import note_images_seen
 from pages.gate import bearer, may, study_folder
 from pages.reader import session_of
@@ -25,10 +33,10 @@ from store.reviews import Reading
 
 VIEWER = Path(__file__).parent / "viewer" / "built" / "viewer.js"
 BEARER = "Bearer "
-IMAGES = "ct"
+IMAGES: dict[str, Callable[[Path, Grant], bytes]] = {"ct": ct_bytes, "prior": prior_bytes}
 PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization"}
 VOLUMES: dict[str, Callable[[Path, Grant], bytes]] = {
-    IMAGES: ct_bytes,
+    **IMAGES,
     "layers": layers_bytes,
     "drawing": drawing_bytes,
     "error": error_bytes,
@@ -72,7 +80,7 @@ async def volume(request: Request) -> Response:
 def handed_out(name: str, study: Path, grant: Grant) -> bytes:
     """A volume by name; that a patient's images leave is in the audit before they do. KeyError where it is not."""
     body = VOLUMES[name](study, grant)
-    if name == IMAGES:
+    if name in IMAGES:
         note_images_seen(study, bearer(study, grant.reader), grant.case_id)
     return body
 

@@ -264,16 +264,17 @@ class Artifacts:
 
     def ct_file(self, run_id: str, case_id: str) -> Path:
         """The file of a case's CT; KeyError when the run has none."""
-        return self._file("acquire.ct", run_id, case_id, ".nii.gz")
+        return self.case_file("acquire.ct", run_id, case_id, CtSeries)
 
     def masks_file(self, run_id: str, case_id: str, kind: str) -> Path:
         """The file of a case's masks of one kind; KeyError when the run has none."""
-        return self._file(kind, run_id, case_id, ".npz")
+        return self.case_file(kind, run_id, case_id, MaskSet)
 
-    def _file(self, kind: str, run_id: str, case_id: str, suffix: str) -> Path:
+    def case_file(self, kind: str, run_id: str, case_id: str, record_type: type) -> Path:
+        """The file of a case's result of any kind, by what it holds; KeyError when the run has none."""
         stage = kind.partition(".")[0]
         with Ledger(self._folder) as ledger:
             key, state = ledger.placed_unit(run_id, stage, case_id)
         if state != "done":
             raise KeyError(f"run {run_id} has no {kind} of case {case_id}")
-        return self._folder.artifact(kind, key, suffix)
+        return self._folder.artifact(kind, key, suffix_of(record_type))

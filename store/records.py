@@ -115,6 +115,31 @@ class Acquisition:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorScan:
+    """An earlier CT of the same patient, shown beside the index series and never measured.
+
+    shift_*_mm, added to a point of the earlier CT (x, y, z in LPS), gives the same place of the index series as far as
+    moving one chest onto the other goes; lung_overlap is the Dice coefficient of the air in both lungs after it.
+    """
+
+    days_before: int | None  # from this scan to the index scan; None where no dates are known
+    convolution_kernel: str
+    kernel_group: str  # sharp | soft | unknown
+    contrast: str  # yes | no | unknown
+    slice_thickness_mm: float | None
+    spacing_x_mm: float
+    spacing_y_mm: float
+    spacing_z_mm: float
+    shift_x_mm: float | None  # None: the lungs do not match, the two are not linked
+    shift_y_mm: float | None
+    shift_z_mm: float | None
+    lung_overlap: float | None
+
+    def __post_init__(self) -> None:
+        _check_share("lung_overlap", self.lung_overlap)
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """Something the gate accepted but says aloud."""
 

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from store.layout import StudyFolder
-from store.sources import AnatomyProgram, CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, SourceFile
+from store.sources import (
+    AnatomyProgram,
+    CaseSource,
+    ClinicalSource,
+    FeatureTableSource,
+    PriorSource,
+    ReferenceFiles,
+    SourceFile,
+)
 
 SOURCES_FILE = "sources.json"
 OWNER_ONLY = 0o600
@@ -120,7 +128,7 @@ def forget_source(study: Path, case_id: str) -> tuple[str, ...]:
         table=table and replace(table, cases=tuple(pair for pair in table.cases if pair[1] != case_id)),
     )
     write_sources(study, kept)
-    return tuple(file.path for case in sources.cases if case.case_id == case_id for file in case.files)
+    return tuple(file.path for case in sources.cases if case.case_id == case_id for file in case.every_file)
 
 
 def _file(study: Path) -> Path:
@@ -185,4 +193,14 @@ def _case(stored: dict[str, object]) -> CaseSource:
     if not isinstance(files, list) or not isinstance(columns, list):
         raise _damaged()
     plain = {k: stored[k] for k in ("case_id", "layout", "choice", "alternatives")}
-    return CaseSource(**plain, files=_files(files), columns=_pairs(columns))  # type: ignore[arg-type]
+    prior = _prior(stored.get("prior"))
+    return CaseSource(**plain, files=_files(files), columns=_pairs(columns), prior=prior)  # type: ignore[arg-type]
+
+
+def _prior(stored: object) -> PriorSource | None:
+    """The earlier CT of a case; none in lists that were written before there was one."""
+    if stored is None:
+        return None
+    if not isinstance(stored, dict):
+        raise _damaged()
+    return PriorSource(stored["layout"], _files(stored["files"]), stored["days_before"])

@@ -25,6 +25,15 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorSource:
+    """The files of an earlier CT of a case's patient: shown beside the index series, never measured."""
+
+    layout: str  # dicom | files
+    files: tuple[SourceFile, ...]
+    days_before: int | None  # from this scan to the index scan; None when no dates are known
+
+
+@dataclass(frozen=True, slots=True)
 class CaseSource:
     """The files of one case as the discovery found them: index series, references, lungs, and why they were chosen."""
 
@@ -34,6 +43,12 @@ class CaseSource:
     choice: str = ""  # why this series is the index series
     alternatives: int = 0
     columns: tuple[tuple[str, str], ...] = ()  # acquisition columns of images.csv (kernel, contrast, ...)
+    prior: PriorSource | None = None  # enters no key but that of the stage that reads it
+
+    @property
+    def every_file(self) -> tuple[SourceFile, ...]:
+        """All files of the case, those of the earlier CT last."""
+        return (*self.files, *(self.prior.files if self.prior else ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,24 @@ class CaseFingerprint(ArrayRecord):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PriorImage(ArrayRecord):
+    """An earlier CT of a patient, to be looked at beside the index series; no voxels where it could not be read."""
+
+    intensity_hu: NDArray[np.int16]  # array z, y, x, whole HU
+    spacing_mm: Triple
+    origin_mm: Triple
+    direction: tuple[float, ...]
+
+    @property
+    def ct(self) -> CtSeries | None:
+        """The image on its grid, None where there is none."""
+        if not self.intensity_hu.size:
+            return None
+        z, y, x = self.intensity_hu.shape
+        return CtSeries(self.intensity_hu, Grid((x, y, z), self.spacing_mm, self.origin_mm, self.direction))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainedWeights(ArrayRecord):
     """A trained model as its two files: the manifest (JSON) and the bytes of its weights."""
 

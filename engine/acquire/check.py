@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.acquire.clinical import read_clinical, refused_rows
 from engine.acquire.discover import clinical_source, discover, feature_table_source, refusal_of
 from engine.acquire.feature_table import read_feature_table
+from engine.acquire.prior import read_prior
 from engine.acquire.pseudonyms import Pseudonyms
 from engine.acquire.read import acquire
 from engine.protocol import Protocol, read_protocol
@@ -70,7 +71,10 @@ def check_images(
     flagged: list[FlaggedInput] = []
     for source in found.cases:
         try:
-            flags = acquire(source, protocol.images, protocol.acquire).flags
+            case = acquire(source, protocol.images, protocol.acquire)
+            flags = case.flags
+            if source.prior:
+                flags += read_prior(source.prior, case.ct, protocol.acquire).flags
         except RefusedError as error:
             refused.append(_refused(refusal_of(source.case_id, error), _path_of(source, error.file)))
         else:

@@ -20,10 +20,17 @@ from engine.acquire.dicom import (
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
-from engine.acquire.series_choice import SeriesCandidate, SeriesChoice, choose_index_series
+from engine.acquire.prior import PRIOR_SLICE_ROLE
+from engine.acquire.series_choice import (
+    SeriesCandidate,
+    SeriesChoice,
+    choose_index_series,
+    choose_prior_series,
+    days_between,
+)
 from engine.protocol import Protocol
 from store.records import RefusedError
-from store.sources import SourceFile
+from store.sources import PriorSource, SourceFile
 
 PLAIN_SUFFIXES = (
     ".txt",
@@ -128,18 +135,30 @@ def _patient(
         if beside or patient in tree.damaged_patients:
             text = "a file among the DICOM files cannot be read as DICOM."
             raise RefusedError("undecodable", "DICOM folder", text, "Copy the series again, or take the file out.")
-        choice = _choose(headers, protocol)
+        candidates = _candidates(headers)
+        choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
     slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
     files = [index.source(f"CT slice {place}", Path(path)) for place, path in enumerate(slices)]
-    return PatientFiles(
-        patient, "dicom", (*files, *_outline_files(outlines, index)), choice.reason, choice.alternatives
-    )
+    files += _outline_files(outlines, index)
+    prior = _prior_of(candidates, choice.series, protocol, index)
+    return PatientFiles(patient, "dicom", tuple(files), choice.reason, choice.alternatives, prior=prior)
 
 
-def _choose(headers: list[DicomHeader], protocol: Protocol) -> SeriesChoice:
+def _prior_of(
+    candidates: Sequence[SeriesCandidate], chosen: SeriesCandidate, protocol: Protocol, index: ContentIndex
+) -> PriorSource | None:
+    found = choose_prior_series(candidates, chosen, protocol.acquire.min_slices)
+    if found is None:
+        return None
+    paths = dict.fromkeys(header.path for header in found.headers)
+    files = sorted((index.source(PRIOR_SLICE_ROLE, Path(path)) for path in paths), key=lambda file: file.sha256)
+    return PriorSource("dicom", tuple(files), days_between(found, chosen))
+
+
+def _candidates(headers: list[DicomHeader]) -> list[SeriesCandidate]:
     series: dict[str, list[DicomHeader]] = {}
     with_ct = {header.series_uid for header in headers if _is_ct(header)}
     for header in headers:
@@ -149,8 +168,7 @@ def _choose(headers: list[DicomHeader], protocol: Protocol) -> SeriesChoice:
         text = "there is no CT series of this patient."
         raise RefusedError("no_ct", "DICOM files", text, "Add the CT on which the tumour was outlined.")
     referenced = {uid for h in headers if h.outline_kind for uid in h.referenced_series}
-    candidates = [SeriesCandidate(uid, tuple(own), uid in referenced) for uid, own in series.items()]
-    return choose_index_series(candidates, protocol.acquire.min_slices)
+    return [SeriesCandidate(uid, tuple(own), uid in referenced) for uid, own in series.items()]
 
 
 def _is_ct(header: DicomHeader) -> bool:

@@ -63,7 +63,8 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
         if problem is not None:
             refusals.append(refusal_of(case_id, problem))
         else:
-            cases.append(CaseSource(case_id, one.layout, one.files, one.choice, one.alternatives, one.columns))
+            parts = (one.layout, one.files, one.choice, one.alternatives, one.columns, one.prior)
+            cases.append(CaseSource(case_id, *parts))
     pseudonyms.save()
     index.save()
     return Discovery(tuple(cases), tuple(dict.fromkeys(refusals)), _pairs(counts, pseudonyms))

@@ -12,13 +12,15 @@ from engine.acquire.csv_table import Table, is_missing, patient_rows, read_table
 from engine.acquire.lungs import is_lung_name, side_of_name
 from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
+from engine.acquire.prior import PRIOR_IMAGE_ROLE
 from engine.protocol import Images
 from store.records import RefusedError
-from store.sources import SourceFile
+from store.sources import PriorSource, SourceFile
 
 IMAGE_ROLE = "CT image"
 REFERENCE_ROLE = "reference mask"
 ANATOMY_ROLE, ANATOMY_NAME = "anatomy label map", "anatomy"
+PRIOR_NAME, PRIOR_DAYS = "prior", "prior_days"  # an earlier CT, and how many days before the index scan it was made
 LUNG_ROLES = {"left": "left lung mask", "right": "right lung mask", "both": "lungs mask"}
 FLAT_IMAGE = re.compile(r"(?P<case>.+?)(?P<ct>_CT)?_image", re.IGNORECASE)
 ACQUISITION_COLUMNS = (
@@ -111,11 +113,14 @@ def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> Pati
     files += [index.source(ANATOMY_ROLE, path) for stem, path in found.others if stem.lower() == ANATOMY_NAME]
     roles = {split_label(name)[0].lower(): role for name, role in further_roles(images).items()}
     files += [index.source(roles[stem.lower()], path) for stem, path in found.others if stem.lower() in roles]
+    priors = [path for stem, path in found.others if stem.lower() == PRIOR_NAME and path != taken]
     for stem, path in found.others:
         if path != taken and stem.lower() not in roles and is_lung_name(stem, images.lungs):
             files.append(index.source(LUNG_ROLES[side_of_name(stem)], path))
-    problem = _repeated_role(files)
-    return PatientFiles(found.patient_id, "files", tuple(files), "the only image", 0, tuple(columns), problem)
+    earlier = [index.source(PRIOR_IMAGE_ROLE, path) for path in priors]
+    problem = _repeated_role([*files, *earlier])
+    prior = PriorSource("files", tuple(earlier), None) if earlier else None
+    return PatientFiles(found.patient_id, "files", tuple(files), "the only image", 0, tuple(columns), problem, prior)
 
 
 def _repeated_role(files: Sequence[SourceFile]) -> RefusedError | None:
@@ -145,7 +150,8 @@ def _listed_case(
         for name, role in further_roles(images).items():
             cell = cells.get(name, "")
             files += [] if is_missing(cell) else [index.source(role, _existing(folder, cell, role))]
-        return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns))
+        prior = _listed_prior(folder, cells, index)
+        return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns), prior=prior)
     except RefusedError as error:
         return PatientFiles(patient, "files", (), problem=error)
 
@@ -164,6 +170,17 @@ def _listed_lungs(folder: Path, cells: dict[str, str], index: ContentIndex) -> l
             path = _existing(folder, cells[column], LUNG_ROLES[role])
             files.append(index.source(LUNG_ROLES[role], path))
     return files
+
+
+def _listed_prior(folder: Path, cells: dict[str, str], index: ContentIndex) -> PriorSource | None:
+    if is_missing(cells.get(PRIOR_NAME, "")):
+        return None
+    file = index.source(PRIOR_IMAGE_ROLE, _existing(folder, cells[PRIOR_NAME], PRIOR_IMAGE_ROLE))
+    days = cells.get(PRIOR_DAYS, "").strip()
+    if not is_missing(days) and not days.isdigit():
+        text = f"column {PRIOR_DAYS} is not a whole number of days before the index scan."
+        raise RefusedError("not_a_number", "images.csv", text, "Correct the cell or leave it empty.")
+    return PriorSource("files", (file,), None if is_missing(days) else int(days))
 
 
 def _existing(folder: Path, name: str, role: str) -> Path:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.geometry import index_to_points_mm
-from store.volumes import Grid
+from store.volumes import CtSeries, Grid, VolumeZyx
 
 V = TypeVar("V", bound=np.generic)
 LETTERS = ("RL", "AP", "IS")  # towards smaller and larger LPS coordinates
@@ -77,3 +77,10 @@ def axes_name(grid: Grid) -> str:
         for place, (axis, flip) in enumerate(zip(turn.axes, turn.flipped, strict=True))
     }
     return "".join(named[axis] for axis in range(3))
+
+
+def canonical_ct(ct: CtSeries) -> CtSeries:
+    """The same voxels with x, y, z growing to the patient's left, back and head."""
+    turn = turn_of(ct.grid)
+    turned = cast("VolumeZyx", turned_array(np.asarray(ct.intensity_hu), turn))
+    return CtSeries(turned, turned_grid(ct.grid, turn))

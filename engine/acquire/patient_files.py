@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.records import RefusedError
-from store.sources import SourceFile
+from store.sources import PriorSource, SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class PatientFiles:
     alternatives: int = 0
     columns: tuple[tuple[str, str], ...] = ()
     problem: RefusedError | None = None
+    prior: PriorSource | None = None
 
 
 def split_label(reference: str) -> tuple[str, int | None]:

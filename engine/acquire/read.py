@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -17,13 +16,13 @@ from engine.acquire.dicom_frames import read_headers
 from engine.acquire.file_cases import IMAGE_ROLE
 from engine.acquire.lungs import split_by_side
 from engine.acquire.nifti import read_ct_file
-from engine.acquire.orientation import axes_name, turn_of, turned_array, turned_grid
+from engine.acquire.orientation import axes_name, canonical_ct, turn_of, turned_array
 from engine.acquire.outlines import OutlinedLesion, OutlinedLung, Outlines, outlines_in_dicom, outlines_in_files
 from engine.geometry import index_to_points_mm
 from engine.protocol import Acquire, Images
 from store.records import Acquisition, Flag, Lesion, MaskVersion, RefusedError
 from store.sources import CaseSource
-from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks, VolumeZyx
+from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
 
 SOURCE = "reference"
 PADDING_HU = -1100
@@ -81,13 +80,6 @@ def _read_dicom(source: CaseSource, images: Images, rules: Acquire) -> _Read:
     acquisition = _dicom_acquisition(series.headers[0], ct.grid, source)
     acquisition = dataclasses.replace(acquisition, stored_axes=axes_name(series.ct.grid))
     return _Read(ct, _canonical_outlines(outlines, series.ct.grid), acquisition, (*series.flags, *outlines.flags))
-
-
-def canonical_ct(ct: CtSeries) -> CtSeries:
-    """The same voxels with x, y, z growing to the patient's left, back and head."""
-    turn = turn_of(ct.grid)
-    turned = cast("VolumeZyx", turned_array(np.asarray(ct.intensity_hu), turn))
-    return CtSeries(turned, turned_grid(ct.grid, turn))
 
 
 def _canonical_outlines(outlines: Outlines, grid: Grid) -> Outlines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from engine.acquire.acquisition import kernel_group
 from engine.acquire.dicom import DicomHeader
@@ -43,12 +44,42 @@ def choose_index_series(candidates: Sequence[SeriesCandidate], fewest_slices: in
     return SeriesChoice(ordered[0], len(ordered) - 1, _reason(ordered, fewest_slices))
 
 
+def choose_prior_series(
+    candidates: Sequence[SeriesCandidate], index: SeriesCandidate, fewest_slices: int
+) -> SeriesCandidate | None:
+    """The CT series to show beside the index series: the latest of an earlier day, then as an index series is chosen.
+
+    None where no date is known, no series is earlier, or those that are have too few slices, are derived, or were made
+    for a PET's attenuation.
+    """
+    before = [
+        candidate
+        for candidate in candidates
+        if _date(candidate)
+        and _date(candidate) < _date(index)
+        and len(candidate.headers) >= fewest_slices
+        and not candidate.headers[0].attenuation_map
+        and "DERIVED" not in candidate.headers[0].image_type
+    ]
+    return min(before, key=lambda c: _rank(c, fewest_slices)[RULES.index(LATEST) :], default=None)
+
+
+def days_between(earlier: SeriesCandidate, later: SeriesCandidate) -> int | None:
+    """Days from one series to another by their dates; None where one is no date of the calendar."""
+    try:
+        dates = [datetime.strptime(c.headers[0].study_date, "%Y%m%d").date() for c in (earlier, later)]
+    except ValueError:
+        return None
+    return (dates[1] - dates[0]).days
+
+
+LATEST = "latest date (time zero unknown here)"
 RULES = (
     "enough slices",
     "outlined",
     "not the attenuation CT of a PET",
     "original, not derived",
-    "latest date (time zero unknown here)",
+    LATEST,
     "at most 3 mm",
     "soft kernel",
     "thinnest",
@@ -65,13 +96,19 @@ def _rank(candidate: SeriesCandidate, fewest_slices: int) -> tuple[float | str, 
         float(not candidate.outlined),
         float(first.attenuation_map),
         float("DERIVED" in first.image_type),
-        -float(first.study_date) if first.study_date.isdigit() else 0.0,
+        -float(_date(candidate)),
         float(thickness > THICKEST_PREFERRED_MM),
         float(kernel_group(first.kernel, first.manufacturer) == "sharp"),
         thickness,
         -float(len(candidate.headers)),
         candidate.series_uid,
     )
+
+
+def _date(candidate: SeriesCandidate) -> int:
+    """The day of a series as a number that grows with time, 0 where none is known."""
+    written = candidate.headers[0].study_date
+    return int(written) if written.isdigit() else 0
 
 
 def _reason(ordered: list[SeriesCandidate], fewest_slices: int) -> str:

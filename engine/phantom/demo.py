@@ -15,6 +15,7 @@ from engine.geometry import to_image
 from engine.phantom import course
 from engine.phantom.case import Phantom
 from engine.phantom.cohort import DIFFICULTY, Patient, draw_cohort
+from engine.phantom.earlier import EARLIER_EVERY, make_earlier
 from engine.phantom.readers import draw_verdicts
 from engine.phantom.second_opinions import READER_EVERY, grown_region, second_reader
 from engine.phantom.tables import clinical_csv, images_csv, verdicts_csv
@@ -63,8 +64,8 @@ def build_demo(
 ) -> None:
     """Write the demonstration study into a folder; `progress` hears (done, cases) after each image.
 
-    Holds images/ (images.csv, <id>/image.nii.gz, tumour.nii.gz, region_growing.nii.gz and of every third patient
-    second_reader.nii.gz), clinical.csv, verdicts.csv, truth.json,
+    Holds images/ (images.csv, <id>/image.nii.gz, tumour.nii.gz, region_growing.nii.gz, of every third patient
+    second_reader.nii.gz and of every 25th prior.nii.gz), clinical.csv, verdicts.csv, truth.json,
     truth/<id>_lungs.nii.gz of the first LUNG_TRUTH_CASES patients (LUNG_TRUTH_LABELS) and study.toml. The same seed
     gives the same bytes, however `spread` maps the patients over processes.
     """
@@ -89,6 +90,8 @@ def make_patient(making: Making) -> Truth:
     _write_images(folder, phantom)
     if making.number % READER_EVERY == 0:
         _write(folder / "second_reader.nii.gz", second_reader(phantom), phantom.grid)
+    if making.number % EARLIER_EVERY == 0:
+        _write(folder / "prior.nii.gz", *make_earlier(patient.phantom))
     _write(folder / "region_growing.nii.gz", grown_region(phantom), phantom.grid)
     if making.number <= LUNG_TRUTH_CASES:
         place = making.directory / "truth" / f"{patient.patient_id}_lungs.nii.gz"

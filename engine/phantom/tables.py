@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from engine.phantom.cohort import Patient
+from engine.phantom.earlier import EARLIER_EVERY, earlier_of
 from engine.phantom.readers import SimulatedVerdict
 from engine.phantom.second_opinions import READER_EVERY
 
@@ -46,6 +47,8 @@ IMAGE_COLUMNS = (
     "synthetic",
     "second_reader",
     "region_growing",
+    "prior",
+    "prior_days",
 )
 VERDICT_COLUMNS = ("patient_id", "reader", "judgement", "reason", "seconds")
 TNM_EDITION = 8
@@ -93,6 +96,7 @@ def _clinical_row(patient: Patient) -> Sequence[Cell]:
 
 def _image_row(patient: Patient, place: int) -> Sequence[Cell]:
     scan, folder = patient.scanner, patient.patient_id
+    scanned_before = place % EARLIER_EVERY == 0
     return (
         folder,
         f"{folder}/image.nii.gz",
@@ -108,6 +112,8 @@ def _image_row(patient: Patient, place: int) -> Sequence[Cell]:
         "yes",
         f"{folder}/second_reader.nii.gz" if place % READER_EVERY == 0 else "",
         f"{folder}/region_growing.nii.gz",
+        f"{folder}/prior.nii.gz" if scanned_before else "",
+        earlier_of(patient.phantom).days_before if scanned_before else "",
     )
 
 

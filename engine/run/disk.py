@@ -25,7 +25,7 @@ log = logging.getLogger("cohortscope.run")
 
 def needed_bytes(sources: Sources) -> int:
     """A generous estimate of what one run writes: every image that is here once more, masks and features, snapshots."""
-    images = sum(Path(file.path).stat().st_size for case in sources.cases for file in case.files if file.path)
+    images = sum(Path(file.path).stat().st_size for case in sources.cases for file in case.every_file if file.path)
     tables = BYTES_PER_TABLE if sources.table is not None else 0
     return images + len(sources.cases) * BYTES_PER_CASE + tables + BYTES_ALWAYS
 

@@ -27,6 +27,7 @@ from store.sources import (
     Lookup,
     ModelFile,
     PlantingNumber,
+    PriorSource,
     ReferenceFiles,
     ResampleNumber,
     Sharing,
@@ -76,6 +77,8 @@ class Gather:
             return with_masks(self._folder, self._ticket.verdicts)
         if wanted.record_type is CaseSource:
             return read_case_source(self._folder.root, unit)
+        if wanted.record_type is PriorSource:
+            return read_case_source(self._folder.root, unit).prior
         sources = read_common_sources(self._folder.root)
         if wanted.record_type is AnatomyProgram:
             return sources.program

@@ -11,7 +11,7 @@ from engine.acquire.ct_series import read_ct_series
 from engine.acquire.dicom import DicomHeader, is_dicom
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.nifti import read_ct_file, read_mask_file
-from engine.acquire.read import canonical_ct
+from engine.acquire.orientation import canonical_ct
 from engine.geometry import resample_mask
 from engine.measure.extraction import measure
 from engine.measure.feature_image import feature_grid, feature_image

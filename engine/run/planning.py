@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 
 from engine.bench.reference_files import REFERENCES_ABSENT
 from engine.protocol import Protocol, canonical_json, digest, without_paths
-from engine.run.sources import case_identity, program_identity, reference_identity, table_identity
-from engine.run.stage import ALL_CASES, CARRIED_SUBSET, GATHERED, TRAINED_SUBSET, Input, Stage, inputs_of, producer_of
+from engine.run.sources import case_identity, prior_identity, program_identity, reference_identity, table_identity
+from engine.run.stage import (
+    ALL_CASES,
+    CARRIED_SUBSET,
+    GATHERED,
+    PRIOR_SUBSET,
+    TRAINED_SUBSET,
+    Input,
+    Stage,
+    inputs_of,
+    producer_of,
+)
 from engine.segment.strategies.registry import total_epochs
 from store.ledger import Ledger
 from store.records import Verdict
@@ -20,6 +30,7 @@ from store.sources import (
     ClinicalSource,
     ModelFile,
     PlantingNumber,
+    PriorSource,
     ReferenceFiles,
     ResampleNumber,
     TrainingUnit,
@@ -56,7 +67,7 @@ def resample_unit(number: int) -> str:
 
 
 def units_of(plan: Plan, stage: Stage, ledger: Ledger) -> tuple[str, ...]:
-    """The units of a stage: cases (all or the perturbed subset), the cohort, resamples, or trainings."""
+    """The units of a stage: cases (all, with an earlier CT, or the perturbed), the cohort, resamples, or trainings."""
     if stage.cases == TRAINED_SUBSET and not plan.protocol.strategies.names:
         return ()
     if stage.cases == CARRIED_SUBSET and not plan.protocol.external.model:
@@ -71,6 +82,8 @@ def units_of(plan: Plan, stage: Stage, ledger: Ledger) -> tuple[str, ...]:
         return tuple(resample_unit(b) for b in range(plan.protocol.detection.repeats))
     if stage.unit == "resample":
         return tuple(resample_unit(b) for b in range(plan.protocol.selection.resamples))
+    if stage.cases == PRIOR_SUBSET:
+        return tuple(source.case_id for source in plan.sources.cases if source.prior)
     cases = tuple(source.case_id for source in plan.sources.cases)
     return cases if stage.cases in (ALL_CASES, TRAINED_SUBSET) else perturbed_subset(plan, cases, ledger)
 
@@ -163,6 +176,9 @@ def _why(plan: Plan, stage: str, ledger: Ledger) -> str:
 def _source_identity(plan: Plan, unit: str, wanted: Input, ledger: Ledger) -> object:
     if wanted.record_type is CaseSource:
         return case_identity(plan.by_case[unit])
+    if wanted.record_type is PriorSource:
+        prior = plan.by_case[unit].prior
+        return prior and prior_identity(prior)
     if wanted.record_type in (ResampleNumber, PlantingNumber):
         return int(unit.removeprefix(RESAMPLE_MARK))
     if wanted.record_type is TrainingUnit:

@@ -13,19 +13,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry import Box, box_of, cropped_grid, index_to_points_mm, resample_mask, same_grid
+from engine.geometry import (
+    Box,
+    box_of,
+    corners_mm,
+    cropped_grid,
+    index_to_points_mm,
+    points_to_index,
+    resample_mask,
+    same_grid,
+)
 from engine.metrics.margins import signed_distance_mm
 from engine.review.grants import LIFETIME_SECONDS, Grant, token_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.review_layers import YOURS, Layer, case_layers
 from store.layout import StudyFolder
-from store.queries.images import AUTOMATIC, load_ct, load_masks
+from store.queries.images import AUTOMATIC, load_ct, load_masks, load_prior, load_prior_scan
+from store.records import PriorScan
 from store.reviews import BLANK_CANVAS, load_drawn
 from store.volumes import BoolZyx, CtSeries, Grid, Mask, VolumeZyx
 
 LONGEST_PREVIEW_SIDE = 256
 PREVIEW_MARGIN_MM = 15.0
 TUMOUR_MARGIN_MM = 40.0
+PRIOR_MARGIN_MM = 10.0  # around where the box of the index series lies in an earlier CT
 PREVIEW, TUMOUR_BOX, WHOLE = "preview", "tumour", "whole"
 SECRET_FILE = "viewer.key"
 ERROR_STEP_MM = 0.1
@@ -82,9 +93,7 @@ def extent_of(name: str, ct: CtSeries, layers: tuple[Layer, ...]) -> Extent:
     chest = _union(ct.grid, [one for one in layers if one.name == "lungs"])
     parts = [part for part in (chest, tumour) if part is not None]
     box = everything if not parts else _box(np.logical_or.reduce(parts), ct.grid, PREVIEW_MARGIN_MM)
-    sides = (box[1] - box[0], box[3] - box[2], box[5] - box[4])
-    in_plane = math.ceil(max(sides[1:]) / LONGEST_PREVIEW_SIDE)
-    return Extent(box, (math.ceil(sides[0] / LONGEST_PREVIEW_SIDE), in_plane, in_plane))
+    return _preview(box)
 
 
 def offered_extents(mode: str, layers: tuple[Layer, ...]) -> tuple[str, ...]:
@@ -139,6 +148,39 @@ def ct_bytes(study: Path, grant: Grant) -> bytes:
     """The CT of a grant: its own voxels, or means of blocks."""
     ct, extent = load_ct(study, grant.run_id, grant.case_id), Extent(grant.box, grant.stride)
     return nifti_gz(_blocks(ct.intensity_hu[extent.slices], extent.stride), viewed_grid(ct.grid, extent))
+
+
+def prior_bytes(study: Path, grant: Grant) -> bytes:
+    """The part of the earlier CT that belongs beside a grant's images; KeyError where the case has none."""
+    prior, scan = load_prior(study, grant.run_id, grant.case_id), load_prior_scan(study, grant.run_id, grant.case_id)
+    if prior is None or scan is None:
+        raise KeyError("this case has no earlier CT")
+    ct = load_ct(study, grant.run_id, grant.case_id)
+    extent = prior_extent(prior.grid, ct.grid, scan, Extent(grant.box, grant.stride))
+    return nifti_gz(_blocks(prior.intensity_hu[extent.slices], extent.stride), viewed_grid(prior.grid, extent))
+
+
+def prior_extent(prior: Grid, grid: Grid, scan: PriorScan, extent: Extent) -> Extent:
+    """The part of an earlier CT beside a part of the index series.
+
+    Its own voxels around the same place where that was found, or all of them beside the whole series; else all of it,
+    at most 256 voxels a side.
+    """
+    z, y, x = prior.shape_zyx
+    everything = (0, z, 0, y, 0, x)
+    if not extent.editable:
+        return _preview(everything)
+    if extent.box == tuple(bound for side in grid.shape_zyx for bound in (0, side)):
+        return Extent(everything, (1, 1, 1))
+    shift = (scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm)
+    if None in shift:
+        return _preview(everything)
+    corners = corners_mm(cropped_grid(grid, extent.slices)) - np.array(shift, dtype=np.float64)
+    index = points_to_index(corners, prior)
+    margin = PRIOR_MARGIN_MM / np.array(prior.spacing_mm)
+    first = np.clip(np.floor(index.min(axis=0) - margin), 0, np.array(prior.size_xyz) - 1).astype(int)
+    last = np.clip(np.ceil(index.max(axis=0) + margin), first, np.array(prior.size_xyz) - 1).astype(int) + 1
+    return Extent((first[2], last[2], first[1], last[1], first[0], last[0]), (1, 1, 1))
 
 
 def layers_bytes(study: Path, grant: Grant) -> bytes:
@@ -217,6 +259,13 @@ def _union(grid: Grid, layers: list[Layer]) -> BoolZyx | None:
     """Everything in some layers on the CT's grid; None where nothing is."""
     masks = [mask for layer in layers for mask in layer.masks if same_grid(mask.grid, grid) and mask.voxels.any()]
     return np.logical_or.reduce([mask.voxels for mask in masks]) if masks else None
+
+
+def _preview(box: tuple[int, int, int, int, int, int]) -> Extent:
+    """A box in blocks, so that no side has more than 256."""
+    sides = (box[1] - box[0], box[3] - box[2], box[5] - box[4])
+    in_plane = math.ceil(max(sides[1:]) / LONGEST_PREVIEW_SIDE)
+    return Extent(box, (math.ceil(sides[0] / LONGEST_PREVIEW_SIDE), in_plane, in_plane))
 
 
 def _box(voxels: BoolZyx, grid: Grid, margin_mm: float) -> tuple[int, int, int, int, int, int]:

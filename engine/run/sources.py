@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from store.source_list import Sources
-from store.sources import AnatomyProgram, CaseSource, ClinicalSource, FeatureTableSource, ReferenceFiles, SourceFile
+from store.sources import (
+    AnatomyProgram,
+    CaseSource,
+    ClinicalSource,
+    FeatureTableSource,
+    PriorSource,
+    ReferenceFiles,
+    SourceFile,
+)
 
 
 def without_places(sources: Sources) -> Sources:
@@ -14,12 +22,16 @@ def without_places(sources: Sources) -> Sources:
     def nowhere(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
         return tuple(dataclasses.replace(file, path="") for file in files)
 
+    def case_nowhere(case: CaseSource) -> CaseSource:
+        prior = case.prior and dataclasses.replace(case.prior, files=nowhere(case.prior.files))
+        return dataclasses.replace(case, files=nowhere(case.files), prior=prior)
+
     def known(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         return tuple((case_id, case_id) for _, case_id in pairs)
 
     clinical, table, references = sources.clinical, sources.table, sources.references
     return Sources(
-        tuple(dataclasses.replace(case, files=nowhere(case.files)) for case in sources.cases),
+        tuple(case_nowhere(case) for case in sources.cases),
         ClinicalSource(nowhere(clinical.files), known(clinical.cases)) if clinical else None,
         FeatureTableSource(nowhere((table.file,))[0], known(table.cases)) if table else None,
         ReferenceFiles("", nowhere(references.files)) if references else None,
@@ -37,6 +49,11 @@ def case_identity(source: CaseSource) -> object:
     """What of a case's source enters its key: contents, roles and choice, neither names nor places."""
     files = sorted([file.role, file.sha256] for file in source.files)
     return [source.layout, files, source.choice, source.alternatives, [list(pair) for pair in source.columns]]
+
+
+def prior_identity(source: PriorSource) -> object:
+    """What of an earlier CT enters the key of reading it: contents, roles and how long before it was made."""
+    return [source.layout, sorted([file.role, file.sha256] for file in source.files), source.days_before]
 
 
 def reference_identity(source: ReferenceFiles) -> object:

@@ -22,6 +22,7 @@ from store.sources import (
     Lookup,
     ModelFile,
     PlantingNumber,
+    PriorSource,
     ReferenceFiles,
     ResampleNumber,
     Sharing,
@@ -54,6 +55,7 @@ SOURCES = (
     FeatureTableSource,
     ModelFile,
     PlantingNumber,
+    PriorSource,
     ReferenceFiles,
     ResampleNumber,
     TrainingUnit,
@@ -69,6 +71,7 @@ FORMS: dict[object, Form] = {
 GATHERED = ("cohort", "lookup", "resamples", "trainings")
 ALL_CASES = "all"
 PERTURBED_SUBSET = "perturbed"
+PRIOR_SUBSET = "prior"  # those with an earlier CT
 TRAINED_SUBSET = "trained"  # none unless the study names training strategies
 CARRIED_SUBSET = "carried"  # none unless the study names a model made elsewhere
 

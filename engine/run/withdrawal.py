@@ -61,7 +61,7 @@ def _current_files(study: Path, case_id: str) -> set[Path]:
     if not protocol.images.root or not (study / protocol.images.root).is_dir():
         return set()
     found = discover(study, protocol, Pseudonyms(study, public_ids=protocol.study.public_ids)).cases
-    return {Path(file.path) for case in found if case.case_id == case_id for file in case.files}
+    return {Path(file.path) for case in found if case.case_id == case_id for file in case.every_file}
 
 
 def marked_models() -> dict[str, str]:

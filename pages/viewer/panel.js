@@ -30,9 +30,12 @@ class Panel {
     this.overlay = element('canvas', 'outlines')
     const stage = element('div', 'stage')
     stage.append(this.canvas, this.overlay)
+    this.pane = new Pane()
+    const stages = element('div', 'stages')
+    stages.append(stage, this.pane.element)
     const bar = element('div', 'bar')
     bar.append(this.windows, this.extents, this.tools, this.edits, this.layers, this.bands)
-    host.replaceChildren(bar, stage, this.where, this.message)
+    host.replaceChildren(bar, stages, this.where, this.message)
     this.buttons(this.windows, Object.fromEntries(Object.keys(WINDOWS).map((n) => [n, n])), (n) => this.setWindow(n))
     this.mark(this.windows, this.window)
   }
@@ -56,6 +59,11 @@ class Panel {
       switchButton('3D', '3d', this.switches, (on) => this.act.render3D(on)),
       switchButton('Slab 10 mm', 'slab', this.switches, (on) => this.act.showSlab(on))
     )
+    if (data.prior) {
+      this.switches.prior ??= true
+      this.edits.append(switchButton('Earlier CT', 'prior', this.switches, (on) => this.act.showEarlier(on)))
+    }
+    this.pane.turn(Boolean(data.prior && this.switches.prior))
     this.layers.replaceChildren()
     data.layers.forEach((layer) => this.layers.append(this.layerBox(layer)))
     if (data.hasError) this.edits.append(switchButton('Surface error', 'error', this.switches, (on) => act(this, () => this.act.showError(on))))
@@ -151,6 +159,44 @@ class Panel {
 
   mark(group, name) {
     for (const one of group.children) one.setAttribute('aria-pressed', String(one.dataset.name === name))
+  }
+}
+
+/** The place of an earlier CT beside the images: its title, whether it is linked, its slices, and what there is to say. */
+class Pane {
+  constructor() {
+    this.isOn = false
+    this.states = {}
+    this.element = element('div', 'earlier')
+    this.title = element('div', 'title')
+    this.message = element('div', 'said')
+    this.canvas = element('canvas', 'images')
+    this.canvas.setAttribute('aria-label', 'axial slices of the earlier CT')
+    this.button = switchButton('Link', 'link', this.states, (on) => this.link(on))
+    const stage = element('div', 'stage')
+    stage.append(this.canvas, this.message)
+    const head = element('div', 'bar')
+    head.append(this.title, this.button)
+    this.element.append(head, stage)
+    this.element.hidden = true
+  }
+
+  wanted(prior) {
+    this.title.textContent = prior ? prior.title : ''
+  }
+
+  turn(on) {
+    this.isOn = on
+    this.element.hidden = !on
+  }
+
+  linked(on) {
+    this.states.link = on
+    this.button.setAttribute('aria-pressed', String(on))
+  }
+
+  say(text) {
+    this.message.textContent = text
   }
 }
 

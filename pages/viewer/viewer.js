@@ -6,6 +6,7 @@ import { fillBetween } from './between.js'
 import { caliperText, diskStatistics, latestAxes, slabMaximum } from './measure.js'
 import { alive, Refused, save, volume } from './server.js'
 import { panel } from './panel.js'
+import { Earlier } from './prior.js'
 import { inMillimetres, surface } from './surfaces.js'
 
 const ALIVE_EVERY_MS = 5000
@@ -43,6 +44,7 @@ class Viewer {
     this.host = parent.querySelector('.viewer') || parent
     this.panel = panel(this.host, this)
     this.host.viewer = this
+    this.earlier = new Earlier(this.panel.pane, this)
     this.scene = { layers: [], bits: null, error: null, errorOn: false, drawing: false, cache: new Map() }
     this.lastAlive = 0
     this.key = ''
@@ -86,7 +88,10 @@ class Viewer {
     }
     // In 3D the surfaces stand alone: a block of CT would hide them
     this.nv.drawImage3D = () => {}
-    this.nv.onLocationChange = (at) => this.panel.location(at, this.nv)
+    this.nv.onLocationChange = (at) => {
+      this.panel.location(at, this.nv)
+      this.earlier.follow(Array.from(at.mm).slice(0, 3))
+    }
     this.nv.onDragRelease = (at) => this.measured(at)
     this.nv.onMeasurementCompleted = () => this.measuredAxes()
     const signal = this.listening.signal
@@ -104,6 +109,7 @@ class Viewer {
     this.host.dataset.wanted = data.key
     if (data.key === this.key) {
       if (data.layersKey !== this.layersKey) await this.loadLayers(data)
+      await this.earlier.show(data)
       return
     }
     const loading = (this.key = data.key)
@@ -148,6 +154,7 @@ class Viewer {
     this.host.dataset.firstSliceMs = Math.round(performance.now() - begun)
     this.showSurfaces()
     await this.restore(data)
+    await this.earlier.show(data)
   }
 
   /** Keep a drawing that differs from what is stored, before its images go. */
@@ -189,6 +196,11 @@ class Viewer {
     this.host.dataset.layers = data.layersKey
   }
 
+  /** Where the crosshair is, RAS millimetres; nothing before there are images. */
+  place() {
+    return this.nv.volumes.length ? Array.from(this.nv.frac2mm(this.nv.scene.crosshairPos)).slice(0, 3) : null
+  }
+
   goTo(target) {
     if (!target) return
     const [x, y, z] = target
@@ -203,6 +215,13 @@ class Viewer {
     if (!image) return
     ;[image.cal_min, image.cal_max] = this.panel.windowOf()
     this.nv.updateGLVolume()
+    this.earlier.setWindow(image.cal_min, image.cal_max)
+  }
+
+  /** Open or close the pane of the earlier CT. */
+  showEarlier(on) {
+    this.panel.pane.turn(on)
+    if (on) this.earlier.show(this.data)
   }
 
   toggle(name, on) {
@@ -370,6 +389,7 @@ class Viewer {
     this.keepUnsaved()
     this.listening.abort()
     this.nv.cleanup?.()
+    this.earlier.close()
     this.host.replaceChildren()
   }
 }

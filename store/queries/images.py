@@ -6,7 +6,8 @@ import functools
 from pathlib import Path
 
 from store.artifacts import Artifacts, read_value
-from store.volumes import CtSeries, MaskSet
+from store.records import PriorScan
+from store.volumes import CtSeries, MaskSet, PriorImage
 
 REFERENCE = "acquire.references"
 AUTOMATIC = "segment.masks"
@@ -14,7 +15,8 @@ DOUBT = "segment.doubt"
 FURTHER = "further.masks"
 CHOSEN = "review.masks"
 REGIONS = "regions.masks"
-CTS_KEPT, MASK_SETS_KEPT = 3, 12  # a large CT takes 200 MB
+PRIOR_IMAGE, PRIOR_SCAN = "prior.image", "prior.scan"
+CTS_KEPT, PRIORS_KEPT, MASK_SETS_KEPT = 3, 2, 12  # a large CT takes 200 MB
 
 
 def load_ct(study: Path, run_id: str, case_id: str) -> CtSeries:
@@ -40,6 +42,34 @@ def load_doubt(study: Path, run_id: str, case_id: str) -> MaskSet:
         return load_masks(study, run_id, case_id, DOUBT)
     except FileNotFoundError:
         return MaskSet(())
+
+
+def load_prior(study: Path, run_id: str, case_id: str) -> CtSeries | None:
+    """The earlier CT of a case, read-only; None where it has none that could be read."""
+    try:
+        path = Artifacts(study).case_file(PRIOR_IMAGE, run_id, case_id, PriorImage)
+    except KeyError:
+        return None
+    return _prior(path, path.stat().st_mtime_ns)
+
+
+def load_prior_scan(study: Path, run_id: str, case_id: str) -> PriorScan | None:
+    """How the earlier CT of a case was made and where it lies; None where it has none that could be read."""
+    try:
+        path = Artifacts(study).case_file(PRIOR_SCAN, run_id, case_id, PriorScan)
+    except KeyError:
+        return None
+    rows = read_value(path, PriorScan)
+    assert isinstance(rows, tuple)
+    return rows[0] if rows else None
+
+
+@functools.lru_cache(PRIORS_KEPT)
+def _prior(path: Path, _written: int) -> CtSeries | None:
+    image = read_value(path, PriorImage)
+    assert isinstance(image, PriorImage)
+    image.intensity_hu.flags.writeable = False
+    return image.ct
 
 
 @functools.lru_cache(CTS_KEPT)

@@ -13,7 +13,7 @@ from engine.present.wording.doubt import TOGETHER
 from engine.statistics.rater_agreement import RaterAgreement
 from store.queries.cohort import CaseFacts
 from store.queries.inference import StepSeconds
-from store.records import JUDGEMENTS
+from store.records import JUDGEMENTS, PriorScan
 from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY
 
 MODE_SENTENCES = {
@@ -39,6 +39,17 @@ def case_header(facts: CaseFacts | None, mode: str) -> str:
     if mode == READER_STUDY:
         scan = scan[-2:]
     return "; ".join(part for part in (*lesion, *scan) if part).capitalize() + "."
+
+
+def prior_title(scan: PriorScan) -> str:
+    """What an earlier CT beside the index series is, in one line."""
+    days = scan.days_before
+    facts = [
+        "date unknown" if days is None else f"{counted(days, 'day')} before",
+        f"kernel {scan.convolution_kernel}" if scan.convolution_kernel not in ("", "unknown") else "",
+        "" if scan.slice_thickness_mm is None else f"{scan.slice_thickness_mm:g} mm slices",
+    ]
+    return f"Earlier CT: {'; '.join(fact for fact in facts if fact)}"
 
 
 def _lesion(facts: CaseFacts) -> list[str]:
