@@ -20,8 +20,10 @@ from engine.present.figures.slices import (
     viewed,
     viewed_mask,
 )
+from engine.present.wording.review import prior_title
 from engine.run.review_layers import Layer
-from store.queries.images import CHOSEN, load_ct, load_masks
+from engine.run.review_volumes import matching_slice
+from store.queries.images import CHOSEN, load_ct, load_masks, load_prior, load_prior_scan
 from store.volumes import BoolZyx
 
 CLOSE_UP_MM = 40.0
@@ -36,16 +38,26 @@ def series_of(study: Path, run_id: str, case_id: str) -> ViewedSeries:
     return viewed(load_ct(study, run_id, case_id))
 
 
+@st.cache_resource(max_entries=2, show_spinner="Reading the earlier CT")
+def earlier_of(study: Path, run_id: str, case_id: str) -> ViewedSeries | None:
+    """The earlier CT of a case in viewing order, None where it has none."""
+    found = load_prior(study, run_id, case_id)
+    return None if found is None else viewed(found)
+
+
 def slices(study: Path, run_id: str, case_id: str, layers: tuple[Layer, ...], on: list[str], window: str) -> None:
     """The three planes of a case, opened where the tumour is largest, with the outlines that are on."""
     series = series_of(study, run_id, case_id)
     masks = {layer.name: tuple(viewed_mask(mask, series) for mask in layer.masks) for layer in layers}
     tumour = next((masks[name][0] for name in OPENED_ON if masks.get(name)), None)
+    first_axial = 0
     if tumour is not None and st.sidebar.checkbox("Close up", key="close-up", help="40 mm around the tumour"):
         box = close_up(series, tumour, CLOSE_UP_MM)
         series, tumour = cropped(series, box), tumour[box]
+        first_axial = box[0].start or 0
         masks = {name: tuple(mask[box] for mask in found) for name, found in masks.items()}
-    _planes(series, masks, tumour, on, window, case_id)
+    axial = first_axial + _planes(series, masks, tumour, on, window, case_id)
+    _earlier(study, run_id, case_id, axial, window)
 
 
 def glimpse(study: Path, run_id: str, case_id: str) -> None:
@@ -73,7 +85,9 @@ def _planes(
     on: list[str],
     window: str,
     case_id: str,
-) -> None:
+) -> int:
+    """Draw the planes; returns the axial slice on screen."""
+    shown = 0
     for place, plane in zip(st.columns(3), PLANES, strict=True):
         with place:
             last = slice_count(series, plane) - 1
@@ -82,3 +96,20 @@ def _planes(
             contours = [Contour(mask, CONTOUR_COLOURS[name]) for name in on for mask in masks.get(name, ())]
             picture = render_slice(series, plane, at, WINDOWS[window], contours)
             st.image(picture, width="stretch", alt=f"{plane} slice {at}")
+        if plane == PLANES[0]:
+            shown = int(at)
+    return shown
+
+
+def _earlier(study: Path, run_id: str, case_id: str, axial: int, window: str) -> None:
+    """The axial slice of the earlier CT at the same place; by a slider of its own where the two are not linked."""
+    series, scan = earlier_of(study, run_id, case_id), load_prior_scan(study, run_id, case_id)
+    if series is None or scan is None:
+        return
+    at = matching_slice(load_ct(study, run_id, case_id).grid, series.grid, scan, axial)
+    with st.columns(3)[0]:
+        last = slice_count(series, PLANES[0]) - 1
+        if at is None:
+            at = st.slider("Earlier CT", 0, last, last // 2, key=f"slice-{case_id}-earlier")
+        picture = render_slice(series, PLANES[0], at, WINDOWS[window], [])
+        st.image(picture, width="stretch", caption=f"{prior_title(scan)}; slice {at + 1}")

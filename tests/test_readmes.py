@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from engine.commands import app
 from engine.pipeline import IMAGE_STUDY, TABLE_STUDY
-from engine.run.stage import PERTURBED_SUBSET, Stage
+from engine.run.stage import PERTURBED_SUBSET, PRIOR_SUBSET, Stage
 
 HOUSE = Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def test_the_stage_tables_of_the_readme_are_the_pipelines(title, pipeline):
 
 
 def unit_of(stage: Stage) -> str:
-    return "perturbed case" if stage.cases == PERTURBED_SUBSET else stage.unit
+    return {PERTURBED_SUBSET: "perturbed case", PRIOR_SUBSET: "case with an earlier CT"}.get(stage.cases, stage.unit)
 
 
 def requirements() -> set[str]:

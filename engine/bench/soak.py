@@ -33,7 +33,7 @@ from store.publisher import rebuild
 from store.snapshot import close_snapshots
 from store.verification import verify
 
-PATIENTS, FEATURES, RESAMPLES = 60, 40, 120
+PATIENTS, FEATURES, RESAMPLES = 60, 40, 400
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 5.0
 RUNNER_SHARE = 0.3  # of kills that take the runner, and all its processes with it
 LONGEST_RUN_SECONDS = 600.0
@@ -109,8 +109,9 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
     environment = {**os.environ, "COHORTSCOPE_HOME": str(folder / "home")}
     study = _make_study(folder, rng)
     twin = Path(shutil.copytree(study, folder / "twin"))
+    undisturbed = _run(twin, environment, "--backend", "inline")
     runner_kills, child_kills = _disturbed(study, most, rng, environment)
-    _run(twin, environment, "--backend", "inline").wait(timeout=LONGEST_RUN_SECONDS)
+    undisturbed.wait(timeout=LONGEST_RUN_SECONDS)
     with Ledger(StudyFolder(study)) as ledger:
         rows = ledger.computed_counts()
     before = _tables(study)

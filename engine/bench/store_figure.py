@@ -16,7 +16,7 @@ ASKED = ("cases", "agreement by case", "one feature's values", "every feature")
 
 
 def draw_growth(found: StoreBench, file: Path) -> None:
-    """Write a PNG; all axes logarithmic, every measured size a mark."""
+    """Write a PNG; all axes logarithmic, a mark for every size at which there was something."""
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     disk, seconds, asked = figure.subplots(1, 3)
     across = [size.cases for size in found.sizes]
@@ -43,8 +43,9 @@ def draw_growth(found: StoreBench, file: Path) -> None:
 
 def _draw(axes: Axes, across: list[int], lines: dict[str, list[float]], up: str) -> None:
     for (label, values), colour in zip(lines.items(), COLOURS, strict=False):
-        if any(values):
-            axes.plot(across, values, color=colour, marker="o", label=label)
+        known = [(cases, value) for cases, value in zip(across, values, strict=True) if value > 0]
+        if known:
+            axes.plot(*zip(*known, strict=True), color=colour, marker="o", label=label)
     axes.set(xscale="log", yscale="log", xlabel="cases (3 regions × 21 masks)", ylabel=up)
     axes.grid(color=GRID_COLOUR)
     axes.spines[["top", "right"]].set_visible(False)

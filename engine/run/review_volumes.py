@@ -166,8 +166,8 @@ def prior_extent(prior: Grid, grid: Grid, scan: PriorScan, extent: Extent) -> Ex
     Its own voxels around the same place where that was found, or all of them beside the whole series; else all of it,
     at most 256 voxels a side.
     """
-    z, y, x = prior.shape_zyx
-    everything = (0, z, 0, y, 0, x)
+    size_z, size_y, size_x = prior.shape_zyx
+    everything = (0, size_z, 0, size_y, 0, size_x)
     if not extent.editable:
         return _preview(everything)
     if extent.box == tuple(bound for side in grid.shape_zyx for bound in (0, side)):
@@ -180,7 +180,21 @@ def prior_extent(prior: Grid, grid: Grid, scan: PriorScan, extent: Extent) -> Ex
     margin = PRIOR_MARGIN_MM / np.array(prior.spacing_mm)
     first = np.clip(np.floor(index.min(axis=0) - margin), 0, np.array(prior.size_xyz) - 1).astype(int)
     last = np.clip(np.ceil(index.max(axis=0) + margin), first, np.array(prior.size_xyz) - 1).astype(int) + 1
-    return Extent((first[2], last[2], first[1], last[1], first[0], last[0]), (1, 1, 1))
+    x, y, z = zip(map(int, first), map(int, last), strict=True)
+    return Extent((*z, *y, *x), (1, 1, 1))
+
+
+def matching_slice(grid: Grid, prior: Grid, scan: PriorScan, axial: int) -> int | None:
+    """The axial slice of an earlier CT nearest to one of the index series, both counted from the feet.
+
+    None where the two are not linked, the first or last slice where the earlier CT does not reach so far.
+    """
+    if scan.shift_x_mm is None or scan.shift_y_mm is None or scan.shift_z_mm is None:
+        return None
+    x, y, _ = grid.size_xyz
+    middle = index_to_points_mm(np.array([[x / 2, y / 2, float(axial)]]), grid)
+    place = points_to_index(middle - np.array([[scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm]]), prior)[0, 2]
+    return int(np.clip(np.rint(place), 0, prior.size_xyz[2] - 1))
 
 
 def layers_bytes(study: Path, grant: Grant) -> bytes:

@@ -259,7 +259,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         "The patient's left is on the right. Ring: "
         f"{roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, on the {shown.run.grid_mm:g} mm feature grid. "
         "Keys: 1 2 3 4 judge, ctrl+enter sign, n p next and previous case, w window, o outlines, d draw, e erase, "
-        "u undo stroke, c caliper, v scroll."
+        "u undo stroke, c caliper, v scroll. Wheel: slices, with ctrl zoom; right button: move."
     )
     if mode != BLANK_CANVAS:
         st.caption(criteria_text(protocol.review))

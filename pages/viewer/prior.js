@@ -2,6 +2,7 @@
 
 import { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER, DRAG_MODE } from '@niivue/niivue'
 import { volume } from './server.js'
+import { scrollSlices } from './wheel.js'
 
 /** The pane of the earlier CT; `main` is the viewer beside it. */
 export class Earlier {
@@ -53,7 +54,7 @@ export class Earlier {
       dragAndDropEnabled: false,
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.35, 0.7, 0.9, 0.6],
-      crosshairWidth: 0.4,
+      crosshairWidth: 1.2,
       crosshairWidthUnit: 'mm',
       crosshairGap: 12,
       fontColor: [0.9, 0.9, 0.9, 1],
@@ -64,8 +65,9 @@ export class Earlier {
       viewModeHotKey: '',
       isResizeCanvas: true,
     })
-    await this.nv.attachToCanvas(this.pane.canvas)
-    const canvas = this.pane.canvas
+    const { canvas, stage } = this.pane
+    await this.nv.attachToCanvas(canvas)
+    scrollSlices(this.nv, canvas, stage, this.main.listening.signal)
     canvas.focus = () => HTMLElement.prototype.focus.call(canvas, { preventScroll: true })
     this.nv.onLocationChange = (at) => this.moved(at.mm)
   }

@@ -8,6 +8,7 @@ import { alive, Refused, save, volume } from './server.js'
 import { panel } from './panel.js'
 import { Earlier } from './prior.js'
 import { inMillimetres, surface } from './surfaces.js'
+import { scrollSlices } from './wheel.js'
 
 const ALIVE_EVERY_MS = 5000
 const viewers = new WeakMap()
@@ -95,9 +96,10 @@ class Viewer {
     this.nv.onDragRelease = (at) => this.measured(at)
     this.nv.onMeasurementCompleted = () => this.measuredAxes()
     const signal = this.listening.signal
+    scrollSlices(this.nv, canvas, this.panel.stage, signal)
     document.addEventListener('keydown', (event) => this.pressed(event), { signal })
     for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown']) {
-      this.host.addEventListener(kind, () => this.stir(), { signal, passive: true })
+      this.host.addEventListener(kind, () => this.stir(), { signal, passive: true, capture: true })
     }
   }
 
