@@ -171,7 +171,14 @@ def shown_layer(layer: Layer, first: tuple[str, ...]) -> dict[str, object]:
         "colour": CONTOUR_COLOURS[layer.name],
         "shown": layer.name in first,
         "empty": not drawn(layer),
+        "volume": volume_text(layer),
     }
+
+
+def volume_text(layer: Layer) -> str:
+    """The volume of a tumour's index lesion; nothing for lungs, ring and doubt."""
+    index = next((mask for mask in layer.masks if mask.structure == "tumour" and mask.lesion == 0), None)
+    return "" if index is None else f"{index.volume_ml:.1f} ml"
 
 
 def drawn(layer: Layer) -> bool:

@@ -11,10 +11,16 @@ import streamlit as st
 from engine.present.colours import STRATEGY_LABELS
 from engine.present.numbers import counted, duration, moment
 from engine.present.wording.features import protocol_differences
-from engine.present.wording.runs import foreseen_answer, foreseen_rows, side_by_side, unfinished_sentence
+from engine.present.wording.runs import (
+    foreseen_answer,
+    foreseen_rows,
+    gpu_line,
+    side_by_side,
+    unfinished_sentence,
+)
 from engine.present.wording.strategies import training_line
 from engine.present.wording.study import progress_line, run_answer, run_state
-from engine.processes import memory_gb
+from engine.processes import gpus, memory_gb
 from engine.protocol import PROTOCOL_FILE, read_protocol, without_paths
 from engine.run.foresee import foresee
 from engine.service import cancel_run, lock_the_plan, start_run, start_training
@@ -167,6 +173,8 @@ def machine() -> None:
         f"This machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} over the last minute; memory "
         f"{free:.1f} of {size:.1f} GB free."
     )
+    for gpu in gpus():
+        st.caption(gpu_line(gpu))
 
 
 def controls(study: Path, person: Person) -> None:

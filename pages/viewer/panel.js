@@ -82,7 +82,7 @@ class Panel {
     })
     const swatch = element('span', 'swatch')
     swatch.style.background = layer.colour
-    label.append(box, swatch, layer.empty ? `${layer.title} (none)` : layer.title)
+    label.append(box, swatch, layer.empty ? `${layer.title} (none)` : `${layer.title} ${layer.volume}`.trim())
     return label
   }
 
@@ -170,14 +170,14 @@ class Pane {
     this.element = element('div', 'earlier')
     this.title = element('div', 'title')
     this.message = element('div', 'said')
-    this.canvas = element('canvas', 'images')
+    this.canvas = element('canvas', 'slices')
     this.canvas.setAttribute('aria-label', 'axial slices of the earlier CT')
     this.button = switchButton('Link', 'link', this.states, (on) => this.link(on))
-    const stage = (this.stage = element('div', 'stage'))
-    stage.append(this.canvas, this.message)
+    this.stage = element('div', 'pane')
+    this.stage.append(this.canvas, this.message)
     const head = element('div', 'bar')
     head.append(this.title, this.button)
-    this.element.append(head, stage)
+    this.element.append(head, this.stage)
     this.element.hidden = true
   }
 

@@ -97,6 +97,7 @@ class Viewer {
     this.nv.onMeasurementCompleted = () => this.measuredAxes()
     const signal = this.listening.signal
     scrollSlices(this.nv, canvas, this.panel.stage, signal)
+    canvas.addEventListener('pointerup', () => setTimeout(() => this.sayVolume()), { signal })
     document.addEventListener('keydown', (event) => this.pressed(event), { signal })
     for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown']) {
       this.host.addEventListener(kind, () => this.stir(), { signal, passive: true, capture: true })
@@ -322,6 +323,15 @@ class Viewer {
     this.host.dataset.pen = kind
   }
 
+  /** Say how large the mask is now, after a stroke of the pen or the eraser. */
+  sayVolume() {
+    if (!this.host.dataset.pen || !this.scene.drawing) return
+    let voxels = 0
+    for (const value of this.nv.drawBitmap) if (value) voxels++
+    const millilitres = (voxels * this.nv.volumes[0].pixDimsRAS.slice(1, 4).reduce((a, b) => a * b)) / 1000
+    this.panel.say(`Your mask now: ${millilitres.toFixed(1)} ml, ${voxels} voxels; not stored yet.`)
+  }
+
   async beginDrawing() {
     const mask = await NVImage.loadFromUrl({ url: 'drawing.nii', name: 'drawing.nii', buffer: await volume('drawing', this.tokens.GET) })
     this.nv.loadDrawing(mask)
@@ -334,6 +344,7 @@ class Viewer {
 
   undo() {
     this.nv.drawUndo()
+    this.sayVolume()
   }
 
   fill() {

@@ -98,7 +98,7 @@ def turn_wheel(page: Page, viewer: Locator, canvas: str, plane: int, notches: in
         page.wait_for_timeout(100)
 
 
-MAIN, EARLIER = ".stages > .stage canvas.images", ".earlier canvas.images"
+MAIN, EARLIER = "canvas.images", ".earlier canvas"
 
 
 @pytest.mark.parametrize(("plane", "axis", "step_mm"), [(0, 2, 3.0), (1, 1, 2.0), (2, 0, 2.5)])

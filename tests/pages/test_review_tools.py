@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from scipy.ndimage import distance_transform_edt, maximum_filter1d
 
 from engine.geometry import index_to_points_mm
@@ -241,3 +241,16 @@ def outlined(study: Path, case: str) -> Mask:
     found = load_masks(study, run_id, case, REFERENCE).find("tumour")
     assert found is not None
     return found
+
+
+def test_the_volume_of_a_mask_is_shown_and_follows_the_pen(study, server, page):
+    viewer = whole_series(page, server, "oblique", "Vera")
+    label = viewer.locator("label.layer", has_text="Reference")
+    expect(label).to_have_text(f"Reference {outlined(study, 'oblique').volume_ml:.1f} ml")
+    take_pen(viewer, "draw")
+    stroke(page, viewer, 14, square(8, 20, 10, 22))
+    stroke(page, viewer, 15, square(8, 20, 10, 22))
+    voxels = 2 * 13 * 13
+    said(page, rf"Your mask now: {voxels * np.prod(SPACING) / 1000:.1f} ml, {voxels} voxels")
+    press(viewer, "undo")
+    said(page, rf"ml, {voxels // 2} voxels")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from engine.present.numbers import counted, duration
 from engine.present.wording.home import Headline
 from engine.present.wording.review import about
+from engine.processes import Gpu
 from store.foresight import Foreseen, ForeseenStage
 
 MOST_NAMED = 3
@@ -72,3 +73,9 @@ def side_by_side(first: Sequence[Headline], second: Sequence[Headline], names: t
         {"Figure": name, **{run: lines.get(name, "–") for run, lines in zip(names, each, strict=True)}}
         for name in dict.fromkeys(name for lines in each for name in lines)
     ]
+
+
+def gpu_line(gpu: Gpu) -> str:
+    """How busy a GPU is, beside the line on the machine."""
+    busy = "" if gpu.busy_percent is None else f"{gpu.busy_percent:.0f} % busy, "
+    return f"{gpu.name}: {busy}{gpu.used_gb:.1f} of {gpu.size_gb:.1f} GB in use."
