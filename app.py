@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.gate import may_send_files
+from pages.gate import may_see_media, may_send_files
 from pages.volume_routes import ROUTES
 from store.snapshot import close_snapshots
 
@@ -31,7 +31,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-UPLOAD_ROUTE = "/_stcore/upload_file/"
+UPLOAD_ROUTE, MEDIA_ROUTE = "/_stcore/upload_file/", "/media/"
 
 
 class SecurityHeaders:
@@ -53,15 +53,19 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-class UploadGate:
-    """Refuses a file sent to Streamlit's own upload route, which asks for no role, by whom the gate did not let in."""
+class StreamlitGate:
+    """Closes Streamlit's own routes for uploads and media, which ask for no role, to whom the gate did not let in."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on but a file of a session that may send none."""
-        _, sent, rest = scope.get("path", "").partition(UPLOAD_ROUTE)
+        """Pass everything on but a file of a session that may send none, and media for a browser without sign-in."""
+        path = scope.get("path", "")
+        if scope["type"] == "http" and MEDIA_ROUTE in path and not may_see_media(Request(scope).cookies):
+            await PlainTextResponse("forbidden", 403)(scope, receive, send)
+            return
+        _, sent, rest = path.partition(UPLOAD_ROUTE)
         if sent and scope.get("method") != "OPTIONS" and not may_send_files(rest.partition("/")[0]):
             while scope["type"] == "http" and (await receive()).get("more_body"):
                 pass  # read to its end: a sender whose connection breaks off never sees the answer
@@ -85,6 +89,6 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     "pages/entry.py",
     routes=[Route("/health", health), *ROUTES],
-    middleware=[Middleware(SecurityHeaders), Middleware(UploadGate)],
+    middleware=[Middleware(SecurityHeaders), Middleware(StreamlitGate)],
     lifespan=lifespan,
 )

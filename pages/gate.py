@@ -9,13 +9,18 @@ from __future__ import annotations
 import hmac
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from engine.review.grants import session_digest
+from pages.sessions import session_of
 from store.access import Person, allowed, role_of
 
+V = TypeVar("V")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 FIRST_ACTION = "view study"
@@ -28,8 +33,11 @@ SHORTEST_SECRET = 16
 OPEN = Person("this computer", "administrator", "open on this computer")
 SECONDS_AN_HOUR = 3600
 MOST_SESSIONS = 10_000
-# Who is behind a session of Streamlit, told when the gate let him in; the oldest is forgotten first.
+CLOSE_SECONDS = 5
+# Who is behind a session of Streamlit, and behind a browser's cookie and until when, told when the gate let him in; the
+# oldest is forgotten first.
 VISITORS: dict[str, str] = {}
+BROWSERS: dict[str, tuple[str, float]] = {}
 
 
 def study_folder() -> Path | None:
@@ -91,14 +99,37 @@ def may_send_files(session_id: str) -> bool:
     return study is not None and name is not None and still_may(study, name, "draw")
 
 
+def may_see_media(cookies: Mapping[str, str]) -> bool:
+    """Whether a browser may fetch pictures and files that pages made: only while somebody is signed in on it."""
+    if not os.environ.get(SIGN_IN_VARIABLE, ""):
+        return True
+    study, browser = study_folder(), session_of(cookies)
+    name, ends_at = BROWSERS.get(session_digest(browser), ("", 0.0))
+    return bool(study and browser and time.time() < ends_at) and still_may(study, name, FIRST_ACTION)
+
+
 def _remember_visitor(person: Person) -> None:
     context = get_script_run_ctx()
     if context is None:
         return
-    VISITORS.pop(context.session_id, None)
-    VISITORS[context.session_id] = person.name
-    while len(VISITORS) > MOST_SESSIONS:
-        VISITORS.pop(next(iter(VISITORS)), None)
+    _remember(VISITORS, context.session_id, person.name)
+    browser = session_of(st.context.cookies)
+    if browser:
+        _remember(BROWSERS, session_digest(browser), (person.name, session_ends_at()))
+
+
+def _remember(known: dict[str, V], session: str, value: V) -> None:
+    known.pop(session, None)
+    known[session] = value
+    while len(known) > MOST_SESSIONS:
+        known.pop(next(iter(known)), None)
+
+
+@st.fragment(run_every=CLOSE_SECONDS)
+def close_when_over(study: Path, person: Person, action: str = FIRST_ACTION) -> None:
+    """Close a page that is open once the visitor may no longer see it."""
+    if not stays(study, person, action):
+        st.rerun(scope="app")
 
 
 def stays(study: Path, person: Person, action: str) -> bool:
@@ -177,4 +208,5 @@ def _person(name: str, how: str) -> Person:
 
 def _leave_button(way: str) -> None:
     if way == "oidc" and st.sidebar.button("Sign out", key="sign-out", type="tertiary"):
+        BROWSERS.pop(session_digest(session_of(st.context.cookies)), None)
         st.logout()

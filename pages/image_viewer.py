@@ -13,7 +13,8 @@ from engine.review.grants import ALIVE, FETCH, SEND, Grant, session_digest
 from engine.run.review_layers import Layer, shown_first
 from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, offered_extents, tokens
 from pages.gate import session_ends_at
-from pages.reader import Reader, session_of
+from pages.reader import Reader
+from pages.sessions import session_of
 from pages.volume_routes import VIEWER
 from store.queries.images import load_ct, load_prior_scan
 from store.reviews import Reading

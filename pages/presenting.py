@@ -17,7 +17,7 @@ from engine.run.meeting_desk import note_decision, sign_consensus
 from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
-from pages.gate import admit, may
+from pages.gate import admit, close_when_over, may, study_folder
 from pages.judging import WORDS
 from pages.keep import basket_owner
 from pages.reader import NAMED_HIMSELF, current_reader
@@ -40,6 +40,9 @@ DARK_CSS = Path(__file__).parent / "presenting_dark.css"
 def present() -> None:
     """Show the figure that the address names, or the case that was clicked in it."""
     person = admit()
+    study = study_folder()
+    if study is not None:
+        close_when_over(study, person)
     st.html(CSS)
     look = st.query_params.get("look", "dark" if st.context.theme.type == "dark" else "light")
     if look == "dark":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,8 +12,6 @@ from pages.gate import signed_in
 NAME = re.compile(r"[^\W_][\w .'-]{0,39}")
 NAMED_HIMSELF = "named himself"
 SESSION_KEY = "reader"
-SESSION_COOKIE = "_streamlit_xsrf"
-MASKED_COOKIE = re.compile(r"2\|([0-9a-f]{8})\|([0-9a-f]+)\|\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +29,6 @@ def current_reader() -> Reader | None:
         return Reader(person.name, person.how)
     name = st.session_state.get(SESSION_KEY)
     return Reader(str(name), NAMED_HIMSELF) if name else None
-
-
-def session_of(cookies: Mapping[str, str]) -> str:
-    """What tells one browser session from another; empty without the session cookie.
-
-    Streamlit masks the cookie anew with every answer ("2|mask|masked token|time"), so the mask is taken off.
-    """
-    found = MASKED_COOKIE.fullmatch(str(cookies.get(SESSION_COOKIE, "")).strip("\"'"))
-    if found is None:
-        return ""
-    mask, masked = bytes.fromhex(found[1]), bytes.fromhex(found[2])
-    return bytes(byte ^ mask[place % len(mask)] for place, byte in enumerate(masked)).hex()
 
 
 def require_reader(known: tuple[str, ...]) -> Reader:

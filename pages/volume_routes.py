@@ -27,7 +27,7 @@ from engine.run.review_volumes import (
 )
 from engine.service import note_images_seen
 from pages.gate import bearer, may, study_folder
-from pages.reader import session_of
+from pages.sessions import session_of
 from store.records import RefusedError
 from store.reviews import Reading
 

@@ -192,3 +192,33 @@ def test_no_route_of_streamlit_says_anything_of_the_study_to_somebody_signed_out
         for method in ("GET", "POST"):
             _, said = answer_of(method, f"{server.address}/{path}")
             assert not [word for word in ("reader@", "seed", str(study), "CASE") if word in said], path
+
+
+def test_a_meeting_on_the_screen_closes_by_itself_when_the_role_is_taken_away(server, page, study):
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, "r-1")
+    page.wait_for_selector("text=reader@example.org · reader")
+    page.goto(f"{server.address}/meeting?present=1")
+    page.wait_for_selector("text=is empty")
+    set_account(study, "reader@example.org", "", "boss")
+    page.wait_for_selector("text=no role in this study")
+    assert "is empty" not in page.inner_text("body")
+
+
+def test_media_that_pages_made_are_for_browsers_on_which_somebody_is_signed_in(server, page, browser, study):
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, "r-1")
+    page.wait_for_selector("text=reader@example.org · reader")
+    address = f"{server.address}/media/{'0' * 56}.csv"
+    assert page.request.get(address).status == 404  # let through: Streamlit itself knows no such file
+    other = browser.new_context()
+    assert other.request.get(address).status == 403
+    other.close()
+    assert answer_of("GET", address)[0] == 403
+    assert answer_of("GET", f"{server.address}/cohort/media/x.png")[0] == 403
+    set_account(study, "reader@example.org", "", "boss")
+    assert page.request.get(address).status == 403
+    set_account(study, "reader@example.org", "reader", "boss")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/oauth2/end_session**")
+    assert page.request.get(address).status == 403
