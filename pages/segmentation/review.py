@@ -10,7 +10,7 @@ import streamlit as st
 from engine.present.colours import CONTOUR_COLOURS, roi_label
 from engine.present.figures.slices import WINDOWS
 from engine.present.wording.doubt import order_sentence
-from engine.present.wording.review import case_header, mode_sentence, progress_text
+from engine.present.wording.review import case_header, differing_sentence, mode_sentence, progress_text
 from engine.present.wording.segmentation import review_answer
 from engine.protocol import Protocol
 from engine.review.criteria import criteria_text
@@ -286,7 +286,13 @@ if not cases:
 state: ReviewState = review_state(shown.study)
 reader = require_reader(tuple(sorted({v.reader for v in state.verdicts} | {d.reader for d in state.drawn})))
 protocol = protocol_of(shown.study, shown.run.run_id)
-mode = st.sidebar.selectbox("Mode", list(MODES), format_func=MODES.__getitem__, key="mode")
+mode = st.sidebar.selectbox(
+    "Mode",
+    list(MODES),
+    format_func=MODES.__getitem__,
+    key="mode",
+    on_change=lambda: st.query_params.pop("case", None),
+)
 order = order_of(shown, protocol, mode, reader, cases)
 signed = signed_readings(state.verdicts, reader.name, mode)
 done = progress(order, signed)
@@ -306,7 +312,8 @@ if mode == WORK_LIST:
     case = next(case for case in cases if case.case_id == at[0])
     answer(review_answer(case, [v for v in state.verdicts if v.case_id == at[0] and at in signed]))
 else:
-    answer(mode_sentence(mode, order.index(at) + 1, done.signed, done.total))
+    said = others_words(state.verdicts, at[0], reader.name) if mode == ADJUDICATION else ()
+    answer(f"{mode_sentence(mode, order.index(at) + 1, done.signed, done.total)} {differing_sentence(said)}")
 stale(shown.study, shown.person, shown.run, state)
 open_reading(shown, protocol, reader, mode, order, at)
 if mode in (WORK_LIST, ADJUDICATION):

@@ -13,7 +13,7 @@ from engine.present.wording.doubt import TOGETHER
 from engine.statistics.rater_agreement import RaterAgreement
 from store.queries.cohort import CaseFacts
 from store.queries.inference import StepSeconds
-from store.records import JUDGEMENTS, PriorScan
+from store.records import JUDGEMENTS, PriorScan, Verdict
 from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY
 
 MODE_SENTENCES = {
@@ -63,6 +63,16 @@ def _lesion(facts: CaseFacts) -> list[str]:
 def mode_sentence(mode: str, place: int, signed: int, total: int) -> str:
     """What is on screen in a mode that names no case."""
     return f"**{mode.capitalize()}**, reading {place} of {total}, {signed} signed: {MODE_SENTENCES.get(mode, '')}."
+
+
+def differing_sentence(words: Sequence[Verdict]) -> str:
+    """What each reader said of a case that is adjudicated, with the reason and whether a mask was drawn."""
+    parts = []
+    for word in words:
+        more = [part for part in (word.reason, "drew a mask" if word.drawn_key else "") if part]
+        why = f" ({', '.join(more)})" if more else ""
+        parts.append(f"{word.reader}: **{word.judgement}**{why}")
+    return "; ".join(parts) + "." if parts else ""
 
 
 def progress_text(signed: int, total: int) -> str:

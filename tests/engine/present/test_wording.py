@@ -1,15 +1,17 @@
 """Sentences say what the numbers under them allow."""
 
 import dataclasses
+from dataclasses import replace
 
 from engine.present.numbers import counted
 from engine.present.wording.features import group_answer, protocol_differences, selection_limits
 from engine.present.wording.prognosis import discrimination_answer
+from engine.present.wording.review import differing_sentence, prior_title
 from engine.present.wording.self_test import self_test_answer
 from engine.protocol import Protocol, SelectionProtocol, Study
 from store.queries.prognosis import SelfTestResult
 from store.queries.reproducibility import SurvivalShare
-from store.records import Comparison, FeatureGroup, SelectionSize
+from store.records import Comparison, FeatureGroup, PriorScan, SelectionSize, Verdict
 
 SIZE = SelectionSize(
     patients=59,
@@ -90,3 +92,18 @@ def test_a_gain_over_a_model_without_volume_is_said_to_be_perhaps_size_alone():
     )
     assert "Not compared with tumour volume" in discrimination_answer([found], [])
     assert "tumour volume" not in discrimination_answer([dataclasses.replace(found, base="clinical_volume")], [])
+
+
+def test_an_adjudicator_reads_what_the_readers_said_and_why():
+    first = Verdict("A", "tumour", "Ada", "none", "", "", 1.0, "2026-01-01T00:00:00", "seen")
+    second = Verdict("A", "tumour", "Bert", "major", "vessel", "", 1.0, "2026-01-01T00:00:00", "seen", drawn_key="d")
+    assert differing_sentence([first, second]) == "Ada: **none**; Bert: **major** (vessel, drew a mask)."
+    assert differing_sentence([]) == ""
+
+
+def test_an_earlier_ct_is_named_by_what_is_known_of_it():
+    known = PriorScan(183, "B31f", "soft", "no", 5.0, 1.0, 1.0, 5.0, 0.0, 0.0, 0.0, 0.9)
+    assert prior_title(known) == "Earlier CT: 183 days before; kernel B31f; 5 mm slices"
+    unknown = replace(known, days_before=None, convolution_kernel="unknown", slice_thickness_mm=None)
+    assert prior_title(unknown) == "Earlier CT: date unknown"
+    assert prior_title(replace(unknown, days_before=1)) == "Earlier CT: 1 day before"
