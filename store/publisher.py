@@ -5,9 +5,11 @@ One process at a time (flock); it alone opens work.duckdb, and never while the f
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -114,6 +116,9 @@ class _SealedError(Exception):
     """A result was recorded anew whose rows are sealed: everything is taken in again."""
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM_TEXT = re.compile(r"[Nn]o space left|File too large|[Qq]uota exceeded|disk full")
+LEAST_ROOM_BYTES = 50_000_000  # beside the copy of work.duckdb: what one publication takes in
 UNREADABLE = (duckdb.FatalException, duckdb.IOException, duckdb.SerializationException, duckdb.CatalogException)
 
 
@@ -134,15 +139,32 @@ def publisher_lock(folder: StudyFolder) -> Iterator[None]:
         yield
 
 
+class NoRoomError(OSError):
+    """The disk has no room for another generation; the one that is current stands, and nothing was lost."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ENOSPC, "there is no room on the study's disk to publish")
+
+
 def publish(study: Path) -> Published:
-    """Ingest what is new and publish a new generation; DamagedArtifactError names what must be recomputed."""
+    """Ingest what is new and publish a new generation; DamagedArtifactError names what must be recomputed.
+
+    NoRoomError where the disk is too full for it: what was published before stands.
+    """
     folder = StudyFolder(study)
     with publisher_lock(folder), Ledger(folder) as ledger:
+        _check_room(folder)
         ingested = _ingest_or_rebuild(folder, ledger)
         generation = _next_generation(folder)
         temporary = folder.snapshots / f"{generation}.tmp"
-        shutil.copyfile(folder.work_database, temporary)
-        sync(temporary)
+        try:
+            shutil.copyfile(folder.work_database, temporary)
+            sync(temporary)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            if error.errno in FULL:
+                raise NoRoomError from error
+            raise
         temporary.replace(folder.snapshots / generation)
         _write_current(folder, generation)
         _trim(folder)
@@ -157,12 +179,23 @@ def rebuild(study: Path) -> Published:
     return publish(study)
 
 
+def _check_room(folder: StudyFolder) -> None:
+    """A generation is a copy of work.duckdb, which grows by what is taken in."""
+    size = folder.work_database.stat().st_size if folder.work_database.exists() else 0
+    if shutil.disk_usage(folder.snapshots).free < size + LEAST_ROOM_BYTES:
+        raise NoRoomError
+
+
 def _ingest_or_rebuild(folder: StudyFolder, ledger: Ledger) -> int:
     if _schema_of(folder) not in ("", schema_fingerprint()):
         _remove_work(folder)
     try:
         return _ingest(folder, ledger)
-    except (*UNREADABLE, _SealedError):
+    except (duckdb.Error, OSError, _SealedError) as error:
+        if NO_ROOM_TEXT.search(str(error)):
+            raise NoRoomError from error
+        if not isinstance(error, (*UNREADABLE, _SealedError)):
+            raise
         _remove_work(folder)
         return _ingest(folder, ledger)
 

@@ -61,7 +61,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing():
     """`bench soak` with 50 instead of 1000: killed runners are started again; a twin left alone has the same bits."""
     found = soak(KILLS, seed=20261127)
     assert found.kills == KILLS
-    assert sum(one.runner_kills for one in found.rounds) > 0 < sum(one.child_kills for one in found.rounds)
+    assert sum(one.runner_kills for one in found.rounds) > 0 < sum(one.worker_kills for one in found.rounds)
     assert found.passed, found.rounds
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ import numpy as np
 from engine.acquire.check import check
 from engine.acquire.new import new_table_study
 from engine.protocol import Outcome, SelectionProtocol, read_protocol, write_protocol
+from engine.run.backends.local import DIED
+from engine.run.children import PUBLISHER_NAME
 from engine.run.provenance import HOUSE
 from store.export import EXPORTS, export_table
 from store.layout import StudyFolder
@@ -34,8 +37,8 @@ from store.snapshot import close_snapshots
 from store.verification import verify
 
 PATIENTS, FEATURES, RESAMPLES = 60, 40, 400
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 5.0
-RUNNER_SHARE = 0.3  # of kills that take the runner, and all its processes with it
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 4.0
+RUNNER_SHARE = 0.25  # of kills that take the runner, and all its processes with it
 LONGEST_RUN_SECONDS = 600.0
 UNTESTED = {"reproducibility"}  # declined: the table has no repeated measurements
 
@@ -45,9 +48,11 @@ class Round:
     """One study: how often runner and others were killed, its tasks, and what went wrong with them."""
 
     runner_kills: int
-    child_kills: int
+    worker_kills: int
+    publisher_kills: int
     tasks: int
-    lost: int  # tasks without a result
+    given_up: tuple[str, ...]  # stages of tasks recorded as failed because a kill met them three times; then run again
+    lost: int  # tasks without a result after that
     doubled: int  # tasks that recorded a result more than once
     clean: bool  # every artifact as recorded, no orphan
     rebuilt_alike: bool  # all exported tables, before and after the snapshot was rebuilt
@@ -64,7 +69,7 @@ class Soak:
     @property
     def kills(self) -> int:
         """Processes that were killed."""
-        return sum(one.runner_kills + one.child_kills for one in self.rounds)
+        return sum(one.runner_kills + one.worker_kills + one.publisher_kills for one in self.rounds)
 
     @property
     def passed(self) -> bool:
@@ -90,6 +95,8 @@ def soak(kills: int, seed: int = 1, tell: Callable[[int, int], None] | None = No
 def soak_lines(found: Soak) -> list[str]:
     """The soak in words."""
     runners = sum(one.runner_kills for one in found.rounds)
+    publishers = sum(one.publisher_kills for one in found.rounds)
+    given_up = sorted(stage for one in found.rounds for stage in one.given_up)
     tasks = sum(one.tasks for one in found.rounds)
     wrong = {
         "lost": sum(one.lost for one in found.rounds),
@@ -99,9 +106,11 @@ def soak_lines(found: Soak) -> list[str]:
         "studies unlike an undisturbed twin": sum(not one.twin_alike for one in found.rounds),
     }
     return [
-        f"{found.kills} kill -9 ({runners} of the runner) over {len(found.rounds)} studies with {tasks} tasks in "
-        f"{found.seconds:.0f} s: {'passed' if found.passed else 'FAILED'}",
+        f"{found.kills} kill -9 ({runners} of the runner, {publishers} of the publisher) over {len(found.rounds)} "
+        f"studies with {tasks} tasks in {found.seconds:.0f} s: {'passed' if found.passed else 'FAILED'}",
         ", ".join(f"{name} {count}" for name, count in wrong.items()),
+        f"{len(given_up)} tasks were killed three times, recorded as failed and computed by the next run"
+        + (f": {', '.join(given_up)}" if given_up else ""),
     ]
 
 
@@ -110,16 +119,21 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
     study = _make_study(folder, rng)
     twin = Path(shutil.copytree(study, folder / "twin"))
     undisturbed = _run(twin, environment, "--backend", "inline")
-    runner_kills, child_kills = _disturbed(study, most, rng, environment)
+    kills = _disturbed(study, most, rng, environment)
     undisturbed.wait(timeout=LONGEST_RUN_SECONDS)
+    given_up = _given_up(study)
+    if given_up:
+        _run(study, environment).wait(timeout=LONGEST_RUN_SECONDS)
     with Ledger(StudyFolder(study)) as ledger:
         rows = ledger.computed_counts()
     before = _tables(study)
     rebuild(study)
     return Round(
-        runner_kills=runner_kills,
-        child_kills=child_kills,
+        runner_kills=kills["runner"],
+        worker_kills=kills["worker"],
+        publisher_kills=kills["publisher"],
         tasks=len(rows),
+        given_up=given_up,
         lost=sum(state != "done" and stage not in UNTESTED for stage, state, _ in rows),
         doubled=sum(computed > 1 for _, _, computed in rows),
         clean=verify(study).clean,
@@ -128,28 +142,44 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
     )
 
 
-def _disturbed(study: Path, most: int, rng: np.random.Generator, environment: dict[str, str]) -> tuple[int, int]:
-    """Run a study to its end while killing at most so many of its processes; kills of the runner and of others."""
-    runner_kills = child_kills = 0
+def _given_up(study: Path) -> tuple[str, ...]:
+    """Stages of the tasks that were recorded as failed for the deaths of their workers."""
+    with Ledger(StudyFolder(study)) as ledger:
+        return ledger.failed_stages(DIED)
+
+
+def _disturbed(study: Path, most: int, rng: np.random.Generator, environment: dict[str, str]) -> Counter[str]:
+    """Run a study to its end while killing at most so many of its processes; how often which of them was killed."""
+    kills: Counter[str] = Counter()
     run = _run(study, environment)
     while True:
         with suppress(subprocess.TimeoutExpired):
             run.wait(timeout=float(rng.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)))
         if run.returncode == 0:
-            return runner_kills, child_kills
+            return kills
         if run.returncode is not None:
             run = _run(study, environment)
             continue
-        if runner_kills + child_kills >= most:
+        if kills.total() >= most:
             run.wait(timeout=LONGEST_RUN_SECONDS)
             continue
         children = _children(run.pid)
         if rng.random() < RUNNER_SHARE:
             run.kill()
             run.wait()
-            runner_kills += 1
+            kills["runner"] += 1
         elif children:
-            child_kills += _killed(int(rng.choice(children)))
+            victim = int(rng.choice(children))
+            role = _role(victim)
+            kills[role] += _killed(victim)
+
+
+def _role(pid: int) -> str:
+    """What a child is: the publisher by its name, or a worker; one that still starts counts as a worker."""
+    with suppress(OSError):
+        if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == PUBLISHER_NAME:
+            return "publisher"
+    return "worker"
 
 
 def _killed(pid: int) -> bool:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from engine.processes import die_with_parent
+from engine.processes import die_with_parent, name_process
 
 SPAWN = get_context("spawn")
 THREAD_VARIABLES = (
@@ -24,6 +24,7 @@ THREAD_VARIABLES = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
 STOP = ""
+PUBLISHER_NAME = "cohort-publish"
 
 
 class Idle(Protocol):
@@ -53,16 +54,19 @@ def work(study: str, parent: int, pipe: Connection, idle: Idle) -> None:
 def publish_on_demand(study: str, parent: int, pipe: Connection) -> None:
     """Body of the publisher: publish when asked; damaged artifacts are forgotten so that they are computed again."""
     die_with_parent(parent)
+    name_process(PUBLISHER_NAME)
     from store.layout import StudyFolder
     from store.ledger import Ledger
-    from store.publisher import DamagedArtifactError, publish
+    from store.publisher import DamagedArtifactError, NoRoomError, publish
 
     while pipe.recv() != STOP:
-        started, damaged = time.monotonic(), 0
+        started, damaged, full = time.monotonic(), 0, False
         try:
             publish(Path(study))
         except DamagedArtifactError as error:
             damaged = len(error.keys)
             with Ledger(StudyFolder(Path(study))) as ledger:
                 ledger.forget_artifacts(error.keys)
-        pipe.send((time.monotonic() - started, damaged))
+        except NoRoomError:
+            full = True
+        pipe.send((time.monotonic() - started, damaged, full))

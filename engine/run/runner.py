@@ -48,7 +48,7 @@ from store.bundled import place_done
 from store.layout import StudyFolder
 from store.ledger import Ledger, LeftOut, RunRow, is_alive, now, process_start
 from store.matrices import DesignTable
-from store.publisher import DamagedArtifactError, publish
+from store.publisher import DamagedArtifactError, NoRoomError, publish
 from store.records import Refusal, RefusedError
 
 SCHEDULER_VARIABLE = "COHORTSCOPE_SCHEDULER"
@@ -266,11 +266,13 @@ def _record_refused(ledger: Ledger, run_id: str, error: RefusedError) -> None:
 
 
 def _publish_the_end(study: Path) -> None:
-    """Publish how the run ended; damage found only now is left to `verify` and the next run."""
+    """Publish how the run ended; damage found only now is left to `verify` and the next run, as is a full disk."""
     try:
         publish(study)
     except DamagedArtifactError as error:
         log.warning("%s; `verify --repair`, then `run`", error)
+    except NoRoomError:
+        log.warning("how the run ended could not be published for want of room; the next run does it")
 
 
 def _plan(folder: StudyFolder, ledger: Ledger, run_id: str, protocol: Protocol, stages: tuple[Stage, ...]) -> Plan:

@@ -1,0 +1,90 @@
+"""Runs started and stopped from outside: who holds the lock, a second start, and what cancel leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.acquire.new import new_table_study
+from engine.protocol import Outcome, SelectionProtocol, read_protocol, write_protocol
+from engine.run.launch import cancel, launch, lock_holder, running_pid
+from engine.run.runner import run_lock
+from store.layout import StudyFolder
+
+PATIENTS, FEATURES = 60, 30
+WAIT_SECONDS = 120
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(3)
+    table = tmp_path / "table.csv"
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["patient", "outcome", *(f"original_glcm_F{number}" for number in range(FEATURES))])
+        for number in range(PATIENTS):
+            rows.writerow([f"p{number}", number % 2, *rng.normal(size=FEATURES).tolist()])
+    folder = tmp_path / "study"
+    new_table_study(folder, table, (table,))
+    long = SelectionProtocol(resamples=5000, trees=50, mrmr_features=10, most_kept=3)
+    update = {"selection": long, "outcome": Outcome(kind="binary", event="outcome")}
+    write_protocol(folder, read_protocol(folder).model_copy(update=update))
+    return folder
+
+
+def group_of(leader: int) -> list[int]:
+    """Living processes of a process group."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = place.read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == leader and fields[0] not in ("Z", "X"):
+            found.append(int(place.parent.name))
+    return found
+
+
+def test_a_start_holds_the_lock_when_it_returns_and_cancel_leaves_no_process_and_no_lock(study):
+    folder = StudyFolder(study)
+    launch(study)
+    pid = lock_holder(folder.run_lock)
+    assert pid is not None
+    with pytest.raises(RuntimeError, match="going on"):
+        launch(study)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while running_pid(folder) != pid or len(group_of(pid)) < 3:  # runner, publisher and a worker at least
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert cancel(study)
+    assert group_of(pid) == []
+    assert lock_holder(folder.run_lock) is None
+    assert not cancel(study)
+    launch(study)  # at once: nothing of the first is left to refuse it
+    again = lock_holder(folder.run_lock)
+    assert again not in (None, pid)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while running_pid(folder) != again:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert cancel(study)
+
+
+def test_a_run_that_ends_before_it_begins_is_said_and_not_called_started(study, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setattr("engine.run.launch.HOUSE", study)  # there is no engine to run
+    with pytest.raises(RuntimeError, match="ended before it began"):
+        launch(study)
+
+
+def test_a_lock_is_told_without_being_touched(tmp_path):
+    folder = StudyFolder(tmp_path)
+    assert lock_holder(folder.run_lock) is None
+    with run_lock(folder):
+        assert lock_holder(folder.run_lock) == os.getpid()
+    assert lock_holder(folder.run_lock) is None
