@@ -121,3 +121,10 @@ def run_standing(study: Path) -> tuple[str, ...]:
     with closing(Ledger(StudyFolder(study))) as ledger:
         run = ledger.latest_run()
         return (*((run.run_id, run.state) if run else ()), str(len(ledger.verdicts())))
+
+
+def failed_stages(study: Path, reason: str) -> tuple[str, ...]:
+    """The stages of all tasks that failed for exactly this reason, one for each."""
+    with Ledger(StudyFolder(study)) as ledger:
+        found = ledger.rows("SELECT stage FROM task WHERE state='failed' AND reason=? ORDER BY stage", (reason,))
+    return tuple(str(row[0]) for row in found)

@@ -334,11 +334,6 @@ class Ledger:
         found = self.rows("SELECT stage, state, computed FROM task")
         return tuple((str(stage), str(state), int(str(computed))) for stage, state, computed in found)
 
-    def failed_stages(self, reason: str) -> tuple[str, ...]:
-        """The stages of all tasks that failed for exactly this reason, one for each."""
-        found = self.rows("SELECT stage FROM task WHERE state='failed' AND reason=? ORDER BY stage", (reason,))
-        return tuple(str(row[0]) for row in found)
-
     def return_all_leases(self) -> int:
         """Make every running task pending again; only for the holder of run.lock when no worker is alive."""
         with self.transaction() as connection:

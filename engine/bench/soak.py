@@ -30,6 +30,7 @@ from engine.run.backends.local import DIED
 from engine.run.children import PUBLISHER_NAME
 from engine.run.provenance import HOUSE
 from store.export import EXPORTS, export_table
+from store.foresight import failed_stages
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.publisher import rebuild
@@ -121,7 +122,7 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
     undisturbed = _run(twin, environment, "--backend", "inline")
     kills = _disturbed(study, most, rng, environment)
     undisturbed.wait(timeout=LONGEST_RUN_SECONDS)
-    given_up = _given_up(study)
+    given_up = failed_stages(study, DIED)
     if given_up:
         _run(study, environment).wait(timeout=LONGEST_RUN_SECONDS)
     with Ledger(StudyFolder(study)) as ledger:
@@ -140,12 +141,6 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
         rebuilt_alike=before == _tables(study),
         twin_alike=_artifacts(study) == _artifacts(twin),
     )
-
-
-def _given_up(study: Path) -> tuple[str, ...]:
-    """Stages of the tasks that were recorded as failed for the deaths of their workers."""
-    with Ledger(StudyFolder(study)) as ledger:
-        return ledger.failed_stages(DIED)
 
 
 def _disturbed(study: Path, most: int, rng: np.random.Generator, environment: dict[str, str]) -> Counter[str]:
