@@ -110,7 +110,7 @@ def prior_of(viewed: Viewed) -> dict[str, object] | None:
         return None
     x, y, z = scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm
     linked = None if x is None or y is None or z is None else (-x, -y, z)
-    return {"title": prior_title(scan), "shift": linked}
+    return {"title": prior_title(scan), "shift": linked, "link": volume_key(viewed, "")}
 
 
 def _remember(key: str, said: str, name: str) -> None:

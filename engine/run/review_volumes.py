@@ -109,7 +109,9 @@ def centre_mm(grid: Grid, layers: tuple[Layer, ...]) -> tuple[float, float, floa
     tumour = next((one for one in (_union(grid, [layer]) for layer in _tumours(layers)) if one is not None), None)
     if tumour is None:
         return None
-    z = int(tumour.sum(axis=(1, 2)).argmax())
+    areas = tumour.sum(axis=(1, 2))
+    largest = np.flatnonzero(areas == areas.max())
+    z = int(largest[len(largest) // 2])
     rows, columns = np.nonzero(tumour[z])
     index = np.array([[float(np.median(columns)), float(np.median(rows)), float(z)]])
     x, y, z_mm = index_to_points_mm(index, grid)[0]

@@ -1,6 +1,7 @@
 // An earlier CT beside the images: its axial slices, scrolled with the others while the two are linked.
 
 import { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER, DRAG_MODE } from '@niivue/niivue'
+import { fractions, millimetres } from './places.js'
 import { volume } from './server.js'
 import { scrollSlices } from './wheel.js'
 
@@ -11,35 +12,49 @@ export class Earlier {
     this.main = main
     this.key = ''
     this.shift = null
+    this.closed = false
+    this.links = new Map() // made by hand, by the images that they belong to
     pane.link = (on) => this.link(on)
   }
 
   /** Show the earlier CT of these images; hides the pane where there is none. */
   async show(data) {
     const key = data.prior ? data.key : ''
+    if (key !== this.key) this.clear()
     this.pane.wanted(data.prior)
     if (key === this.key || !this.pane.isOn) return
     this.key = key
-    delete this.main.host.dataset.prior
     if (!key) return
     this.pane.say('Fetching the earlier CT …')
     try {
       const buffer = await volume('prior', this.main.tokens.GET)
-      if (this.key !== key) return
-      await this.draw(buffer, data)
+      const image = await NVImage.loadFromUrl({ url: 'prior.nii', name: 'prior.nii', buffer, trustCalMinMax: true, cal_min: -1350, cal_max: 150 })
+      await (this.ready ??= this.attach())
+      if (this.key === key && !this.closed) this.draw(image, data)
     } catch (error) {
-      if (this.key === key) this.key = ''
+      if (this.key !== key) return
+      this.key = ''
       this.pane.say(`The earlier CT could not be fetched: ${error.message}.`)
     }
   }
 
-  async draw(buffer, data) {
-    const [low, high] = this.main.panel.windowOf()
-    const image = await NVImage.loadFromUrl({ url: 'prior.nii', name: 'prior.nii', buffer, cal_min: low, cal_max: high, trustCalMinMax: true })
-    await (this.ready ??= this.attach())
+  /** Nothing of other images stays on screen while new ones are fetched, or where they could not be. */
+  clear() {
+    this.key = ''
+    this.shift = null
+    this.pane.linked(false)
+    this.pane.say('')
+    delete this.main.host.dataset.prior
+    if (!this.nv) return
     while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
+    this.nv.drawScene()
+  }
+
+  draw(image, data) {
+    ;[image.cal_min, image.cal_max] = this.main.panel.windowOf()
     this.nv.addVolume(image)
-    this.shift = data.prior.shift
+    this.shift = this.links.get(data.prior.link) ?? data.prior.shift
+    this.link_of = data.prior.link
     this.pane.linked(Boolean(this.shift))
     this.pane.say(this.shift ? '' : 'Not linked: scroll both to the same place, then press Link.')
     this.follow(this.main.place())
@@ -67,6 +82,7 @@ export class Earlier {
     })
     const { canvas, stage } = this.pane
     await this.nv.attachToCanvas(canvas)
+    if (this.closed) return this.nv.cleanup?.()
     scrollSlices(this.nv, canvas, stage, this.main.listening.signal)
     canvas.focus = () => HTMLElement.prototype.focus.call(canvas, { preventScroll: true })
     this.nv.onLocationChange = (at) => this.moved(at.mm)
@@ -74,7 +90,7 @@ export class Earlier {
 
   /** Where the crosshair of the earlier CT is, RAS millimetres. */
   place() {
-    return Array.from(this.nv.frac2mm(this.nv.scene.crosshairPos)).slice(0, 3)
+    return millimetres(this.nv)
   }
 
   /** The images went to a place: go to the same one here. */
@@ -85,7 +101,7 @@ export class Earlier {
 
   go(mm) {
     this.following = true
-    this.nv.scene.crosshairPos = this.nv.mm2frac(mm)
+    this.nv.scene.crosshairPos = fractions(this.nv, mm)
     this.nv.drawScene()
     this.following = false
     const inside = this.nv.scene.crosshairPos.every((share) => share >= 0 && share <= 1)
@@ -104,7 +120,9 @@ export class Earlier {
   link(on) {
     const here = this.nv?.volumes.length && this.main.place()
     this.shift = on && here ? this.place().map((value, axis) => here[axis] - value) : null
-    this.pane.say('')
+    if (this.shift) this.links.set(this.link_of, this.shift)
+    this.pane.linked(Boolean(this.shift))
+    if (here) this.pane.say('')
   }
 
   setWindow(low, high) {
@@ -115,6 +133,7 @@ export class Earlier {
   }
 
   close() {
+    this.closed = true
     this.nv?.cleanup?.()
   }
 }

@@ -6,6 +6,7 @@ import { fillBetween } from './between.js'
 import { caliperText, diskStatistics, latestAxes, slabMaximum } from './measure.js'
 import { alive, Refused, save, volume } from './server.js'
 import { panel } from './panel.js'
+import { fractions, millimetres } from './places.js'
 import { Earlier } from './prior.js'
 import { inMillimetres, surface } from './surfaces.js'
 import { scrollSlices } from './wheel.js'
@@ -111,6 +112,7 @@ class Viewer {
     this.panel.configure(data)
     this.host.dataset.wanted = data.key
     if (data.key === this.key) {
+      if (this.host.dataset.key !== data.key) return // still on their way, with the outlines and the earlier CT
       if (data.layersKey !== this.layersKey) await this.loadLayers(data)
       await this.earlier.show(data)
       return
@@ -120,7 +122,8 @@ class Viewer {
       await this.ready
       await this.load(data, loading)
     } catch (error) {
-      if (this.key === loading) this.key = ''
+      if (this.key !== loading) return
+      this.key = ''
       this.panel.say(`The images could not be fetched: ${error.message}.`, true)
     }
   }
@@ -129,21 +132,19 @@ class Viewer {
     const begun = performance.now()
     this.panel.say('Fetching the images …')
     this.scene.bits = this.scene.error = null
+    this.keepUnsaved()
+    this.blank()
+    this.earlier.clear()
+    this.panel.pane.wanted(data.prior)
     delete this.host.dataset.key
     delete this.host.dataset.saved
     const [ct, bits] = await Promise.all([volume('ct', data.tokens.GET), volume('layers', data.tokens.GET)])
-    if (this.key !== loading) return
-    this.keepUnsaved()
     const [low, high] = this.panel.windowOf()
     const image = await NVImage.loadFromUrl({ url: 'ct.nii', name: 'ct.nii', buffer: ct, cal_min: low, cal_max: high, trustCalMinMax: true })
-    while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
-    this.nv.closeDrawing()
-    this.nv.clearMeasurements()
-    this.scene.drawing = false
-    this.tool('look')
-    this.scene.cache.clear()
+    const outlines = await ras(bits, 'layers.nii')
+    if (this.key !== loading) return
     this.scene.layers = data.layers.map((layer) => ({ ...layer, on: this.panel.isOn(layer) }))
-    this.scene.bits = await ras(bits, 'layers.nii')
+    this.scene.bits = outlines
     this.slab = null
     this.scene.errorOn = false
     this.panel.fresh()
@@ -157,7 +158,22 @@ class Viewer {
     this.host.dataset.firstSliceMs = Math.round(performance.now() - begun)
     this.showSurfaces()
     await this.restore(data)
-    await this.earlier.show(data)
+    if (this.key !== loading) return
+    if (this.data.layersKey !== this.layersKey) await this.loadLayers(this.data)
+    await this.earlier.show(this.data)
+  }
+
+  /** Take the images off the screen: no patient stands under the name of another while new ones are fetched. */
+  blank() {
+    while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
+    this.nv.closeDrawing()
+    this.nv.clearMeasurements()
+    this.scene.drawing = false
+    this.tool('look')
+    this.scene.cache.clear()
+    while (this.nv.meshes.length) this.nv.removeMesh(this.nv.meshes[0])
+    this.panel.where.textContent = ''
+    this.nv.drawScene()
   }
 
   /** Keep a drawing that differs from what is stored, before its images go. */
@@ -185,9 +201,13 @@ class Viewer {
   /** The outlines alone, after a mask was stored: images, place and window stay. */
   async loadLayers(data) {
     this.layersKey = data.layersKey
+    const key = this.key
     try {
-      this.scene.bits = await ras(await volume('layers', data.tokens.GET), 'layers.nii')
+      const bits = await ras(await volume('layers', data.tokens.GET), 'layers.nii')
+      if (this.key !== key) return
+      this.scene.bits = bits
     } catch (error) {
+      if (this.key !== key) return
       this.layersKey = ''
       this.panel.say(`The outlines could not be fetched: ${error.message}.`, true)
       return
@@ -201,14 +221,12 @@ class Viewer {
 
   /** Where the crosshair is, RAS millimetres; nothing before there are images. */
   place() {
-    return this.nv.volumes.length ? Array.from(this.nv.frac2mm(this.nv.scene.crosshairPos)).slice(0, 3) : null
+    return this.nv.volumes.length ? millimetres(this.nv) : null
   }
 
   goTo(target) {
     if (!target) return
-    const [x, y, z] = target
-    const place = this.nv.mm2frac([x, y, z])
-    this.nv.scene.crosshairPos = place
+    this.nv.scene.crosshairPos = fractions(this.nv, target)
     this.nv.createOnLocationChange()
     this.nv.drawScene()
   }
@@ -333,7 +351,9 @@ class Viewer {
   }
 
   async beginDrawing() {
+    const key = this.key
     const mask = await NVImage.loadFromUrl({ url: 'drawing.nii', name: 'drawing.nii', buffer: await volume('drawing', this.tokens.GET) })
+    if (this.key !== key) throw new Error('another case was opened meanwhile')
     this.nv.loadDrawing(mask)
     this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
     this.scene.drawing = true
@@ -361,16 +381,22 @@ class Viewer {
       return
     }
     this.panel.say('Saving …')
+    // whose drawing it is and what is sent, before anything is waited for: another case may be opened meanwhile
+    const [key, of, token, sent] = [this.key, this.drawingKey, this.tokens.PUT, this.nv.drawBitmap.slice()]
     try {
-      const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', this.nv.drawBitmap)
-      const sent = this.nv.drawBitmap.slice()
-      const stored = await save(bytes, this.tokens.PUT)
+      const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', sent)
+      const stored = await save(bytes, token)
+      if (this.key !== key) {
+        if (unsaved.has(of) && same(unsaved.get(of), sent)) unsaved.delete(of)
+        return
+      }
       this.stored = sent
-      unsaved.delete(this.drawingKey)
+      unsaved.delete(of)
       this.panel.say(`Stored as version ${stored.version}: ${stored.voxels} voxels.`)
       this.host.dataset.saved = stored.version
       this.component.setTriggerValue('saved', stored.version)
     } catch (error) {
+      if (this.key !== key) return // the drawing is kept with its own case and offered there again
       const why = error instanceof Refused ? 'the permission had expired and is being renewed' : error.message
       this.panel.say(`NOT stored: ${why}. Your drawing is still here; press Save again.`, true)
       if (error instanceof Refused) this.component.setTriggerValue('renew', Date.now())

@@ -165,3 +165,66 @@ def test_slices_drawn_on_the_server_have_it_beside_them(server, page):
     with_earlier(page, server, "Dora")
     page.get_by_text("Simple slices", exact=True).click()
     page.get_by_text(f"Earlier CT: {DAYS} days before; slice").wait_for(timeout=WAIT_MS)
+
+
+def hold_back(page: Page, name: str) -> list:
+    """Requests for a volume wait until they are let go, or are refused."""
+    held: list = []
+    page.route(f"**/volumes/{name}", lambda route: held.append(route))
+    return held
+
+
+def let_go(page: Page, name: str, held: list) -> None:
+    for route in held:
+        route.continue_()
+    held.clear()
+    page.unroute(f"**/volumes/{name}")
+
+
+def to_next(page: Page, viewer: Locator) -> None:
+    """Go to the next case and wait until the viewer has heard of it."""
+    wanted = str(viewer.get_attribute("data-wanted"))
+    page.get_by_role("button", name="Next").click()
+    page.locator(f".viewer[data-wanted]:not([data-wanted='{wanted}'])").wait_for()
+
+
+def viewer_free(page: Page) -> Locator:
+    """The viewer, whether its images are there or not."""
+    return page.locator(".viewer")
+
+
+SHOWN = """host => [host.viewer.nv.volumes.length, host.viewer.earlier.nv?.volumes.length ?? 0,
+  host.viewer.panel.pane.title.textContent]"""
+
+
+def test_nobodys_images_stand_under_the_name_of_another_while_new_ones_are_on_their_way(server, page):
+    viewer = with_earlier(page, server, "Eve")
+    held = hold_back(page, "ct")
+    to_next(page, viewer)
+    assert viewer_free(page).evaluate(SHOWN)[:2] == [0, 0]
+    let_go(page, "ct", held)
+    viewer_of(page)
+    assert viewer_free(page).evaluate(SHOWN) == [1, 0, ""]
+    held = hold_back(page, "prior")
+    to_next(page, viewer_free(page))
+    viewer_of(page)
+    expect(page.locator(".pane .said")).to_have_text("Fetching the earlier CT …")
+    assert viewer_free(page).evaluate(SHOWN) == [1, 0, f"Earlier CT: {DAYS} days before"]
+    to_next(page, viewer_free(page))  # gone on before it came
+    let_go(page, "prior", held)
+    viewer_of(page)
+    page.wait_for_timeout(1500)
+    assert viewer_free(page).evaluate(SHOWN) == [1, 0, ""]
+
+
+def test_an_earlier_ct_that_cannot_be_fetched_leaves_an_empty_pane_that_says_so(server, page):
+    viewer = with_earlier(page, server, "Fay")
+    to_next(page, viewer)
+    viewer_of(page)
+    page.route("**/volumes/prior", lambda route: route.fulfill(status=500, body="{}"))
+    to_next(page, viewer_free(page))
+    viewer = viewer_of(page)
+    expect(page.locator(".pane .said")).to_contain_text("could not be fetched")
+    turn_wheel(page, viewer, MAIN, 0, 1)
+    expect(page.locator(".pane .said")).to_contain_text("could not be fetched")
+    assert viewer.evaluate(SHOWN)[1] == 0

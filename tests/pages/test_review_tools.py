@@ -254,3 +254,17 @@ def test_the_volume_of_a_mask_is_shown_and_follows_the_pen(study, server, page):
     said(page, rf"Your mask now: {voxels * np.prod(SPACING) / 1000:.1f} ml, {voxels} voxels")
     press(viewer, "undo")
     said(page, rf"ml, {voxels // 2} voxels")
+
+
+@pytest.mark.parametrize("case", list(DIRECTIONS))
+def test_the_viewer_opens_on_the_middle_of_the_tumour_however_the_scan_lies(study, server, page, case):
+    viewer = whole_series(page, server, case, f"Opening {case}")
+    tumour = outlined(study, case)
+    z, y, x = (round(middle) for middle in np.argwhere(tumour.voxels).mean(axis=0))
+    wanted = index_to_points_mm(np.array([[x, y, z]], dtype=np.float64), tumour.grid)[0] * np.array([-1.0, -1.0, 1.0])
+    found = np.array(viewer.evaluate("host => host.viewer.place()"))
+    assert found == pytest.approx(wanted, abs=max(SPACING) / 2)
+    at_crosshair = """host => { const nv = host.viewer.nv, [nx, ny] = nv.volumes[0].dimsRAS.slice(1, 3)
+    const [x, y, z] = Array.from(nv.frac2vox(nv.scene.crosshairPos))
+    return host.viewer.scene.bits[x + nx * (y + ny * z)] }"""
+    assert viewer.evaluate(at_crosshair) > 0
