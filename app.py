@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -13,7 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.gate import may_see_media, may_send_files
+from engine.run.withdrawal import before_serving
+from pages.gate import may_see_media, may_send_files, study_folder
 from pages.volume_routes import ROUTES
 from store.snapshot import close_snapshots
 
@@ -81,7 +83,10 @@ async def health(_: Request) -> PlainTextResponse:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Leave no snapshot open at the end."""
+    """Apply withdrawals before the first page is served; leave no snapshot open at the end."""
+    study = study_folder()
+    if study is not None:
+        await run_in_threadpool(before_serving, study)
     yield
     close_snapshots()
 

@@ -29,10 +29,12 @@ from engine.run.choices import change_choices
 from engine.run.launch import cancel, launch, launch_self_test, launch_training
 from engine.run.paperwork import retention_note
 from engine.run.plan_lock import lock_plan
+from engine.run.runner import run_lock
 from engine.run.signature import Signature, take_signature
 from engine.run.withdrawal import Withdrawn, withdraw
 from store.access import Person, authorise, record_action, set_account
 from store.audit import AuditLine, audit_lines
+from store.layout import StudyFolder
 from store.withdrawal import tombstones
 
 
@@ -207,7 +209,8 @@ def judge_table(study: Path, person: Person, token: str, mapping: TableMapping) 
 
 
 def keep_table(study: Path, person: Person, token: str, mapping: TableMapping) -> None:
-    """Make an uploaded table the study's clinical table."""
+    """Make an uploaded table the study's clinical table; RuntimeError while a run goes on, ValueError once locked."""
     authorise(study, person, "upload table")
-    accept_table(study, token, mapping.id_column, mapping.outcome, mapping.covariates)
+    with run_lock(StudyFolder(study)):
+        accept_table(study, token, mapping.id_column, mapping.outcome, mapping.covariates)
     record_action(study, person, "upload table", f"{len(mapping.covariates.columns)} covariates")

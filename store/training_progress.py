@@ -36,11 +36,11 @@ def record_epoch(ledger: Ledger, key: str, epoch: TrainingEpoch) -> None:
 
 
 def training_progress(ledger: Ledger, run_id: str) -> tuple[TrainingProgress, ...]:
-    """The last finished epoch of every training of a run that has one, in order of placing."""
+    """The last recorded epoch of every training of a run that has one, in order of placing; clocks play no part."""
     found = ledger.rows(
         "SELECT p.unit, t.state, e.phase, e.epoch, e.epochs, e.loss, e.pseudo_dice, e.tumour_pseudo_dice, e.seconds"
-        " FROM placement p JOIN task t USING (key) JOIN epoch e USING (key) WHERE p.run_id=? AND e.at="
-        "(SELECT max(at) FROM epoch WHERE key=p.key) GROUP BY p.key ORDER BY p.rowid",
+        " FROM placement p JOIN task t USING (key) JOIN epoch e USING (key) WHERE p.run_id=? AND e.rowid="
+        "(SELECT max(rowid) FROM epoch WHERE key=p.key) ORDER BY p.rowid",
         (run_id,),
     )
     return tuple(TrainingProgress(*row) for row in found)  # type: ignore[arg-type]

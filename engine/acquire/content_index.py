@@ -36,6 +36,10 @@ class ContentIndex:
         """A file by its role, with its hash."""
         return SourceFile(role, str(path), self.sha256(path))
 
+    def forget(self, path: str) -> None:
+        """Remember nothing of a file: neither its hash nor where it lay."""
+        self._changed |= self._known.pop(path, None) is not None
+
     def save(self) -> None:
         """Write what was learned, readable by the owner only."""
         if self._changed:

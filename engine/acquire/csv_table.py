@@ -74,14 +74,20 @@ def read_table(path: Path, role: str) -> Table:
 
 def read_rows(path: Path, role: str) -> list[tuple[int, tuple[str, ...]]]:
     """Line number and stripped cells of every row that is not blank, a header among them; refuses as `read_table`."""
-    text = _text_of(path, role)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, role), strict=True)
+    text, delimiter = delimited_text(path, role)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         return [
             (lines.line_num, tuple(cell.strip(BLANKS) for cell in row)) for row in lines if any(c.strip() for c in row)
         ]
     except csv.Error as error:
         raise _refuse("malformed_csv", role, f"line {lines.line_num} is not valid CSV.", "Export it again.") from error
+
+
+def delimited_text(path: Path, role: str) -> tuple[str, str]:
+    """A table's text as it is written, and its separator; refuses as `read_table`."""
+    text = _text_of(path, role)
+    return text, _delimiter(text, role)
 
 
 def is_missing(cell: str) -> bool:

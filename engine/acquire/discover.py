@@ -30,6 +30,7 @@ class Discovery:
     cases: tuple[CaseSource, ...]
     refusals: tuple[Refusal, ...]
     patients: tuple[tuple[str, str], ...] = ()
+    withdrawn: tuple[CaseSource, ...] = ()  # files of patients who withdrew, where they are there all the same
 
 
 def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Discovery:
@@ -51,12 +52,16 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
         refusals.append(refusal_of("", error))
     refusals += [refusal_of("", one.problem) for one in found if not one.patient_id and one.problem]
     counts = Counter(one.patient_id for one in found if one.patient_id)
-    gone = withdrawn_cases(directory)
+    gone, withdrawn = withdrawn_cases(directory), []
     for one in sorted((f for f in found if f.patient_id), key=lambda f: f.patient_id):
         case_id = pseudonyms.case_id(one.patient_id)
         if case_id in gone:
             pseudonyms.forget(case_id)
             refusals.append(_withdrawn(case_id))
+            found_again = CaseSource(case_id, one.layout, one.files, prior=one.prior)
+            for file in found_again.every_file:
+                index.forget(file.path)
+            withdrawn.append(found_again)
             del counts[one.patient_id]
             continue
         problem = one.problem if counts[one.patient_id] == 1 else _found_twice()
@@ -67,7 +72,8 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
             cases.append(CaseSource(case_id, *parts))
     pseudonyms.save()
     index.save()
-    return Discovery(tuple(cases), tuple(dict.fromkeys(refusals)), _pairs(counts, pseudonyms))
+    pairs = _pairs(counts, pseudonyms)
+    return Discovery(tuple(cases), tuple(dict.fromkeys(refusals)), pairs, tuple(withdrawn))
 
 
 def refusal_of(case_id: str, error: RefusedError) -> Refusal:

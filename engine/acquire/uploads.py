@@ -155,12 +155,20 @@ def accept_table(study: Path, token: str, id_column: str, outcome: Outcome, cova
     folder = private_folder(study) / TABLES
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"clinical-{token}.csv"
-    (_folder(study, token) / TABLE_FILE).rename(target)
-    discard(study, token)
     name = str(target.relative_to(study))
     clinical = Clinical(files=(name,), id=(id_column,), time_zero=protocol.clinical.time_zero)
     changed = protocol.model_copy(update={"clinical": clinical, "outcome": outcome, "covariates": covariates})
-    write_protocol(study, Protocol.model_validate(changed.model_dump()))
+    wanted = Protocol.model_validate(changed.model_dump())  # breaks a law, such as a locked plan: nothing has moved yet
+    shutil.copyfile(_folder(study, token) / TABLE_FILE, target)
+    target.chmod(0o600)
+    try:
+        write_protocol(study, wanted)
+    except ValueError:
+        target.unlink()
+        raise
+    discard(study, token)
+    for replaced in set(folder.glob("clinical-*.csv")) - {target}:
+        replaced.unlink()
     return read_protocol(study)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.acquire.discover import discover
+from engine.acquire.patient_tables import forget_rows
 from engine.acquire.pseudonyms import Pseudonyms
-from engine.acquire.withdrawn import forget_way_back, remember_withdrawal
+from engine.acquire.withdrawn import forget_way_back, remember_withdrawal, withdrawn_cases
 from engine.protocol import PROTOCOL_FILE, read_protocol
+from engine.run.reapply import reapply_withdrawals
 from engine.run.runner import run_lock
 from engine.segment.image_key import known_keys
 from engine.segment.model import list_models, models_home, read_manifest
@@ -34,8 +37,9 @@ class Withdrawn:
 def withdraw(study: Path, case_id: str, actor: str, reason: str) -> Withdrawn:
     """Remove a case: results, verdicts, snapshots, copies of its images in the study's folder, the way back.
 
-    Images outside the study's folder are the holder's and are named for him to remove; models that saw the case are
-    marked by name in their home and in the audit. ValueError for an empty reason; RuntimeError while a run goes on.
+    Images and tables outside the study's folder are the holder's and are named for him to remove; models that saw the
+    case are marked by name in their home and in the audit. ValueError for an empty reason; RuntimeError while a run
+    goes on.
     """
     if not reason.strip():
         raise ValueError("a withdrawal needs a reason (--reason), which the audit keeps")
@@ -43,13 +47,14 @@ def withdraw(study: Path, case_id: str, actor: str, reason: str) -> Withdrawn:
     with run_lock(folder):
         images = _image_keys(folder.root, case_id)
         paths = _current_files(folder.root, case_id)
+        tables = _forget_rows(folder.root, case_id)
         remember_withdrawal(folder.root, case_id, reason)
         stone = withdraw_case(folder.root, case_id, actor, reason)
         paths |= set(forget_way_back(folder.root, case_id))
     inside = [path for path in paths if path.resolve().is_relative_to(folder.root)]
     for path in inside:
         path.unlink(missing_ok=True)
-    outside = tuple(sorted(path for path in paths if path not in inside and path.exists()))
+    outside = tuple(sorted({*tables, *(path for path in paths if path not in inside and path.exists())}))
     return Withdrawn(stone, len(inside), outside, _mark_models(images, stone.at))
 
 
@@ -62,6 +67,21 @@ def _current_files(study: Path, case_id: str) -> set[Path]:
         return set()
     found = discover(study, protocol, Pseudonyms(study, public_ids=protocol.study.public_ids)).cases
     return {Path(file.path) for case in found if case.case_id == case_id for file in case.every_file}
+
+
+def _forget_rows(study: Path, case_id: str) -> tuple[Path, ...]:
+    """Take the patient out of the tables in the study's folder; those elsewhere that name him are returned."""
+    if not (study / PROTOCOL_FILE).exists():
+        return ()
+    protocol = read_protocol(study)
+    return forget_rows(study, protocol, Pseudonyms(study, public_ids=protocol.study.public_ids), {case_id})
+
+
+def before_serving(study: Path) -> None:
+    """Withdraw again whom a restored backup brought back, before anybody sees a page; a run that goes on did so."""
+    if withdrawn_cases(study):
+        with suppress(RuntimeError), run_lock(StudyFolder(study)):
+            reapply_withdrawals(study)
 
 
 def marked_models() -> dict[str, str]:

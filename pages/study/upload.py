@@ -121,7 +121,11 @@ def mapped_table(study: Path, person: Person, token: str) -> None:
     if found.refused:
         table(found.refused, {"case_id": "Case", "message": "Why", "remedy": "What to do"})
     if keep.button("Make it the study's table", type="primary", key="keep-table", width="stretch"):
-        keep_table(study, person, token, mapping)
+        try:
+            keep_table(study, person, token, mapping)
+        except (RuntimeError, ValueError) as error:
+            st.error(str(error))
+            return
         st.session_state.pop(TABLE)
         st.success("study.toml names the table and its columns; start a run on the page **Runs**.")
 

@@ -27,9 +27,10 @@ def lung1(shared, tmp_path_factory):
     )
     outcome = Outcome(kind="time", time="Survival.time", event="deadstatus.event", endpoint="overall survival")
     quick = SelectionProtocol(resamples=16, trees=30, mrmr_features=20, most_kept=8)
-    write_protocol(
-        study, protocol.model_copy(update={"outcome": outcome, "covariates": covariates, "selection": quick})
-    )
+    # public ids: the order of patients, and with it who is drawn, else follows from a random key of the study
+    update = {"outcome": outcome, "covariates": covariates, "selection": quick}
+    update["study"] = protocol.study.model_copy(update={"public_ids": True})
+    write_protocol(study, protocol.model_copy(update=update))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COHORTSCOPE_HOME", str(place / "home"))
         found = run(study)
