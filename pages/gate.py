@@ -38,6 +38,8 @@ CLOSE_SECONDS = 5
 # oldest is forgotten first.
 VISITORS: dict[str, str] = {}
 BROWSERS: dict[str, tuple[str, float]] = {}
+# When somebody signed out on a browser: Streamlit forgets him in one tab only, we in all.
+SIGNED_OUT: dict[str, float] = {}
 
 
 def study_folder() -> Path | None:
@@ -134,7 +136,7 @@ def close_when_over(study: Path, person: Person, action: str = FIRST_ACTION) -> 
 
 def stays(study: Path, person: Person, action: str) -> bool:
     """Whether a page that is open may stay so: the role stands, and the session has not ended."""
-    ended = person.how == "OpenID Connect" and _too_old()
+    ended = person.how == "OpenID Connect" and (_too_old() or _left())
     return not ended and still_may(study, person.name, action)
 
 
@@ -166,7 +168,7 @@ def _oidc_person() -> Person:
         if st.button("Sign in", type="primary", key="sign-in"):
             st.login()
         st.stop()
-    if _too_old():
+    if _too_old() or _left():
         st.logout()
         st.stop()
     # Providers that do not say so may let their users choose the address.
@@ -177,6 +179,16 @@ def _oidc_person() -> Person:
 def _too_old() -> bool:
     """Whether the session outlived its hours, counted from when the provider issued the identity."""
     return time.time() > session_ends_at()
+
+
+def _left() -> bool:
+    """Whether somebody signed out on this browser, in whatever tab, after the provider issued the identity."""
+    return float(st.user.get("iat") or 0) < int(signed_out_at(session_digest(session_of(st.context.cookies))))
+
+
+def signed_out_at(browser: str) -> float:
+    """When somebody last signed out on a browser (a digest of its cookie), 0 where nobody did."""
+    return SIGNED_OUT.get(browser, 0.0)
 
 
 def session_ends_at() -> float:
@@ -208,5 +220,13 @@ def _person(name: str, how: str) -> Person:
 
 def _leave_button(way: str) -> None:
     if way == "oidc" and st.sidebar.button("Sign out", key="sign-out", type="tertiary"):
-        BROWSERS.pop(session_digest(session_of(st.context.cookies)), None)
+        _forget_browser(session_digest(session_of(st.context.cookies)))
         st.logout()
+
+
+def _forget_browser(browser: str) -> None:
+    """End what was given out to a browser: media, tokens for images, uploads of whoever sat there."""
+    name, _ = BROWSERS.pop(browser, ("", 0.0))
+    _remember(SIGNED_OUT, browser, time.time())
+    for session in [one for one, who in VISITORS.items() if who == name]:
+        VISITORS.pop(session, None)

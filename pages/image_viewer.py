@@ -68,7 +68,8 @@ def viewer(viewed: Viewed) -> None:
     """Mount the viewer; the page runs again when a mask was stored, more is wanted, or a token must be renewed."""
     key = f"viewer-{viewed.reading.mode}"
     offered = offered_extents(viewed.reading.mode, viewed.layers)
-    chosen = st.session_state.get(f"extent-{viewed.reading.case_id}", PREVIEW)
+    remembered = f"extent-{volume_key(viewed, '')}"  # of this reading alone: a hidden repeat must open as any other
+    chosen = st.session_state.get(remembered, PREVIEW)
     extent_name = chosen if chosen in offered else PREVIEW
     extent, target = place_of(
         viewed.study, viewed.run_id, viewed.reading.case_id, extent_name, layers_key(viewed), viewed
@@ -98,7 +99,7 @@ def viewer(viewed: Viewed) -> None:
         },
         on_saved_change=lambda: None,
         on_renew_change=lambda: None,
-        on_extent_change=lambda: _remember(key, "extent", f"extent-{viewed.reading.case_id}"),
+        on_extent_change=lambda: _remember(key, "extent", remembered),
         on_webgl2_change=lambda: _remember(key, "webgl2", "webgl2"),
     )
 

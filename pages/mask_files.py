@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from engine.review.grants import Grant
+from engine.review.grants import Grant, session_digest
 from engine.run.drawing import is_dicom_case
 from engine.run.reading_desk import ct_file, mask_file, segmentation_file, take_mask
 from store.access import Person
@@ -30,7 +30,8 @@ def mask_files(study: Path, person: Person, grant: Grant, can_draw: bool) -> Non
 
 
 def _take_in(study: Path, person: Person, grant: Grant) -> None:
-    sent = st.file_uploader("Edited mask", KINDS, key=f"import-{grant.mode}-{grant.case_id}")
+    reading = session_digest(repr((grant.case_id, grant.mode, grant.reading)))  # reaches the browser: no case in it
+    sent = st.file_uploader("Edited mask", KINDS, key=f"import-{reading}")
     if sent is None or not st.button("Store as a new version", key="import-store"):
         return
     try:

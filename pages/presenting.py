@@ -17,7 +17,7 @@ from engine.run.meeting_desk import note_decision, sign_consensus
 from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
-from pages.gate import admit, close_when_over, may, study_folder
+from pages.gate import FIRST_ACTION, admit, close_when_over, may, study_folder
 from pages.judging import WORDS
 from pages.keep import basket_owner
 from pages.reader import NAMED_HIMSELF, current_reader
@@ -42,7 +42,7 @@ def present() -> None:
     person = admit()
     study = study_folder()
     if study is not None:
-        close_when_over(study, person)
+        close_when_over(study, person, "view images" if st.query_params.get("case") else FIRST_ACTION)
     st.html(CSS)
     look = st.query_params.get("look", "dark" if st.context.theme.type == "dark" else "light")
     if look == "dark":

@@ -45,8 +45,13 @@ def earlier_of(study: Path, run_id: str, case_id: str) -> ViewedSeries | None:
     return None if found is None else viewed(found)
 
 
-def slices(study: Path, run_id: str, case_id: str, layers: tuple[Layer, ...], on: list[str], window: str) -> None:
-    """The three planes of a case, opened where the tumour is largest, with the outlines that are on."""
+def slices(
+    study: Path, run_id: str, case_id: str, layers: tuple[Layer, ...], on: list[str], window: str, widget: str
+) -> None:
+    """The three planes of a case, opened where the tumour is largest, with the outlines that are on.
+
+    `widget` tells one reading's sliders from another's; it reaches the browser, so it names no case.
+    """
     series = series_of(study, run_id, case_id)
     masks = {layer.name: tuple(viewed_mask(mask, series) for mask in layer.masks) for layer in layers}
     tumour = next((masks[name][0] for name in OPENED_ON if masks.get(name)), None)
@@ -56,8 +61,8 @@ def slices(study: Path, run_id: str, case_id: str, layers: tuple[Layer, ...], on
         series, tumour = cropped(series, box), tumour[box]
         first_axial = box[0].start or 0
         masks = {name: tuple(mask[box] for mask in found) for name, found in masks.items()}
-    axial = first_axial + _planes(series, masks, tumour, on, window, case_id)
-    _earlier(study, run_id, case_id, axial, window)
+    axial = first_axial + _planes(series, masks, tumour, on, window, widget)
+    _earlier(study, run_id, case_id, axial, window, widget)
 
 
 def glimpse(study: Path, run_id: str, case_id: str) -> None:
@@ -84,7 +89,7 @@ def _planes(
     tumour: BoolZyx | None,
     on: list[str],
     window: str,
-    case_id: str,
+    widget: str,
 ) -> int:
     """Draw the planes; returns the axial slice on screen."""
     shown = 0
@@ -92,7 +97,7 @@ def _planes(
         with place:
             last = slice_count(series, plane) - 1
             first = middle_slice(tumour, series, plane)
-            at = st.slider(plane.capitalize(), 0, last, first, key=f"slice-{case_id}-{plane}-{last}")
+            at = st.slider(plane.capitalize(), 0, last, first, key=f"slice-{widget}-{plane}-{last}")
             contours = [Contour(mask, CONTOUR_COLOURS[name]) for name in on for mask in masks.get(name, ())]
             picture = render_slice(series, plane, at, WINDOWS[window], contours)
             st.image(picture, width="stretch", alt=f"{plane} slice {at}")
@@ -101,7 +106,7 @@ def _planes(
     return shown
 
 
-def _earlier(study: Path, run_id: str, case_id: str, axial: int, window: str) -> None:
+def _earlier(study: Path, run_id: str, case_id: str, axial: int, window: str, widget: str) -> None:
     """The axial slice of the earlier CT at the same place; by a slider of its own where the two are not linked."""
     series, scan = earlier_of(study, run_id, case_id), load_prior_scan(study, run_id, case_id)
     if series is None or scan is None:
@@ -109,7 +114,10 @@ def _earlier(study: Path, run_id: str, case_id: str, axial: int, window: str) ->
     at = matching_slice(load_ct(study, run_id, case_id).grid, series.grid, scan, axial)
     with st.columns(3)[0]:
         last = slice_count(series, PLANES[0]) - 1
+        if at is not None and not 0 <= at <= last:
+            st.caption(f"{prior_title(scan)}. It does not reach here.")
+            return
         if at is None:
-            at = st.slider("Earlier CT", 0, last, last // 2, key=f"slice-{case_id}-earlier")
+            at = st.slider("Earlier CT, not linked", 0, last, last // 2, key=f"slice-{widget}-earlier")
         picture = render_slice(series, PLANES[0], at, WINDOWS[window], [])
         st.image(picture, width="stretch", caption=f"{prior_title(scan)}; slice {at + 1}")

@@ -13,7 +13,16 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from engine.review.grants import ALIVE, FETCH, SEND, ForbiddenError, Grant, grant_of, session_digest
+from engine.review.grants import (
+    ALIVE,
+    FETCH,
+    LIFETIME_SECONDS,
+    SEND,
+    ForbiddenError,
+    Grant,
+    grant_of,
+    session_digest,
+)
 from engine.run.drawing import MOST_BYTES, save_from_viewer
 from engine.run.review_desk import protocol_of, sign_of_life
 from engine.run.review_volumes import (
@@ -26,7 +35,7 @@ from engine.run.review_volumes import (
     viewer_secret,
 )
 from engine.service import note_images_seen
-from pages.gate import bearer, may, study_folder
+from pages.gate import bearer, may, signed_out_at, study_folder
 from pages.sessions import session_of
 from store.records import RefusedError
 from store.reviews import Reading
@@ -52,6 +61,8 @@ def granted(request: Request) -> tuple[Path, Grant]:
     token = request.headers.get("Authorization", "").removeprefix(BEARER)
     session = session_digest(session_of(request.cookies))
     grant = grant_of(viewer_secret(study), token, request.method, session, time.time())
+    if grant.expires_at - LIFETIME_SECONDS < signed_out_at(session):
+        raise ForbiddenError("given out before the reader signed out")
     if not may(bearer(study, grant.reader), "view images" if request.method == "GET" else "draw"):
         raise ForbiddenError("the reader has no such role any more")
     return study, grant

@@ -203,4 +203,4 @@ def _prior(stored: object) -> PriorSource | None:
         return None
     if not isinstance(stored, dict):
         raise _damaged()
-    return PriorSource(stored["layout"], _files(stored["files"]), stored["days_before"])
+    return PriorSource(stored["layout"], _files(stored["files"]), stored["days_before"], stored["note"])

@@ -29,8 +29,9 @@ class PriorSource:
     """The files of an earlier CT of a case's patient: shown beside the index series, never measured."""
 
     layout: str  # dicom | files
-    files: tuple[SourceFile, ...]
+    files: tuple[SourceFile, ...]  # none where it was named and could not be found
     days_before: int | None  # from this scan to the index scan; None when no dates are known
+    note: str = ""  # what was wrong with how it was named, to be flagged
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,12 @@ def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> Pati
         if path != taken and stem.lower() not in roles and is_lung_name(stem, images.lungs):
             files.append(index.source(LUNG_ROLES[side_of_name(stem)], path))
     earlier = [index.source(PRIOR_IMAGE_ROLE, path) for path in priors]
-    problem = _repeated_role([*files, *earlier])
-    prior = PriorSource("files", tuple(earlier), None) if earlier else None
+    problem = _repeated_role(files)
+    prior = None
+    if len(earlier) > 1:
+        prior = PriorSource("files", (), None, "two files are named as the earlier CT; keep one.")
+    elif earlier:
+        prior = PriorSource("files", tuple(earlier), None)
     return PatientFiles(found.patient_id, "files", tuple(files), "the only image", 0, tuple(columns), problem, prior)
 
 
@@ -175,12 +179,15 @@ def _listed_lungs(folder: Path, cells: dict[str, str], index: ContentIndex) -> l
 def _listed_prior(folder: Path, cells: dict[str, str], index: ContentIndex) -> PriorSource | None:
     if is_missing(cells.get(PRIOR_NAME, "")):
         return None
-    file = index.source(PRIOR_IMAGE_ROLE, _existing(folder, cells[PRIOR_NAME], PRIOR_IMAGE_ROLE))
-    days = cells.get(PRIOR_DAYS, "").strip()
-    if not is_missing(days) and not days.isdigit():
-        text = f"column {PRIOR_DAYS} is not a whole number of days before the index scan."
-        raise RefusedError("not_a_number", "images.csv", text, "Correct the cell or leave it empty.")
-    return PriorSource("files", (file,), None if is_missing(days) else int(days))
+    path, days = folder / cells[PRIOR_NAME], cells.get(PRIOR_DAYS, "").strip()
+    if not path.is_file():
+        return PriorSource("files", (), None, "the earlier CT named in images.csv is not there.")
+    file = index.source(PRIOR_IMAGE_ROLE, path)
+    if is_missing(days):
+        return PriorSource("files", (file,), None)
+    if not (days.isascii() and days.isdecimal()):
+        return PriorSource("files", (file,), None, f"{PRIOR_DAYS} of images.csv is no whole number of days before.")
+    return PriorSource("files", (file,), int(days))
 
 
 def _existing(folder: Path, name: str, role: str) -> Path:

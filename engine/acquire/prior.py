@@ -59,11 +59,14 @@ def read_prior(source: PriorSource, ct: CtSeries, rules: Acquire) -> Prior:
 
     What the gate would refuse is not shown and flagged: the case itself stands on its index series.
     """
+    noted = (Flag("prior", "prior_note", source.note, "Correct it in the image folder."),) if source.note else ()
+    nothing = PriorImage(np.zeros((0, 0, 0), np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), IDENTITY_DIRECTION)
+    if not source.files:
+        return Prior(nothing, (), noted)
     try:
         read = _read_dicom(source, rules) if source.layout == "dicom" else _read_file(source, rules)
         check_hu_range(read.ct, "earlier CT")
     except RefusedError as error:
-        nothing = PriorImage(np.zeros((0, 0, 0), np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), IDENTITY_DIRECTION)
         text = f"the earlier CT is not shown: {error.message}"
         return Prior(nothing, (), (Flag("prior", "prior_refused", text, error.remedy),))
     grid, whole = read.ct.grid, np.rint(read.ct.intensity_hu).astype(np.int16)
@@ -85,7 +88,7 @@ def read_prior(source: PriorSource, ct: CtSeries, rules: Acquire) -> Prior:
         shift_z_mm=shift[2],
         lung_overlap=None if found is None else found.overlap,
     )
-    return Prior(image, (scan,), ())
+    return Prior(image, (scan,), noted)
 
 
 def align_lungs(moving: CtSeries, fixed: CtSeries) -> Alignment | None:

@@ -189,14 +189,14 @@ def prior_extent(prior: Grid, grid: Grid, scan: PriorScan, extent: Extent) -> Ex
 def matching_slice(grid: Grid, prior: Grid, scan: PriorScan, axial: int) -> int | None:
     """The axial slice of an earlier CT nearest to one of the index series, both counted from the feet.
 
-    None where the two are not linked, the first or last slice where the earlier CT does not reach so far.
+    None where the two are not linked; below 0 or beyond the last where the earlier CT does not reach so far.
     """
     if scan.shift_x_mm is None or scan.shift_y_mm is None or scan.shift_z_mm is None:
         return None
     x, y, _ = grid.size_xyz
     middle = index_to_points_mm(np.array([[x / 2, y / 2, float(axial)]]), grid)
     place = points_to_index(middle - np.array([[scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm]]), prior)[0, 2]
-    return int(np.clip(np.rint(place), 0, prior.size_xyz[2] - 1))
+    return int(np.rint(place))
 
 
 def layers_bytes(study: Path, grant: Grant) -> bytes:

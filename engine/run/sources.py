@@ -53,7 +53,8 @@ def case_identity(source: CaseSource) -> object:
 
 def prior_identity(source: PriorSource) -> object:
     """What of an earlier CT enters the key of reading it: contents, roles and how long before it was made."""
-    return [source.layout, sorted([file.role, file.sha256] for file in source.files), source.days_before]
+    files = sorted([file.role, file.sha256] for file in source.files)
+    return [source.layout, files, source.days_before, source.note]
 
 
 def reference_identity(source: ReferenceFiles) -> object:

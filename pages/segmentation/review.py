@@ -26,7 +26,7 @@ from engine.run.review_layers import Layer, case_layers, others_words, shown_fir
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
-from pages.image_viewer import Viewed, file_grant, usable, viewer
+from pages.image_viewer import Viewed, file_grant, usable, viewer, volume_key
 from pages.judging import Judging, contour, judge
 from pages.mask_files import mask_files
 from pages.reader import Reader, require_reader
@@ -253,7 +253,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         if st.session_state.get(SEEN) != (reader, at):  # once for each time a case is opened; the viewer asks a route
             note_images_seen(shown.study, looker, at[0])
             st.session_state[SEEN] = (reader, at)
-        slices(shown.study, shown.run.run_id, at[0], layers, on, window)
+        slices(shown.study, shown.run.run_id, at[0], layers, on, window, volume_key(viewed, ""))
         st.html(f"<small>{legend(on, layers)}</small>")
     st.caption(
         "The patient's left is on the right. Ring: "

@@ -222,3 +222,18 @@ def test_media_that_pages_made_are_for_browsers_on_which_somebody_is_signed_in(s
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/oauth2/end_session**")
     assert page.request.get(address).status == 403
+
+
+def test_signing_out_in_one_tab_ends_the_others_too(server, page, study):
+    set_account(study, "reader@example.org", "reader", "boss")
+    sign_in(page, server, "r-1")
+    page.wait_for_selector("text=reader@example.org · reader")
+    other = page.context.new_page()
+    other.goto(f"{server.address}/runs")
+    other.wait_for_selector("text=· seed ")
+    page.wait_for_timeout(1100)  # the provider counts in whole seconds
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/oauth2/end_session**")
+    other.wait_for_selector("text=Sign in")
+    assert "seed" not in other.inner_text("body")
+    assert page.request.get(f"{server.address}/media/{'0' * 56}.csv").status == 403

@@ -181,11 +181,33 @@ def test_a_table_of_images_says_how_many_days_before(tmp_path, cell, days):
     assert [file.role for file in source.prior.files] == ["prior CT image"]
 
 
-@pytest.mark.parametrize(("cell", "code"), [("-3", "not_a_number"), ("soon", "not_a_number")])
-def test_days_before_that_are_no_whole_number_are_refused(tmp_path, cell, code):
-    table = f"case_id,image,prior,prior_days\nP1,P1/image.nii.gz,P1/prior.nii.gz,{cell}\n"
-    (refused,) = check(file_study(tmp_path, noise(18), table)).refused
-    assert (refused.case, refused.code) == ("P1", code)
+TABLE = "case_id,image,prior,prior_days\nP1,P1/image.nii.gz,{prior},{days}\n"
+
+
+@pytest.mark.parametrize(
+    ("prior", "days", "shown"),
+    [
+        ("P1/prior.nii.gz", "-3", True),
+        ("P1/prior.nii.gz", "soon", True),
+        ("P1/prior.nii.gz", "\u00b2", True),
+        ("P1/nowhere.nii.gz", "30", False),
+    ],
+)
+def test_an_earlier_ct_that_is_named_wrongly_is_flagged_and_no_patient_is_lost_for_it(tmp_path, prior, days, shown):
+    study = file_study(tmp_path, noise(18), TABLE.format(prior=prior, days=days))
+    result = check(study)
+    assert (result.accepted, result.refused) == (("P1",), ())
+    assert "prior_note" in [flag.code for flag in result.flagged]
+    (source,) = found_in(study)
+    assert (bool(source.prior.files), source.prior.days_before) == (shown, None)
+
+
+def test_two_files_named_as_the_earlier_ct_are_none(tmp_path):
+    study = file_study(tmp_path, noise(18))
+    write(study / "images" / "P1" / "prior.nrrd", noise(18))
+    result = check(study)
+    assert (result.accepted, result.refused) == (("P1",), ())
+    assert "prior_note" in [flag.code for flag in result.flagged]
 
 
 def test_the_list_of_sources_keeps_the_earlier_files_and_a_withdrawal_names_them(tmp_path):
@@ -227,5 +249,6 @@ def test_the_whole_series_goes_with_the_whole_series_and_a_preview_with_a_previe
 def test_slices_are_matched_by_their_place():
     # slice 10 lies at 20 mm, 30 mm further is 50: (50 - 20) / 5 = 6
     assert matching_slice(GRID, EARLIER, scan((0.0, 0.0, -30.0)), 10) == 6
-    assert matching_slice(GRID, EARLIER, scan((0.0, 0.0, 500.0)), 10) == 0
+    # 480 mm lower is 500 mm below its first slice: 100 slices
+    assert matching_slice(GRID, EARLIER, scan((0.0, 0.0, 500.0)), 10) == -100
     assert matching_slice(GRID, EARLIER, scan((None, None, None)), 10) is None
