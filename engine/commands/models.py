@@ -14,6 +14,7 @@ from engine.phantom.training_set import training_cases
 from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.runner import train
 from engine.run.trained_models import register_trained
+from engine.run.withdrawal import marked_models
 from engine.segment.checkpoint import import_model
 from engine.segment.folds import join_folds
 from engine.segment.model import Axes, find_model, list_models
@@ -28,9 +29,11 @@ training_app = typer.Typer(no_args_is_help=True)
 
 @model_app.command("list")
 def model_list() -> None:
-    """Registered models with their hashes."""
+    """Registered models with their hashes; which of them saw a patient who withdrew since, and when that was."""
+    marks = marked_models()
     for model in list_models():
-        typer.echo(f"{model.sha256[:12]}  {model.name}")
+        mark = f"  saw a patient who withdrew on {marks[model.sha256][:10]}" if model.sha256 in marks else ""
+        typer.echo(f"{model.sha256[:12]}  {model.name}{mark}")
 
 
 @model_app.command("import")

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from typer.testing import CliRunner
 
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms
 from engine.acquire.uploads import accept_table, stage_table
+from engine.commands import app
 from engine.protocol import Clinical, Covariates, Images, Outcome, Protocol, Study, read_protocol, write_protocol
 from engine.run.runner import run
-from engine.run.withdrawal import before_serving, withdraw
+from engine.run.withdrawal import MARKS_FILE, before_serving, withdraw
+from engine.segment.model import list_models, models_home
 from store.snapshot import close_snapshots
 from store.withdrawal import tombstones
 
@@ -113,3 +116,14 @@ def test_a_table_that_breaks_a_law_is_not_taken_and_can_be_taken_later(study, mo
     assert not list((study / PRIVATE_FOLDER / "tables").glob("*.csv"))
     accept_table(study, token, *mapping)
     assert len(read_protocol(study).clinical.files) == 1
+
+
+def test_a_model_that_saw_a_withdrawn_patient_says_so_where_models_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setenv("COHORTSCOPE_HOME", str(tmp_path))
+    marked, *_ = list_models()
+    (models_home()).mkdir(parents=True, exist_ok=True)
+    (models_home() / MARKS_FILE).write_text(f"{marked.sha256} 2026-11-28T06:00:00+00:00\n")
+    lines = CliRunner().invoke(app, ["model", "list"]).output.splitlines()
+    (line,) = [line for line in lines if marked.name in line.split()]
+    assert line.endswith("saw a patient who withdrew on 2026-11-28")
+    assert sum("withdrew" in line for line in lines) == 1
