@@ -92,6 +92,7 @@ def viewer(viewed: Viewed) -> None:
             "extents": offered,
             "extent": extent_name,
             "editable": extent.editable,
+            "stride": extent.stride[::-1],
             "canDraw": viewed.can_draw,
             "hasError": {"reference", "automatic"} <= {layer.name for layer in viewed.layers if drawn(layer)},
             "target": target,

@@ -145,7 +145,8 @@ class Panel {
     const hu = at.values?.[0]?.value
     const [x, y, z] = at.mm
     const value = hu === undefined ? '' : `${Math.round(hu)} HU · `
-    this.where.textContent = `${value}voxel ${at.vox.slice(0, 3).map(Math.round).join(', ')} · ${[x, y, z].map((v) => v.toFixed(1)).join(', ')} mm (R A S)`
+    const blocks = this.data.editable ? '' : ` · preview, each point the mean of ${this.data.stride.join(' × ')} voxels`
+    this.where.textContent = `${value}voxel ${at.vox.slice(0, 3).map(Math.round).join(', ')} · ${[x, y, z].map((v) => v.toFixed(1)).join(', ')} mm (R A S)${blocks}`
   }
 
   say(text, wrong = false) {

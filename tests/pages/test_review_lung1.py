@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from store.layout import StudyFolder
 from store.reviews import load_drawn
@@ -73,11 +73,13 @@ def own_voxels(page: Page, name: str) -> Locator:
 
 def test_it_opens_on_the_tumour_with_ring_and_lungs(page):
     viewer = viewer_of(page)
+    expect(page.locator(".viewer .where")).to_contain_text("preview, each point the mean of 2 × 2 × 1 voxels")
     assert all(viewer.evaluate(VOXELS_OF_LAYERS)[name] > 0 for name in SHOWN)
     assert all(
         viewer.evaluate("host => host.viewer.scene.layers.map(l => [l.name, l.on])").count([n, True]) for n in SHOWN
     )
     assert own_voxels(page, "tumour").evaluate(VOXELS_OF_LAYERS)["reference"] == GTV_VOXELS
+    expect(page.locator(".viewer .where")).not_to_contain_text("preview")
 
 
 def test_a_stroke_kept_and_a_stroke_undone_are_stored_as_they_are_seen(study, page):
