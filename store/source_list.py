@@ -203,4 +203,5 @@ def _prior(stored: object) -> PriorSource | None:
         return None
     if not isinstance(stored, dict):
         raise _damaged()
-    return PriorSource(stored["layout"], _files(stored["files"]), stored["days_before"], stored["note"])
+    others = tuple(other for one in stored["others"] if (other := _prior(one)) is not None)
+    return PriorSource(stored["layout"], _files(stored["files"]), stored["days_before"], stored["note"], others)

@@ -32,6 +32,12 @@ class PriorSource:
     files: tuple[SourceFile, ...]  # none where it was named and could not be found
     days_before: int | None  # from this scan to the index scan; None when no dates are known
     note: str = ""  # what was wrong with how it was named, to be flagged
+    others: tuple[PriorSource, ...] = ()  # to be tried in this order where this one is refused or shows no chest
+
+    @property
+    def every_file(self) -> tuple[SourceFile, ...]:
+        """Its files and those of the others."""
+        return (*self.files, *(file for other in self.others for file in other.files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class CaseSource:
     @property
     def every_file(self) -> tuple[SourceFile, ...]:
         """All files of the case, those of the earlier CT last."""
-        return (*self.files, *(self.prior.files if self.prior else ()))
+        return (*self.files, *(self.prior.every_file if self.prior else ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.acquire.content_index import ContentIndex
@@ -25,8 +25,8 @@ from engine.acquire.series_choice import (
     SeriesCandidate,
     SeriesChoice,
     choose_index_series,
-    choose_prior_series,
     days_between,
+    earlier_series,
 )
 from engine.protocol import Protocol
 from store.records import RefusedError
@@ -150,12 +150,12 @@ def _patient(
 def _prior_of(
     candidates: Sequence[SeriesCandidate], chosen: SeriesCandidate, protocol: Protocol, index: ContentIndex
 ) -> PriorSource | None:
-    found = choose_prior_series(candidates, chosen, protocol.acquire.min_slices)
-    if found is None:
-        return None
-    paths = dict.fromkeys(header.path for header in found.headers)
-    files = sorted((index.source(PRIOR_SLICE_ROLE, Path(path)) for path in paths), key=lambda file: file.sha256)
-    return PriorSource("dicom", tuple(files), days_between(found, chosen))
+    found = []
+    for series in earlier_series(candidates, chosen, protocol.acquire.min_slices):
+        paths = dict.fromkeys(header.path for header in series.headers)
+        files = sorted((index.source(PRIOR_SLICE_ROLE, Path(path)) for path in paths), key=lambda file: file.sha256)
+        found.append(PriorSource("dicom", tuple(files), days_between(series, chosen)))
+    return replace(found[0], others=tuple(found[1:])) if found else None
 
 
 def _candidates(headers: list[DicomHeader]) -> list[SeriesCandidate]:

@@ -57,8 +57,18 @@ class _Read:
 def read_prior(source: PriorSource, ct: CtSeries, rules: Acquire) -> Prior:
     """Read an earlier CT through the same gate as the index series `ct`, and find where the one lies on the other.
 
-    What the gate would refuse is not shown and flagged: the case itself stands on its index series.
+    Of several the first whose lungs match is taken (a head CT may be the latest), else the first that can be read. What
+    the gate would refuse is not shown and flagged: the case itself stands on its index series.
     """
+    tried = []
+    for one in (source, *source.others):
+        tried.append(_read_one(one, ct, rules))
+        if any(scan.shift_z_mm is not None for scan in tried[-1].scan):
+            return tried[-1]
+    return next((prior for prior in tried if prior.scan), tried[0])
+
+
+def _read_one(source: PriorSource, ct: CtSeries, rules: Acquire) -> Prior:
     noted = (Flag("prior", "prior_note", source.note, "Correct it in the image folder."),) if source.note else ()
     nothing = PriorImage(np.zeros((0, 0, 0), np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), IDENTITY_DIRECTION)
     if not source.files:

@@ -10,6 +10,7 @@ from engine.acquire.acquisition import kernel_group
 from engine.acquire.dicom import DicomHeader
 
 THICKEST_PREFERRED_MM = 3.0
+MOST_EARLIER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,13 @@ def choose_index_series(candidates: Sequence[SeriesCandidate], fewest_slices: in
     return SeriesChoice(ordered[0], len(ordered) - 1, _reason(ordered, fewest_slices))
 
 
-def choose_prior_series(
+def earlier_series(
     candidates: Sequence[SeriesCandidate], index: SeriesCandidate, fewest_slices: int
-) -> SeriesCandidate | None:
-    """The CT series to show beside the index series: the latest of an earlier day, then as an index series is chosen.
+) -> tuple[SeriesCandidate, ...]:
+    """The CT series to try beside the index series, at most MOST_EARLIER: of earlier days, the latest first, then as an
+    index series is chosen. Whether one shows a chest is known only once it is read.
 
-    None where no date is known, no series is earlier, or those that are have too few slices, are derived, or were made
+    Empty where no date is known, no series is earlier, or those that are have too few slices, are derived, or were made
     for a PET's attenuation.
     """
     before = [
@@ -61,7 +63,7 @@ def choose_prior_series(
         and not candidate.headers[0].attenuation_map
         and "DERIVED" not in candidate.headers[0].image_type
     ]
-    return min(before, key=lambda c: _rank(c, fewest_slices)[RULES.index(LATEST) :], default=None)
+    return tuple(sorted(before, key=lambda c: _rank(c, fewest_slices)[RULES.index(LATEST) :])[:MOST_EARLIER])
 
 
 def days_between(earlier: SeriesCandidate, later: SeriesCandidate) -> int | None:

@@ -22,8 +22,12 @@ def without_places(sources: Sources) -> Sources:
     def nowhere(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
         return tuple(dataclasses.replace(file, path="") for file in files)
 
+    def prior_nowhere(prior: PriorSource) -> PriorSource:
+        others = tuple(prior_nowhere(other) for other in prior.others)
+        return dataclasses.replace(prior, files=nowhere(prior.files), others=others)
+
     def case_nowhere(case: CaseSource) -> CaseSource:
-        prior = case.prior and dataclasses.replace(case.prior, files=nowhere(case.prior.files))
+        prior = case.prior and prior_nowhere(case.prior)
         return dataclasses.replace(case, files=nowhere(case.files), prior=prior)
 
     def known(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -54,7 +58,7 @@ def case_identity(source: CaseSource) -> object:
 def prior_identity(source: PriorSource) -> object:
     """What of an earlier CT enters the key of reading it: contents, roles and how long before it was made."""
     files = sorted([file.role, file.sha256] for file in source.files)
-    return [source.layout, files, source.days_before, source.note]
+    return [source.layout, files, source.days_before, source.note, [prior_identity(one) for one in source.others]]
 
 
 def reference_identity(source: ReferenceFiles) -> object:

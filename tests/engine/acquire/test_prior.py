@@ -27,6 +27,7 @@ from engine.run.review_volumes import Extent, matching_slice, prior_extent
 from engine.run.sources import case_identity
 from store.records import PriorScan
 from store.source_list import Sources, forget_source, read_case_source, read_sources, write_sources
+from store.sources import PriorSource, SourceFile
 from store.volumes import CtSeries, Grid
 
 COARSE_MM = 4.0
@@ -103,7 +104,10 @@ def test_the_latest_earlier_series_of_a_patient_is_shown_where_it_lies_on_the_in
     (source,) = found_in(root)
     assert source.prior is not None
     assert source.prior.days_before == 200
-    assert {Path(file.path).parent.name for file in source.prior.files} == {"old"}
+    assert [{Path(file.path).parent.name for file in one.files} for one in (source.prior, *source.prior.others)] == [
+        {"old"},
+        {"older"},
+    ]
     rules = read_protocol(root).acquire
     case = acquire(source, read_protocol(root).images, rules)
     found = read_prior(source.prior, case.ct, rules)
@@ -113,6 +117,26 @@ def test_the_latest_earlier_series_of_a_patient_is_shown_where_it_lies_on_the_in
     (made,) = found.scan
     assert (made.shift_x_mm, made.shift_y_mm, made.shift_z_mm) == pytest.approx((0.0, 0.0, 35.0), abs=COARSE_MM)
     assert made.lung_overlap == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_later_head_ct_gives_way_to_the_chest_before_it(lung1):
+    root, _ = lung1
+    (source,) = found_in(root)
+    rules = read_protocol(root).acquire
+    case = acquire(source, read_protocol(root).images, rules)
+    head = root / "head"
+    head.mkdir()
+    for file in source.prior.files:
+        slice_ = pydicom.dcmread(file.path)
+        slice_.PixelData = np.full(slice_.pixel_array.shape, 1064, slice_.pixel_array.dtype).tobytes()  # no air in it
+        slice_.save_as(head / Path(file.path).name)
+    files = tuple(SourceFile("prior CT slice", str(path), "") for path in sorted(head.glob("*.dcm")))
+    later = PriorSource("dicom", files, 12, "", (source.prior,))
+    assert read_prior(later, case.ct, rules).scan[0].days_before == 200
+    alone = read_prior(replace(later, others=()), case.ct, rules)
+    assert (alone.scan[0].days_before, alone.scan[0].shift_z_mm) == (12, None)
+    refused = PriorSource("dicom", files[:2], 5, "", (source.prior,))
+    assert read_prior(refused, case.ct, rules).scan[0].days_before == 200
 
 
 def test_an_earlier_series_changes_neither_the_index_series_nor_any_other_key(lung1, real_tree, make_study):
