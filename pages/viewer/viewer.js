@@ -124,6 +124,7 @@ class Viewer {
     } catch (error) {
       if (this.key !== loading) return
       this.key = ''
+      if (this.data !== data) return this.show(this.component, this.data) // the page ran again meanwhile: with its tokens
       this.panel.say(`The images could not be fetched: ${error.message}.`, true)
     }
   }
