@@ -9,19 +9,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from store.artifacts import read_value, suffix_of
 from store.layout import StudyFolder
 from store.ledger import Ledger
+from store.records import Segmentation
 from store.verification import verify
 from tests.test_table_study import engine, make_table_study
 
 HOUSE = Path(__file__).resolve().parents[1]
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 PATIENCE_SECONDS = 300
+RESULTS = ("artifacts", "snapshots", "complete")
+COMPUTED = ("run", "task", "worked", "placement", "skipped", "artifact", "refusal")  # signed verdicts stay
 TIMED = "segment.segmentation"  # holds the seconds that each step took
+SECONDS = tuple(field.name for field in fields(Segmentation) if field.name.startswith("seconds_"))
 
 
 class Cluster:
@@ -76,8 +82,8 @@ def run_on(cluster: Cluster, study: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def ended(run: subprocess.Popen[str]) -> tuple[int, str]:
-    _, said = run.communicate(timeout=PATIENCE_SECONDS)
+def ended(run: subprocess.Popen[str], patience_seconds: float = PATIENCE_SECONDS) -> tuple[int, str]:
+    _, said = run.communicate(timeout=patience_seconds)
     return run.returncode, said
 
 
@@ -94,20 +100,6 @@ def wait_for_resamples(study: Path, count: int) -> None:
     while sum(kind == "resample.selections" for kind, *_ in results(study)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def results_of(study: Path, cases: set[str]) -> set[tuple[object, ...]]:
-    """The results that belong to single cases."""
-    with Ledger(StudyFolder(study)) as ledger:
-        keys = {key for unit, key in ledger.rows("SELECT unit, key FROM placement") if unit in cases}
-    return {row for row in results(study) if row[1] in keys}
-
-
-def units_of(study: Path, stage: str) -> list[str]:
-    with Ledger(StudyFolder(study)) as ledger:
-        run = ledger.latest_run()
-        assert run is not None
-        return [unit for unit, _, _ in ledger.placed(run.run_id, stage)]
 
 
 def computed_once(study: Path) -> bool:
@@ -162,37 +154,35 @@ def test_a_scheduler_that_is_not_there_is_said_before_anything_begins(study):
     assert results(study) == set()
 
 
-def test_images_measured_by_a_cluster_are_those_of_local_artifact_by_artifact(cluster, demo_study, tmp_path):
-    """Three demo cases on two workers, one of which dies: whatever both runs hold of a case has the same bits."""
-    study = tmp_path / "three"
-    shutil.copytree(demo_study / "images", study / "images")
-    for name in ("study.toml", "clinical.csv"):
-        shutil.copy(demo_study / name, study / name)
-    if (demo_study / "private").exists():
-        shutil.copytree(demo_study / "private", study / "private")
-    perturbed = units_of(demo_study, "perturbed_features")
-    kept = set(perturbed[:2]) | set(units_of(demo_study, "features")[-1:])
-    for folder in (study / "images").iterdir():
-        if folder.is_dir() and folder.name not in kept:
-            shutil.rmtree(folder)
-    text = (study / "images" / "images.csv").read_text().splitlines()
-    rows = [text[0], *(line for line in text[1:] if line.split(",")[0] in kept)]
-    (study / "images" / "images.csv").write_text("\n".join(rows) + "\n")
-    twin = Path(shutil.copytree(study, tmp_path / "twin"))
-    command = [sys.executable, "-m", "engine", "run", str(study), "--scheduler", str(cluster.file)]
-    run = subprocess.Popen(
-        [*command, "--until", "features"], cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+def test_the_demo_on_a_cluster_is_the_local_one_artifact_by_artifact(cluster, demo_study, tmp_path):
+    """The whole demo study on two workers, one of which dies while it segments, to its last stage."""
+    study = Path(shutil.copytree(demo_study, tmp_path / "demo", ignore=shutil.ignore_patterns(*RESULTS)))
+    with Ledger(StudyFolder(study)) as ledger, ledger.transaction() as connection:
+        for table in COMPUTED:
+            connection.execute(f"DELETE FROM {table}")
+    run = run_on(cluster, study)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not any(str(kind).startswith("segment") for kind, *_ in results(study)):
+    while sum(kind == TIMED for kind, *_ in results(study)) < 5:
         assert time.monotonic() < deadline
+        assert run.poll() is None
         time.sleep(0.1)
     os.kill(cluster.workers[0].pid, signal.SIGKILL)
-    code, said = ended(run)
+    cluster.workers.append(cluster.add_worker())
+    code, said = ended(run, 3 * PATIENCE_SECONDS)
     assert code == 0, said
-    engine("run", twin, "--until", "features")
-    of_cases, local = results_of(study, kept), results_of(twin, kept)
-    assert {row[:2] for row in of_cases} == {row[:2] for row in local}
-    assert {row for row in of_cases if row[0] != TIMED} == {row for row in local if row[0] != TIMED}
-    assert {str(kind).partition(".")[0] for kind, *_ in of_cases} >= {"acquire", "segment", "regions", "features"}
+    there, here = results(study), results(demo_study)
+    assert {kind for kind, _, _ in there} == {kind for kind, _, _ in here}
+    assert {row for row in there if row[0] != TIMED} == {row for row in here if row[0] != TIMED}
+    assert untimed(study) == untimed(demo_study)
     assert computed_once(study)
+    assert verify(study).clean
+
+
+def untimed(study: Path) -> dict[str, Segmentation]:
+    """What was said of every segmentation, by key, but for the seconds that its steps took."""
+    folder, found = StudyFolder(study), {}
+    for kind, key, _ in results(study):
+        if kind == TIMED:
+            (said,) = read_value(folder.artifact(TIMED, str(key), suffix_of(Segmentation)), Segmentation)
+            found[str(key)] = replace(said, **dict.fromkeys(SECONDS, 0.0))
+    return found

@@ -105,8 +105,8 @@ def bench_segmentation(shared: Path, quick: bool, device: str, network: str, thr
         runs: dict[str, list[Timed]] = {name: [] for name in names}
         for _ in range(1 if quick else ROUNDS):
             for name in names:
-                runs[name].append(_run(name, image, _manifest(name, network, place), device, threads))
-        labels = read_manifest(_manifest(PEER, network, place)).labels
+                runs[name].append(_run(name, image, manifest_of(name, network, place), device, threads))
+        labels = read_manifest(manifest_of(PEER, network, place)).labels
         masks = {name: _mask(place / f"{name}.nii.gz") for name in names}
         sides = {name: _side(name, runs[name], label_dsc(masks[name], masks[PEER], labels)) for name in names}
         grid = grid_of(sitk.ReadImage(str(image)))
@@ -157,7 +157,7 @@ def write_series(shared: Path, size_xyz: tuple[int, int, int], folder: Path) -> 
     return target
 
 
-def _manifest(side: str, network: str, folder: Path) -> Path:
+def manifest_of(side: str, network: str, folder: Path) -> Path:
     """The manifest of a side's model; the weights are the shipped demo model's, or random ones of a larger network."""
     resampling = next((v.resampling for v in VARIANTS if v.name == side), "nnunet")
     path = folder / f"{network}-{resampling}.json"
@@ -173,7 +173,8 @@ def _manifest(side: str, network: str, folder: Path) -> Path:
         features, spacing, patch = larger
         stages = {"features_per_stage": features, "n_conv_per_stage": (2,) * 5, "n_conv_per_stage_decoder": (2,) * 4}
         architecture = manifest.architecture.model_copy(update=stages)
-        manifest = manifest.model_copy(update={"architecture": architecture, "spacing_mm": spacing, "patch_zyx": patch})
+        made = {"architecture": architecture, "spacing_mm": spacing, "patch_zyx": patch, "folds": ()}
+        manifest = manifest.model_copy(update=made)
         if not weights.is_file():
             save_slim(build_network(architecture, len(manifest.labels)).state_dict(), weights)
         shutil.copyfile(weights, path.with_suffix(".pt"))

@@ -33,6 +33,7 @@ from engine.run.backends.inline import InlineBackend
 from engine.run.backends.local import LocalBackend
 from engine.run.bundle_manifest import is_bundle, is_carried, read_manifest
 from engine.run.disk import RoomKeeper, check_disk, network_warning
+from engine.run.gpu_share import GPU_STAGES, share_gpus
 from engine.run.intake import gather_sources, model_sha256
 from engine.run.other_masks import CHOOSING_STAGE, MASKS_END, MaskSource, with_mask_source, with_shared_masks
 from engine.run.planning import MissingInputError, Plan, task_key, units_of
@@ -65,8 +66,13 @@ class CancelledRunError(BaseException):
 
 
 class Backend(Interface):
-    """Where tasks are computed: execute returns when every key is finished, close leaves no process behind."""
+    """Where tasks are computed: execute returns when every key is finished, close leaves no process behind.
 
+    gpu_tasks: how many tasks that use a GPU fit at once; None where nothing limits them.
+    """
+
+    @property
+    def gpu_tasks(self) -> int | None: ...  # noqa: D102
     def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -81,10 +87,11 @@ def open_backend(name: str, study: Path) -> Backend:
         from engine.run.backends.cluster import ClusterBackend  # half a second of imports that other runs save
 
         return ClusterBackend(study, scheduler)
-    backends: dict[str, Callable[[Path], Backend]] = {"inline": InlineBackend, "local": LocalBackend}
-    if kind not in backends:
+    if kind == "local":
+        return LocalBackend(study, gpus=share_gpus())
+    if kind != "inline":
         raise ValueError(f"backend must be local, inline or dask, got {kind!r}")
-    return backends[kind](study)
+    return InlineBackend(study)
 
 
 def default_backend() -> str:
@@ -321,13 +328,20 @@ def _run_stage(
         publisher.beat()
 
     beat()
-    backend.execute(keys, beat, plan.protocol.strategies.parallel if stage.unit == "training" else None)
+    backend.execute(keys, beat, most_at_once(plan, stage, backend))
     states = [state for _, _, state in ledger.placed(plan.run_id, stage.name)]
     if any(state in ("pending", "running") for state in states):
         raise RuntimeError(f"{stage.name}: a task was left unfinished; start the run again")
     if keys:
         summary = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
         log.info("%s: %s in %.1f s", stage.name, summary, time.monotonic() - started)
+
+
+def most_at_once(plan: Plan, stage: Stage, backend: Backend) -> int | None:
+    """How many tasks of a stage may be computed at once; None: as many as there are workers."""
+    if stage.unit == "training":
+        return plan.protocol.strategies.parallel
+    return backend.gpu_tasks if stage.name in GPU_STAGES and plan.protocol.segment.device != "cpu" else None
 
 
 def _run_row(run_id: str, protocol: Protocol, until_stage: str) -> RunRow:

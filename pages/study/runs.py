@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import streamlit as st
 
 from engine.present.colours import STRATEGY_LABELS
-from engine.present.numbers import counted, duration, moment
+from engine.present.numbers import counted, moment
 from engine.present.wording.features import protocol_differences
+from engine.present.wording.live import (
+    case_rows,
+    cases_line,
+    failed_rows,
+    live_line,
+    stage_line,
+    to_come_line,
+    work_rows,
+)
 from engine.present.wording.runs import (
     foreseen_answer,
     foreseen_rows,
@@ -25,19 +35,22 @@ from engine.protocol import PROTOCOL_FILE, read_protocol, without_paths
 from engine.run.foresee import foresee
 from engine.service import cancel_run, lock_the_plan, start_run, start_training
 from pages.choices import choices_form
-from pages.frame import Shown, begin_without_run, end, grid, table
+from pages.frame import Shown, begin_without_run, end, grid, table, tabs
 from pages.gate import admit, may
 from pages.headlines import found_headlines
 from store.access import Person
 from store.foresight import Foreseen, left_unfinished, run_standing
 from store.layout import StudyFolder
 from store.ledger import StageProgress, read_progress, running
+from store.live import CaseProgress, Pace, TaskAtWork, read_live
 from store.queries.selection import protocol_text
 from store.queries.study import declined, failures, runs, stage_costs
 from store.training_progress import TrainingProgress, read_training
 
 ALL = "all"
 LOG_LINES = 40
+STAGES, CASES, AT_WORK = "Stages", "Cases", "At work"
+TO_COME_SECONDS = 30  # what is still to come is told anew so often
 STAGE_PIXELS = 150
 STAGE_TITLES = {
     "stage": "Stage",
@@ -53,7 +66,7 @@ STAGE_TITLES = {
 
 @st.fragment(run_every=2)
 def live(study: Path) -> None:
-    """The present run, stage by stage, read from the ledger every two seconds."""
+    """The present run by stage, by case and by task, read from the ledger every two seconds."""
     busy = running(study)
     if st.session_state.get("was-busy") not in (None, busy):
         st.session_state["was-busy"] = busy
@@ -63,23 +76,66 @@ def live(study: Path) -> None:
     if not progress:
         st.info("Nothing has been run yet. Press **Start a run** in the sidebar.")
     elif busy:
-        st.markdown(f"**A run is going on.** {progress_line(progress)}")
-        for stage in progress:
-            bar(stage)
-        for training in read_training(study):
-            learning(training)
-        machine()
+        going_on(study, progress)
     else:
         st.markdown(f"No run is going on. {progress_line(progress)}")
 
 
-def bar(stage: StageProgress) -> None:
-    """One stage as a bar with what is left."""
-    left = duration(stage.remaining_seconds) if stage.done + stage.failed < stage.total else "done"
-    failed = f" · {stage.failed} failed" if stage.failed else ""
-    share = (stage.done + stage.failed) / max(1, stage.total)
-    name = stage.stage.replace("_", " ")
-    st.progress(min(1.0, share), text=f"**{name}** · {stage.done} of {stage.total}{failed} · {left}")
+def going_on(study: Path, progress: tuple[StageProgress, ...]) -> None:
+    """A run that goes on: what is left and how fast it goes, then stages, cases and tasks at work in tabs."""
+    now = read_live(study, with_cases=st.session_state.get("live-view") == CASES)
+    st.markdown(f"**A run is going on.** {live_line(progress, now.pace)}")
+    if now.whole:
+        st.caption(to_come(study, (*standing_of(study), str(int(time.time() // TO_COME_SECONDS)))))
+    views = {
+        STAGES: lambda: stages(study, progress, now.pace),
+        CASES: lambda: cases(now.cases),
+        AT_WORK: lambda: at_work(now.at_work),
+    }
+    tabs(views, key="live-view")
+    if now.failed:
+        st.markdown(f"**Could not be computed so far: {len(now.failed)}**")
+        grid(failed_rows(now.failed))
+    machine()
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def to_come(study: Path, standing: tuple[str, ...]) -> str:
+    """How long a whole run still takes, told anew every half minute."""
+    del standing
+    try:
+        return to_come_line(foresee(study).seconds)
+    except ValueError as error:  # study.toml was changed meanwhile, into something wrong
+        return str(error)
+
+
+def stages(study: Path, progress: tuple[StageProgress, ...], pace: Pace) -> None:
+    """Every stage begun as a bar; under them the trainings that go on."""
+    for stage in progress:
+        share = (stage.done + stage.failed) / max(1, stage.total)
+        st.progress(min(1.0, share), text=stage_line(stage, pace))
+    for training in read_training(study):
+        learning(training)
+
+
+def cases(progress: tuple[CaseProgress, ...]) -> None:
+    """How far every case is, those at work first."""
+    st.markdown(cases_line(progress))
+    rows = case_rows(progress)
+    if rows:
+        most = max(case.begun for case in progress)
+        done = st.column_config.ProgressColumn("Stages done", min_value=0, max_value=most, format="%d")
+        grid(rows, column_config={"Stages done": done})
+
+
+def at_work(tasks: tuple[TaskAtWork, ...]) -> None:
+    """What is computed at this moment."""
+    if tasks:
+        grid(work_rows(tasks))
+    st.caption(
+        "Tasks that are being computed, the longest first; on a cluster also those that wait at a worker. A task whose "
+        "worker dies is tried again, three times in all."
+    )
 
 
 def learning(training: TrainingProgress) -> None:
@@ -225,7 +281,7 @@ def strategy_name(name: str) -> str:
     return "All strategies" if name == ALL else STRATEGY_LABELS[name]
 
 
-def history(shown: Shown) -> None:
+def history(study: Path, person: Person, shown: Shown) -> None:
     """What one published run came to."""
     costs = stage_costs(shown.snapshot, shown.run.run_id)
     lost = failures(shown.snapshot, shown.run.run_id)
@@ -235,6 +291,7 @@ def history(shown: Shown) -> None:
     st.subheader(f"Failures ({len(lost)})", anchor=False)
     if lost:
         table(lost, {"stage": "Stage", "case_id": "Case", "reason": "Reason", "attempts": "Attempts"})
+        try_again(study, person, shown)
     else:
         st.caption("None: every task that was tried was done.")
     st.subheader("Analyses declined", anchor=False)
@@ -257,6 +314,15 @@ def history(shown: Shown) -> None:
         for run in every
     ]
     grid(rows)
+
+
+def try_again(study: Path, person: Person, shown: Shown) -> None:
+    """Offer to try what failed once more, where the run shown is the last one."""
+    if shown.run.run_id != next(iter(run_standing(study)), "") or running(study) or not may(person, "start run"):
+        return
+    if st.button("Try these again", key="try-again"):
+        start(study, person)
+    st.caption("A run tries every task that failed anew, three times at most; whatever is done stands.")
 
 
 def two_runs(shown: Shown) -> None:
@@ -310,6 +376,6 @@ if described and may(visitor, "change choices") and not running(study):
     choices(study, visitor)
 log_tail(study, visitor)
 if shown is not None:
-    history(shown)
+    history(study, visitor, shown)
     two_runs(shown)
     end(shown)

@@ -113,3 +113,49 @@ def test_a_page_shows_the_run_that_its_address_names(show, two_runs):
     assert "(run-1, " in said(show(two_runs, "features/reproducibility.py", run="1"))
     assert "(run-2, " in said(show(two_runs, "features/reproducibility.py", run="2"))
     assert "(run-2, " in said(show(two_runs, "features/reproducibility.py", run="77"))
+
+
+def test_a_run_that_goes_on_is_shown_by_stage_by_case_and_by_task(show, tmp_path):
+    write_protocol(tmp_path, Protocol())
+    start_run(tmp_path, "run-1")  # of this process, which is alive
+    with Ledger(StudyFolder(tmp_path)) as ledger:
+        ledger.place_tasks("run-1", "segment", [("case-1", "s1"), ("case-2", "s2"), ("case-3", "s3")])
+        ledger.claim("s1")
+        ledger.finish_task("s1", (), 3.0, 10.0)
+        ledger.claim("s2")
+        ledger.end_task("s2", "failed", "ValueError: the mask is empty")
+        ledger.claim("s3")
+    app = show(tmp_path, PAGE)
+    assert not app.exception
+    assert "A run is going on.** 1 of 3 tasks done, 1 failed" in said(app)
+    assert "1 task ended (segment 1)" in said(app)
+    assert [{"Stage": "segment", "Of": "case-2", "Reason": "ValueError: the mask is empty", "Attempts": 1}] in tables(
+        app
+    )
+    app.session_state["live-view"] = "Cases"
+    app.run()
+    rows = next(rows for rows in tables(app) if "Case" in rows[0])
+    assert [(row["Case"], row["State"], row["At"]) for row in rows] == [
+        ("case-3", "computing", "segment"),
+        ("case-2", "failed", "–"),
+        ("case-1", "done so far", "–"),
+    ]
+    app.session_state["live-view"] = "At work"
+    app.run()
+    assert any(row.get("Of") == "case-3" and row.get("Stage") == "segment" for rows in tables(app) for row in rows)
+
+
+def test_what_failed_in_the_last_run_can_be_tried_again(show, tmp_path, monkeypatch):
+    write_protocol(tmp_path, Protocol())
+    start_run(tmp_path, "run-1")
+    with Ledger(StudyFolder(tmp_path)) as ledger:
+        ledger.place_tasks("run-1", "segment", [("case-1", "s1")])
+        ledger.claim("s1")
+        ledger.end_task("s1", "failed", "ValueError: the mask is empty")
+    finish_run(tmp_path, "run-1")
+    publish(tmp_path)
+    started = []
+    monkeypatch.setattr("engine.service.launch", started.append)
+    app = show(tmp_path, PAGE)
+    app.button(key="try-again").click().run()
+    assert started == [tmp_path]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from distributed import Client, Future, KilledWorker
 
+from engine.run.gpu_share import GPU_STAGES
 from engine.run.provenance import code_version
 from engine.run.remote import EPOCH_TOPIC, UnfitWorkerError, answer_ticket
 from engine.run.task import Answer, answered, record
@@ -29,7 +30,6 @@ from store.training_progress import record_epoch
 BEAT_SECONDS = 0.5
 CONNECT_SECONDS, LOST_SECONDS, COUNT_SECONDS = 20.0, 30.0, 5.0
 TASKS_A_THREAD = 2  # handed out beyond what runs, so that no worker waits
-GPU_STAGES = ("segment", "embeddings", "training")
 NO_WORKER = "the scheduler has no worker"
 log = logging.getLogger("cohortscope.run")
 
@@ -44,6 +44,7 @@ class ClusterBackend:
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._running: dict[Future, str] = {}
         self._capacity, self._gpu, self._counted_at, self._lost_at = 0, False, 0.0, 0.0
+        self.gpu_tasks: int | None = None  # the scheduler's to decide
 
     def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None:
         """Compute every key, so many at once; calls `beat` at least twice a second; returns when all are finished.

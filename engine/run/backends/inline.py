@@ -13,6 +13,7 @@ class InlineBackend:
 
     def __init__(self, study: Path) -> None:
         self._study = study
+        self.gpu_tasks: int | None = None
 
     def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None:
         """Compute every key; a task put back to pending is tried again."""

@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from engine.run.children import SPAWN, use_threads, work
+from engine.run.gpu_share import GpuShare, seeing
 from engine.run.task import MOST_ATTEMPTS
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -25,23 +26,30 @@ log = logging.getLogger("cohortscope.run")
 
 @dataclass(slots=True)
 class Worker:
-    """One process of the pool, its pipe, and the key it works on (empty when idle)."""
+    """One process of the pool, its pipe, the GPU it sees (where there is one), the key it works on (empty: idle)."""
 
     process: BaseProcess
     pipe: Connection
+    gpu: str = ""
     key: str = ""
 
 
 class LocalBackend:
     """A pool of as many workers as this process may use cores."""
 
-    def __init__(self, study: Path, workers: int | None = None) -> None:
+    def __init__(self, study: Path, workers: int | None = None, gpus: GpuShare | None = None) -> None:
         self._study = study
         self._count = workers or len(os.sched_getaffinity(0))
         use_threads(max(1, len(os.sched_getaffinity(0)) // self._count))
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
         self._idle = SPAWN.Value("i", 0, lock=False)
+        self._gpus = gpus
+
+    @property
+    def gpu_tasks(self) -> int | None:
+        """How many tasks the GPUs of this machine take at once; they go to the first workers, which stay warm."""
+        return None if self._gpus is None else self._gpus.tasks
 
     def execute(self, keys: Sequence[str], beat: Callable[[], None], at_once: int | None = None) -> None:
         """Compute every key, so many at once; calls `beat` at least twice a second; returns when all are finished."""
@@ -77,9 +85,11 @@ class LocalBackend:
     def _start(self) -> Worker:
         ours, theirs = SPAWN.Pipe()
         process = SPAWN.Process(target=work, args=(str(self._study), os.getpid(), theirs, self._idle))
-        process.start()
+        gpu = "" if self._gpus is None else self._gpus.least_used([worker.gpu for worker in self._workers])
+        with seeing(gpu):
+            process.start()
         theirs.close()
-        return Worker(process, ours)
+        return Worker(process, ours, gpu)
 
     def _collect(self, worker: Worker, waiting: deque[str]) -> None:
         try:
