@@ -15,12 +15,14 @@ import typer
 from engine.acquire.archive import unpack
 from engine.acquire.dicomweb import Archive, fetch_studies
 from engine.commands.arguments import AsJson, Directory
+from engine.present.numbers import counted
 from engine.protocol import read_protocol
 from engine.run.deidentified import write_deidentified
 from engine.run.paperwork import retention_note, write_paperwork
 from engine.service import give_role, name_patient, see_audit, withdraw_patient
 from store.access import ROLES, Person, accounts, authorise, record_action
 from store.audit import verify_audit
+from store.backup import back_up
 
 custody_app = typer.Typer(no_args_is_help=True)
 audit_app = typer.Typer(no_args_is_help=True, help="The chained audit of a study.")
@@ -64,6 +66,23 @@ def deidentify_command(directory: Directory, to: Annotated[Path, typer.Option(he
     count = write_deidentified(directory, to)
     record_action(directory, operator(), "export pseudonymised", f"{count} cases")
     typer.echo(f"{count} cases to {to.name}")
+
+
+@custody_app.command("backup")
+def backup_command(
+    directory: Directory, to: Annotated[Path, typer.Argument(help="a new folder, or an earlier backup of this study")]
+) -> None:
+    """Copy ledger, results and what lies in the study's folder, also while a run goes on; the private folder is not in.
+
+    To restore, copy the backup back as the study's folder, put `private/` into it again, and `rebuild`.
+    """
+    done = back_up(directory, to)
+    record_action(directory, operator(), "backup", f"{done.artifacts} results, {done.copied} files copied")
+    size = f"{done.copied} files copied ({done.bytes / 1e6:.1f} MB), {done.removed} removed"
+    typer.echo("\n".join([f"{counted(done.artifacts, 'result')}; {size}", *(f"damaged {d}" for d in done.damaged)]))
+    if done.damaged:
+        typer.echo("not copied, for its bytes are not the ledger's: `verify --repair`, `run`, then back up again")
+        raise typer.Exit(1)
 
 
 @custody_app.command("paperwork")
