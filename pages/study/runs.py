@@ -125,7 +125,8 @@ def cases(progress: tuple[CaseProgress, ...]) -> None:
     if rows:
         most = max(case.begun for case in progress)
         done = st.column_config.ProgressColumn("Stages done", min_value=0, max_value=most, format="%d")
-        grid(rows, column_config={"Stages done": done})
+        at = st.column_config.TextColumn("At", width=STAGE_PIXELS)
+        grid(rows, column_config={"Stages done": done, "At": at})
 
 
 def at_work(tasks: tuple[TaskAtWork, ...]) -> None:

@@ -90,9 +90,9 @@ def case_rows(cases: Sequence[CaseProgress]) -> list[dict[str, object]]:
             "State": case_state(case),
             "At": stage_words(case.at_work) or "–",
             "Stages done": case.done,
-            "Stages begun": case.begun,
+            "Begun": case.begun,
             "Failed": case.failed,
-            "Computing (s)": round(case.seconds, 1),
+            "Seconds": round(case.seconds, 1),
         }
         for case in ranked[:MOST_CASES]
     ]
