@@ -26,10 +26,10 @@ class StageMean:
 class ForeseenStage:
     """What a run would compute of one stage, and why.
 
-    `changed`: choices it reads that differ from the last run's; `new`: tasks whose unit that run did not have;
-    `retried`: tasks that failed before; `follows`: earlier stages whose new results it reads. None of them: the stage's
-    own method has changed since, or its result was lost. seconds (over the cores) and megabytes as they were before;
-    None where the stage was never run.
+    `changed`: choices it reads that differ from the last run's; `new`: tasks whose unit that run did not have; `left`:
+    tasks that a run left which did not come to its end; `retried`: tasks that failed before; `follows`: earlier stages
+    whose new results it reads. None of them: the stage's own method has changed since, or its result was lost. seconds
+    (over the cores) and megabytes as they were before; None where the stage was never run.
     """
 
     stage: str
@@ -37,6 +37,7 @@ class ForeseenStage:
     cases: int
     changed: tuple[str, ...]
     new: int
+    left: int
     retried: int
     follows: tuple[str, ...]
     seconds: float | None

@@ -18,7 +18,8 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.source_list import has_sources, read_sources
 
-UNFINISHED = ("", "pending", "running")
+LEFT = ("pending", "running")
+UNFINISHED = ("", *LEFT)
 FAILED = ("failed", "refused")
 SEED = "study.seed"
 
@@ -65,13 +66,13 @@ def foresee(study: Path) -> Foreseen:
         stages: dict[str, ForeseenStage] = {}
         for stage in plan.pipeline:
             before = {unit for unit, _, _ in ledger.placed(latest.run_id, stage.name)}
-            found, retried = _foresee_stage(plan, stage, ledger)
+            found, left, retried = _foresee_stage(plan, stage, ledger)
             tasks += found
             if found or retried:
                 units = [unit for _, unit in found]
                 of_stage = _why(plan, stage, units, before, (changed, tuple(stages)))
                 seconds, megabytes = _costs(units, costs.get(stage.name))
-                stages[stage.name] = replace(of_stage, retried=retried, seconds=seconds, megabytes=megabytes)
+                stages[stage.name] = replace(of_stage, left=left, retried=retried, seconds=seconds, megabytes=megabytes)
         return Foreseen(tuple(tasks), _total([s.seconds for s in stages.values() if s.tasks]), tuple(stages.values()))
 
 
@@ -104,6 +105,7 @@ def _why(
         cases=sum(bool(unit) and not unit.startswith("#") for unit in units),
         changed=tuple(c for c in changed if c.split(".")[0] in sections and (c == SEED or not c.startswith("study."))),
         new=sum(unit not in before for unit in units) if before else len(units),
+        left=0,
         retried=0,
         follows=tuple(follows),
         seconds=None,
@@ -125,8 +127,8 @@ def _total(seconds: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> tuple[list[tuple[str, str]], int]:
-    """The tasks of a stage that would be computed, and how many that failed would be tried again."""
+def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> tuple[list[tuple[str, str]], int, int]:
+    """The tasks of a stage that would be computed; how many of them a run left; how many that failed before."""
     keyed = []
     for unit in units_of(plan, stage, ledger):
         try:
@@ -137,4 +139,5 @@ def _foresee_stage(plan: Plan, stage: Stage, ledger: _Foreseeing) -> tuple[list[
     ended = [(unit, key, "done" if states.get(key, "") in UNFINISHED else states[key]) for unit, key in keyed]
     ledger.foresee(stage.name, ended)
     fresh = [(stage.name, unit) for unit, key in keyed if states.get(key, "") in UNFINISHED]
-    return fresh, sum(states.get(key, "") in FAILED for _, key in keyed)
+    before = [states.get(key, "") for _, key in keyed]
+    return fresh, sum(s in LEFT for s in before), sum(s in FAILED for s in before)

@@ -34,6 +34,8 @@ def stage_reason(stage: ForeseenStage) -> str:
     parts = [f"{', '.join(stage.changed)} changed"] if stage.changed else []
     if stage.new:
         parts.append("not computed yet" if stage.new == stage.tasks else f"{stage.new} not computed yet")
+    if stage.left:
+        parts.append(f"{stage.left} left by a run that was stopped")
     if stage.follows:
         more = len(stage.follows) - MOST_NAMED
         named = ", ".join(name.replace("_", " ") for name in stage.follows[:MOST_NAMED])

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from engine.acquire.new import new_table_study
+from engine.present.wording.runs import stage_reason
 from engine.protocol import Outcome, SelectionProtocol, read_protocol, write_protocol
+from engine.run.foresee import foresee
 from engine.run.launch import cancel, launch, lock_holder, running_pid
 from engine.run.runner import run_lock
 from store.layout import StudyFolder
+from store.ledger import read_progress
 
 PATIENTS, FEATURES = 60, 30
 WAIT_SECONDS = 120
@@ -73,6 +76,19 @@ def test_a_start_holds_the_lock_when_it_returns_and_cancel_leaves_no_process_and
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert cancel(study)
+
+
+def test_what_a_cancelled_run_left_is_foreseen_as_just_that(study):
+    folder = StudyFolder(study)
+    launch(study)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not folder.ledger.exists() or not [s for s in read_progress(study) if s.stage == "resample" and s.done]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    cancel(study)
+    (resample,) = [stage for stage in foresee(study).stages if stage.stage == "resample"]
+    assert resample.left == resample.tasks > 0
+    assert stage_reason(resample) == f"{resample.left} left by a run that was stopped"
 
 
 def test_a_run_that_ends_before_it_begins_is_said_and_not_called_started(study, monkeypatch):
