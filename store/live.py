@@ -11,6 +11,7 @@ from pathlib import Path
 from store.layout import StudyFolder
 from store.ledger import Ledger, RunRow
 
+# CROSS JOIN keeps SQLite's order: the few open or recent tasks first, then their places in the run.
 PACE_SECONDS = 60
 
 
@@ -76,8 +77,8 @@ NOTHING = Live((), (), Pace((), 0.0), (), False)
 def tasks_at_work(ledger: Ledger, run_id: str) -> tuple[TaskAtWork, ...]:
     """The tasks that a run computes now, the longest first; on a cluster with those that wait at a worker."""
     found = ledger.rows(
-        "SELECT t.stage, t.unit, t.lease_at, t.attempts FROM placement p JOIN task t USING (key)"
-        " WHERE p.run_id=? AND t.state='running' ORDER BY t.lease_at",
+        "SELECT t.stage, t.unit, t.lease_at, t.attempts FROM task t CROSS JOIN placement p USING (key)"
+        " WHERE t.state='running' AND p.run_id=? ORDER BY t.lease_at",
         (run_id,),
     )
     at = time.time()
@@ -91,8 +92,9 @@ def failed_tasks(ledger: Ledger, run_id: str) -> tuple[FailedTask, ...]:
     """The tasks of a run that failed or were refused, in the order of its stages."""
     found = ledger.rows(
         "SELECT t.stage, t.unit, CASE WHEN t.state='refused' THEN json_extract(t.reason,'$.message') || ' ' ||"
-        " json_extract(t.reason,'$.remedy') ELSE t.reason END, t.attempts FROM placement p JOIN task t USING (key)"
-        " WHERE p.run_id=? AND t.state IN ('failed','refused') ORDER BY p.rowid",
+        " json_extract(t.reason,'$.remedy') ELSE t.reason END, t.attempts"
+        " FROM task t CROSS JOIN placement p USING (key) WHERE t.state IN ('failed','refused')"
+        " AND p.run_id=? ORDER BY p.rowid",
         (run_id,),
     )
     return tuple(FailedTask(str(s), str(u), str(reason), int(str(attempts))) for s, u, reason, attempts in found)
@@ -119,9 +121,9 @@ def pace_of(ledger: Ledger, run: RunRow) -> Pace:
     seconds = min(PACE_SECONDS, max(1.0, (at - datetime.fromisoformat(run.started_at)).total_seconds()))
     since = (at - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
     found = ledger.rows(
-        "SELECT t.stage, count(*) FROM worked w JOIN task t USING (key) WHERE w.run_id=? AND t.finished_at>=?"
+        "SELECT t.stage, count(*) FROM task t CROSS JOIN worked w USING (key) WHERE t.finished_at>=? AND w.run_id=?"
         " GROUP BY t.stage",
-        (run.run_id, since),
+        (since, run.run_id),
     )
     return Pace(tuple((str(stage), int(str(count))) for stage, count in found), seconds)
 

@@ -79,6 +79,11 @@ class Viewing:
     publications: int
     cases_added: int
 
+    @property
+    def sound(self) -> bool:
+        """Whether every viewer saw his own study and no error."""
+        return not self.errors and not self.foreign_rows
+
 
 @dataclass(frozen=True, slots=True)
 class StoreBench:

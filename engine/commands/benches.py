@@ -183,11 +183,16 @@ def bench_store_command(
     picture: Annotated[Path | None, typer.Option(help="PNG of the growth")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The store with up to 10,000 cases simulated from a finished run: ingest, size, queries, viewers beside it."""
+    """The store with up to 10,000 cases simulated from a finished run: ingest, size, queries, viewers beside it.
+
+    Exit 1 when a viewer met an error or a row of the other study.
+    """
     found = bench_store(directory, cases or CASES, viewers, seconds, folder, lambda text: typer.echo(text, err=True))
     if picture is not None:
         draw_growth(found, picture)
     typer.echo(json.dumps(dataclasses.asdict(found)) if as_json else "\n".join(store_lines(found)))
+    if not found.viewing.sound:
+        raise typer.Exit(1)
 
 
 @bench_app.command("soak")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.bench.store_figure import draw_growth
@@ -42,6 +44,8 @@ def test_the_bench_measures_every_size_and_viewers_meet_no_error_and_no_row_of_a
     asked = set(page_queries(None, ()))  # type: ignore[arg-type]
     assert {(query.name, query.cases) for query in found.queries} == {(name, n) for name in asked for n in (10, 30)}
     assert (found.viewing.errors, found.viewing.foreign_rows) == (0, 0)
+    assert found.viewing.sound
+    assert not replace(found.viewing, foreign_rows=1).sound
     assert found.viewing.queries > 0 < found.viewing.publications
     assert found.viewing.p95_ms >= found.viewing.median_ms > 0
     assert len(store_lines(found)) == 2 + 6 + 1
