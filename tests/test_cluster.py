@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from store.artifacts import read_value, suffix_of
 from store.layout import StudyFolder
@@ -41,10 +42,10 @@ class Cluster:
         )
         self.workers = [self.add_worker() for _ in range(2)]
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
+    def add_worker(self, *options: str) -> subprocess.Popen[bytes]:
         return self._start(
             *("dask_worker", "--scheduler-file", str(self.file), "--nthreads", "1", "--no-dashboard"),
-            *("--local-directory", str(self.folder)),
+            *("--local-directory", str(self.folder), *options),
         )
 
     def _start(self, program: str, *options: str) -> subprocess.Popen[bytes]:
@@ -77,8 +78,8 @@ def study(checked_study: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(checked_study, tmp_path / "study"))
 
 
-def run_on(cluster: Cluster, study: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "engine", "run", str(study), "--scheduler", str(cluster.file)]
+def run_on(cluster: Cluster, study: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "engine", "run", str(study), "--scheduler", str(cluster.file), *options]
     return subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -186,3 +187,39 @@ def untimed(study: Path) -> dict[str, Segmentation]:
             (said,) = read_value(folder.artifact(TIMED, str(key), suffix_of(Segmentation)), Segmentation)
             found[str(key)] = replace(said, **dict.fromkeys(SECONDS, 0.0))
     return found
+
+
+def test_segmentation_goes_to_the_worker_that_offers_a_gpu_and_the_rest_to_all(cluster, demo_study, tmp_path):
+    """Three demo cases; the scheduler itself tells which worker computed what."""
+    study = tmp_path / "three"
+    cut_demo(demo_study, study, 3)
+    cluster.workers.append(cluster.add_worker("--resources", "GPU=1"))
+    with Client(scheduler_file=str(cluster.file), set_as_default=False) as client:
+        client.wait_for_workers(3, timeout=PATIENCE_SECONDS)
+        known = client.scheduler_info(n_workers=-1)["workers"]
+        with_gpu = {address for address, worker in known.items() if worker["resources"].get("GPU")}
+        client.get_task_stream()  # from now on the scheduler keeps what each worker computed
+        run = run_on(cluster, study, "--until", "segment")
+        code, said = ended(run)
+        assert code == 0, said
+        stream = client.get_task_stream()
+    with Ledger(StudyFolder(study)) as ledger:
+        stages = {str(key)[:16]: str(stage) for key, stage in ledger.rows("SELECT key, stage FROM task")}
+    where: dict[str, set[str]] = {}
+    for task in stream:
+        where.setdefault(stages[task["key"].split("-")[1]], set()).add(task["worker"])
+    assert len(with_gpu) == 1
+    assert where["segment"] == with_gpu
+    assert where["acquire"] - with_gpu
+
+
+def cut_demo(demo: Path, study: Path, cases: int) -> None:
+    """The inputs of a demo study with its first cases alone."""
+    shutil.copytree(demo, study, ignore=shutil.ignore_patterns(*RESULTS, "ledger.sqlite*"))
+    listed = study / "images" / "images.csv"
+    head, *lines = listed.read_text().splitlines()
+    kept = [line for line in lines if line][:cases]
+    listed.write_text("\n".join([head, *kept]) + "\n")
+    for folder in (study / "images").iterdir():
+        if folder.is_dir() and folder.name not in {line.split(",")[0] for line in kept}:
+            shutil.rmtree(folder)
