@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import sqlite3
 import subprocess
@@ -11,7 +10,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
 from engine.acquire.check import check, check_lines
@@ -29,28 +27,12 @@ from store.publisher import rebuild
 from store.snapshot import close_snapshots
 from store.verification import verify
 from store.withdrawal import tombstones
+from tests.canaries import broken, canaries_in, everything_said, found_below, named
 from tests.conftest import HOUSE
 from tests.pages.conftest import show  # noqa: F401 - a fixture
 from tests.store.recorded import text_of_member
 
-CANARIES = ("Canariensis", "CANARY-4711", "19470731", "1947-07-31", "ACC-90210", "Castle Hospital", "Dr. Serinus")
 PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
-
-
-def named(number: int, ds: Dataset) -> None:
-    """Identifiers wherever DICOM has room for them."""
-    ds.PatientName, ds.PatientBirthDate, ds.StudyDate = "Canariensis^Serinus", "19470731", "19470731"
-    ds.AccessionNumber, ds.InstitutionName = "ACC-90210", "Castle Hospital"
-    ds.ReferringPhysicianName = "Dr. Serinus"
-    ds.StudyDescription = ds.SeriesDescription = "CHEST WITH CONTRAST Canariensis"
-    ds.ContrastBolusAgent = "Canariensis agent"
-    ds.add_new(0x00091001, "LO", "Canariensis private")
-
-
-def broken(number: int, ds: Dataset) -> None:
-    """The same, and not readable as HU."""
-    named(number, ds)
-    del ds.RescaleSlope
 
 
 @pytest.fixture(scope="module")
@@ -93,22 +75,6 @@ def copied(named_study: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(named_study, tmp_path / "copy"))
 
 
-def plain_bytes(path: Path) -> bytes:
-    """A file's bytes, unpacked where it is packed."""
-    raw = path.read_bytes()
-    if path.name.endswith(".gz"):
-        return gzip.decompress(raw)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as packed:
-            return b"".join(packed.read(name) for name in packed.namelist())
-    return raw
-
-
-def canaries_in(text: bytes) -> list[str]:
-    wide = [(c, c.encode("utf-16-le")) for c in CANARIES]
-    return [c for c, other in wide if c.lower().encode() in text.lower() or other in text]
-
-
 def test_the_planted_study_has_cases_a_refusal_and_artifacts(named_study):
     result = check(named_study)
     assert len(result.accepted) == 2
@@ -117,11 +83,10 @@ def test_the_planted_study_has_cases_a_refusal_and_artifacts(named_study):
 
 
 def test_the_store_holds_no_planted_identifier(named_study):
-    files = [p for p in named_study.rglob("*") if p.is_file() and PRIVATE_FOLDER not in p.parts]
-    files = [p for p in files if p.name != "study.toml"]  # the holder's own file: it names where the images lie
-    assert {p.suffix for p in files} >= {".parquet", ".gz", ".npz", ".duckdb", ".sqlite", ".log"}
-    assert not {p.name: canaries_in(plain_bytes(p) + str(p.relative_to(named_study)).encode()) for p in files
-                if canaries_in(plain_bytes(p) + str(p.relative_to(named_study)).encode())}  # fmt: skip
+    kinds = {path.suffix for path in named_study.rglob("*") if path.is_file()}
+    assert kinds >= {".parquet", ".gz", ".npz", ".duckdb", ".sqlite", ".log"}
+    own = {PRIVATE_FOLDER, "study.toml"}  # the holder's: key, links, and where the images lie
+    assert found_below(named_study, frozenset(own)) == {}
 
 
 def test_exports_copies_and_messages_hold_no_planted_identifier(named_study, tmp_path):
@@ -129,8 +94,7 @@ def test_exports_copies_and_messages_hold_no_planted_identifier(named_study, tmp
         write_export(export_table(named_study, table), tmp_path / f"{table}.csv")
     done = CliRunner().invoke(app, ["deidentify", str(named_study), "--to", str(tmp_path / "away")])
     assert "2 cases" in done.output
-    found = {p.name: canaries_in(plain_bytes(p)) for p in tmp_path.rglob("*") if p.is_file()}
-    assert not {name: said for name, said in found.items() if said}
+    assert found_below(tmp_path) == {}
     lines = [line.partition(" [")[0] for line in check_lines(check(named_study))]  # the real path is for the holder
     assert canaries_in("\n".join(lines).encode()) == []
 
@@ -188,7 +152,7 @@ def test_a_withdrawn_patient_leaves_nothing_but_a_tombstone(copied):
     done = CliRunner().invoke(app, ["withdraw", str(copied), case_id, "--reason", "asked for it"])
     assert done.exit_code == 0, done.output
     assert "outside the study" in done.output
-    held = [p for p in copied.rglob("*") if p.is_file() and case_id.encode() in plain_bytes(p)]
+    held = [p for p in copied.rglob("*") if p.is_file() and case_id.encode() in everything_said(p)]
     assert {p.name for p in held} == {"ledger.sqlite", "withdrawn.json"}
     with sqlite3.connect(copied / "ledger.sqlite") as ledger:
         tables = [row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type='table'")]

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from engine.acquire.known_words import MANUFACTURERS
+
 LONGEST_TAG = 64
 NO_AGENT = ("NONE", "NO", "N", "WITHOUT", "NO CONTRAST", "NON CONTRAST", "UNENHANCED", "N/A")
 WITHOUT_WORDS = re.compile(r"\b(WITHOUT|W/O|WO|NON[- ]?CON\w*|NO CON\w*|UNENHANCED|NATIVE|NATIV)\b")
@@ -91,6 +93,12 @@ def vendor_of(manufacturer: str) -> str:
         if close:
             return VENDOR_WORDS[close[0]]
     return "other"
+
+
+def manufacturer_of(manufacturer: str) -> str:
+    """A manufacturer in listed words, the vendor's name where it is spelt in others; `unlisted` for other text."""
+    stated, vendor = MANUFACTURERS.stated(manufacturer), vendor_of(manufacturer)
+    return stated if vendor in ("unknown", "other", vendor_of(stated)) else vendor
 
 
 def clean_tag(value: str) -> str:

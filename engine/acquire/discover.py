@@ -20,6 +20,7 @@ from store.records import Refusal, RefusedError
 from store.sources import CaseSource, ClinicalSource, FeatureTableSource
 
 IMAGE_TABLE = "images.csv"
+UPLOAD_PREFIX = "upload-"  # an upload that was kept is a folder of its own: a table beside it does not list its cases
 STUDY_FOLDERS = (PRIVATE_FOLDER, "artifacts", "snapshots")
 
 
@@ -36,7 +37,8 @@ class Discovery:
 def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Discovery:
     """Find the cases of a study's image folder in any mix of layouts; reads headers and hashes, never pixels.
 
-    DICOM anywhere below (case = PatientID), `<case>/image.nii.gz`, flat `<case>[_CT]_image.nii.gz`, or an images.csv.
+    DICOM anywhere below (case = PatientID), `<case>/image.nii.gz`, flat `<case>[_CT]_image.nii.gz`, or an images.csv;
+    beside that table the uploads kept from the browser, each with its own layout.
     A patient found in two places is refused. ValueError where the image folder does not exist.
     """
     root = directory / Path(protocol.images.root)
@@ -136,10 +138,20 @@ def _missing_table(role: str) -> RefusedError:
 
 
 def _file_patients(root: Path, protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
-    table = root / IMAGE_TABLE
-    if table.is_file():
-        return listed_cases(table, protocol.images, index)
-    return named_cases(_files(root), protocol.images, index)
+    """Cases of the image folder and, each by its own table or names, of the uploads kept in it."""
+    uploads = [path for path in sorted(root.glob(f"{UPLOAD_PREFIX}*")) if path.is_dir()]
+    own = [path for path in _files(root) if not any(path.is_relative_to(upload) for upload in uploads)]
+    found = _file_cases(root, own, protocol, index)
+    for upload in uploads:
+        found += _file_cases(upload, _files(upload), protocol, index)
+    return found
+
+
+def _file_cases(folder: Path, files: list[Path], protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
+    table = folder / IMAGE_TABLE
+    return (
+        listed_cases(table, protocol.images, index) if table.is_file() else named_cases(files, protocol.images, index)
+    )
 
 
 def _dicom_patients(root: Path, protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:

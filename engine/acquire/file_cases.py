@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.acquire.acquisition import manufacturer_of
 from engine.acquire.content_index import ContentIndex
 from engine.acquire.csv_table import Table, is_missing, patient_rows, read_table
+from engine.acquire.known_words import KERNELS, MODELS, UNLISTED
 from engine.acquire.lungs import is_lung_name, side_of_name
 from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
@@ -33,6 +35,9 @@ ACQUISITION_COLUMNS = (
     "scan_days",
     "synthetic",
 )
+TEXT_COLUMNS = {"convolution_kernel": KERNELS.stated, "manufacturer": manufacturer_of, "model": MODELS.stated}
+NUMBER = re.compile(r"[+-]?(\d{1,6}(\.\d{0,9})?|\.\d{1,9})")
+YES, NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 REFERENCE_NAME, REFERENCE_LABEL = "reference_name", "reference_label"
 
 
@@ -139,7 +144,8 @@ def _listed_case(
     folder: Path, table: Table, patient: str, row: int, images: Images, index: ContentIndex
 ) -> PatientFiles:
     cells = {column: table.rows[row][place] for place, column in enumerate(table.columns)}
-    columns = [(name, cells[name]) for name in ACQUISITION_COLUMNS if name in cells and not is_missing(cells[name])]
+    known = [name for name in ACQUISITION_COLUMNS if name in cells and not is_missing(cells[name])]
+    columns = [(name, known_cell(name, cells[name])) for name in known]
     try:
         files = [index.source(IMAGE_ROLE, _existing(folder, cells["image"], IMAGE_ROLE))]
         if not is_missing(cells.get("reference", "")):
@@ -158,6 +164,15 @@ def _listed_case(
         return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns), prior=prior)
     except RefusedError as error:
         return PatientFiles(patient, "files", (), problem=error)
+
+
+def known_cell(column: str, cell: str) -> str:
+    """What may be kept of a cell of an acquisition column: listed words, a number, yes or no; else `unlisted`."""
+    if column in TEXT_COLUMNS:
+        return TEXT_COLUMNS[column](cell)
+    if column in ("contrast", "synthetic"):
+        return cell if cell.strip().lower() in (*YES, *NO) else UNLISTED
+    return cell if NUMBER.fullmatch(cell) else UNLISTED
 
 
 def _reference_name(images: Images, path: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.acquire.dicom import OutlinedRoi, SegmentationObject, read_segmentation_object, read_structure_set
 from engine.acquire.dicom_seg import rasterise_segment
 from engine.acquire.file_cases import LUNG_ROLES, REFERENCE_LABEL, REFERENCE_NAME, REFERENCE_ROLE
+from engine.acquire.known_words import STRUCTURES
 from engine.acquire.lungs import is_lung_name, side_of_name
 from engine.acquire.nifti import read_lungs_file, read_mask_file
 from engine.acquire.patient_files import split_label
@@ -26,7 +27,7 @@ MARGIN_NAME = re.compile(r"(ctv|ptv).*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutlinedLesion:
-    """One outlined lesion: its name in the file and its voxels; role index | node | other."""
+    """One outlined lesion: its name, as far as it is no free text, and its voxels; role index | node | other."""
 
     name: str
     role: str
@@ -154,11 +155,11 @@ def _add_other(one: _Outline, grid: Grid, lesions: list[OutlinedLesion], flags: 
         flags.append(Flag("acquire", "other_lesion_unread", text, error.remedy))
         return
     role = "node" if NODE_NAME.fullmatch(one.name) else "other"
-    lesions.append(OutlinedLesion(one.name, role, mask.voxels))
+    lesions.append(OutlinedLesion(STRUCTURES.shortened(one.name), role, mask.voxels))
 
 
 def _no_reference(names: Sequence[str], wanted: Sequence[str]) -> RefusedError:
-    near = near_names(names, wanted)
+    near = [STRUCTURES.shortened(name) for name in near_names(names, wanted)]
     text = f"none of {', '.join(map(repr, wanted))} is among the {len(names)} outlined structures."
     remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else "Name the tumour in images.reference."
     return RefusedError("no_reference_roi", "outlines", text, remedy)

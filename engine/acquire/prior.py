@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group
+from engine.acquire.acquisition import contrast_of, kernel_group
 from engine.acquire.ct_series import check_hu_range, read_ct_series
 from engine.acquire.dicom_frames import read_headers
+from engine.acquire.known_words import KERNELS
 from engine.acquire.nifti import read_ct_file
 from engine.acquire.orientation import canonical_ct
 from engine.geometry import corners_mm, resample_mask
@@ -146,7 +147,7 @@ def _read_dicom(source: PriorSource, rules: Acquire) -> _Read:
     header = series.headers[0]
     return _Read(
         canonical_ct(series.ct),
-        clean_tag(header.kernel) or UNKNOWN,
+        KERNELS.stated(header.kernel) or UNKNOWN,
         header.manufacturer,
         contrast_of(header.contrast_agent, header.contrast_route, header.contrast_text).contrast,
         header.slice_thickness_mm,

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, vendor_of
+from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, manufacturer_of, vendor_of
 from engine.acquire.ct_series import air_flags, check_hu_range, read_ct_series
 from engine.acquire.dicom import DicomHeader
 from engine.acquire.dicom_frames import read_headers
-from engine.acquire.file_cases import IMAGE_ROLE
+from engine.acquire.file_cases import IMAGE_ROLE, NO, YES
+from engine.acquire.known_words import KERNELS, MODELS
 from engine.acquire.lungs import split_by_side
 from engine.acquire.nifti import read_ct_file
 from engine.acquire.orientation import axes_name, canonical_ct, turn_of, turned_array
@@ -29,7 +30,6 @@ PADDING_HU = -1100
 AIR_INSIDE_HU = -900
 SMALLEST_REFERENCE = 27  # voxels as stored; [rois] smallest_voxels judges the feature grid
 LARGEST_REFERENCE_SHARE = 0.5
-YES = ("yes", "true", "1", "y")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +108,10 @@ def _dicom_acquisition(header: DicomHeader, grid: Grid, source: CaseSource) -> A
     contrast = contrast_of(header.contrast_agent, header.contrast_route, header.contrast_text)
     return Acquisition(
         source_format="dicom",
-        manufacturer=clean_tag(header.manufacturer) or "unknown",
+        manufacturer=manufacturer_of(header.manufacturer) or "unknown",
         vendor=vendor_of(header.manufacturer),
-        model=clean_tag(header.model) or "unknown",
-        convolution_kernel=clean_tag(header.kernel) or "unknown",
+        model=MODELS.stated(header.model) or "unknown",
+        convolution_kernel=KERNELS.stated(header.kernel) or "unknown",
         kernel_group=kernel_group(header.kernel, header.manufacturer),
         contrast=contrast.contrast,
         contrast_evidence=contrast.evidence,
@@ -133,14 +133,14 @@ def _file_acquisition(source: CaseSource, kind: str, grid: Grid) -> Acquisition:
     cells = {name: clean_tag(value) for name, value in source.columns}
     kernel, manufacturer = cells.get("convolution_kernel", ""), cells.get("manufacturer", "")
     contrast = cells.get("contrast", "").lower()
-    known = {**dict.fromkeys(YES, "yes"), **dict.fromkeys(("no", "false", "0", "n"), "no")}.get(contrast, "unknown")
+    known = {**dict.fromkeys(YES, "yes"), **dict.fromkeys(NO, "no")}.get(contrast, "unknown")
     days = _cell_number(cells, "scan_days")
     return Acquisition(
         source_format=kind,
-        manufacturer=manufacturer or "unknown",
+        manufacturer=manufacturer_of(manufacturer) or "unknown",
         vendor=vendor_of(manufacturer),
-        model=cells.get("model", "") or "unknown",
-        convolution_kernel=kernel or "unknown",
+        model=MODELS.stated(cells.get("model", "")) or "unknown",
+        convolution_kernel=KERNELS.stated(kernel) or "unknown",
         kernel_group=kernel_group(kernel, manufacturer),
         contrast=known,
         contrast_evidence="images.csv" if known != "unknown" else "none",

@@ -19,6 +19,7 @@ from engine.acquire.archive import ArchiveLimits, place_files, unpack
 from engine.acquire.check import CheckResult, check_images
 from engine.acquire.clinical import read_clinical, refused_rows
 from engine.acquire.csv_table import DATE, Table, is_missing, read_table
+from engine.acquire.discover import UPLOAD_PREFIX
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms, private_folder
 from engine.protocol import Clinical, Covariates, Eligibility, Outcome, Protocol, read_protocol, write_protocol
 from store.records import Flag, Refusal, RefusedError
@@ -117,7 +118,7 @@ def accept_images(study: Path, token: str) -> Path:
     if not root.is_relative_to(study.resolve()) or root.is_relative_to((study / PRIVATE_FOLDER).resolve()):
         raise ValueError("this study's images lie outside its folder; whoever holds them adds to them there")
     root.mkdir(parents=True, exist_ok=True)
-    target = root / f"upload-{token}"
+    target = root / f"{UPLOAD_PREFIX}{token}"
     (_folder(study, token) / CONTENT).rename(target)
     discard(study, token)
     if not protocol.images.root:

@@ -1,0 +1,76 @@
+"""Free text of a file as far as its words are listed: a name, number or date that somebody typed never passes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LONGEST_TEXT = 64
+UNLISTED, LEFT_OUT = "unlisted", "…"
+TOKEN = re.compile(r"[^\s\\_/,;.()-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWords:
+    """The words, in any case, and the technical shapes of words that a field may hold."""
+
+    words: frozenset[str]
+    shapes: re.Pattern[str]
+
+    def holds(self, word: str) -> bool:
+        """Whether one word may stand."""
+        return word.upper() in self.words or self.shapes.fullmatch(word) is not None
+
+    def shortened(self, text: str) -> str:
+        """The text with every other word, and every mark that is no plain separator, as `…`."""
+        kept = TOKEN.sub(lambda found: found[0] if self.holds(found[0]) else LEFT_OUT, text)
+        return re.sub(rf"{LEFT_OUT}([\s\\_/,;.()-]*{LEFT_OUT})+", LEFT_OUT, kept).strip()[:LONGEST_TEXT]
+
+    def stated(self, text: str) -> str:
+        """The known words only; `unlisted` where there is text and none of it is known, empty where there is none."""
+        found = [word for word in TOKEN.findall(text) if self.holds(word)]
+        return " ".join(found)[:LONGEST_TEXT] or (UNLISTED if text.strip() else "")
+
+
+def _listed(words: str) -> frozenset[str]:
+    return frozenset(words.upper().split())
+
+
+KERNELS = KnownWords(
+    _listed(
+        "SOFT STANDARD STANDARD+ STND CHEST CHST LUNG BONE BONEPLUS PLUS EDGE DETAIL ULTRA SMOOTH SHARP SHARPER "
+        "MEDIUM VERY SUPER BODY HEAD THORAX ABDOMEN FILTER KERNEL UNKNOWN NONE ASIR ASIR-V ADMIRE SAFIRE IDOSE "
+        "AIDR FIRST DLIR HD HR"
+    ),
+    re.compile(r"[A-Za-z]{1,3}\d{1,3}[a-z]?|[A-Za-z]{1,2}\+{0,2}|\d{1,2}"),  # B30f, FC51, Br40d; YA, B; 3
+)
+MANUFACTURERS = KnownWords(
+    _listed(
+        "SIEMENS HEALTHINEERS GE GEMS GENERAL ELECTRIC MEDICAL SYSTEMS HEALTHCARE HEALTH CARE IMAGING PHILIPS ADAC "
+        "MARCONI PICKER ELSCINT TOSHIBA CANON HITACHI FUJIFILM SHIMADZU NEUSOFT UNITED UIH SAMSUNG NEUROLOGICA "
+        "MINFOUND ACCURAY VARIAN CTI IMATRON CO LTD INC CORPORATION CORP AG GMBH TECHNOLOGIES UNKNOWN OTHER "
+        "SYNTHETIC PHANTOM"
+    ),
+    re.compile(r"(?!)"),
+)
+MODELS = KnownWords(
+    _listed(
+        "LIGHTSPEED BRIGHTSPEED HISPEED PROSPEED DISCOVERY OPTIMA REVOLUTION FRONTIER EVO GENESIS ZEUS VCT QXI RT "
+        "ULTRA PRO PLUS HD ST STE LS RX QX SOMATOM SENSATION EMOTION DEFINITION AS AS+ FLASH FORCE EDGE DRIVE "
+        "PERSPECTIVE SCOPE SPIRIT CONFIDENCE GO GO.UP GO.NOW UP NOW TOP ALL SIM NAEOTOM ALPHA VOLUME ZOOM OPEN "
+        "BIOGRAPH TRUEPOINT VISION MCT HOREGA BRILLIANCE ICT INGENUITY INCISIVE SPECTRAL IQON ACCESS MX8000 IDT "
+        "EXP GEMINI TF GXL BIG BORE VEREOS AQUILION PRIME ONE LIGHTNING EXPLORATION ASTEION ALEXION ACTIVION CXL "
+        "LB SUPRIA SCENARIA NEUVIZ UCT UMI CT PET XR DUAL SOURCE CORE UNKNOWN SYNTHETIC PHANTOM"
+    ),
+    re.compile(r"[A-Za-z]{0,3}\d{1,3}[A-Za-z+]{0,2}"),  # 64, CT750, 16P
+)
+STRUCTURES = KnownWords(
+    _listed(
+        "GTV GTVP GTVN GTVT CTV PTV ITV IGTV TUMOR TUMOUR TUMORS TUMOURS LESION LESIONS NODE NODES NODAL LN LNS "
+        "LYMPH NEOPLASM PRIMARY MASS NODULE SATELLITE MET METS METASTASIS METASTASES MEDIASTINAL MEDIASTINUM HILAR "
+        "HILUS HILUM SUBCARINAL PARATRACHEAL SUPRACLAVICULAR AXILLARY LEFT RIGHT L R LT RT UPPER LOWER MIDDLE LOBE "
+        "RUL RML RLL LUL LLL LUNG LUNGS PET CT INDEX TOTAL ALL BOOST VOLUME MIP EXP INSP AND OF IN REFERENCE EXTRA "
+        "OTHER SECOND FIRST"
+    ),
+    re.compile(r"(GTV|GTVN|GTVP|LN|NODE|LESION|TUMOU?R|N|T)?\d{1,3}[LR]?", re.IGNORECASE),  # GTV1, N2, 4R, 7
+)
