@@ -64,11 +64,14 @@ class StreamlitGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on but a file of a session that may send none, and media for a browser without sign-in."""
         path = scope.get("path", "")
-        if scope["type"] == "http" and MEDIA_ROUTE in path and not may_see_media(Request(scope).cookies):
+        # who may is asked of the ledger, and a file that is slow or locked must not hold up every other request
+        media = scope["type"] == "http" and MEDIA_ROUTE in path
+        if media and not await run_in_threadpool(may_see_media, Request(scope).cookies):
             await PlainTextResponse("forbidden", 403)(scope, receive, send)
             return
         _, sent, rest = path.partition(UPLOAD_ROUTE)
-        if sent and scope.get("method") != "OPTIONS" and not may_send_files(rest.partition("/")[0]):
+        asked = sent and scope.get("method") != "OPTIONS"
+        if asked and not await run_in_threadpool(may_send_files, rest.partition("/")[0]):
             while scope["type"] == "http" and (await receive()).get("more_body"):
                 pass  # read to its end: a sender whose connection breaks off never sees the answer
             await PlainTextResponse("forbidden", 403)(scope, receive, send)

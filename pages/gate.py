@@ -18,7 +18,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine.review.grants import session_digest
 from pages.sessions import session_of
-from store.access import Person, allowed, role_of
+from store.access import SIGNED_IN, Person, allowed, role_of
 
 V = TypeVar("V")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -34,12 +34,14 @@ OPEN = Person("this computer", "administrator", "open on this computer")
 SECONDS_AN_HOUR = 3600
 MOST_SESSIONS = 10_000
 CLOSE_SECONDS = 5
-# Who is behind a session of Streamlit, and behind a browser's cookie and until when, told when the gate let him in; the
-# oldest is forgotten first.
-VISITORS: dict[str, str] = {}
+# Who is behind a session of Streamlit, and behind a browser's cookie, and until when: told when the gate let him in; of
+# many the oldest is forgotten first.
+VISITORS: dict[str, tuple[str, float]] = {}
 BROWSERS: dict[str, tuple[str, float]] = {}
 # When somebody signed out on a browser: Streamlit forgets him in one tab only, we in all.
 SIGNED_OUT: dict[str, float] = {}
+# When a proxy first named somebody on a browser, or he began anew: a proxy says who it is, not since when.
+PROXY_SESSIONS: dict[str, float] = {}
 
 
 def study_folder() -> Path | None:
@@ -97,8 +99,8 @@ def still_may(study: Path, name: str, action: str) -> bool:
 
 def may_send_files(session_id: str) -> bool:
     """Whether a session of Streamlit belongs to somebody who may upload a mask, images or a table."""
-    study, name = study_folder(), VISITORS.get(session_id)
-    return study is not None and name is not None and still_may(study, name, "draw")
+    study, (name, ends_at) = study_folder(), VISITORS.get(session_id, ("", 0.0))
+    return study is not None and time.time() < ends_at and still_may(study, name, "draw")
 
 
 def may_see_media(cookies: Mapping[str, str]) -> bool:
@@ -114,10 +116,11 @@ def _remember_visitor(person: Person) -> None:
     context = get_script_run_ctx()
     if context is None:
         return
-    _remember(VISITORS, context.session_id, person.name)
+    until = (person.name, session_ends_at())
+    _remember(VISITORS, context.session_id, until)
     browser = session_of(st.context.cookies)
     if browser:
-        _remember(BROWSERS, session_digest(browser), (person.name, session_ends_at()))
+        _remember(BROWSERS, session_digest(browser), until)
 
 
 def _remember(known: dict[str, V], session: str, value: V) -> None:
@@ -136,8 +139,9 @@ def close_when_over(study: Path, person: Person, action: str = FIRST_ACTION) -> 
 
 def stays(study: Path, person: Person, action: str) -> bool:
     """Whether a page that is open may stay so: the role stands, and the session has not ended."""
-    ended = person.how == "OpenID Connect" and (_too_old() or _left())
-    return not ended and still_may(study, person.name, action)
+    ended = person.how in SIGNED_IN and _too_old()
+    left = person.how == "OpenID Connect" and _left()
+    return not ended and not left and still_may(study, person.name, action)
 
 
 def may(person: Person, action: str) -> bool:
@@ -177,7 +181,7 @@ def _oidc_person() -> Person:
 
 
 def _too_old() -> bool:
-    """Whether the session outlived its hours, counted from when the provider issued the identity."""
+    """Whether the session outlived its hours."""
     return time.time() > session_ends_at()
 
 
@@ -192,11 +196,29 @@ def signed_out_at(browser: str) -> float:
 
 
 def session_ends_at() -> float:
-    """When what a page gives out must end: hours after the provider issued the identity, else hours from now."""
-    lasting = float(os.environ.get(HOURS_VARIABLE, DEFAULT_HOURS)) * SECONDS_AN_HOUR
-    if os.environ.get(SIGN_IN_VARIABLE, "") != "oidc":
-        return time.time() + lasting
-    return float(st.user.get("iat") or 0) + lasting
+    """When what a page gives out must end: hours after the provider issued the identity, or after a proxy first named
+    the visitor on this browser; hours from now where nobody signs in."""
+    lasting, way = session_hours() * SECONDS_AN_HOUR, os.environ.get(SIGN_IN_VARIABLE, "")
+    if way == "oidc":
+        return float(st.user.get("iat") or 0) + lasting
+    return (_proxy_began_at() if way == "proxy" else time.time()) + lasting
+
+
+def session_hours() -> float:
+    """How long a session lasts."""
+    return float(os.environ.get(HOURS_VARIABLE) or DEFAULT_HOURS)
+
+
+def _proxy_began_at() -> float:
+    session = _proxy_session()
+    if session not in PROXY_SESSIONS:
+        _remember(PROXY_SESSIONS, session, time.time())
+    return PROXY_SESSIONS[session]
+
+
+def _proxy_session() -> str:
+    """What tells one person on one browser from others, behind a proxy."""
+    return f"{session_digest(session_of(st.context.cookies))} {header(PROXY_USER_HEADER).strip().lower()}"
 
 
 def header(name: str) -> str:
@@ -210,7 +232,16 @@ def _proxy_person() -> Person:
     if len(secret) < SHORTEST_SECRET or not hmac.compare_digest(given.encode(), secret.encode()) or not name:
         st.error("Sign in through the proxy of your institution.")
         st.stop()
+    if _too_old():
+        st.title("Cohortscope", anchor=False)
+        st.write(f"This session has ended after {session_hours():g} hours.")
+        st.button("Begin a new session", type="primary", key="begin-session", on_click=_begin_anew)
+        st.stop()
     return _person(name, "proxy")
+
+
+def _begin_anew() -> None:
+    PROXY_SESSIONS.pop(_proxy_session(), None)
 
 
 def _person(name: str, how: str) -> Person:
@@ -228,5 +259,5 @@ def _forget_browser(browser: str) -> None:
     """End what was given out to a browser: media, tokens for images, uploads of whoever sat there."""
     name, _ = BROWSERS.pop(browser, ("", 0.0))
     _remember(SIGNED_OUT, browser, time.time())
-    for session in [one for one, who in VISITORS.items() if who == name]:
+    for session in [one for one, (who, _) in VISITORS.items() if who == name]:
         VISITORS.pop(session, None)

@@ -77,7 +77,7 @@ def refused(error: ForbiddenError) -> Response:
 async def volume(request: Request) -> Response:
     """One volume of the reading that the token names."""
     try:
-        study, grant = granted(request)
+        study, grant = await run_in_threadpool(granted, request)
     except ForbiddenError as error:
         return refused(error)
     name = request.url.path.rpartition("/")[2]
@@ -99,7 +99,7 @@ def handed_out(name: str, study: Path, grant: Grant) -> bytes:
 async def save(request: Request) -> Response:
     """Store a drawing as a new version; the answer comes only once it is on disk and in the ledger."""
     try:
-        study, grant = granted(request)
+        study, grant = await run_in_threadpool(granted, request)
     except ForbiddenError as error:
         return refused(error)
     body = bytearray()
@@ -117,7 +117,7 @@ async def save(request: Request) -> Response:
 async def alive(request: Request) -> Response:
     """A sign of life of the reader: counts his time and hands out fresh tokens of the same grant."""
     try:
-        study, grant = granted(request)
+        study, grant = await run_in_threadpool(granted, request)
     except ForbiddenError as error:
         return refused(error)
     return JSONResponse(await run_in_threadpool(_renew, study, grant), 200, PRIVATE)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from pages.gate import may_send_files, stays
+from app import StreamlitGate
+from pages import gate
+from pages.gate import may_see_media, may_send_files, stays
 from pages.menu import ROOT, SECTIONS
 from store.access import ACTIONS, ROLES, Person, allowed, set_account
 from store.audit import audit_lines
@@ -37,6 +42,7 @@ def behind_proxy(monkeypatch):
         monkeypatch.setenv("COHORTSCOPE_PROXY_SECRET", secret)
         monkeypatch.setattr("pages.gate.header", lambda name: headers.get(name, ""))
 
+    monkeypatch.setattr("pages.gate.PROXY_SESSIONS", {})
     return send
 
 
@@ -130,3 +136,80 @@ def test_a_file_is_taken_from_sessions_of_those_who_may_send_one(show, study, be
         set_account(study, "ada@example.org", role, "boss")
         show(study, "study/runs.py")
         assert may_send_files(session) == sends
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Let the gate's clock run on by some hours."""
+    now = time.time
+
+    def pass_by(hours: float) -> None:
+        monkeypatch.setattr(gate.time, "time", lambda: now() + hours * 3600)
+
+    return pass_by
+
+
+def test_a_session_behind_a_proxy_ends_by_its_own_age_and_begins_anew_when_asked(show, study, behind_proxy, later):
+    set_account(study, "ada@example.org", "reader", "boss")
+    behind_proxy(RIGHT)
+    ada = Person("ada@example.org", "reader", "proxy")
+    assert show(study, "study/runs.py").title[0].value != "Cohortscope"
+    later(11.9)
+    assert show(study, "study/runs.py").title[0].value != "Cohortscope"
+    assert stays(study, ada, "view study")
+    later(12.1)
+    assert not stays(study, ada, "view study")
+    app = show(study, "study/runs.py")
+    assert [one.value for one in app.title] == ["Cohortscope"]
+    assert "ended after 12 hours" in app.markdown[0].value
+    app.button(key="begin-session").click().run()
+    assert app.title[0].value != "Cohortscope"
+    assert stays(study, ada, "view study")
+
+
+def test_hours_of_a_session_are_the_administrators_choice(show, study, behind_proxy, later, monkeypatch):
+    set_account(study, "ada@example.org", "reader", "boss")
+    monkeypatch.setenv("COHORTSCOPE_SESSION_HOURS", "2")
+    behind_proxy(RIGHT)
+    show(study, "study/runs.py")
+    later(2.1)
+    assert "ended after 2 hours" in show(study, "study/runs.py").markdown[0].value
+
+
+def test_routes_end_with_the_session(show, study, behind_proxy, later, monkeypatch):
+    monkeypatch.setattr("pages.gate.VISITORS", {})
+    monkeypatch.setattr("pages.gate.BROWSERS", {})
+    monkeypatch.setattr("pages.gate.session_of", lambda cookies: "one browser")
+    set_account(study, "ada@example.org", "reader", "boss")
+    behind_proxy(RIGHT)
+    show(study, "study/runs.py")
+    assert may_send_files("test session id")
+    assert may_see_media({})
+    later(12.1)
+    assert not may_send_files("test session id")
+    assert not may_see_media({})
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"), [("/media/x.png", "may_see_media"), ("/_stcore/upload_file/a/b", "may_send_files")]
+)
+def test_the_gate_asks_the_ledger_off_the_event_loop(monkeypatch, path, asked):
+    """A ledger that is slow or locked would else hold up every request of everybody."""
+    threads: list[int] = []
+    monkeypatch.setattr(f"app.{asked}", lambda _: threads.append(threading.get_ident()) or False)
+
+    async def ask() -> list[dict]:
+        sent: list[dict] = []
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        async def receive() -> dict:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await StreamlitGate(None)({"type": "http", "method": "PUT", "path": path, "headers": []}, receive, send)
+        return sent
+
+    assert asyncio.run(ask())[0]["status"] == 403
+    assert threads
+    assert threads != [threading.get_ident()]

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ STRANGER = {"sub": "s-1", "email": "stranger@example.org", "email_verified": Tru
 SILENT = {"sub": "q-1", "email": "reader@example.org"}  # a provider that says nothing of the address
 UNVERIFIED = {"sub": "u-1", "email": "reader@example.org", "email_verified": False}
 START_SECONDS = 60
+SHORT_SECONDS = 30
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 OPEN_ROUTES = {"/viewer/viewer.js"}  # a program, the same for everyone
 
@@ -65,10 +67,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(provider: str, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    secrets = tmp_path_factory.mktemp("secrets") / "secrets.toml"
-    port = free_port()
+@contextmanager
+def serving(provider: str, study: Path, folder: Path, hours: str = "") -> Iterator[Server]:
+    """The app with sign-in at the provider; sessions last so many hours (empty: the default)."""
+    secrets, port = folder / "secrets.toml", free_port()
     secrets.write_text(
         f'[auth]\nredirect_uri = "http://127.0.0.1:{port}/oauth2callback"\ncookie_secret = "{"c" * 40}"\n'
         f'client_id = "cohortscope"\nclient_secret = "{"s" * 40}"\n'
@@ -76,10 +78,17 @@ def server(provider: str, study: Path, tmp_path_factory: pytest.TempPathFactory)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COHORTSCOPE_SIGN_IN", "oidc")
+        patch.setenv("COHORTSCOPE_SESSION_HOURS", hours)
         patch.setattr("tests.pages.conftest.free_port", lambda: port)
         found = Server(study, "--secrets.files", str(secrets))
     yield found
     found.stop()
+
+
+@pytest.fixture(scope="module")
+def server(provider: str, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(provider, study, tmp_path_factory.mktemp("secrets")) as found:
+        yield found
 
 
 def sign_in(page, server: Server, subject: str, path: str = "cohort") -> None:
@@ -237,3 +246,19 @@ def test_signing_out_in_one_tab_ends_the_others_too(server, page, study):
     other.wait_for_selector("text=Sign in")
     assert "seed" not in other.inner_text("body")
     assert page.request.get(f"{server.address}/media/{'0' * 56}.csv").status == 403
+
+
+def test_a_session_that_is_too_old_ends_on_the_page_and_on_every_route(provider, page, study, tmp_path):
+    set_account(study, "reader@example.org", "reader", "boss")
+    media = f"media/{'0' * 56}.csv"
+    with serving(provider, study, tmp_path, str(SHORT_SECONDS / 3600)) as short:
+        sign_in(page, short, "r-1", "runs")
+        page.wait_for_selector("text=· seed ")
+        assert page.request.get(f"{short.address}/{media}").status == 404  # let through: no such file
+        assert 204 in send_files(page, short, "/runs")
+        page.wait_for_url("**/oauth2/end_session**", timeout=(SHORT_SECONDS + 30) * 1000)
+        assert page.request.get(f"{short.address}/{media}").status == 403
+        page.goto(f"{short.address}/runs")
+        page.get_by_role("button", name="Sign in").wait_for()
+        assert "seed" not in page.inner_text("body")
+        assert send_files(page, short, "/runs") == {403}
