@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from store.access import ACTIONS, ROLES, ForbiddenActionError, Person, set_account
+from store.access import ACTIONS, ROLES, ForbiddenActionError, Person, authorise, set_account
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from tests.test_architecture import ENGINE, HOUSE, PAGES, tree_of
@@ -76,6 +76,35 @@ def test_a_role_that_may_not_is_refused_and_changes_nothing(name, role, tmp_path
     assert {path.name for path in tmp_path.iterdir()} <= {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"}
     with Ledger(StudyFolder(tmp_path)) as ledger:
         assert ledger.rows("SELECT action FROM audit") == [("refused",)]
+
+
+class LetThroughError(Exception):
+    """Raised behind the question for a role, so that nothing is done."""
+
+
+@pytest.mark.parametrize("how", ["test", "OpenID Connect", "proxy"])
+@pytest.mark.parametrize("name", CALLS)
+def test_every_role_that_may_is_let_through(name, how, tmp_path, monkeypatch):
+    """Else services that refused everybody would pass as services that ask."""
+
+    def asked(study, person, action):
+        authorise(study, person, action)
+        raise LetThroughError
+
+    monkeypatch.setattr(importlib.import_module(CALLS[name].__module__), "authorise", asked)
+    permitted = ROLES[ROLES.index(ACTIONS[action_of(name)]) :]
+    assert "administrator" in permitted
+    for role in permitted:
+        set_account(tmp_path, "ada@example.org", role, "boss")
+        with pytest.raises(LetThroughError):
+            CALLS[name](tmp_path, Person("ada@example.org", role, how), *arguments_of(name))
+    with Ledger(StudyFolder(tmp_path)) as ledger:
+        assert ledger.rows("SELECT * FROM audit WHERE action='refused'") == []
+
+
+def test_every_action_is_asked_for_by_a_service():
+    source = "\n".join(inspect.getsource(one) for one in CALLS.values())
+    assert [action for action in ACTIONS if f'"{action}"' not in source] == []
 
 
 def test_a_role_taken_away_ends_what_a_page_still_holds(tmp_path):
