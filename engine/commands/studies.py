@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from engine.run.intake import record_simulated_verdicts
 from engine.run.launch import cancel as cancel_run
 from engine.run.launch import launch
 from engine.run.other_masks import MaskSource
+from engine.run.paperwork import retention_note
 from engine.run.plan_lock import lock_plan
 from engine.run.runner import RunResult, run, run_lock, run_with_masks, self_test
 from engine.run.selection_register import check_known_list
@@ -96,9 +98,15 @@ def check(directory: Directory, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(result)))
     else:
-        typer.echo("\n".join(check_lines(result)))
+        typer.echo("\n".join([*check_lines(result), *retention_lines(directory)]))
     if not result.accepted:
         raise typer.Exit(1)
+
+
+def retention_lines(directory: Path) -> list[str]:
+    """What is to be said today of the date of deletion."""
+    note = retention_note(read_protocol(directory).governance, datetime.now(UTC).date().isoformat())
+    return [note] if note else []
 
 
 @study_app.command("run")
