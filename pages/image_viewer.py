@@ -11,7 +11,8 @@ from engine.present.colours import CONTOUR_COLOURS
 from engine.present.wording.review import prior_title
 from engine.review.grants import ALIVE, FETCH, SEND, Grant, session_digest
 from engine.run.review_layers import Layer, shown_first
-from engine.run.review_volumes import PREVIEW, Extent, centre_mm, extent_of, offered_extents, tokens
+from engine.run.review_volumes import tokens
+from engine.run.scan_parts import PREVIEW, Extent, covers, extent_of, offered_extents, opening_mm
 from pages.gate import session_ends_at
 from pages.reader import Reader
 from pages.sessions import session_of
@@ -55,27 +56,29 @@ def usable() -> bool:
 
 
 @st.cache_data(max_entries=64, show_spinner="Reading the images")
-def place_of(
-    study: Path, run_id: str, case_id: str, extent: str, layers: str, _viewed: Viewed
-) -> tuple[Extent, tuple[float, float, float] | None]:
-    """The part of the scan that is shown and where it opens; both follow from the layers."""
+def part_of(study: Path, run_id: str, case_id: str, extent: str, layers: str, _viewed: Viewed) -> Extent:
+    """A part of the scan by its name; it follows from the layers."""
     del layers
-    ct = load_ct(study, run_id, case_id)
-    return extent_of(extent, ct, _viewed.layers), centre_mm(ct.grid, _viewed.layers)
+    return extent_of(extent, load_ct(study, run_id, case_id), _viewed.layers)
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the images")
+def opening_of(study: Path, run_id: str, case_id: str, layers: str, _viewed: Viewed) -> tuple[float, float, float]:
+    """Where the viewer opens, RAS millimetres; it follows from the layers."""
+    del layers
+    return opening_mm(load_ct(study, run_id, case_id).grid, _viewed.layers)
 
 
 def viewer(viewed: Viewed) -> None:
     """Mount the viewer; the page runs again when a mask was stored, more is wanted, or a token must be renewed."""
     key = f"viewer-{viewed.reading.mode}"
-    offered = offered_extents(viewed.reading.mode, viewed.layers)
+    offered = offered_extents(viewed.reading.mode)
     remembered = f"extent-{volume_key(viewed, '')}"  # of this reading alone: a hidden repeat must open as any other
-    chosen = st.session_state.get(remembered, PREVIEW)
-    extent_name = chosen if chosen in offered else PREVIEW
-    extent, target = place_of(
-        viewed.study, viewed.run_id, viewed.reading.case_id, extent_name, layers_key(viewed), viewed
-    )
+    chosen = st.session_state.get(remembered, offered[0])
+    extent_name = chosen if chosen in offered else offered[0]
+    where = (viewed.study, viewed.run_id, viewed.reading.case_id)
+    extent = part_of(*where, extent_name, layers_key(viewed), viewed)
     first = shown_first(viewed.layers)
-    given = tokens(viewed.study, grant_of(viewed, extent), FETCH, SEND, ALIVE)
     st.components.v2.component(
         "cohortscope_viewer",
         html='<div class="viewer"></div>',
@@ -84,18 +87,15 @@ def viewer(viewed: Viewed) -> None:
     )(
         key=key,
         data={
-            "key": volume_key(viewed, extent_name),
+            **told_of(viewed, extent_name, extent),
+            "reading": volume_key(viewed, ""),
             "layersKey": layers_key(viewed),
-            "drawingKey": drawing_key(viewed, extent_name),
-            "tokens": given,
             "layers": [shown_layer(layer, first) for layer in viewed.layers],
             "extents": offered,
-            "extent": extent_name,
-            "editable": extent.editable,
-            "stride": extent.stride[::-1],
             "canDraw": viewed.can_draw,
             "hasError": {"reference", "automatic"} <= {layer.name for layer in viewed.layers if drawn(layer)},
-            "target": target,
+            "target": opening_of(*where, layers_key(viewed), viewed),
+            "beside": beside_of(viewed, extent_name, extent),
             "prior": prior_of(viewed),
         },
         on_saved_change=lambda: None,
@@ -105,6 +105,34 @@ def viewer(viewed: Viewed) -> None:
     )
 
 
+def beside_of(viewed: Viewed, shown: str, extent: Extent) -> dict[str, object] | None:
+    """The part that the reader goes to and fro with by one key, fetched while he looks at the one on screen.
+
+    It is the chest, and beside the chest the close-up. None where the part on screen holds all of the chest, and where
+    there is no close-up: the whole series is fetched on demand.
+    """
+    other = PREVIEW if shown != PREVIEW else offered_extents(viewed.reading.mode)[0]
+    if other == shown:
+        return None
+    where = (viewed.study, viewed.run_id, viewed.reading.case_id)
+    part = part_of(*where, other, layers_key(viewed), viewed)
+    if covers(extent, part):
+        return None
+    return told_of(viewed, other, part)
+
+
+def told_of(viewed: Viewed, name: str, extent: Extent) -> dict[str, object]:
+    """What the viewer must know of a part of the scan to show it."""
+    return {
+        "key": volume_key(viewed, name),
+        "drawingKey": drawing_key(viewed, name),
+        "tokens": tokens(viewed.study, grant_of(viewed, extent), FETCH, SEND, ALIVE),
+        "extent": name,
+        "editable": extent.editable,
+        "stride": extent.stride[::-1],
+    }
+
+
 def prior_of(viewed: Viewed) -> dict[str, object] | None:
     """The earlier CT beside the images: what it is, and how far in RAS mm it lies from them, None where not linked."""
     scan = load_prior_scan(viewed.study, viewed.run_id, viewed.reading.case_id)
@@ -112,7 +140,7 @@ def prior_of(viewed: Viewed) -> dict[str, object] | None:
         return None
     x, y, z = scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm
     linked = None if x is None or y is None or z is None else (-x, -y, z)
-    return {"title": prior_title(scan), "shift": linked, "link": volume_key(viewed, "")}
+    return {"title": prior_title(scan, viewed.reading.mode), "shift": linked, "link": volume_key(viewed, "")}
 
 
 def _remember(key: str, said: str, name: str) -> None:

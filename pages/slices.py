@@ -24,6 +24,7 @@ from engine.present.wording.review import prior_title
 from engine.run.review_layers import Layer
 from engine.run.review_volumes import matching_slice
 from store.queries.images import CHOSEN, load_ct, load_masks, load_prior, load_prior_scan
+from store.reviews import Reading
 from store.volumes import BoolZyx
 
 CLOSE_UP_MM = 40.0
@@ -46,13 +47,19 @@ def earlier_of(study: Path, run_id: str, case_id: str) -> ViewedSeries | None:
 
 
 def slices(
-    study: Path, run_id: str, case_id: str, layers: tuple[Layer, ...], on: list[str], window: str, widget: str
+    study: Path,
+    run_id: str,
+    reading: Reading,
+    layers: tuple[Layer, ...],
+    on: list[str],
+    window: str,
+    widget: str,
 ) -> None:
     """The three planes of a case, opened where the tumour is largest, with the outlines that are on.
 
     `widget` tells one reading's sliders from another's; it reaches the browser, so it names no case.
     """
-    series = series_of(study, run_id, case_id)
+    series = series_of(study, run_id, reading.case_id)
     masks = {layer.name: tuple(viewed_mask(mask, series) for mask in layer.masks) for layer in layers}
     tumour = next((masks[name][0] for name in OPENED_ON if masks.get(name)), None)
     first_axial = 0
@@ -62,7 +69,7 @@ def slices(
         first_axial = box[0].start or 0
         masks = {name: tuple(mask[box] for mask in found) for name, found in masks.items()}
     axial = first_axial + _planes(series, masks, tumour, on, window, widget)
-    _earlier(study, run_id, case_id, axial, window, widget)
+    _earlier(study, run_id, reading, axial, window, widget)
 
 
 def glimpse(study: Path, run_id: str, case_id: str) -> None:
@@ -106,18 +113,18 @@ def _planes(
     return shown
 
 
-def _earlier(study: Path, run_id: str, case_id: str, axial: int, window: str, widget: str) -> None:
+def _earlier(study: Path, run_id: str, reading: Reading, axial: int, window: str, widget: str) -> None:
     """The axial slice of the earlier CT at the same place; by a slider of its own where the two are not linked."""
-    series, scan = earlier_of(study, run_id, case_id), load_prior_scan(study, run_id, case_id)
+    series, scan = earlier_of(study, run_id, reading.case_id), load_prior_scan(study, run_id, reading.case_id)
     if series is None or scan is None:
         return
-    at = matching_slice(load_ct(study, run_id, case_id).grid, series.grid, scan, axial)
+    at = matching_slice(load_ct(study, run_id, reading.case_id).grid, series.grid, scan, axial)
     with st.columns(3)[0]:
         last = slice_count(series, PLANES[0]) - 1
         if at is not None and not 0 <= at <= last:
-            st.caption(f"{prior_title(scan)}. It does not reach here.")
+            st.caption(f"{prior_title(scan, reading.mode)}. It does not reach here.")
             return
         if at is None:
             at = st.slider("Earlier CT, not linked", 0, last, last // 2, key=f"slice-{widget}-earlier")
         picture = render_slice(series, PLANES[0], at, WINDOWS[window], [])
-        st.image(picture, width="stretch", caption=f"{prior_title(scan)}; slice {at + 1}")
+        st.image(picture, width="stretch", caption=f"{prior_title(scan, reading.mode)}; slice {at + 1}")

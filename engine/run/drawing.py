@@ -22,7 +22,8 @@ from engine.protocol import Acquire
 from engine.review.criteria import measured_edit
 from engine.review.grants import Grant
 from engine.review.nifti_bytes import nifti_gz
-from engine.run.review_volumes import Extent, automatic_tumour, base_mask, viewed_grid
+from engine.run.review_volumes import automatic_tumour, base_mask, viewed_grid
+from engine.run.scan_parts import Extent
 from store.layout import StudyFolder
 from store.queries.images import load_ct
 from store.records import DrawnMask, RefusedError
@@ -53,7 +54,7 @@ def save_from_viewer(study: Path, grant: Grant, body: bytes) -> Saved:
     """
     extent = Extent(grant.box, grant.stride)
     if not extent.editable:
-        raise RefusedError("not_editable", ROLE, "a preview of blocks cannot be drawn on.", "Open the tumour's voxels.")
+        raise RefusedError("not_editable", ROLE, "a preview of blocks cannot be drawn on.", "Open the close-up.")
     ct = load_ct(study, grant.run_id, grant.case_id)
     with _as_file(study, body, ".nii.gz") as path:
         sent = read_mask_file(path, ROLE, viewed_grid(ct.grid, extent), None, Acquire()).voxels

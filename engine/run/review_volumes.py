@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.geometry import (
-    Box,
-    box_of,
     corners_mm,
     cropped_grid,
     index_to_points_mm,
@@ -26,41 +23,18 @@ from engine.geometry import (
 from engine.metrics.margins import signed_distance_mm
 from engine.review.grants import LIFETIME_SECONDS, Grant, token_of
 from engine.review.nifti_bytes import nifti_gz
-from engine.run.review_layers import YOURS, Layer, case_layers
+from engine.run.review_layers import Layer, case_layers
+from engine.run.scan_parts import Extent, preview_of
 from store.layout import StudyFolder
 from store.queries.images import AUTOMATIC, load_ct, load_masks, load_prior, load_prior_scan
 from store.records import PriorScan
-from store.reviews import BLANK_CANVAS, load_drawn
-from store.volumes import BoolZyx, CtSeries, Grid, Mask, VolumeZyx
+from store.reviews import load_drawn
+from store.volumes import BoolZyx, Grid, Mask, VolumeZyx
 
-LONGEST_PREVIEW_SIDE = 256
-PREVIEW_MARGIN_MM = 15.0
-TUMOUR_MARGIN_MM = 40.0
 PRIOR_MARGIN_MM = 10.0  # around where the box of the index series lies in an earlier CT
-PREVIEW, TUMOUR_BOX, WHOLE = "preview", "tumour", "whole"
 SECRET_FILE = "viewer.key"
 ERROR_STEP_MM = 0.1
 LARGEST_BYTE = 255
-OPENED_ON = (YOURS, "automatic", "reference")
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """A part of a CT: box z, y, x starts and stops, and every how many voxels; editable only voxel by voxel."""
-
-    box: tuple[int, int, int, int, int, int]
-    stride: tuple[int, int, int]
-
-    @property
-    def editable(self) -> bool:
-        """Whether a drawing on it is a drawing on the CT's own voxels."""
-        return self.stride == (1, 1, 1)
-
-    @property
-    def slices(self) -> Box:
-        """The box as slices z, y, x."""
-        a, b, c, d, e, f = self.box
-        return (slice(a, b), slice(c, d), slice(e, f))
 
 
 def viewer_secret(study: Path) -> bytes:
@@ -76,52 +50,6 @@ def viewer_secret(study: Path) -> bytes:
             os.link(temporary, path)
         temporary.unlink()
     return path.read_bytes()
-
-
-def extent_of(name: str, ct: CtSeries, layers: tuple[Layer, ...]) -> Extent:
-    """The part of a CT by name: preview (chest, at most 256 voxels a side), tumour (its own voxels), whole.
-
-    Only layers that the reader may see decide: a blank canvas has no tumour box and gets the preview instead.
-    """
-    z, y, x = ct.grid.shape_zyx
-    everything = (0, z, 0, y, 0, x)
-    if name == WHOLE:
-        return Extent(everything, (1, 1, 1))
-    tumour = _union(ct.grid, _tumours(layers))
-    if name == TUMOUR_BOX and tumour is not None:
-        return Extent(_box(tumour, ct.grid, TUMOUR_MARGIN_MM), (1, 1, 1))
-    chest = _union(ct.grid, [one for one in layers if one.name == "lungs"])
-    parts = [part for part in (chest, tumour) if part is not None]
-    box = everything if not parts else _box(np.logical_or.reduce(parts), ct.grid, PREVIEW_MARGIN_MM)
-    return _preview(box)
-
-
-def offered_extents(mode: str, layers: tuple[Layer, ...]) -> tuple[str, ...]:
-    """The parts of a scan that a reader may choose: the tumour's own where he sees one, never on a blank canvas."""
-    sees_tumour = any(mask.voxels.any() for layer in _tumours(layers) for mask in layer.masks)
-    if mode == BLANK_CANVAS or not sees_tumour:
-        return (PREVIEW, WHOLE)
-    return (PREVIEW, TUMOUR_BOX, WHOLE)
-
-
-def centre_mm(grid: Grid, layers: tuple[Layer, ...]) -> tuple[float, float, float] | None:
-    """The middle of the tumour's largest slice in RAS millimetres, where the viewer opens; None without a tumour."""
-    tumour = next((one for one in (_union(grid, [layer]) for layer in _tumours(layers)) if one is not None), None)
-    if tumour is None:
-        return None
-    areas = tumour.sum(axis=(1, 2))
-    largest = np.flatnonzero(areas == areas.max())
-    z = int(largest[len(largest) // 2])
-    rows, columns = np.nonzero(tumour[z])
-    index = np.array([[float(np.median(columns)), float(np.median(rows)), float(z)]])
-    x, y, z_mm = index_to_points_mm(index, grid)[0]
-    return (-float(x), -float(y), float(z_mm))
-
-
-def _tumours(layers: tuple[Layer, ...]) -> list[Layer]:
-    """The layers that hold the tumour, the reader's own first."""
-    found = {layer.name: layer for layer in layers}
-    return [found[name] for name in OPENED_ON if name in found]
 
 
 def viewed_grid(grid: Grid, extent: Extent) -> Grid:
@@ -171,12 +99,12 @@ def prior_extent(prior: Grid, grid: Grid, scan: PriorScan, extent: Extent) -> Ex
     size_z, size_y, size_x = prior.shape_zyx
     everything = (0, size_z, 0, size_y, 0, size_x)
     if not extent.editable:
-        return _preview(everything)
+        return preview_of(everything)
     if extent.box == tuple(bound for side in grid.shape_zyx for bound in (0, side)):
         return Extent(everything, (1, 1, 1))
     shift = (scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm)
     if None in shift:
-        return _preview(everything)
+        return preview_of(everything)
     corners = corners_mm(cropped_grid(grid, extent.slices)) - np.array(shift, dtype=np.float64)
     index = points_to_index(corners, prior)
     margin = PRIOR_MARGIN_MM / np.array(prior.spacing_mm)
@@ -269,22 +197,3 @@ def _blocks(array: VolumeZyx, stride: tuple[int, int, int]) -> NDArray[np.generi
     cut = array[: sides[0] * z, : sides[1] * y, : sides[2] * x]
     means = cut.reshape(sides[0], z, sides[1], y, sides[2], x).mean(axis=(1, 3, 5), dtype=np.float32)
     return np.asarray(np.rint(means), dtype=np.int16) if array.dtype == np.int16 else np.asarray(means)
-
-
-def _union(grid: Grid, layers: list[Layer]) -> BoolZyx | None:
-    """Everything in some layers on the CT's grid; None where nothing is."""
-    masks = [mask for layer in layers for mask in layer.masks if same_grid(mask.grid, grid) and mask.voxels.any()]
-    return np.logical_or.reduce([mask.voxels for mask in masks]) if masks else None
-
-
-def _preview(box: tuple[int, int, int, int, int, int]) -> Extent:
-    """A box in blocks, so that no side has more than 256."""
-    sides = (box[1] - box[0], box[3] - box[2], box[5] - box[4])
-    in_plane = math.ceil(max(sides[1:]) / LONGEST_PREVIEW_SIDE)
-    return Extent(box, (math.ceil(sides[0] / LONGEST_PREVIEW_SIDE), in_plane, in_plane))
-
-
-def _box(voxels: BoolZyx, grid: Grid, margin_mm: float) -> tuple[int, int, int, int, int, int]:
-    z, y, x = (math.ceil(margin_mm / spacing) for spacing in grid.spacing_zyx_mm)
-    a, b, c = box_of(voxels, (z, y, x))
-    return (a.start, a.stop, b.start, b.stop, c.start, c.stop)

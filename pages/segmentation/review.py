@@ -253,13 +253,13 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         if st.session_state.get(SEEN) != (reader, at):  # once for each time a case is opened; the viewer asks a route
             note_images_seen(shown.study, looker, at[0])
             st.session_state[SEEN] = (reader, at)
-        slices(shown.study, shown.run.run_id, at[0], layers, on, window, volume_key(viewed, ""))
+        slices(shown.study, shown.run.run_id, reading, layers, on, window, volume_key(viewed, ""))
         st.html(f"<small>{legend(on, layers)}</small>")
     st.caption(
         "The patient's left is on the right. Ring: "
         f"{roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, on the {shown.run.grid_mm:g} mm feature grid. "
-        "Keys: 1 2 3 4 judge, ctrl+enter sign, n p next and previous case, w window, o outlines, d draw, e erase, "
-        "u undo stroke, c caliper, v scroll. Wheel: slices, with ctrl zoom; right button: move."
+        "Keys: 1 2 3 4 judge, ctrl+enter sign, n p next and previous case, f close-up and chest, w window, o outlines, "
+        "d draw, e erase, u undo stroke, c caliper, v scroll. Wheel: slices, with ctrl zoom; right button: move."
     )
     if mode != BLANK_CANVAS:
         st.caption(criteria_text(protocol.review))

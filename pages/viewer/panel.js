@@ -1,7 +1,8 @@
 // The buttons around the images, and the one line that says where the crosshair is.
 
 const WINDOWS = { Lung: [-1350, 150], Mediastinum: [-160, 240], Bone: [-500, 1300] }
-const EXTENTS = { preview: 'Chest', tumour: 'Tumour', whole: 'Whole series' }
+const EXTENTS = { close: 'Close-up', preview: 'Chest', whole: 'Whole series' }
+const WHOLE_NUMBER = 0.02 // how near a count of screen pixels lies to a whole number that is called one
 const TOOLS = { look: 'Scroll', draw: 'Draw', erase: 'Erase', measure: 'Caliper', disk: 'HU disk' }
 const KEYS = { d: 'draw', e: 'erase', v: 'look', c: 'measure' }
 
@@ -25,7 +26,8 @@ class Panel {
     this.bands = element('span', 'bands')
     this.message = element('div', 'message')
     this.message.setAttribute('role', 'status')
-    this.where = element('div', 'where')
+    this.where = element('span', 'where')
+    this.part = element('span', 'part')
     this.canvas = element('canvas', 'images')
     this.overlay = element('canvas', 'outlines')
     const stage = (this.stage = element('div', 'stage'))
@@ -35,7 +37,9 @@ class Panel {
     stages.append(stage, this.pane.element)
     const bar = element('div', 'bar')
     bar.append(this.windows, this.extents, this.tools, this.edits, this.layers, this.bands)
-    host.replaceChildren(bar, stages, this.where, this.message)
+    const below = element('div', 'below')
+    below.append(this.where, this.part)
+    host.replaceChildren(bar, stages, below, this.message)
     this.buttons(this.windows, Object.fromEntries(Object.keys(WINDOWS).map((n) => [n, n])), (n) => this.setWindow(n))
     this.mark(this.windows, this.window)
   }
@@ -125,7 +129,7 @@ class Panel {
     )
   }
 
-  /** One key: w window, o outlines, d draw, e erase, v scroll, c caliper, u undo. */
+  /** One key: w window, o outlines, f close-up and chest, d draw, e erase, v scroll, c caliper, u undo. */
   key(name) {
     if (name === 'w') {
       const names = Object.keys(WINDOWS)
@@ -137,7 +141,8 @@ class Panel {
       if (on.length) this.shownBefore = on.map((box) => box.name)
       const changed = on.length ? on : before.length ? before : boxes
       changed.forEach((box) => box.click())
-    } else if (name === 'u' && this.data?.canDraw) this.act.undo()
+    } else if (name === 'f' && this.data) this.act.extent(this.otherPart())
+    else if (name === 'u' && this.data?.canDraw) this.act.undo()
     else if (KEYS[name] && (this.data?.canDraw || !['draw', 'erase'].includes(KEYS[name]))) this.act.tool(KEYS[name])
   }
 
@@ -145,8 +150,29 @@ class Panel {
     const hu = at.values?.[0]?.value
     const [x, y, z] = at.mm
     const value = hu === undefined ? '' : `${Math.round(hu)} HU · `
-    const blocks = this.data.editable ? '' : ` · preview, each point the mean of ${this.data.stride.join(' × ')} voxels`
-    this.where.textContent = `${value}voxel ${at.vox.slice(0, 3).map(Math.round).join(', ')} · ${[x, y, z].map((v) => v.toFixed(1)).join(', ')} mm (R A S)${blocks}`
+    this.where.textContent = `${value}voxel ${at.vox.slice(0, 3).map(Math.round).join(', ')} · ${[x, y, z].map((v) => v.toFixed(1)).join(', ')} mm (R A S)`
+  }
+
+  /** Say which part of the scan is shown, and how large: blocks are called a preview, own voxels by their screen pixels. */
+  magnified(pixels, size) {
+    const { editable, extent, stride } = this.data
+    const whole = Math.abs(pixels - Math.round(pixels)) < WHOLE_NUMBER
+    const count = whole ? String(Math.round(pixels)) : pixels.toFixed(1)
+    const square = Math.abs(size[1] - size[2]) < 1e-4 ? `${count} × ${count} screen pixels` : `${count} screen pixels across`
+    const shown = editable
+      ? `${extent === 'close' ? 'close-up of the scan’s own voxels' : 'the scan’s own voxels'}, each ${count === '1' ? 'one screen pixel (1:1)' : square}`
+      : `preview, each point the mean of ${stride.join(' × ')} voxels`
+    this.part.textContent = ` · ${shown} · key f: ${EXTENTS[this.otherPart()].toLowerCase()}`
+  }
+
+  /** The part that the key f brings: the chest, and from it the scan's own voxels. */
+  otherPart() {
+    return this.data.extent === 'preview' ? this.data.extents.find((name) => name !== 'preview') : 'preview'
+  }
+
+  /** The wheel came to the last slice of what is shown. */
+  ends() {
+    this.say(this.data.extent === 'close' ? 'The close-up ends here; the key f shows the whole chest.' : 'The images end here.')
   }
 
   say(text, wrong = false) {

@@ -1,11 +1,13 @@
 // The viewer: NiiVue's three planes, outlines over them, tools; one instance an element, kept over reruns of the page.
 
-import { Niivue, NVImage, NVMesh, SLICE_TYPE, SHOW_RENDER, DRAG_MODE, cmapper } from '@niivue/niivue'
+import { Niivue, NVImage, NVMesh, SHOW_RENDER, DRAG_MODE } from '@niivue/niivue'
 import { paint, ERROR_LEGEND } from './contours.js'
 import { fillBetween } from './between.js'
+import { layPlanes, pixelsOfVoxel, wholePixels } from './layout.js'
 import { caliperText, diskStatistics, latestAxes, slabMaximum } from './measure.js'
 import { alive, Refused, save, volume } from './server.js'
 import { panel } from './panel.js'
+import { Parts } from './parts.js'
 import { fractions, millimetres } from './places.js'
 import { Earlier } from './prior.js'
 import { inMillimetres, surface } from './surfaces.js'
@@ -16,6 +18,8 @@ const viewers = new WeakMap()
 // Drawings that were not stored when their images left the screen, by whose they are; gone with the browser's tab.
 const unsaved = new Map()
 const UNSAVED_KEPT = 4
+const LINE_PIXELS = 1.6
+const AHEAD_AFTER_MS = 1000
 // What is around a tumour is seen through and drawn before it.
 const SEE_THROUGH = { lungs: 0.3, peritumoural: 0.4, doubt: 0.5 }
 
@@ -48,19 +52,17 @@ class Viewer {
     this.host.viewer = this
     this.earlier = new Earlier(this.panel.pane, this)
     this.scene = { layers: [], bits: null, error: null, errorOn: false, drawing: false, cache: new Map() }
+    this.parts = new Parts()
     this.lastAlive = 0
-    this.key = ''
+    this.key = this.reading = ''
     this.listening = new AbortController()
     this.nv = new Niivue({
       isRadiologicalConvention: true,
       sagittalNoseLeft: true,
       multiplanarShowRender: SHOW_RENDER.NEVER,
-      multiplanarLayout: 3,
-      multiplanarEqualSize: false,
       dragAndDropEnabled: false,
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.35, 0.7, 0.9, 0.6],
-      crosshairWidth: 0.4,
       crosshairWidthUnit: 'mm',
       crosshairGap: 12,
       fontColor: [0.9, 0.9, 0.9, 1],
@@ -84,6 +86,8 @@ class Viewer {
     canvas.focus = () => HTMLElement.prototype.focus.call(canvas, { preventScroll: true })
     const draw = this.nv.drawScene.bind(this.nv)
     this.nv.drawScene = (...given) => {
+      if (this.still) return undefined
+      this.layOut(canvas)
       const result = draw(...given)
       paint(this.nv, overlay, this.scene)
       return result
@@ -97,7 +101,7 @@ class Viewer {
     this.nv.onDragRelease = (at) => this.measured(at)
     this.nv.onMeasurementCompleted = () => this.measuredAxes()
     const signal = this.listening.signal
-    scrollSlices(this.nv, canvas, this.panel.stage, signal)
+    scrollSlices(this.nv, canvas, this.panel.stage, signal, () => this.panel.ends())
     canvas.addEventListener('pointerup', () => setTimeout(() => this.sayVolume()), { signal })
     document.addEventListener('keydown', (event) => this.pressed(event), { signal })
     for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown']) {
@@ -133,13 +137,14 @@ class Viewer {
     const begun = performance.now()
     this.panel.say('Fetching the images …')
     this.scene.bits = this.scene.error = null
+    const place = data.reading === this.reading ? this.place() : null
+    this.reading = ''
     this.keepUnsaved()
     this.blank()
     this.earlier.clear()
     this.panel.pane.wanted(data.prior)
-    delete this.host.dataset.key
-    delete this.host.dataset.saved
-    const [ct, bits] = await Promise.all([volume('ct', data.tokens.GET), volume('layers', data.tokens.GET)])
+    for (const said of ['key', 'saved', 'ahead']) delete this.host.dataset[said]
+    const [ct, bits] = await this.parts.open(data)
     const [low, high] = this.panel.windowOf()
     const image = await NVImage.loadFromUrl({ url: 'ct.nii', name: 'ct.nii', buffer: ct, cal_min: low, cal_max: high, trustCalMinMax: true })
     const outlines = await ras(bits, 'layers.nii')
@@ -149,19 +154,52 @@ class Viewer {
     this.slab = null
     this.scene.errorOn = false
     this.panel.fresh()
-    this.nv.addVolume(image)
-    this.setWindow()
-    this.goTo(data.target)
+    this.reading = data.reading
+    this.putUp(image, place, data.target)
     this.panel.say('')
     this.layersKey = data.layersKey
     this.host.dataset.layers = data.layersKey
     this.host.dataset.key = data.key
     this.host.dataset.firstSliceMs = Math.round(performance.now() - begun)
     this.showSurfaces()
+    this.fetchAhead(data)
     await this.restore(data)
     if (this.key !== loading) return
     if (this.data.layersKey !== this.layersKey) await this.loadLayers(this.data)
     await this.earlier.show(this.data)
+  }
+
+  /** Put new images up at a place, else at the target: drawn once, for a slice drawn without a graphics card takes long. */
+  putUp(image, place, target) {
+    this.still = true
+    ;[image.cal_min, image.cal_max] = this.panel.windowOf()
+    this.nv.addVolume(image)
+    this.still = false
+    this.laid = ''
+    this.goTo(place && this.holds(place) ? place : target)
+  }
+
+  /** Fetch the part that is one key away while the reader looks; where that fails it is fetched once he asks for it. */
+  async fetchAhead(data) {
+    await new Promise((later) => setTimeout(later, AHEAD_AFTER_MS)) // the first slice is drawn before
+    if (this.key !== data.key) return
+    const key = await this.parts.ahead(data).catch(() => '')
+    if (key && this.key === data.key) this.host.dataset.ahead = key
+  }
+
+  /** Lay the planes out anew where images, canvas or 3D changed; what the reader zoomed or moved stays otherwise. */
+  layOut(canvas) {
+    const image = this.nv.volumes[0]
+    if (!image) return
+    const laid = [image.id, canvas.width, canvas.height, Boolean(this.rendered)].join()
+    if (laid !== this.laid) {
+      this.laid = laid
+      layPlanes(this.nv, canvas, this.rendered)
+      wholePixels(this.nv, canvas, this.nv.scene.crosshairPos, this.data.editable)
+    }
+    const pixels = pixelsOfVoxel(this.nv, canvas)
+    this.nv.opts.crosshairWidth = (LINE_PIXELS * image.pixDimsRAS[1]) / pixels // thinner ones drop out
+    this.panel.magnified(pixels, image.pixDimsRAS)
   }
 
   /** Take the images off the screen: no patient stands under the name of another while new ones are fetched. */
@@ -225,6 +263,11 @@ class Viewer {
     return this.nv.volumes.length ? millimetres(this.nv) : null
   }
 
+  /** Whether the images on screen reach a place. */
+  holds(place) {
+    return Array.from(fractions(this.nv, place)).slice(0, 3).every((share) => share >= 0 && share <= 1)
+  }
+
   goTo(target) {
     if (!target) return
     this.nv.scene.crosshairPos = fractions(this.nv, target)
@@ -270,10 +313,9 @@ class Viewer {
   }
 
   render3D(on) {
-    this.nv.opts.multiplanarShowRender = on ? SHOW_RENDER.ALWAYS : SHOW_RENDER.NEVER
     this.rendered = on
     this.showSurfaces()
-    this.nv.setSliceType(SLICE_TYPE.MULTIPLANAR)
+    this.nv.drawScene()
   }
 
   /** The surfaces of the outlines that are on, in 3D; none while it is off. */
@@ -332,7 +374,7 @@ class Viewer {
       return
     }
     if (!this.data.editable) {
-      const parts = this.data.extents.includes('tumour') ? 'Tumour or Whole series' : 'Whole series'
+      const parts = this.data.extents.includes('close') ? 'Close-up or Whole series' : 'Whole series'
       this.panel.say(`Drawing needs the scan’s own voxels: choose ${parts} first.`, true)
       return
     }
@@ -404,8 +446,11 @@ class Viewer {
     }
   }
 
-  extent(name) {
+  /** Show another part of the scan: at once where it is one key away; the page then says the same. */
+  async extent(name) {
     this.component.setStateValue('extent', name)
+    const { beside } = this.data
+    if (beside?.extent === name) await this.show(this.component, { ...this.data, ...beside, beside: null })
   }
 
   pressed(event) {

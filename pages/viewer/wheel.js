@@ -5,8 +5,8 @@ const THROUGH = [2, 1, 0] // the axis through an axial, coronal, sagittal plane,
 const NOTCH_PIXELS = 100
 const PIXELS_A_SLICE = 40 // of a touch pad, which sends many small steps
 
-/** Scroll a viewer's slices by the wheel over the element that holds its canvas. */
-export function scrollSlices(nv, canvas, stage, signal) {
+/** Scroll a viewer's slices by the wheel over the element that holds its canvas; `ends`: there is no further slice. */
+export function scrollSlices(nv, canvas, stage, signal, ends = () => {}) {
   let travelled = 0
   stage.addEventListener(
     'wheel',
@@ -22,7 +22,9 @@ export function scrollSlices(nv, canvas, stage, signal) {
       travelled = 0
       const step = [0, 0, 0]
       step[THROUGH[plane]] = -slices
+      const before = nv.scene.crosshairPos[THROUGH[plane]]
       nv.moveCrosshairInVox(...step)
+      if (nv.scene.crosshairPos[THROUGH[plane]] === before) ends()
     },
     { signal, capture: true, passive: false }
   )

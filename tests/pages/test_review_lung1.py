@@ -6,10 +6,14 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
+from engine.geometry import index_to_points_mm, points_to_index
 from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.queries.images import REFERENCE, load_ct, load_masks
 from store.reviews import load_drawn
 from tests.conftest import command_line
 from tests.pages.conftest import Server
@@ -35,6 +39,14 @@ VOXELS_OF_LAYERS = """host => { const { layers, bits } = host.viewer.scene
 SHOWN = ("lungs", "peritumoural", "reference")
 TRIANGLE = ((0.35, 0.4), (0.45, 0.42), (0.4, 0.5))
 ELSEWHERE = ((0.6, 0.6), (0.7, 0.62), (0.65, 0.7))
+LUNG = [-1350, 150]
+ON_SCREEN = """host => { const nv = host.viewer.nv, [x, y, z] = nv.scene.crosshairPos
+  const [, nx, ny] = nv.volumes[0].dimsRAS
+  const at = (u, v) => nv.frac2canvasPosWithTile([u, v, z], 0).pos, here = at(x, y)
+  const area = plane => { const [, , w, h] = nv.screenSlices.find(s => s.axCorSag === plane).leftTopWidthHeight
+    return Math.abs(w * h) }
+  return [Math.abs(at(x + 10 / nx, y)[0] - here[0]) / 10, Math.abs(at(x, y + 10 / ny)[1] - here[1]) / 10,
+    area(0), area(1)] }"""
 
 
 @pytest.fixture(scope="module")
@@ -64,26 +76,87 @@ def page(server: Server, browser) -> Iterator[Page]:
     context.close()
 
 
-def own_voxels(page: Page, name: str) -> Locator:
-    """The viewer with a part of the scan voxel by voxel, once it is drawn."""
-    shown = key_of(page)
-    press(viewer_of(page), name)
-    return viewer_of(page, shown)
+def key_of_other(page: Page, shown: str) -> str:
+    """The key of the images that come in place of those shown."""
+    return str(viewer_of(page, shown).get_attribute("data-key"))
 
 
-def test_it_opens_on_the_tumour_with_ring_and_lungs(page):
+def test_it_opens_close_up_on_the_tumour_with_ring_and_lungs_in_the_scans_own_voxels(study, page):
     viewer = viewer_of(page)
-    expect(page.locator(".viewer .where")).to_contain_text("preview, each point the mean of 2 × 2 × 1 voxels")
+    expect(page.locator(".viewer .part")).to_contain_text("close-up of the scan’s own voxels, each 2 × 2 screen pixels")
+    assert viewer.evaluate("host => host.viewer.nv.volumes[0].dimsRAS.slice(1, 3)") == [256, 256]
+    assert viewer.evaluate(VOXELS_OF_LAYERS)["reference"] == GTV_VOXELS
     assert all(viewer.evaluate(VOXELS_OF_LAYERS)[name] > 0 for name in SHOWN)
     assert all(
         viewer.evaluate("host => host.viewer.scene.layers.map(l => [l.name, l.on])").count([n, True]) for n in SHOWN
     )
-    assert own_voxels(page, "tumour").evaluate(VOXELS_OF_LAYERS)["reference"] == GTV_VOXELS
-    expect(page.locator(".viewer .where")).not_to_contain_text("preview")
+    assert viewer.evaluate("host => [host.viewer.nv.volumes[0].cal_min, host.viewer.nv.volumes[0].cal_max]") == LUNG
+    across, up, axial, coronal = viewer.evaluate(ON_SCREEN)
+    assert (across, up) == pytest.approx((2, 2), abs=1e-3)
+    assert axial > 1.3 * coronal
+
+
+def test_places_and_values_close_up_are_those_of_the_scan(study, page):
+    viewer = viewer_of(page)
+    place, hu = viewer.evaluate(
+        """host => { const nv = host.viewer.nv; const [x, y, z] = Array.from(nv.frac2vox(nv.scene.crosshairPos))
+        return [host.viewer.place(), nv.volumes[0].getValue(x, y, z)] }"""
+    )
+    with Ledger(StudyFolder(study)) as ledger:
+        run_id = ledger.latest_run().run_id
+        (case,) = {unit for unit, _, _ in ledger.placed(run_id, "acquire")}
+    ct = load_ct(study, run_id, case)
+    x, y, z = np.rint(points_to_index(np.array([place]) * (-1, -1, 1), ct.grid)[0]).astype(int)
+    assert index_to_points_mm(np.array([[x, y, z]]), ct.grid)[0] * (-1, -1, 1) == pytest.approx(place, abs=0.01)
+    assert ct.intensity_hu[z, y, x] == hu
+    tumour = load_masks(study, run_id, case, REFERENCE).find("tumour")
+    assert tumour.voxels[z, y, x]
+
+
+def test_the_whole_chest_is_there_for_one_key_without_another_fetch_and_at_the_same_place(page):
+    viewer = viewer_of(page)
+    page.locator(".viewer[data-ahead]").wait_for()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    place, close = np.array(viewer.evaluate("host => host.viewer.place()")), key_of(page)
+    page.keyboard.press("f")
+    chest = key_of_other(page, close)
+    expect(page.locator(".viewer .part")).to_contain_text("preview, each point the mean of 2 × 2 × 1 voxels")
+    assert viewer.evaluate("host => host.viewer.place()") == pytest.approx(place, abs=0.01)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    assert key_of(page) == chest
+    page.keyboard.press("f")
+    assert key_of_other(page, chest) == close
+    assert viewer.evaluate("host => host.viewer.place()") == pytest.approx(place, abs=0.01)
+    assert viewer.evaluate(VOXELS_OF_LAYERS)["reference"] == GTV_VOXELS
+    assert [url for url in asked if "/volumes/ct" in url or "/volumes/layers" in url] == []
+
+
+def test_the_wheel_says_where_the_close_up_ends(page):
+    viewer = viewer_of(page)
+    viewer.evaluate("host => { host.viewer.nv.scene.crosshairPos[2] = 0; host.viewer.nv.drawScene() }")
+    box = viewer.locator("canvas.images").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, 120)
+    page.mouse.wheel(0, 120)
+    page.locator(".viewer .message", has_text="The close-up ends here; the key f shows the whole chest.").wait_for()
+
+
+def test_a_reader_study_opens_a_case_without_an_automatic_outline_close_up_in_the_middle_of_the_chest(page):
+    shown = key_of(page)
+    on_tumour = np.array(viewer_of(page).evaluate("host => host.viewer.place()"))
+    choose_option(page, "Mode", "Reader study")
+    viewer = viewer_of(page, shown)
+    assert viewer.evaluate("host => host.viewer.nv.volumes[0].dimsRAS.slice(1, 3)") == [256, 256]
+    assert viewer.evaluate("host => host.viewer.data.extents") == ["close", "preview", "whole"]
+    assert "reference" not in viewer.evaluate(VOXELS_OF_LAYERS)
+    x, y, z = viewer.evaluate("host => host.viewer.place()")
+    assert abs(x) < 20  # the patient lies in the middle of the table; his tumour 80 mm to the left
+    assert np.linalg.norm(on_tumour - (x, y, z)) > 50
 
 
 def test_a_stroke_kept_and_a_stroke_undone_are_stored_as_they_are_seen(study, page):
-    viewer = own_voxels(page, "tumour")
+    viewer = viewer_of(page)
     take_pen(viewer, "draw")
     draw_on_axial(page, viewer, TRIANGLE)
     drawn = drawn_points(viewer)
@@ -97,11 +170,16 @@ def test_a_stroke_kept_and_a_stroke_undone_are_stored_as_they_are_seen(study, pa
     assert mask_points(load_drawn(StudyFolder(study), stored.drawn_key)) == drawn
 
 
-def test_a_blank_canvas_offers_no_part_about_the_tumour_and_sends_the_pen_to_the_whole_series(page):
+def test_a_blank_canvas_opens_on_the_whole_scan_has_no_close_up_and_sends_the_pen_to_the_whole_series(page):
     shown = key_of(page)
-    assert viewer_of(page).locator("button[data-name=tumour]").count() == 1
+    assert viewer_of(page).locator("button[data-name=close]").count() == 1
     choose_option(page, "Mode", "Blank canvas")
     viewer = viewer_of(page, shown)
-    assert viewer.locator("button[data-name=tumour]").count() == 0
+    assert viewer.locator("button[data-name=close]").count() == 0
+    expect(page.locator(".viewer .part")).to_contain_text("preview, each point the mean of 2 × 2 × 1 voxels")
+    assert viewer.evaluate("host => host.viewer.nv.volumes[0].dimsRAS.slice(1, 4)") == [256, 256, 134]
+    assert viewer.evaluate("host => Array.from(host.viewer.nv.scene.crosshairPos)") == pytest.approx(
+        [0.5] * 3, abs=0.01
+    )
     press(viewer, "draw")
     page.locator(".viewer .message", has_text="choose Whole series first.").wait_for()

@@ -41,15 +41,19 @@ def case_header(facts: CaseFacts | None, mode: str) -> str:
     return "; ".join(part for part in (*lesion, *scan) if part).capitalize() + "."
 
 
-def prior_title(scan: PriorScan) -> str:
-    """What an earlier CT beside the index series is, in one line."""
+def prior_title(scan: PriorScan, mode: str) -> str:
+    """What an earlier CT beside the index series is, in one line; a study of readers hides of it what the case header
+    hides of the index series: when it was made, and with which kernel.
+    """
     days = scan.days_before
     facts = [
         "date unknown" if days is None else f"{counted(days, 'day')} before",
         f"kernel {scan.convolution_kernel}" if scan.convolution_kernel not in ("", "unknown") else "",
         "" if scan.slice_thickness_mm is None else f"{scan.slice_thickness_mm:g} mm slices",
     ]
-    return f"Earlier CT: {'; '.join(fact for fact in facts if fact)}"
+    if mode == READER_STUDY:
+        facts = facts[-1:]
+    return ": ".join(part for part in ("Earlier CT", "; ".join(fact for fact in facts if fact)) if part)
 
 
 def _lesion(facts: CaseFacts) -> list[str]:

@@ -3,15 +3,19 @@
 import dataclasses
 from dataclasses import replace
 
+import pytest
+
 from engine.present.numbers import counted
 from engine.present.wording.features import group_answer, protocol_differences, selection_limits
 from engine.present.wording.prognosis import discrimination_answer
-from engine.present.wording.review import differing_sentence, prior_title
+from engine.present.wording.review import case_header, differing_sentence, prior_title
 from engine.present.wording.self_test import self_test_answer
 from engine.protocol import Protocol, SelectionProtocol, Study
+from store.queries.cohort import CaseFacts
 from store.queries.prognosis import SelfTestResult
 from store.queries.reproducibility import SurvivalShare
 from store.records import Comparison, FeatureGroup, PriorScan, SelectionSize, Verdict
+from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY, WORK_LIST
 
 SIZE = SelectionSize(
     patients=59,
@@ -103,7 +107,18 @@ def test_an_adjudicator_reads_what_the_readers_said_and_why():
 
 def test_an_earlier_ct_is_named_by_what_is_known_of_it():
     known = PriorScan(183, "B31f", "soft", "no", 5.0, 1.0, 1.0, 5.0, 0.0, 0.0, 0.0, 0.9)
-    assert prior_title(known) == "Earlier CT: 183 days before; kernel B31f; 5 mm slices"
+    assert prior_title(known, WORK_LIST) == "Earlier CT: 183 days before; kernel B31f; 5 mm slices"
     unknown = replace(known, days_before=None, convolution_kernel="unknown", slice_thickness_mm=None)
-    assert prior_title(unknown) == "Earlier CT: date unknown"
-    assert prior_title(replace(unknown, days_before=1)) == "Earlier CT: 1 day before"
+    assert prior_title(unknown, WORK_LIST) == "Earlier CT: date unknown"
+    assert prior_title(replace(unknown, days_before=1), WORK_LIST) == "Earlier CT: 1 day before"
+
+
+@pytest.mark.parametrize("mode", [WORK_LIST, ADJUDICATION, BLANK_CANVAS, READER_STUDY])
+def test_the_title_of_an_earlier_ct_says_no_more_than_the_header_of_the_case(mode):
+    facts = CaseFacts("left", "upper", None, 31.0, -183, "no", "B31f", 5.0, 0.8, 0.8, 5.0)
+    prior = PriorScan(183, "B31f", "soft", "no", 5.0, 1.0, 1.0, 5.0, 0.0, 0.0, 0.0, 0.9)
+    header, title = case_header(facts, mode).lower(), prior_title(prior, mode).lower()
+    for fact in ("183 days", "kernel b31f", "5 mm slices"):
+        assert (fact in title) == (fact in header)
+    assert ("183" in title) == (mode != READER_STUDY)
+    assert prior_title(replace(prior, slice_thickness_mm=None), READER_STUDY) == "Earlier CT"

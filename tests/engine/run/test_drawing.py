@@ -13,16 +13,9 @@ from engine.geometry import cropped_grid, same_grid
 from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.drawing import exported, save_from_file, save_from_viewer
-from engine.run.review_layers import Layer, case_layers, shown_first, visible_layers
-from engine.run.review_volumes import (
-    Extent,
-    extent_of,
-    layers_bytes,
-    offered_extents,
-    tokens,
-    viewed_grid,
-    viewer_secret,
-)
+from engine.run.review_layers import case_layers, shown_first, visible_layers
+from engine.run.review_volumes import layers_bytes, tokens, viewed_grid, viewer_secret
+from engine.run.scan_parts import Extent
 from store.artifacts import store_value
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -162,32 +155,6 @@ def test_doubt_is_a_layer_of_its_own_that_is_off_at_first_and_absent_where_none_
     body = gzip.decompress(layers_bytes(study, replace(GRANT, layers=("automatic", "doubt"))))[352:]
     bits = np.frombuffer(body, np.uint8).reshape(10, 10, 10)
     assert (bits == tumour()[2:12, 3:13, 4:14] + 2 * wavering[2:12, 3:13, 4:14]).all()
-
-
-@pytest.mark.parametrize(
-    ("mode", "name", "drawn", "offered"),
-    [
-        ("work list", "automatic", True, ("preview", "tumour", "whole")),
-        ("work list", "automatic", False, ("preview", "whole")),
-        ("work list", "lungs", True, ("preview", "whole")),
-        ("blank canvas", "yours", True, ("preview", "whole")),
-    ],
-)
-def test_a_tumours_own_part_is_offered_only_where_the_reader_may_see_one(mode, name, drawn, offered):
-    mask = Mask("tumour", "automatic", "model", tumour() & drawn, GRID)
-    assert offered_extents(mode, (Layer(name, name, (mask,)),)) == offered
-
-
-def test_a_preview_has_at_most_256_voxels_a_side_and_covers_the_chest():
-    grid = Grid((512, 512, 300), (0.9, 0.9, 1.0), (0, 0, 0))
-    lungs = np.zeros(grid.shape_zyx, bool)
-    lungs[40:260, 100:400, 50:450] = True
-    ct = CtSeries(np.zeros(grid.shape_zyx, np.int16), grid)
-    extent = extent_of("preview", ct, (Layer("lungs", "Lungs", (Mask("lung_left", "automatic", "m", lungs, grid),)),))
-    assert max(viewed_grid(grid, extent).size_xyz) <= 256
-    assert not extent.editable
-    assert extent.box[0] <= 40 < 260 <= extent.box[1]
-    assert extent.box[4] <= 50 < 450 <= extent.box[5]
 
 
 def test_the_grid_of_blocks_lies_in_the_middle_of_them():
