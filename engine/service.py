@@ -37,6 +37,8 @@ from store.audit import AuditLine, audit_lines
 from store.layout import StudyFolder
 from store.withdrawal import tombstones
 
+EARLIER = "earlier CT"  # in the audit
+
 
 @dataclass(frozen=True, slots=True)
 class TableMapping:
@@ -109,10 +111,10 @@ def lock_the_plan(study: Path, person: Person) -> str:
     return plan.protocol_sha256
 
 
-def note_images_seen(study: Path, person: Person, case_id: str) -> None:
-    """Ask whether a person may see a case's images, and record that he does."""
+def note_images_seen(study: Path, person: Person, case_id: str, which: str = "") -> None:
+    """Ask whether a person may see a case's images, and record that he does; `which`: others than its index series."""
     authorise(study, person, "view images")
-    record_action(study, person, "view images", case_id)
+    record_action(study, person, "view images", f"{case_id}: {which}" if which else case_id)
 
 
 def name_patient(study: Path, person: Person, case_id: str, reason: str) -> str:

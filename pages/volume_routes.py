@@ -34,7 +34,7 @@ from engine.run.review_volumes import (
     tokens,
     viewer_secret,
 )
-from engine.service import note_images_seen
+from engine.service import EARLIER, note_images_seen
 from pages.gate import bearer, may, signed_out_at, study_folder
 from pages.sessions import session_of
 from store.records import RefusedError
@@ -43,6 +43,7 @@ from store.reviews import Reading
 VIEWER = Path(__file__).parent / "viewer" / "built" / "viewer.js"
 BEARER = "Bearer "
 IMAGES: dict[str, Callable[[Path, Grant], bytes]] = {"ct": ct_bytes, "prior": prior_bytes}
+IN_AUDIT = {"ct": "", "prior": EARLIER}
 PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization"}
 VOLUMES: dict[str, Callable[[Path, Grant], bytes]] = {
     **IMAGES,
@@ -92,7 +93,7 @@ def handed_out(name: str, study: Path, grant: Grant) -> bytes:
     """A volume by name; that a patient's images leave is in the audit before they do. KeyError where it is not."""
     body = VOLUMES[name](study, grant)
     if name in IMAGES:
-        note_images_seen(study, bearer(study, grant.reader), grant.case_id)
+        note_images_seen(study, bearer(study, grant.reader), grant.case_id, IN_AUDIT[name])
     return body
 
 

@@ -79,9 +79,10 @@ def progress(order: Sequence[tuple[str, int]], signed: frozenset[tuple[str, int]
 
 
 def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[str, int], ...]:
-    """Cases that two others judged and judged differently, or drew differently, by case.
+    """Cases of which two others judged the same mask differently, or drew differently, by case.
 
-    Who judged a case himself does not adjudicate it.
+    Words on another mask than the one judged last are no disagreement about it. Simulated readers, and whoever saw no
+    mask, differ about nothing that could be measured. Who judged a case himself does not adjudicate it.
     """
     said: dict[str, dict[str, Verdict]] = {}
     for verdict in verdicts:
@@ -89,7 +90,8 @@ def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[
             said.setdefault(verdict.case_id, {})[verdict.reader] = verdict
     cases = []
     for case, last in sorted(said.items()):
-        words = {(v.judgement, v.drawn_key) for v in last.values() if v.mask_key}
+        on_masks = sorted((v for v in last.values() if v.mask_key), key=lambda v: v.signed_at)
+        words = {(v.judgement, v.drawn_key) for v in on_masks if v.mask_key == on_masks[-1].mask_key}
         if len(words) > 1 and adjudicator not in last:
             cases.append((case, 1))
     return tuple(cases)

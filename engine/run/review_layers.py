@@ -74,8 +74,8 @@ def case_layers(
 
 
 def others_words(verdicts: tuple[Verdict, ...], case_id: str, reader: str) -> tuple[Verdict, ...]:
-    """The last words of the other readers on a case, by name."""
-    mine = [v for v in verdicts if v.case_id == case_id]
+    """The last words of the other readers on a case, by name; not of simulated ones, who saw no mask."""
+    mine = [v for v in verdicts if v.case_id == case_id and (v.mask_key or v.drawn_key)]
     return tuple(sorted((v for v in readers_words(mine, TUMOUR) if v.reader != reader), key=lambda v: v.reader))
 
 

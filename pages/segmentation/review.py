@@ -24,7 +24,7 @@ from engine.review.reading_list import (
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
 from engine.run.review_layers import Layer, case_layers, others_words, shown_first, visible_layers
 from engine.run.review_volumes import automatic_tumour
-from engine.service import note_images_seen
+from engine.service import EARLIER, note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
 from pages.image_viewer import Viewed, file_grant, usable, viewer, volume_key
 from pages.judging import Judging, contour, judge
@@ -34,6 +34,7 @@ from pages.slices import slices
 from pages.staleness import stale
 from store.queries.agreement import ReviewCase, review_cases
 from store.queries.cohort import case_facts
+from store.queries.images import load_prior_scan
 from store.queries.inference import doubt_quality
 from store.queries.reviews import ReviewState, read_draft, review_state
 from store.records import Verdict
@@ -252,6 +253,8 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         on, window = choices(layers)
         if st.session_state.get(SEEN) != (reader, at):  # once for each time a case is opened; the viewer asks a route
             note_images_seen(shown.study, looker, at[0])
+            if load_prior_scan(*where) is not None:
+                note_images_seen(shown.study, looker, at[0], EARLIER)
             st.session_state[SEEN] = (reader, at)
         slices(shown.study, shown.run.run_id, reading, layers, on, window, volume_key(viewed, ""))
         st.html(f"<small>{legend(on, layers)}</small>")

@@ -11,9 +11,10 @@ import SimpleITK as sitk
 from playwright.sync_api import Locator, Page, expect
 
 from engine.protocol import Images, Protocol, Study, write_protocol
+from store.audit import audit_lines, verify_audit
 from tests.conftest import command_line
 from tests.pages.conftest import Server
-from tests.pages.review_study import WAIT_MS, enter, press, viewer_of
+from tests.pages.review_study import WAIT_MS, choose_option, enter, press, viewer_of
 
 SHAPE_ZYX = (28, 36, 40)
 SPACING = (2.5, 2.0, 3.0)
@@ -230,3 +231,54 @@ def test_an_earlier_ct_that_cannot_be_fetched_leaves_an_empty_pane_that_says_so(
     turn_wheel(page, viewer, MAIN, 0, 1)
     expect(page.locator(".pane .said")).to_contain_text("could not be fetched")
     assert viewer.evaluate(SHOWN)[1] == 0
+
+
+def seen(study: Path, reader: str) -> list[str]:
+    """What the audit says that a reader was shown, the oldest first."""
+    lines = [line for line in audit_lines(study, 10_000) if line.actor == reader and line.action == "view images"]
+    return [line.detail for line in sorted(lines, key=lambda line: line.seq)]
+
+
+def test_that_a_reader_fetched_an_earlier_ct_is_in_the_audit_under_his_name(study, server, page):
+    with_earlier(page, server, "Gina")
+    assert sorted(seen(study, "Gina")) == ["before", "before: earlier CT"]
+    press(viewer_free(page), "prior")
+    page.get_by_role("button", name="Next").click()
+    page.locator(".viewer[data-key]").wait_for()
+    assert "never: earlier CT" not in seen(study, "Gina")
+    assert verify_audit(study).whole
+
+
+def test_an_earlier_ct_drawn_on_the_server_is_in_the_audit_too(study, server, page):
+    with_earlier(page, server, "Hugo")
+    before = seen(study, "Hugo")
+    page.get_by_text("Simple slices", exact=True).click()
+    page.get_by_text(f"Earlier CT: {DAYS} days before; slice").wait_for(timeout=WAIT_MS)
+    assert seen(study, "Hugo")[len(before) :] == ["before", "before: earlier CT"]
+
+
+def until_earlier(page: Page) -> None:
+    """Go on to the case that has an earlier CT, which a study of readers does not name."""
+    viewer = viewer_of(page)
+    if not viewer.evaluate("host => Boolean(host.viewer.data.prior)"):
+        to_next(page, viewer)
+        viewer_of(page)
+    page.locator(".viewer[data-prior]").wait_for(timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "title"),
+    [("Reader study", "Earlier CT"), ("Blank canvas", f"Earlier CT: {DAYS} days before")],
+)
+def test_an_earlier_ct_says_in_each_mode_what_the_header_may_say_and_lies_where_it_does(server, page, mode, title):
+    viewer = with_earlier(page, server, f"Ines {mode}")
+    wanted = str(viewer.get_attribute("data-wanted"))
+    choose_option(page, "Mode", mode)
+    page.locator(f".viewer[data-wanted]:not([data-wanted='{wanted}'])").wait_for()
+    until_earlier(page)
+    expect(page.locator(".earlier .title")).to_have_text(title)
+    now, then = places(viewer_free(page))
+    assert now - then == pytest.approx(np.array(SHIFT_MM) * LPS_TO_RAS, abs=COARSE_MM)
+    page.get_by_text("Simple slices", exact=True).click()
+    page.get_by_text(f"{title}; slice").wait_for(timeout=WAIT_MS)
+    assert (str(DAYS) in page.inner_text("body")) == (mode != "Reader study")

@@ -72,6 +72,17 @@ def test_only_cases_that_two_others_judged_differently_are_adjudicated():
     assert to_adjudicate([VERDICT], "Cleo") == ()
 
 
+def test_simulated_readers_and_words_on_another_mask_are_no_disagreement():
+    ben = replace(VERDICT, reader="Ben", judgement="major", signed_at="2026-01-02T00:00:00")
+    simulated = replace(ben, reader="reader-A", mask_key="")
+    assert to_adjudicate([VERDICT, simulated], "Cleo") == ()
+    assert to_adjudicate([replace(VERDICT, mask_key=""), simulated], "Cleo") == ()
+    assert to_adjudicate([VERDICT, ben, simulated], "Cleo") == (("c00", 1),)
+    later = replace(ben, mask_key="segmented again")
+    assert to_adjudicate([VERDICT, later], "Cleo") == ()
+    assert to_adjudicate([replace(VERDICT, mask_key="segmented again"), later], "Cleo") == (("c00", 1),)
+
+
 def test_readers_who_drew_differently_are_adjudicated():
     one, other = replace(VERDICT, drawn_key="k1"), replace(VERDICT, reader="Ben", drawn_key="k2")
     assert to_adjudicate([one, other], "Cleo") == (("c00", 1),)
