@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
+from base64 import urlsafe_b64decode
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 import numpy as np
 import SimpleITK as sitk
-from playwright.sync_api import Error, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Error, Locator, Page, expect
 
 from engine.geometry import index_to_points_mm
 from engine.protocol import Images, Protocol, Study, write_protocol
@@ -49,6 +52,35 @@ def build_study(folder: Path) -> None:
             sitk.WriteImage(image, str(images / f"{name}_{stem}.nii.gz"))
     study = Study(name="Four directions", synthetic=True, public_ids=True)
     write_protocol(folder, Protocol(study=study, images=Images(root="images", reference=("tumour",))))
+
+
+class Addresses:
+    """Every address that the pages of a browser context ask for, open a socket to or show in their bar."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.found: list[str] = []
+        context.on("request", lambda request: self.found.append(request.url))
+        context.on("page", self._watch)
+
+    def _watch(self, page: Page) -> None:
+        page.on("websocket", lambda socket: self.found.append(socket.url))
+        page.on("framenavigated", lambda frame: self.found.append(frame.url))
+
+    def elsewhere(self, address: str) -> list[str]:
+        """Those that leave the host."""
+        ours = (address, address.replace("http", "ws"), "data:", "blob:", "about:")
+        return [url for url in self.found if not url.startswith(ours)]
+
+    def naming(self, *words: str) -> list[str]:
+        """Those in which one of some words stands: plainly, percent-encoded or in Base64."""
+        return [url for url in self.found if any(word.lower() in legible(url) for word in words)]
+
+
+def legible(url: str) -> str:
+    """An address with everything that can be read out of it, in small letters."""
+    plain = unquote_plus(unquote_plus(url))
+    hidden = [chunk[: len(chunk) // 4 * 4] for chunk in re.findall(r"[\w-]{24,}", plain)]
+    return " ".join([plain, *(urlsafe_b64decode(chunk).decode("latin-1") for chunk in hidden)]).lower()
 
 
 def enter(page: Page, address: str, name: str) -> None:

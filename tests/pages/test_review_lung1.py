@@ -19,6 +19,7 @@ from tests.conftest import command_line
 from tests.pages.conftest import Server
 from tests.pages.review_study import (
     WAIT_MS,
+    Addresses,
     choose_option,
     draw_on_axial,
     drawn_points,
@@ -40,6 +41,7 @@ SHOWN = ("lungs", "peritumoural", "reference")
 TRIANGLE = ((0.35, 0.4), (0.45, 0.42), (0.4, 0.5))
 ELSEWHERE = ((0.6, 0.6), (0.7, 0.62), (0.65, 0.7))
 LUNG = [-1350, 150]
+SERIES_UIDS = ("1.3.6.1.4",)
 ON_SCREEN = """host => { const nv = host.viewer.nv, [x, y, z] = nv.scene.crosshairPos
   const [, nx, ny] = nv.volumes[0].dimsRAS
   const at = (u, v) => nv.frac2canvasPosWithTile([u, v, z], 0).pos, here = at(x, y)
@@ -183,3 +185,48 @@ def test_a_blank_canvas_opens_on_the_whole_scan_has_no_close_up_and_sends_the_pe
     )
     press(viewer, "draw")
     page.locator(".viewer .message", has_text="choose Whole series first.").wait_for()
+
+
+def download(page: Page, name: str) -> bytes:
+    """What a button of the sidebar hands out."""
+    with page.expect_download() as taken:
+        page.get_by_role("button", name=name).click()
+    return Path(taken.value.path()).read_bytes()
+
+
+def test_no_address_names_the_patient_the_reader_or_outside_the_work_list_the_case(study, server, browser):
+    with Ledger(StudyFolder(study)) as ledger:
+        (case,) = {unit for unit, _, _ in ledger.placed(ledger.latest_run().run_id, "acquire")}
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    asked = Addresses(context)
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    enter(page, f"{server.address}/review", "Ada Quillfeather")
+    close = key_of(page)
+    page.locator(".viewer[data-ahead]").wait_for()
+    page.keyboard.press("f")
+    chest = key_of_other(page, close)
+    page.keyboard.press("f")
+    viewer = viewer_of(page, chest)
+    take_pen(viewer, "draw")
+    draw_on_axial(page, viewer, TRIANGLE)
+    save(viewer, 1)
+    page.get_by_text("Mask as a file").click()
+    assert download(page, "Mask (NIfTI)")[:2] == b"\x1f\x8b"
+    assert download(page, "Mask (DICOM SEG)")[128:132] == b"DICM"
+    assert set(asked.naming(case)) == {page.url}
+    assert page.url == f"{server.address}/review?case={case}"
+    in_the_work_list = len(asked.found)
+    for mode in ("Reader study", "Blank canvas"):
+        shown = key_of(page)
+        choose_option(page, "Mode", mode)
+        key_of_other(page, shown)
+    page.get_by_text("Simple slices", exact=True).click()
+    page.locator("[data-testid=stImage] img").first.wait_for()
+    assert page.url == f"{server.address}/review"
+    assert asked.elsewhere(server.address) == []
+    assert asked.naming("LUNG1", "Quillfeather", *SERIES_UIDS) == []
+    del asked.found[:in_the_work_list]
+    assert len(asked.found) > 5
+    assert asked.naming(case) == []
+    context.close()

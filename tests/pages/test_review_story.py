@@ -19,6 +19,7 @@ from store.snapshot import close_snapshots, open_snapshot
 from tests.pages.conftest import Server
 from tests.pages.review_study import (
     WAIT_MS,
+    Addresses,
     choose_option,
     draw_on_axial,
     enter,
@@ -33,6 +34,7 @@ STAGES = [stage.name for stage in IMAGE_STUDY]
 AFTER_REVIEW = set(STAGES[STAGES.index("review") :])
 RUN_SECONDS = 900
 KEYS = {"Minor": "2", "Major": "3"}
+READERS = ("Ada Quillfeather", "Ben Zwickmeyer")  # names that stand in no address by chance
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def judge_all(page: Page, address: str, study: Path, reader: str, words: dict[st
         else:
             choose_option(page, "Case", case)
         page.wait_for_selector(f"text=Verdicts on {case} (0)")
-        assert (page.get_by_text("hidden until you have signed").count() > 0) == (reader == "Ben")
+        assert (page.get_by_text("hidden until you have signed").count() > 0) == (reader == READERS[1])
         page.get_by_role("heading", name="Is this outline right?").click()
         page.keyboard.press(KEYS[word])
         page.locator("[data-testid=stBaseButton-primary]", has_text=word).wait_for()
@@ -117,14 +119,18 @@ def centre_of(viewer: Locator) -> tuple[tuple[float, float], ...]:
 
 def test_two_readers_judge_one_corrects_and_one_click_brings_it_in(browser, server, demo_copy):
     first_run, cases = unjudged(demo_copy)
-    said = {"Ada": ["Minor", "Minor", "Minor", "Major", "Major"], "Ben": ["Minor", "Major", "Minor", "Major", "Minor"]}
+    words = (["Minor", "Minor", "Minor", "Major", "Major"], ["Minor", "Major", "Minor", "Major", "Minor"])
+    said = dict(zip(READERS, words, strict=True))
+    asked: list[Addresses] = []
     for reader, words in said.items():
-        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        asked.append(Addresses(context))
+        page = context.new_page()
         page.set_default_timeout(WAIT_MS)
         judge_all(page, server.address, demo_copy, reader, dict(zip(cases, words, strict=True)))
     assert foresee(demo_copy).tasks == ()
     correct(page, cases[2])
-    wait_for(lambda: verdicts_of(demo_copy, "Ben")[-1].drawn_key)
+    wait_for(lambda: verdicts_of(demo_copy, READERS[1])[-1].drawn_key)
     foreseen = foresee(demo_copy)
     assert foreseen.cases == (cases[2],)
     with Ledger(StudyFolder(demo_copy)) as ledger:
@@ -141,13 +147,18 @@ def test_two_readers_judge_one_corrects_and_one_click_brings_it_in(browser, serv
     assert {stage for stage, _ in computed} <= AFTER_REVIEW
     (pair,) = [p for p in mask_pairs(open_snapshot(demo_copy), second_run) if p.comparison == "edit_distance"]
     (row,) = case_agreements(open_snapshot(demo_copy), second_run, pair, "lobe")
-    assert (pair.from_source, row.case_id) == ("Ben", cases[2])
+    assert (pair.from_source, row.case_id) == (READERS[1], cases[2])
     assert 0 < row.dsc < 1
     page.goto(f"{server.address}/readers")
     page.wait_for_selector("text=weighted kappa")
     page.goto(f"{server.address}/agreement")
-    choose_option(page, "Masks", "vs Ben")
+    choose_option(page, "Masks", f"vs {READERS[1]}")
     page.wait_for_selector(f"text=/Over all 1 the mean edit distance .as DSC. is {row.dsc:.2f}/")
+    for addresses in asked:
+        assert len(addresses.found) > 20
+        assert addresses.elsewhere(server.address) == []
+        assert addresses.naming(*(name.rpartition(" ")[2] for name in READERS)) == []
+        assert {url.partition("?")[0] for url in addresses.naming(*cases)} == {f"{server.address}/review"}
 
 
 def finished_run(study: Path, before: str) -> str:
