@@ -40,6 +40,11 @@ class ContentIndex:
         """Remember nothing of a file: neither its hash nor where it lay."""
         self._changed |= self._known.pop(path, None) is not None
 
+    def forget_below(self, folder: Path) -> None:
+        """Remember nothing of the files of a folder."""
+        for path in [one for one in self._known if Path(one).is_relative_to(folder)]:
+            self.forget(path)
+
     def save(self) -> None:
         """Write what was learned, readable by the owner only."""
         if self._changed:

@@ -18,6 +18,7 @@ from typing import IO
 from engine.acquire.archive import ArchiveLimits, place_files, unpack
 from engine.acquire.check import CheckResult, check_images
 from engine.acquire.clinical import read_clinical, refused_rows
+from engine.acquire.content_index import ContentIndex
 from engine.acquire.csv_table import DATE, Table, is_missing, read_table
 from engine.acquire.discover import UPLOAD_PREFIX
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms, private_folder
@@ -90,9 +91,21 @@ def stage_table(study: Path, raw: bytes) -> str:
     return token
 
 
+class _PassingPseudonyms(Pseudonyms):
+    """Pseudonyms of an upload that nobody has kept yet: who is in it is written nowhere."""
+
+    def save(self) -> None:
+        """Write nothing."""
+
+
 def discard(study: Path, token: str) -> None:
-    """Remove an upload."""
-    shutil.rmtree(_folder(study, token), ignore_errors=True)
+    """Remove an upload, and where its files lay."""
+    folder = _folder(study, token)
+    shutil.rmtree(folder, ignore_errors=True)
+    index = ContentIndex(study)
+    index.forget_below(folder)
+    index.forget_below(folder.resolve())
+    index.save()
 
 
 def check_upload(study: Path, token: str) -> CheckResult:
@@ -100,7 +113,7 @@ def check_upload(study: Path, token: str) -> CheckResult:
     protocol = read_protocol(study)
     content = _folder(study, token) / CONTENT
     images = protocol.images.model_copy(update={"root": str(content.resolve())})
-    pseudonyms = Pseudonyms(study, public_ids=protocol.study.public_ids)
+    pseudonyms = _PassingPseudonyms(study, public_ids=protocol.study.public_ids)
     return check_images(study, protocol.model_copy(update={"images": images}), pseudonyms)[0]
 
 
@@ -178,7 +191,7 @@ def sweep_uploads(study: Path) -> int:
     folder = private_folder(study) / UPLOADS
     old = [p for p in folder.glob("*") if time.time() - p.stat().st_mtime > KEPT_SECONDS] if folder.exists() else []
     for path in old:
-        shutil.rmtree(path, ignore_errors=True)
+        discard(study, path.name)
     return len(old)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
@@ -25,16 +26,34 @@ from pages.gate import admit
 from store.access import Person
 from store.records import RefusedError
 
-REFUSED = {"case": "Case", "file": "File", "message": "Why", "remedy": "What to do"}
-FLAGGED = {"case": "Case", "message": "Flag", "remedy": "What to do"}
 COLUMNS = {"column": "Column", "kind": "Holds", "filled": "Rows filled", "levels": "Different values"}
-IMAGES, TABLE = "upload-images", "upload-table"
+IMAGES, TABLE, DONE = "upload-images", "upload-table", "upload-done"
+Finding = tuple[str, str, str, str]  # case and file, code, what was found, what to do
+CASES_NAMED, FINDINGS_HEIGHT, FINDINGS_AT_ONCE = 5, 340, 4
 KINDS = {"number": "number", "text": "category"}
 
 
 def refuse(error: RefusedError) -> None:
     """What is wrong with an upload and what to do."""
     st.error(f"**Refused: {error.code}.** {error.message} {error.remedy}")
+
+
+def findings(found: Iterable[Finding]) -> None:
+    """What the gate found, one line for all cases of which it says the same; whole sentences, never cut off."""
+    cases: dict[tuple[str, str, str], list[str]] = {}
+    for where, *said in found:
+        cases.setdefault((said[0], said[1], said[2]), []).append(where)
+    with st.container(height=FINDINGS_HEIGHT if len(cases) > FINDINGS_AT_ONCE else "content", border=True):
+        for (code, message, remedy), where in cases.items():
+            named = ", ".join(one for one in where[:CASES_NAMED] if one) or "All"
+            more = f" and {len(where) - CASES_NAMED} more" if len(where) > CASES_NAMED else ""
+            st.markdown(f"**{named}{more}** `{code}`  \n{message} *{remedy}*")
+
+
+def kept(text: str) -> None:
+    """Begin anew, saying what was kept."""
+    st.session_state[DONE] = text
+    st.rerun()
 
 
 def images(study: Path, person: Person) -> None:
@@ -63,9 +82,9 @@ def judged_images(study: Path, person: Person, token: str) -> None:
     found = judge_upload(study, person, token)
     st.markdown(f"**{len(found.accepted)} accepted, {len(found.refused)} refused, {len(found.flagged)} flagged.**")
     if found.refused:
-        table(found.refused, REFUSED)
+        findings((f"{one.case} {one.file}".strip(), one.code, one.message, one.remedy) for one in found.refused)
     if found.flagged:
-        table(found.flagged, FLAGGED)
+        findings((one.case, one.code, one.message, one.remedy) for one in found.flagged)
     keep, drop = st.columns(2)
     usable = bool(found.accepted) and not found.refused
     if keep.button("Keep them", disabled=not usable, type="primary", key="keep-images", width="stretch"):
@@ -75,7 +94,7 @@ def judged_images(study: Path, person: Person, token: str) -> None:
             st.error(str(error))
             return
         st.session_state.pop(IMAGES)
-        st.success("The images are in the study; start a run on the page **Runs**.")
+        kept("The images are in the study; start a run on the page **Runs**.")
     if drop.button("Discard", key="drop-images", width="stretch"):
         drop_upload(study, person, token)
         st.session_state.pop(IMAGES)
@@ -119,7 +138,9 @@ def mapped_table(study: Path, person: Person, token: str) -> None:
         return
     st.markdown(f"**{found.known} patients; {len(found.refused)} rows refused, {len(found.flagged)} flagged.**")
     if found.refused:
-        table(found.refused, {"case_id": "Case", "message": "Why", "remedy": "What to do"})
+        findings((one.case_id, one.code, one.message, one.remedy) for one in found.refused)
+    if found.flagged:
+        findings(("", one.code, one.message, one.remedy) for one in found.flagged)
     if keep.button("Make it the study's table", type="primary", key="keep-table", width="stretch"):
         try:
             keep_table(study, person, token, mapping)
@@ -127,7 +148,7 @@ def mapped_table(study: Path, person: Person, token: str) -> None:
             st.error(str(error))
             return
         st.session_state.pop(TABLE)
-        st.success("study.toml names the table and its columns; start a run on the page **Runs**.")
+        kept("study.toml names the table and its columns; start a run on the page **Runs**.")
 
 
 def chosen_mapping(facts: tuple[ColumnFacts, ...]) -> TableMapping | None:
@@ -153,6 +174,8 @@ def chosen_mapping(facts: tuple[ColumnFacts, ...]) -> TableMapping | None:
 place, shown = begin_without_run("What shall come into this study?", "upload images")
 visitor = admit("upload images")
 st.info("Nothing is kept before you have seen what the gate says to it. What is kept is read by the next run.")
+if DONE in st.session_state:
+    st.success(st.session_state.pop(DONE))
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Images", anchor=False)

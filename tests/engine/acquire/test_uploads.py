@@ -25,6 +25,7 @@ from engine.acquire.uploads import (
     stage_table,
     sweep_uploads,
 )
+from engine.bench.malformed.image_files import write_image
 from engine.bench.malformed.specimen import write_outlined
 from engine.protocol import CovariateColumn, Covariates, Images, Outcome, Protocol, Study, read_protocol, write_protocol
 from store.records import RefusedError
@@ -60,6 +61,33 @@ def test_an_archive_is_judged_apart_and_then_kept(study, packed):
     assert read_protocol(study).images.root == "images"
     assert check(study).accepted == ("P1",)
     assert not list((study / "private" / "uploads").iterdir())
+
+
+def test_uploads_are_found_beside_a_table_of_images_each_by_its_own_layout(study, packed, tmp_path):
+    """images.csv lists what lies beside it: what was kept later would else be read by no run, without a word."""
+    write_image(study / "images" / "A" / "image.nii.gz")
+    (study / "images" / "images.csv").write_text("case_id,image\nA,A/image.nii.gz\n")
+    write_protocol(study, Protocol(study=Study(public_ids=True), images=Images(root="images", reference=("Tumour",))))
+    for name, case in (("named", "B"), ("listed", "C")):
+        write_image(tmp_path / name / case / "image.nii.gz")
+        if name == "listed":
+            (tmp_path / name / "images.csv").write_text("case_id,image\nC,C/image.nii.gz\n")
+        raw = Path(shutil.make_archive(str(tmp_path / name), "zip", tmp_path / name)).read_bytes()
+        accept_images(study, stage_archive(study, io.BytesIO(raw)))
+    accept_images(study, stage_archive(study, packed))
+    found = check(study)
+    assert (sorted(found.accepted), found.refused) == (["A", "B", "C", "P1"], ())
+
+
+def test_an_upload_that_is_discarded_leaves_neither_ids_nor_paths(tmp_path, packed):
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    write_protocol(hidden, Protocol(images=Images(reference=("Tumour",))))
+    token = stage_archive(hidden, packed)
+    assert len(check_upload(hidden, token).accepted) == 1
+    discard(hidden, token)
+    said = {path.name: path.read_text() for path in (hidden / "private").iterdir() if path.is_file()}
+    assert not [name for name, text in said.items() if name != "key" and ("P1" in text or token in text)]
 
 
 def test_names_of_an_uploaded_folder_never_leave_it(study):
