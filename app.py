@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +34,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+STREAMLITS_FILES = frozenset(one.name for one in (Path(st.__file__).parent / "static/static/media").iterdir())
 UPLOAD_ROUTE, MEDIA_ROUTE = "/_stcore/upload_file/", "/media/"
 
 
@@ -65,7 +67,7 @@ class StreamlitGate:
         """Pass everything on but a file of a session that may send none, and media for a browser without sign-in."""
         path = scope.get("path", "")
         # who may is asked of the ledger, and a file that is slow or locked must not hold up every other request
-        media = scope["type"] == "http" and MEDIA_ROUTE in path
+        media = scope["type"] == "http" and MEDIA_ROUTE in path and not _is_own_file(path)
         if media and not await run_in_threadpool(may_see_media, Request(scope).cookies):
             await PlainTextResponse("forbidden", 403)(scope, receive, send)
             return
@@ -77,6 +79,12 @@ class StreamlitGate:
             await PlainTextResponse("forbidden", 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _is_own_file(path: str) -> bool:
+    """Whether a path is that of a font or picture of Streamlit's own, which a page needs before anybody signs in."""
+    before, _, name = path.rpartition("/")
+    return before.endswith("/static/media") and name in STREAMLITS_FILES
 
 
 async def health(_: Request) -> PlainTextResponse:

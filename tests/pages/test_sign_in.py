@@ -203,6 +203,16 @@ def test_no_route_of_streamlit_says_anything_of_the_study_to_somebody_signed_out
             assert not [word for word in ("reader@", "seed", str(study), "CASE") if word in said], path
 
 
+def test_fonts_and_icons_come_before_anybody_signs_in_and_nothing_else_under_their_name(server, page):
+    failed = []
+    page.on("response", lambda one: failed.append(one.url) if one.status == 403 else None)
+    page.goto(f"{server.address}/cohort")
+    page.get_by_role("button", name="Sign in").wait_for()
+    assert page.evaluate("document.fonts.load('24px Material Symbols Rounded').then(found => found.length)") == 1
+    assert failed == []
+    assert answer_of("GET", f"{server.address}/static/media/{'0' * 56}.csv")[0] == 403
+
+
 def test_a_meeting_on_the_screen_closes_by_itself_when_the_role_is_taken_away(server, page, study):
     set_account(study, "reader@example.org", "reader", "boss")
     sign_in(page, server, "r-1")
