@@ -24,7 +24,7 @@ from engine.metrics.margins import signed_distance_mm
 from engine.review.grants import LIFETIME_SECONDS, Grant, token_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.review_layers import Layer, case_layers
-from engine.run.scan_parts import Extent, preview_of
+from engine.run.scan_parts import Extent, preview_of, widened
 from store.layout import StudyFolder
 from store.queries.images import AUTOMATIC, load_ct, load_masks, load_prior, load_prior_scan
 from store.records import PriorScan
@@ -141,18 +141,32 @@ def layers_bytes(study: Path, grant: Grant) -> bytes:
 def error_bytes(study: Path, grant: Grant) -> bytes:
     """How far the automatic tumour lies from the reference's surface: tenths of a millimetre, at most 25.5 mm.
 
-    0 outside the automatic mask and where the reader may not see the reference.
+    0 outside the automatic mask and where the reader may not see the reference. A reference that reaches beyond what is
+    shown is measured whole.
     """
     ct, extent = load_ct(study, grant.run_id, grant.case_id), Extent(grant.box, grant.stride)
-    target = viewed_grid(ct.grid, extent)
     found = {layer.name: layer.masks for layer in granted_layers(study, grant)}
-    error = np.zeros(target.shape_zyx, np.uint8)
-    if found.get("reference") and found.get("automatic"):
-        automatic, reference = (_on(found[name][0], ct.grid, extent, target) for name in ("automatic", "reference"))
-        if automatic.any() and reference.any():
-            tenths = np.abs(signed_distance_mm(reference, target.spacing_zyx_mm)) / ERROR_STEP_MM
-            error[automatic] = np.clip(np.rint(tenths[automatic]), 1, LARGEST_BYTE).astype(np.uint8)
-    return nifti_gz(error, target)
+    target = viewed_grid(ct.grid, extent)
+    if not (found.get("reference") and found.get("automatic")):
+        return nifti_gz(np.zeros(target.shape_zyx, np.uint8), target)
+    reference = found["reference"][0]
+    wide = widened(extent, reference, ct.grid)
+    grid = viewed_grid(ct.grid, wide)
+    error = _error(_on(found["automatic"][0], ct.grid, wide, grid), _on(reference, ct.grid, wide, grid), grid)
+    if wide == extent:
+        return nifti_gz(error, target)
+    first = [low - start for low, start in zip(extent.box[::2], wide.box[::2], strict=True)]
+    z, y, x = (slice(low, low + side) for low, side in zip(first, target.shape_zyx, strict=True))
+    return nifti_gz(error[z, y, x], target)
+
+
+def _error(automatic: BoolZyx, reference: BoolZyx, grid: Grid) -> NDArray[np.uint8]:
+    """Tenths of a millimetre to the reference's surface in the automatic mask, 0 outside it or without a reference."""
+    error = np.zeros(grid.shape_zyx, np.uint8)
+    if automatic.any() and reference.any():
+        tenths = np.abs(signed_distance_mm(reference, grid.spacing_zyx_mm)) / ERROR_STEP_MM
+        error[automatic] = np.clip(np.rint(tenths[automatic]), 1, LARGEST_BYTE).astype(np.uint8)
+    return error
 
 
 def drawing_bytes(study: Path, grant: Grant) -> bytes:

@@ -11,7 +11,7 @@ from scipy import ndimage
 from engine.geometry import Box, box_of, index_to_points_mm, same_grid
 from engine.run.review_layers import YOURS, Layer
 from store.reviews import BLANK_CANVAS
-from store.volumes import BoolZyx, CtSeries, Grid
+from store.volumes import BoolZyx, CtSeries, Grid, Mask
 
 LONGEST_PREVIEW_SIDE = 256
 PREVIEW_MARGIN_MM = 15.0
@@ -68,6 +68,17 @@ def covers(extent: Extent, other: Extent) -> bool:
     """Whether a part of own voxels holds everything that another part shows."""
     low, high = zip(extent.box[::2], other.box[::2], strict=True), zip(extent.box[1::2], other.box[1::2], strict=True)
     return extent.editable and all(a <= b for a, b in low) and all(a >= b for a, b in high)
+
+
+def widened(extent: Extent, mask: Mask, grid: Grid) -> Extent:
+    """A part of own voxels that also holds a whole mask; a preview, which holds every tumour, stays as it is."""
+    if not extent.editable or not same_grid(mask.grid, grid) or not mask.voxels.any():
+        return extent
+    a, b, c, d, e, f = extent.box
+    z, y, x = box_of(mask.voxels)
+    low = (min(a, z.start), min(c, y.start), min(e, x.start))
+    high = (max(b, z.stop), max(d, y.stop), max(f, x.stop))
+    return Extent((low[0], high[0], low[1], high[1], low[2], high[2]), extent.stride)
 
 
 def index_lesion(grid: Grid, layers: tuple[Layer, ...]) -> BoolZyx | None:

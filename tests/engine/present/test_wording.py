@@ -5,13 +5,22 @@ from dataclasses import replace
 
 import pytest
 
+from engine.metrics.readers import ReaderSummary
 from engine.present.numbers import counted
+from engine.present.wording.doubt import TOGETHER
 from engine.present.wording.features import group_answer, protocol_differences, selection_limits
 from engine.present.wording.prognosis import discrimination_answer
-from engine.present.wording.review import case_header, differing_sentence, prior_title
+from engine.present.wording.review import (
+    case_header,
+    differing_sentence,
+    prior_title,
+    seconds_beside,
+    share_sentence,
+)
 from engine.present.wording.self_test import self_test_answer
 from engine.protocol import Protocol, SelectionProtocol, Study
 from store.queries.cohort import CaseFacts
+from store.queries.inference import StepSeconds
 from store.queries.prognosis import SelfTestResult
 from store.queries.reproducibility import SurvivalShare
 from store.records import Comparison, FeatureGroup, PriorScan, SelectionSize, Verdict
@@ -122,3 +131,15 @@ def test_the_title_of_an_earlier_ct_says_no_more_than_the_header_of_the_case(mod
         assert (fact in title) == (fact in header)
     assert ("183" in title) == (mode != READER_STUDY)
     assert prior_title(replace(prior, slice_thickness_mm=None), READER_STUDY) == "Earlier CT"
+
+
+def test_a_readers_shares_come_with_intervals_and_his_minutes_beside_the_machines_seconds():
+    ada = ReaderSummary("Ada", 20, (10, 5, 4, 1), 1.5, 31.0, 0)
+    text = share_sentence(ada)
+    assert "minor 25 % (" in text
+    assert "missed 5 % (" in text
+    assert all(f"{word} " in text for word in ("none", "major"))
+    assert "median 1.5 min a case, 31.0 min in all" in text
+    beside = seconds_beside([ada], [StepSeconds("cpu", "a processor", 2, "fp32", TOGETHER, 3, 4.0, 3.0)])
+    assert "**Ada** 1.5 min" in beside
+    assert "the machine took 4.0 s a series (median, cpu)" in beside

@@ -14,7 +14,7 @@ from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.drawing import exported, save_from_file, save_from_viewer
 from engine.run.review_layers import case_layers, shown_first, visible_layers
-from engine.run.review_volumes import layers_bytes, tokens, viewed_grid, viewer_secret
+from engine.run.review_volumes import error_bytes, layers_bytes, tokens, viewed_grid, viewer_secret
 from engine.run.scan_parts import Extent
 from store.artifacts import store_value
 from store.layout import StudyFolder
@@ -185,3 +185,30 @@ def test_no_token_outlives_the_session(study):
     assert grant_of(viewer_secret(study), token, "GET", GRANT.session, soon - 1).expires_at == soon
     with pytest.raises(ForbiddenError, match="expired"):
         grant_of(viewer_secret(study), token, "GET", GRANT.session, soon)
+
+
+def test_the_surface_error_is_the_distance_to_the_references_surface_also_beyond_what_is_shown(tmp_path):
+    grid = Grid((20, 18, 16), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+    reference, automatic = np.zeros(grid.shape_zyx, bool), np.zeros(grid.shape_zyx, bool)
+    reference[4:12, 4:12, 4:10] = automatic[4:12, 4:12, 4:14] = True
+    start_run(tmp_path, "run-1")
+    outlines = [Mask("tumour", "independent", "reference", reference, grid)]
+    found = [Mask("tumour", "automatic", "model", automatic, grid)]
+    ct = CtSeries(np.zeros(grid.shape_zyx, np.int16), grid)
+    put(
+        *(tmp_path, "acquire", ("ct", CtSeries, ct)),
+        ("references", ReferenceMasks, ReferenceMasks(tuple(outlines))),
+    )
+    put(tmp_path, "segment", ("masks", AutomaticMasks, AutomaticMasks(tuple(found))))
+    seen = replace(GRANT, layers=("reference", "automatic"), box=(0, 16, 0, 18, 0, 20))
+    error = bytes_of(error_bytes(tmp_path, seen), (16, 18, 20))
+    assert (error[~automatic] == 0).all()
+    assert error[8, 8, 10:14].tolist() == [10, 30, 50, 70]  # the surface lies half a voxel beyond the last centre
+    part = replace(seen, box=(5, 10, 5, 10, 12, 16))
+    assert (bytes_of(error_bytes(tmp_path, part), (5, 5, 4)) == error[5:10, 5:10, 12:16]).all()
+    assert not bytes_of(error_bytes(tmp_path, replace(seen, layers=("automatic",))), (16, 18, 20)).any()
+
+
+def bytes_of(body: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    """The voxels of a NIfTI file of bytes."""
+    return np.frombuffer(gzip.decompress(body)[352:], np.uint8).reshape(shape)
