@@ -281,4 +281,4 @@ def test_an_earlier_ct_says_in_each_mode_what_the_header_may_say_and_lies_where_
     assert now - then == pytest.approx(np.array(SHIFT_MM) * LPS_TO_RAS, abs=COARSE_MM)
     page.get_by_text("Simple slices", exact=True).click()
     page.get_by_text(f"{title}; slice").wait_for(timeout=WAIT_MS)
-    assert (str(DAYS) in page.inner_text("body")) == (mode != "Reader study")
+    assert (f"{DAYS} days" in page.inner_text("body")) == (mode != "Reader study")
