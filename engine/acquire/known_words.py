@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
 LONGEST_TEXT = 64
+TOLD_DIGITS = 2
 UNLISTED, LEFT_OUT = "unlisted", "…"
-TOKEN = re.compile(r"[^\s\\_/,;.()-]+")
+TOLD_APART = re.compile(UNLISTED + r"-[0-9a-f]{2}")
+TOKEN = re.compile(rf"{TOLD_APART.pattern}(?!\S)|[^\s\\_/,;.()-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class KnownWords:
 
     def holds(self, word: str) -> bool:
         """Whether one word may stand."""
-        return word.upper() in self.words or self.shapes.fullmatch(word) is not None
+        return word.upper() in self.words or any(p.fullmatch(word) for p in (self.shapes, TOLD_APART))
 
     def shortened(self, text: str) -> str:
         """The text with every other word, and every mark that is no plain separator, as `…`."""
@@ -27,9 +30,15 @@ class KnownWords:
         return re.sub(rf"{LEFT_OUT}([\s\\_/,;.()-]*{LEFT_OUT})+", LEFT_OUT, kept).strip()[:LONGEST_TEXT]
 
     def stated(self, text: str) -> str:
-        """The known words only; `unlisted` where there is text and none of it is known, empty where there is none."""
-        found = [word for word in TOKEN.findall(text) if self.holds(word)]
-        return " ".join(found)[:LONGEST_TEXT] or (UNLISTED if text.strip() else "")
+        """The known words, and for the others together one `unlisted-3f`; empty where there is no text.
+
+        The two digits are 8 bits of a hash: enough that two kernels stay two batches, too few to tell a name by.
+        """
+        words = TOKEN.findall(text)
+        found, others = [w for w in words if self.holds(w)], [w.upper() for w in words if not self.holds(w)]
+        if others or (text.strip() and not words):
+            found.append(f"{UNLISTED}-{hashlib.sha256(' '.join(others).encode()).hexdigest()[:TOLD_DIGITS]}")
+        return " ".join(found)[:LONGEST_TEXT]
 
 
 def _listed(words: str) -> frozenset[str]:
