@@ -16,6 +16,7 @@ MAX_ITERATIONS = 60
 MAX_HALVINGS = 30
 TOLERANCE = 1e-9
 DIVERGED_LOG_HAZARD = 30.0
+SMALLEST_SHARE = 1e-9  # of the spread that a column has by itself; less is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ def proportional_hazards(
 
     Arguments are those of the fit (without ridge). The test adds x * g(time), g = 1 - left-continuous Kaplan-Meier, to
     the model and takes the score at its zero. Source: R survival >= 3, cox.zph(transform = "km"); Grambsch and
-    Therneau 1994 is the older approximation.
+    Therneau 1994 is the older approximation. NaN for a coefficient that says nothing about time, as of a level without
+    events; the joint test is of the others.
     """
     risk = risk_sets(x, times, events, weights)
     step = likelihood_step(risk, fit.coefficients)
@@ -153,7 +155,17 @@ def proportional_hazards(
     plain = step.information.sum(axis=0)
     mixed = np.tensordot(moment, step.information, 1)
     squared = np.tensordot(moment**2, step.information, 1)
-    remaining = squared - mixed @ np.linalg.solve(plain, mixed)
-    each = score**2 / np.diag(remaining)
-    joint = float(score @ np.linalg.solve(remaining, score))
-    return ProportionalHazards(each, chi2.sf(each, 1), joint, float(chi2.sf(joint, score.size)))
+    remaining = squared - mixed @ _solved(plain, mixed)
+    spread = np.diag(remaining)
+    told = spread > SMALLEST_SHARE * matrix("x", x).var(axis=0) * float(moment**2 @ risk.counts)
+    each = np.divide(score**2, spread, out=np.full(score.size, np.nan), where=told)
+    joint = float(score[told] @ _solved(remaining[np.ix_(told, told)], score[told]))
+    return ProportionalHazards(each, chi2.sf(each, 1), joint, float(chi2.sf(joint, told.sum())))
+
+
+def _solved(left: Floats, right: Floats) -> Floats:
+    """The solution, the shortest one where a level without events leaves the matrix singular."""
+    try:
+        return np.asarray(np.linalg.solve(left, right), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.pinv(left, hermitian=True) @ right, dtype=np.float64)

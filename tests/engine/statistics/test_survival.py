@@ -125,6 +125,20 @@ def test_score_test_of_proportional_hazards_equals_modern_cox_zph(
     assert age.p_values[1] == pytest.approx(0.0145, abs=5e-5)
 
 
+def test_a_level_that_is_gone_before_the_first_event_leaves_the_other_tests_as_they_are(complete: tuple) -> None:
+    x, days, event = complete
+    days, event = days.copy(), event.copy()
+    days[0], event[0] = 0.5, False  # censored before anybody dies: of no risk set
+    alone = np.zeros((len(days), 1))
+    alone[0] = 1.0
+    without = proportional_hazards(fit_cox(x, days, event), x, days, event)
+    wider = np.column_stack([x[:, :1], alone, x[:, 1:]])
+    found = proportional_hazards(fit_cox(wider, days, event), wider, days, event)
+    assert np.isnan(found.p_values[1])
+    np.testing.assert_allclose(np.delete(found.p_values, 1), without.p_values, rtol=1e-9)
+    assert found.global_p_value == pytest.approx(without.global_p_value, rel=1e-9)
+
+
 def test_predicted_survival_equals_r(shared: Path, complete: tuple) -> None:
     reference = pd.read_csv(shared / "data/stats_reference/lung_cox_predictions.csv")
     fit = fit_cox(*complete)
