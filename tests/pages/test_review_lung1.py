@@ -210,7 +210,8 @@ def test_no_address_names_the_patient_the_reader_or_outside_the_work_list_the_ca
     viewer = viewer_of(page, chest)
     take_pen(viewer, "draw")
     draw_on_axial(page, viewer, TRIANGLE)
-    save(viewer, 1)
+    press(viewer, "save")
+    page.locator(".viewer[data-saved]").wait_for()
     page.get_by_text("Mask as a file").click()
     assert download(page, "Mask (NIfTI)")[:2] == b"\x1f\x8b"
     assert download(page, "Mask (DICOM SEG)")[128:132] == b"DICM"
