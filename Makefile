@@ -22,7 +22,7 @@ lint: setup
 	@.venv/bin/lint-imports --no-cache
 
 test: lint
-	@OMP_NUM_THREADS=1 $(run) pytest -n auto --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 $(run) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf .venv pages/viewer/built pages/viewer/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
