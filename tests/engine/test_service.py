@@ -24,7 +24,7 @@ ASKS_ELSEWHERE = {
     "viewer_secret": "makes the key of the tokens once",
 }
 READ = {"role_of", "running", "basket", "decisions", "protocol_of", "left_unfinished", "run_standing", "read_progress"}
-READ |= {"read_training", "tokens"}
+READ |= {"read_training", "read_live", "tokens"}
 
 
 def services() -> dict[str, Callable[..., object]]:
