@@ -16,7 +16,7 @@ from engine.geometry import index_to_points_mm
 from engine.protocol import Images, Protocol, Study, write_protocol
 from store.layout import StudyFolder
 from store.ledger import Ledger
-from store.records import DrawnMask
+from store.records import DrawnMask, Verdict
 from store.reviews import drawn_masks
 from store.volumes import Mask
 
@@ -214,3 +214,14 @@ def masks_of(study: Path, reader: str) -> list[DrawnMask]:
     """What a reader drew, in the order of saving."""
     with Ledger(StudyFolder(study)) as ledger:
         return [mask for mask in drawn_masks(ledger) if mask.reader == reader]
+
+
+def signed(study: Path, reader: str, number: int = 1) -> list[Verdict]:
+    """A reader's verdicts, once there are so many."""
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while True:
+        with Ledger(StudyFolder(study)) as ledger:
+            found = [verdict for verdict in ledger.verdicts() if verdict.reader == reader]
+        if len(found) >= number or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)

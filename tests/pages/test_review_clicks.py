@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
-from store.layout import StudyFolder
-from store.ledger import Ledger
-from store.records import Verdict
 from tests.pages.conftest import Server
-from tests.pages.review_study import WAIT_MS, enter, key_of, viewer_of
+from tests.pages.review_study import enter, key_of, signed, viewer_of
 
 MOST = 4
 READER = "Nora"
@@ -28,17 +24,6 @@ def server(demo_copy: Path) -> Iterator[Server]:
     served = Server(demo_copy)
     yield served
     served.stop()
-
-
-def signed(study: Path, number: int) -> list[Verdict]:
-    """A reader's verdicts, once there are so many."""
-    deadline = time.monotonic() + WAIT_MS / 1000
-    while True:
-        with Ledger(StudyFolder(study)) as ledger:
-            found = [verdict for verdict in ledger.verdicts() if verdict.reader == READER]
-        if len(found) >= number or time.monotonic() > deadline:
-            return found
-        time.sleep(0.2)
 
 
 def shown_case(page: Page) -> str:
@@ -65,7 +50,7 @@ def test_a_case_of_the_work_list_is_opened_judged_and_signed_in_at_most_four_cli
     page.get_by_role("button", name=re.compile("^None")).click()
     page.locator("[data-testid=stBaseButton-primary]", has_text="None").wait_for()
     page.get_by_role("button", name=re.compile("^Sign")).click()
-    (verdict,) = signed(demo_copy, 1)
+    (verdict,) = signed(demo_copy, READER)
     viewer_of(page, shown)
     assert 0 < pressed(page) <= MOST
     assert (verdict.case_id, verdict.judgement) == (first, "none")
@@ -74,5 +59,5 @@ def test_a_case_of_the_work_list_is_opened_judged_and_signed_in_at_most_four_cli
     page.keyboard.press("1")
     page.locator("[data-testid=stBaseButton-primary]", has_text="None").wait_for()
     page.keyboard.press("Control+Enter")
-    assert [(v.case_id, v.judgement) for v in signed(demo_copy, 2)] == [(first, "none"), (second, "none")]
+    assert [(v.case_id, v.judgement) for v in signed(demo_copy, READER, 2)] == [(first, "none"), (second, "none")]
     assert 0 < pressed(page) <= MOST

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from playwright.sync_api import Page, expect
 from engine.run.review_volumes import automatic_tumour
 from store.layout import StudyFolder
 from store.ledger import Ledger
-from store.records import Verdict
 from tests.pages.conftest import Server
-from tests.pages.review_study import WAIT_MS, choose_option, enter, key_of, press, viewer_of
+from tests.pages.review_study import choose_option, enter, key_of, press, signed, viewer_of
 
 NO_WEBGL2 = """const asked = HTMLCanvasElement.prototype.getContext
 HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
@@ -42,17 +40,6 @@ def server(study: Path) -> Iterator[Server]:
     served = Server(study)
     yield served
     served.stop()
-
-
-def signed(study: Path, reader: str) -> list[Verdict]:
-    """A reader's verdicts, once there is one."""
-    deadline = time.monotonic() + WAIT_MS / 1000
-    while True:
-        with Ledger(StudyFolder(study)) as ledger:
-            found = [verdict for verdict in ledger.verdicts() if verdict.reader == reader]
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.2)
 
 
 def outlined(study: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import time
 from pathlib import Path
@@ -11,9 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from engine.acquire.new import new_table_study
 from engine.commands.custody import custody_app
-from engine.protocol import Outcome, SelectionProtocol, read_protocol, write_protocol
 from engine.run.launch import cancel, launch
 from engine.run.runner import run
 from store.audit import audit_lines
@@ -26,27 +23,16 @@ from store.reviews import Edit, Reading, add_drawn, drawn_masks, load_drawn
 from store.snapshot import open_snapshot
 from store.verification import verify
 from store.volumes import Grid, Mask
+from tests.random_table import random_table_study
 
-PATIENTS, FEATURES, RESAMPLES = 60, 30, 60
+RESAMPLES = 60
 WAIT_SECONDS = 120
 GRID = Grid((6, 5, 4), (1, 2, 3), (0, 0, 0))
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(3)
-    table = tmp_path / "table.csv"
-    with table.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["patient", "outcome", *(f"original_glcm_F{number}" for number in range(FEATURES))])
-        for number in range(PATIENTS):
-            rows.writerow([f"p{number}", number % 2, *rng.normal(size=FEATURES).tolist()])
-    folder = tmp_path / "study"
-    new_table_study(folder, table, (table,))
-    short = SelectionProtocol(resamples=RESAMPLES, trees=50, mrmr_features=10, most_kept=3)
-    update = {"selection": short, "outcome": Outcome(kind="binary", event="outcome")}
-    write_protocol(folder, read_protocol(folder).model_copy(update=update))
-    return folder
+    return random_table_study(tmp_path, RESAMPLES)
 
 
 def results(study: Path) -> set[tuple[object, ...]]:

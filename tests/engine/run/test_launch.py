@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from engine.acquire.new import new_table_study
 from engine.present.wording.runs import stage_reason
-from engine.protocol import Outcome, SelectionProtocol, read_protocol, write_protocol
 from engine.run.foresee import foresee
 from engine.run.launch import cancel, launch, lock_holder, running_pid
 from engine.run.runner import run_lock
 from store.layout import StudyFolder
 from store.ledger import read_progress
+from tests.random_table import random_table_study
 
-PATIENTS, FEATURES = 60, 30
+RESAMPLES = 5000
 WAIT_SECONDS = 120
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(3)
-    table = tmp_path / "table.csv"
-    with table.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["patient", "outcome", *(f"original_glcm_F{number}" for number in range(FEATURES))])
-        for number in range(PATIENTS):
-            rows.writerow([f"p{number}", number % 2, *rng.normal(size=FEATURES).tolist()])
-    folder = tmp_path / "study"
-    new_table_study(folder, table, (table,))
-    long = SelectionProtocol(resamples=5000, trees=50, mrmr_features=10, most_kept=3)
-    update = {"selection": long, "outcome": Outcome(kind="binary", event="outcome")}
-    write_protocol(folder, read_protocol(folder).model_copy(update=update))
-    return folder
+    return random_table_study(tmp_path, RESAMPLES)
 
 
 def group_of(leader: int) -> list[int]:
