@@ -150,6 +150,7 @@ def test_a_gpu_that_is_full_before_the_model_is_on_it_gives_way_to_the_cpu(ct, d
             raise TooLargeError("out of memory")
         return demo
 
+    inference._kept_model.cache_clear()  # another test may have left the model there
     monkeypatch.setattr(inference, "load_model", load)
     monkeypatch.setattr(inference, "usable_device", lambda choice: choice)
     choices = Segment(device="cuda", precision="float16", tile_step_share=1.0)
