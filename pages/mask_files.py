@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +21,17 @@ def mask_files(study: Path, person: Person, grant: Grant, can_draw: bool) -> Non
     """Downloads of the mask on screen and of its CT, and the way back in where the reading is not signed."""
     with st.sidebar.expander("Mask as a file"):
         st.caption("For 3D Slicer or ITK-SNAP. Edit the mask on its own grid, then bring it back here.")
-        st.download_button("Mask (NIfTI)", lambda: mask_file(study, person, grant), "mask.nii.gz", key="export-mask")
-        st.download_button("CT (NIfTI)", lambda: ct_file(study, person, grant), "ct.nii.gz", key="export-ct")
+        _hand_out("Mask (NIfTI)", partial(mask_file, study, person, grant), "mask.nii.gz")
+        _hand_out("CT (NIfTI)", partial(ct_file, study, person, grant), "ct.nii.gz")
         if is_dicom_case(study, grant.case_id):
-            made = partial(segmentation_file, study, person, grant)
-            st.download_button("Mask (DICOM SEG)", made, "mask.dcm", key="export-seg")
+            _hand_out("Mask (DICOM SEG)", partial(segmentation_file, study, person, grant), "mask.dcm")
         if can_draw:
             _take_in(study, person, grant)
+
+
+def _hand_out(label: str, made: Callable[[], bytes], name: str) -> None:
+    """A download that is made when asked for; the page does not run again, which would throw the file away."""
+    st.download_button(label, made, name, key=f"export-{name}", on_click="ignore")
 
 
 def _take_in(study: Path, person: Person, grant: Grant) -> None:

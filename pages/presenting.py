@@ -5,9 +5,11 @@ All of it stands in the address: present, item (from 1), of (whose meeting), loo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine.present.disclosure import printed
 from engine.present.exhibit import RESEARCH_ONLY, Exhibit
@@ -33,8 +35,20 @@ from store.volumes import mask_key
 LOOKS = ("light", "dark")
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 FIGURE_HEIGHT = 510
+VIEWS_CSS = Path(__file__).parent / "views.css"
 CSS = Path(__file__).parent / "presenting.css"
 DARK_CSS = Path(__file__).parent / "presenting_dark.css"
+
+
+def views(names: Sequence[str], shown: str) -> DeltaGenerator:
+    """Where one of several views of a page goes; the others leave the screen at once.
+
+    Streamlit keeps what a script drew before until the next pass is over: until then the fields of the view that was
+    left would stand under the new one, and take clicks that are meant for it.
+    """
+    st.html(VIEWS_CSS)
+    slots = {name: st.container(key=f"view-{name}-{'on' if name == shown else 'off'}") for name in names}
+    return slots[shown]
 
 
 def present() -> None:

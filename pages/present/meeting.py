@@ -20,7 +20,7 @@ from pages.frame import Shown, answer, begin, end, table
 from pages.gate import may
 from pages.keep import basket_owner
 from pages.menu import page_file
-from pages.presenting import present
+from pages.presenting import present, views
 from store.meeting import LONGEST_NOTE, LONGEST_TITLE, BasketItem, Decision, basket, decisions
 from store.queries.cohort import cases
 
@@ -146,18 +146,26 @@ def action_table(shown: Shown) -> None:
         st.download_button("Action list (CSV)", action_list(shown.study, shown.person), "actions.csv", "text/csv")
 
 
-if st.query_params.get("present"):
-    present()
-    st.stop()
-shown = begin("What do we show, and what do we decide?")
-owner = basket_owner(shown.person)
-items = basket(shown.study, owner)
-answer(
-    f"The meeting of **{owner}** holds **{counted(len(items), 'figure')}**; "
-    f"**{counted(len(decisions(shown.study)), 'case')}** have a decision."
-)
-figures(shown, owner, items)
-st.subheader("What was decided", anchor=False)
-action_table(shown)
-decide_form(shown)
-end(shown)
+def edit() -> None:
+    """The figures of the meeting as a list to put in order, and what was decided."""
+    shown = begin("What do we show, and what do we decide?")
+    owner = basket_owner(shown.person)
+    items = basket(shown.study, owner)
+    answer(
+        f"The meeting of **{owner}** holds **{counted(len(items), 'figure')}**; "
+        f"**{counted(len(decisions(shown.study)), 'case')}** have a decision."
+    )
+    figures(shown, owner, items)
+    st.subheader("What was decided", anchor=False)
+    action_table(shown)
+    decide_form(shown)
+    end(shown)
+
+
+presenting = bool(st.query_params.get("present"))
+view = "edit" if not presenting else "case" if st.query_params.get("case") else "figure"
+with views(("edit", "figure", "case"), view):
+    if presenting:
+        present()
+    else:
+        edit()

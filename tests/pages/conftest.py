@@ -45,6 +45,11 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
     close_snapshots()
 
 
+def settled(page: Page) -> None:
+    """Wait until the page stands still: until then a list may close, a field move, a download be of the page before."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
 def free_port() -> int:
     """A port of loopback that nobody listens to."""
     with socket.socket() as free:

@@ -19,6 +19,7 @@ from store.ledger import Ledger
 from store.records import DrawnMask, Verdict
 from store.reviews import drawn_masks
 from store.volumes import Mask
+from tests.pages.conftest import settled
 
 SHAPE_ZYX = (28, 36, 40)
 SPACING = (2.5, 2.0, 3.0)
@@ -101,7 +102,7 @@ def name_again(page: Page, name: str) -> None:
 
 def choose_option(page: Page, label: str, option: str) -> None:
     """Choose from a box that is the only one so named; a list that a rerun of the page closed is opened again."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    settled(page)
     box = page.locator("[data-testid=stSelectbox]").filter(has=page.get_by_text(label, exact=True))
     expect(box).to_have_count(1, timeout=WAIT_MS)
     wanted = page.get_by_role("option", name=option).first

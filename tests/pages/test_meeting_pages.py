@@ -6,10 +6,11 @@ import json
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from playwright.sync_api import expect
 
 from store.meeting import basket, decisions
 from store.reviews import ADJUDICATION, open_ledger
-from tests.pages.conftest import Server
+from tests.pages.conftest import Server, settled
 
 OWNER = "this computer"
 
@@ -43,6 +44,7 @@ def test_a_figure_goes_into_the_meeting_and_a_case_is_one_click_away_and_back(se
     assert json.loads(item.filters_json)["agreement-measure"] == "dsc"
 
     page.goto(f"{server.address}/meeting")
+    settled(page)
     page.get_by_role("button", name="Present", exact=True).click()
     page.wait_for_selector(".points path.point")
     assert address_of(page) == {"present": "1", "item": "1", "of": OWNER}
@@ -50,6 +52,8 @@ def test_a_figure_goes_into_the_meeting_and_a_case_is_one_click_away_and_back(se
     point = page.locator(".points path.point").first.bounding_box()
     page.mouse.click(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
     page.get_by_role("button", name="Back to the figure").wait_for()
+    expect(page.get_by_label("Title of figure 1")).to_be_hidden()
+    settled(page)
     case_id = address_of(page)["case"]
     page.get_by_label("Decision").fill("repeat the scan")
     page.get_by_role("button", name="Note it").click()

@@ -24,7 +24,7 @@ from store.ledger import Ledger
 from store.queries.images import load_ct
 from store.reviews import load_drawn, reading_order
 from tests.conftest import command_line
-from tests.pages.conftest import Server
+from tests.pages.conftest import Server, settled
 from tests.pages.review_study import (
     DIRECTIONS,
     SHAPE_ZYX,
@@ -210,7 +210,7 @@ def test_who_opens_a_case_or_takes_its_ct_away_is_in_the_audit_by_name(study, se
     page.get_by_text("Simple slices").click()
     page.wait_for_selector("[data-testid=stImage] img")
     page.get_by_label("Mediastinum").check(force=True)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    settled(page)
     assert set(reads(study, "Max")) == {("view images", "oblique")}
     assert len(reads(study, "Max")) == 2  # by the viewer's route, and as slices
 

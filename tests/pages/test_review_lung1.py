@@ -16,7 +16,7 @@ from store.ledger import Ledger
 from store.queries.images import REFERENCE, load_ct, load_masks
 from store.reviews import load_drawn
 from tests.conftest import command_line
-from tests.pages.conftest import Server
+from tests.pages.conftest import Server, settled
 from tests.pages.review_study import (
     WAIT_MS,
     Addresses,
@@ -125,7 +125,7 @@ def test_the_whole_chest_is_there_for_one_key_without_another_fetch_and_at_the_s
     chest = key_of_other(page, close)
     expect(page.locator(".viewer .part")).to_contain_text("preview, each point the mean of 2 × 2 × 1 voxels")
     assert viewer.evaluate("host => host.viewer.place()") == pytest.approx(place, abs=0.01)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    settled(page)
     assert key_of(page) == chest
     page.keyboard.press("f")
     assert key_of_other(page, chest) == close
@@ -189,6 +189,7 @@ def test_a_blank_canvas_opens_on_the_whole_scan_has_no_close_up_and_sends_the_pe
 
 def download(page: Page, name: str) -> bytes:
     """What a button of the sidebar hands out."""
+    settled(page)
     with page.expect_download() as taken:
         page.get_by_role("button", name=name).click()
     return Path(taken.value.path()).read_bytes()

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from engine.run.review_volumes import automatic_tumour
 from store.layout import StudyFolder
 from store.ledger import Ledger
-from tests.pages.conftest import Server
+from tests.pages.conftest import Server, settled
 from tests.pages.review_study import choose_option, enter, key_of, press, signed, viewer_of
 
 NO_WEBGL2 = """const asked = HTMLCanvasElement.prototype.getContext
@@ -48,10 +48,6 @@ def outlined(study: Path) -> str:
         run_id = ledger.latest_run().run_id
         cases = [unit for unit, _, state in ledger.placed(run_id, "segment") if state == "done"]
     return next(case for case in cases if automatic_tumour(study, run_id, case).voxels.any())
-
-
-def settled(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 
 def test_without_webgl2_slices_come_from_the_server_with_the_same_verdicts(study, server, page):

@@ -19,7 +19,7 @@ from store.queries.images import REFERENCE, load_masks
 from store.reviews import load_drawn
 from store.volumes import Mask
 from tests.conftest import command_line
-from tests.pages.conftest import Server
+from tests.pages.conftest import Server, settled
 from tests.pages.review_study import (
     DIRECTIONS,
     SHAPE_ZYX,
@@ -63,7 +63,7 @@ def whole_series(page: Page, server: Server, case: str, reader: str) -> Locator:
     shown = key_of(page)
     press(viewer_of(page), "whole")
     viewer = viewer_of(page, shown)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")  # until then the page may move
+    settled(page)
     return viewer
 
 
@@ -207,7 +207,7 @@ def test_the_images_are_seen_without_scrolling(server, page, mode, width, height
     if mode != "Work list":
         choose_option(page, "Mode", mode)
         page.wait_for_selector("text=reading 1 of")
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    settled(page)
     box = viewer_of(page).locator(".stage").bounding_box()
     assert (min(height, box["y"] + box["height"]) - box["y"]) / box["height"] >= share
 

@@ -18,7 +18,7 @@ from engine.bench.malformed.image_files import mask_array, write_image
 from engine.bench.malformed.specimen import write_outlined
 from engine.protocol import Images, Protocol, Study, read_protocol, write_protocol
 from store.access import set_account
-from tests.pages.conftest import Server
+from tests.pages.conftest import Server, settled
 
 SECRET = "a secret of the proxy"
 PATIENTS = [f"P{n}" for n in range(1, 6)]
@@ -89,7 +89,7 @@ def keep_them(page, count: str) -> None:
 
 
 def choose(page, key: str, value: str) -> None:
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")  # a page drawn anew closes lists
+    settled(page)
     field = page.locator(f".st-key-{key} input")
     field.click()
     field.press_sequentially(value)
@@ -117,7 +117,7 @@ def test_an_administrator_brings_in_archives_and_a_table(server, page, study, tm
     choose(page, "map-event", "event")
     page.wait_for_selector("text=5 patients; 0 rows refused")
     choose(page, "map-covariates", "age")
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    settled(page)
     page.locator(".st-key-keep-table button").click()
     page.wait_for_selector("text=study.toml names the table")
     protocol = read_protocol(study)
