@@ -56,7 +56,7 @@ def judge(judging: Judging) -> bool:
     if judging.before is not None and not judging.changing:
         _signed(judging)
         return False
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="judging-strip"):
         for word in JUDGEMENTS:
             _word(judging, draft, word)
         reasons = (NO_REASON, *REASONS)
