@@ -18,6 +18,8 @@ from store.records import RefusedError
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "not collected", "not available", "missing", "."))
 DELIMITERS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
+FEWEST_NAMED = 4  # one column in so many that is named by a number or a date: the names are missing
 MOST_BYTES = 1 << 28
 # 2019-03-04, 04/03/2019, 4.3.19, 20190304, 3 March 2019: a date, whatever its order
 DATE = re.compile(
@@ -57,8 +59,8 @@ class Table:
 def read_table(path: Path, role: str) -> Table:
     """Read a .csv or .csv.gz in UTF-8, separated by comma, semicolon or tab, as text.
 
-    RefusedError for another encoding, NUL bytes, ragged rows, an empty table and repeated column names; messages carry
-    line numbers, never cells.
+    RefusedError for another encoding, NUL bytes, ragged rows, an empty table, values where column names belong and
+    repeated names; messages carry line numbers, never cells.
     """
     records = read_rows(path, role)
     if len(records) < 2:
@@ -181,6 +183,10 @@ def _delimiter(text: str, role: str) -> str:
 
 
 def _check_columns(columns: tuple[str, ...], role: str) -> None:
+    values = [place for place, name in enumerate(columns, 1) if NUMBER.fullmatch(name) or DATE.fullmatch(name)]
+    if len(values) * FEWEST_NAMED >= len(columns):  # a patient would be lost, and his cells told as names of columns
+        text = f"the first line holds values instead of column names, in its cells {few_lines(values)}."
+        raise _refuse("no_header", role, text, "Give every column its name in the first line.")
     repeated = sorted({c for c in columns if columns.count(c) > 1 and c})
     if repeated:
         raise _refuse("duplicate_column", role, f"columns appear twice: {', '.join(repeated[:5])}.", "Rename one.")

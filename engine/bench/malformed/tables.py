@@ -195,6 +195,8 @@ _SHAPES: tuple[Text, ...] = (
     ("separator", "pipe", ("no_separator",), (HEADER + ROWS).replace(",", "|")),
     ("separator", "blanks", ("no_separator",), (HEADER + ROWS).replace(",", " ")),
     ("columns", "twice", ("duplicate_column",), "id,days,event,age,age\n" + ROWS),
+    ("columns", "no names, numbers", ("no_header",), ROWS),
+    ("columns", "no names, dates", ("no_header",), "A,2019-03-04,lost,old\nB,2019-03-05,lost,old\n"),
     ("columns", "absent", ("no_column",), (HEADER + ROWS).replace("stage", "Stadium")),
     ("columns", "other case", ("no_column",), (HEADER + ROWS).replace("event", "Event")),
 )

@@ -109,6 +109,8 @@ def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
         ("id,days,event\nA,1,2\nB,1,1\n", "event_code"),
         ("id,days,days\nA,1,2\n", "duplicate_column"),
         ("id,day,event\nA,1,1\n", "no_column"),
+        ("soon,100,1\nA,200,0\n", "no_header"),
+        ("soon,04/03/2019,x,y\nA,05/03/2019,x,y\n", "no_header"),
         ("id,days,event\n", "empty_table"),
         ("id,days,event\n\u00a0A x,1,1\n".replace(" x", "\u00a0x"), "bad_id"),
         ("id,days,event\n,1,1\n", "bad_id"),
