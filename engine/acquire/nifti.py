@@ -6,7 +6,9 @@ import gzip
 import struct
 import zlib
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,18 +17,22 @@ from numpy.typing import NDArray
 from engine.acquire.ct_series import as_hu_array
 from engine.acquire.orientation import axes_name, turn_of, turned_array, turned_grid
 from engine.acquire.rtstruct import OutlinedMask
+from engine.acquire.text_headers import restated, voxels_elsewhere
 from engine.geometry import grid_of, same_grid
 from engine.protocol import Acquire
 from store.records import Flag, RefusedError
 from store.volumes import CtSeries, Grid
 
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+NIFTI_SUFFIXES = (".nii.gz", ".nii")
+IMAGE_SUFFIXES = (*NIFTI_SUFFIXES, ".nrrd", ".nhdr", ".mha", ".mhd")
 NIFTI_HEADER_BYTES = 348
 SMALLEST_OFFSET_BYTES, LARGEST_OFFSET_BYTES = 352, 1 << 24
 LARGEST_FORM_DIFFERENCE = 1e-3
 LARGEST_ORIGIN_DIFFERENCE_MM = 0.01
 LARGEST_SHEAR = 1e-3
 CHUNK_BYTES = 1 << 22
+LARGEST_TAIL_BYTES = 1 << 20
+ONE_FILE, TWO_FILES = b"n+1", b"ni1"
 FLOAT_TYPES = {16: "f4", 64: "f8"}
 
 
@@ -44,6 +50,7 @@ class NiftiHeader:
     quaternion: tuple[float, ...]  # b, c, d, x, y, z
     qfac: float
     sform: tuple[float, ...]  # 12 numbers, row-major 3 x 4
+    voxels_here: bool  # else in a file beside it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +65,8 @@ class FileCt:
 def read_ct_file(path: Path, role: str, rules: Acquire) -> FileCt:
     """A CT from a NIfTI, NRRD or MetaImage file, HU, int16 where whole, else float32, axes turned to left, back, head.
 
-    RefusedError for a truncated or damaged file, disagreeing or missing orientation, more than one volume, too many
-    voxels, values that are not finite, and too few slices.
+    RefusedError for a truncated or damaged file, voxels in another file, disagreeing or missing orientation, more than
+    one volume, too many voxels, values that are not finite, and too few slices.
     """
     image, flags = _read_checked(path, role, rules.max_voxels)
     stored = np.asarray(sitk.GetArrayFromImage(image))
@@ -125,10 +132,10 @@ def read_label_map(path: Path, role: str, grid: Grid, rules: Acquire) -> NDArray
 
 def read_header(path: Path) -> NiftiHeader:
     """The header of a NIfTI-1 file; ValueError where it is none."""
-    with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
+    with _opened(path) as stream:
         raw = stream.read(NIFTI_HEADER_BYTES)
     order = next((o for o in "<>" if len(raw) == NIFTI_HEADER_BYTES and struct.unpack(o + "i", raw[:4])[0] == 348), "")
-    if not order or raw[344:347] not in (b"n+1", b"ni1"):
+    if not order or raw[344:347] not in (ONE_FILE, TWO_FILES):
         raise ValueError("not a NIfTI-1 header")
     dim = struct.unpack(order + "8h", raw[40:56])
     pixdim = struct.unpack(order + "8f", raw[76:108])
@@ -145,6 +152,7 @@ def read_header(path: Path) -> NiftiHeader:
         quaternion=tuple(rest[:6]),
         qfac=-1.0 if pixdim[0] < 0 else 1.0,
         sform=tuple(rest[6:]),
+        voxels_here=raw[344:347] == ONE_FILE,
     )
 
 
@@ -161,22 +169,36 @@ def _read_mask_array(path: Path, role: str, grid: Grid, rules: Acquire) -> tuple
 
 
 def _read_checked(path: Path, role: str, most_voxels: int) -> tuple[sitk.Image, tuple[Flag, ...]]:
-    if path.name.endswith((".nii", ".nii.gz")):
-        _check_nifti(path, role, most_voxels)
+    suffix = next((suffix for suffix in NIFTI_SUFFIXES if path.name.lower().endswith(suffix)), "")
+    with TemporaryDirectory() as folder:
+        if suffix:
+            _check_nifti(path, role, most_voxels)
+            alone = Path(folder) / f"image{suffix}"  # beside a.nii, niftilib takes its voxels for those of a.nii.gz
+            alone.symlink_to(path.resolve())
+            return _as_volume(_read(alone, "NiftiImageIO", role, most_voxels), role)
+        alone = restated(path, role, Path(folder))
+        library = "NrrdImageIO" if alone.suffix == ".nrrd" else "MetaImageIO"
+        return _as_volume(_read(alone, library, role, most_voxels), role)
+
+
+def _read(path: Path, library: str, role: str, most_voxels: int) -> sitk.Image:
+    """The image by one of SimpleITK's readers, never by another that also claims the file."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    reader.SetImageIO(library)
     try:
         reader.ReadImageInformation()
         _check_size([int(n) for n in reader.GetSize()], role, most_voxels)
-        image = reader.Execute()
+        return reader.Execute()
     except RuntimeError as error:
         raise RefusedError("undecodable", role, "the image file cannot be read.", "Export it again.") from error
-    return _as_volume(image, role)
 
 
 def _as_volume(image: sitk.Image, role: str) -> tuple[sitk.Image, tuple[Flag, ...]]:
     if image.GetNumberOfComponentsPerPixel() != 1 or image.GetDimension() < 3:
         raise RefusedError("not_a_volume", role, "one grey volume is needed.", "Export a three-dimensional image.")
+    axes = np.array(image.GetDirection()).reshape(image.GetDimension(), -1)
+    _check_shear(axes[:3, :3], "its axes", role)
     if image.GetDimension() == 3:
         return image, ()
     flag = Flag("acquire", "singleton_axis", f"{role} has a fourth axis of length 1; it was dropped.", "Nothing.")
@@ -203,6 +225,8 @@ def _check_nifti(path: Path, role: str, most_voxels: int) -> None:
             raise ValueError("voxels inside the header, or absurdly far behind it")
     except (OSError, EOFError, ValueError, OverflowError, zlib.error, struct.error) as error:
         raise RefusedError("undecodable", role, "the NIfTI header cannot be read.", "Export it again.") from error
+    if not header.voxels_here:
+        raise voxels_elsewhere(role)
     _check_size(list(header.sizes), role, most_voxels)
     _check_content(path, role, header)
     _check_forms(header, role)
@@ -213,22 +237,29 @@ def _check_content(path: Path, role: str, header: NiftiHeader) -> None:
     left = header.voxel_bytes * int(np.prod(np.array(header.sizes, dtype=np.int64)))
     finite = True
     try:
-        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
+        with _opened(path) as stream:
             stream.read(max(0, header.offset_bytes))
             while left > 0 and (chunk := stream.read(min(left, CHUNK_BYTES))):
                 left -= len(chunk)
                 whole = len(chunk) - len(chunk) % header.voxel_bytes
                 finite = finite and _all_finite(chunk[:whole], header.float_type)
-            while stream.read(CHUNK_BYTES):
-                pass
+            too_long = len(stream.read(LARGEST_TAIL_BYTES + 1)) > LARGEST_TAIL_BYTES  # to the checksum at the end
     except (OSError, EOFError, zlib.error) as error:
         text = "the compressed data are truncated or damaged (checksum)."
         raise RefusedError("truncated", role, text, "Copy or export it again.") from error
+    if too_long:
+        text = f"more than {LARGEST_TAIL_BYTES} bytes stand behind the voxels."
+        raise RefusedError("undecodable", role, text, "Export it again.")
     if left > 0:
         text = f"the file ends {left} bytes early (truncated)."
         raise RefusedError("truncated", role, text, "Copy or export it again.")
     if not finite:
         raise _not_finite(role)
+
+
+def _opened(path: Path) -> BufferedIOBase:
+    """The file's bytes, unpacked where its name says so in small or capital letters, as SimpleITK has it."""
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
 
 
 def _all_finite(chunk: bytes, float_type: str) -> bool:
@@ -249,7 +280,7 @@ def _check_forms(header: NiftiHeader, role: str) -> None:
         )
     sform = np.array(header.sform).reshape(3, 4)
     if header.sform_code > 0:
-        _check_shear(sform[:, :3], role)
+        _check_shear(sform[:, :3], "the axes of sform", role)
         lengths = np.linalg.norm(sform[:, :3], axis=0)
         if np.abs(lengths - np.abs(header.spacing_mm)).max() > LARGEST_FORM_DIFFERENCE * float(lengths.max()):
             text = "sform and pixdim give different voxel sizes."
@@ -261,11 +292,11 @@ def _check_forms(header: NiftiHeader, role: str) -> None:
             raise RefusedError("forms_differ", role, text, "Write the file again with one geometry.")
 
 
-def _check_shear(matrix: NDArray[np.float64], role: str) -> None:
+def _check_shear(matrix: NDArray[np.float64], named: str, role: str) -> None:
     lengths = np.linalg.norm(matrix, axis=0)
     unit = matrix / np.where(lengths > 0, lengths, 1)
     if lengths.min() <= 0 or np.abs(unit.T @ unit - np.eye(3)).max() > LARGEST_SHEAR:
-        text = "the axes of sform are not orthogonal (sheared)."
+        text = f"{named} are not orthogonal (sheared)."
         raise RefusedError("sheared", role, text, "Resample the image to orthogonal axes.")
 
 

@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from engine.acquire.nifti import read_ct_file, read_header, read_lungs_file, read_mask_file
-from engine.geometry import corners_mm
+from engine.acquire.nifti import (
+    grid_of_file,
+    read_ct_file,
+    read_header,
+    read_label_map,
+    read_lungs_file,
+    read_mask_file,
+)
+from engine.acquire.orientation import turn_of, turned_array, turned_grid
+from engine.geometry import corners_mm, same_grid
 from engine.protocol import Acquire
 from store.records import RefusedError
 from store.volumes import Grid
@@ -210,3 +218,56 @@ def test_every_label_of_a_lungs_mask_counts(tmp_path):
     array[0, 0, 0] = 2
     lungs = read_lungs_file(write(tmp_path / "m.nii.gz", array), "lungs mask", GRID, Acquire())
     assert lungs.voxels.sum() == 65
+
+
+TURNED = (0.0, -1.0, 0.0, 0.8, 0.0, -0.6, 0.6, 0.0, 0.8)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("suffix", ["nrrd", "mha", "nii", "nii.gz", "NII", "NII.GZ", "NRRD", "MHA"])
+def test_what_the_gate_lets_through_is_what_simpleitk_wrote(tmp_path, suffix, dtype, packed):
+    """Headers are written anew (NRRD, MetaImage), so each voxel type and its byte order must survive it."""
+    values = np.random.default_rng(3).integers(0, 100, GRID.shape_zyx).astype(dtype)
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(GRID.spacing_mm)
+    image.SetOrigin(GRID.origin_mm)
+    image.SetDirection(TURNED)
+    image.SetMetaData("Comment", "ElementDataFile = other.raw")
+    sitk.WriteImage(image, str(tmp_path / f"a.{suffix.lower()}"), packed)
+    path = (tmp_path / f"a.{suffix.lower()}").rename(tmp_path / f"b.{suffix}")
+    grid = Grid(GRID.size_xyz, GRID.spacing_mm, GRID.origin_mm, TURNED)
+    turn = turn_of(grid)
+    found = grid_of_file(path, "image", Acquire())
+    assert same_grid(found, turned_grid(grid, turn))
+    labels = read_label_map(path, "image", found, Acquire())
+    assert (labels == turned_array(values, turn)).all()
+
+
+def test_a_file_that_lies_beside_is_not_read_in_its_place(tmp_path):
+    """niftilib takes the header of a.nii.gz and the voxels of a.nii (SimpleITK 2.5.7: 0 for every voxel here)."""
+    path = write(tmp_path / "a.nii.gz", ct_array())
+    write(tmp_path / "a.nii", np.zeros_like(ct_array()))
+    assert not sitk.GetArrayFromImage(sitk.ReadImage(str(path))).any()
+    assert (read(path).ct.intensity_hu == read(write(tmp_path / "b.nii.gz", ct_array())).ct.intensity_hu).all()
+
+
+@pytest.mark.parametrize("line", ["data file: {}", "datafile: {}", "DATA FILE: {}"])
+def test_voxels_of_another_file_are_never_read_through_an_nrrd(tmp_path, line):
+    secret = tmp_path / "links.json"
+    secret.write_bytes(b"MRN-0007 " * 4000)
+    header = write(tmp_path / "a.nrrd", ct_array()).read_bytes().split(b"\n\n")[0]
+    path = tmp_path / "evil.nrrd"
+    path.write_bytes(header + b"\n" + line.format(secret).encode() + b"\n\n")
+    assert code_of(lambda: read(path)) == "detached_data"
+
+
+@pytest.mark.parametrize("last", ["ElementDataFile = {}", "ElementDataFile: {}", "ElementDataFile = LIST\n{}"])
+def test_voxels_of_another_file_are_never_read_through_a_metaimage(tmp_path, last):
+    secret = tmp_path / "links.json"
+    secret.write_bytes(b"MRN-0007 " * 4000)
+    raw = write(tmp_path / "a.mha", ct_array()).read_bytes()
+    header, voxels = raw.split(b"ElementDataFile = LOCAL\n", 1)
+    path = tmp_path / "evil.mha"
+    path.write_bytes(header + last.format(secret).encode() + b"\nElementDataFile = LOCAL\n" + voxels)
+    assert code_of(lambda: read(path)) in ("detached_data", "undecodable")
