@@ -6,6 +6,7 @@ Every action is one immediate transaction with its audit line, so two readers wh
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,13 +137,18 @@ def _is_saved(ledger: Ledger, verdict: Verdict) -> bool:
     return bool(ledger.rows(sql, (verdict.case_id, verdict.structure, verdict.drawn_key)))
 
 
+def drawing_key(case_id: str, mask: Mask) -> str:
+    """sha256 (hex) of a drawing of one case: equal voxels of another case, or drawn unseen, are another drawing."""
+    return hashlib.sha256(repr((case_id, mask.origin, mask_key(mask))).encode()).hexdigest()
+
+
 def add_drawn(folder: StudyFolder, ledger: Ledger, reading: Reading, mask: Mask, edit: Edit, about: DrawnMask) -> int:
     """Store a drawn mask for good as the next version of its case and put it into the reader's draft.
 
     `about` says origin, parent, way and identity; its version, key, counts and time are filled in here. The file is on
     disk and hashed before the ledger names it: either the version is stored whole, or the caller hears an error.
     """
-    key = mask_key(mask)
+    key = drawing_key(about.case_id, mask)
     file = store_value(folder, DRAWN_KIND, key, MaskSet, MaskSet((mask,)))
     with ledger.transaction() as connection:
         latest = connection.execute(

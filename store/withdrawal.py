@@ -121,8 +121,12 @@ def _used(connection: sqlite3.Connection, case_id: str) -> tuple[set[str], list[
 
 
 def _forget_rows(connection: sqlite3.Connection, case_id: str) -> set[str]:
-    """Delete the case's rows of every table that has a case_id; returns the keys of artifacts that they named."""
+    """Delete the case's rows of every table that has a case_id; returns the keys that they named and no row does now.
+
+    A key that another case names too (equal drawings had one before their case stood in it) keeps its file.
+    """
     keys: set[str] = set()
+    kept: set[str] = set()
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")]
     for table in tables:
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
@@ -136,9 +140,11 @@ def _forget_rows(connection: sqlite3.Connection, case_id: str) -> set[str]:
         for name, _ in guards:
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute(f"DELETE FROM {table} WHERE case_id=?", (case_id,))
+        for column in (c for c in columns if c.endswith("_key")):
+            kept |= {row[0] for row in connection.execute(f"SELECT DISTINCT {column} FROM {table}")}
         for _, sql in guards:
             connection.execute(sql)
-    return keys - {""}
+    return keys - kept - {""}
 
 
 def _forget_results(connection: sqlite3.Connection, keys: set[str], case_id: str) -> list[tuple[str, str, str]]:

@@ -27,7 +27,7 @@ from engine.run.scan_parts import Extent
 from store.layout import StudyFolder
 from store.queries.images import load_ct
 from store.records import DrawnMask, RefusedError
-from store.reviews import BLANK_CANVAS, Reading, add_drawn, load_drawn, open_ledger
+from store.reviews import BLANK_CANVAS, Reading, add_drawn, drawing_key, load_drawn, open_ledger
 from store.source_list import read_case_source
 from store.volumes import BoolZyx, Grid, Mask, mask_key
 
@@ -144,8 +144,9 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
     folder = StudyFolder(study)
     with open_ledger(study) as ledger:
         version = add_drawn(folder, ledger, reading, mask, edit, about)
-    stored = load_drawn(folder, mask_key(mask))
-    return Saved(version, mask_key(stored), int(stored.voxels.sum()), edit.changed_voxels)
+    key = drawing_key(grant.case_id, mask)
+    stored = load_drawn(folder, key)
+    return Saved(version, key, int(stored.voxels.sum()), edit.changed_voxels)
 
 
 @contextmanager

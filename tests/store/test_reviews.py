@@ -17,6 +17,7 @@ from store.reviews import (
     UnsignedError,
     add_drawn,
     draft_of,
+    drawing_key,
     drawn_masks,
     drop_drawing,
     latest_verdicts,
@@ -32,6 +33,7 @@ from store.reviews import (
 )
 from store.verification import forget_damaged, verify
 from store.volumes import Grid, Mask, mask_key
+from store.withdrawal import withdraw_case
 
 GRID = Grid((6, 5, 4), (1, 2, 3), (0, 0, 0))
 ADA = Reading("A", "Ada")
@@ -52,7 +54,7 @@ def drawn(reader="Ada", filled=3):
 
 
 def add(tmp_path, ledger, mask, reading=ADA):
-    about = replace(ABOUT, reader=reading.reader)
+    about = replace(ABOUT, case_id=reading.case_id, reader=reading.reader, origin=mask.origin)
     return add_drawn(StudyFolder(tmp_path), ledger, reading, mask, Edit(2, 0.95, -4.0), about)
 
 
@@ -97,7 +99,7 @@ def test_a_first_verdict_amends_nothing(ledger):
 
 def test_a_verdict_names_only_masks_that_were_saved_for_its_case(tmp_path, ledger):
     add(tmp_path, ledger, drawn())
-    key = mask_key(drawn())
+    key = drawing_key("A", drawn())
     with pytest.raises(UnsignedError, match="saved for this case"):
         sign(ledger, replace(SIGNED, case_id="B", drawn_key=key))
     assert sign(ledger, replace(SIGNED, drawn_key=key)).drawn_key == key
@@ -118,6 +120,34 @@ def test_a_saved_mask_comes_back_voxel_by_voxel_and_is_in_the_draft(tmp_path, le
     assert (back.voxels == drawn().voxels).all()
     assert (back.grid, back.source, back.origin) == (GRID, "Ada", "corrected")
     assert drawn_masks(ledger)[0].voxels == 3
+
+
+def test_equal_drawings_of_two_cases_or_of_two_origins_are_each_kept(tmp_path, ledger):
+    """Two cases of one grid of which a reader erases everything; a correction brought into a blank canvas."""
+    readings = (ADA, Reading("B", "Ada"), Reading("A", "Ada", "blank canvas"))
+    masks = (drawn(), drawn(), replace(drawn(), origin="independent"))
+    for reading, mask in zip(readings, masks, strict=True):
+        add(tmp_path, ledger, mask, reading)
+    keys = [draft_of(ledger, reading).drawn_key for reading in readings]
+    assert len(set(keys)) == 3
+    assert [load_drawn(StudyFolder(tmp_path), key).origin for key in keys] == ["corrected", "corrected", "independent"]
+    withdraw_case(tmp_path, "A", "Admin", "consent withdrawn")
+    assert load_drawn(StudyFolder(tmp_path), keys[1]).voxels.sum() == 3
+    for key in (keys[0], keys[2]):
+        with pytest.raises(KeyError):
+            load_drawn(StudyFolder(tmp_path), key)
+
+
+def test_a_drawing_that_two_cases_name_outlives_the_withdrawal_of_one(tmp_path, ledger, monkeypatch):
+    """As in studies whose drawings were stored before their case stood in the key."""
+    monkeypatch.setattr("store.reviews.drawing_key", lambda _case, mask: mask_key(mask))
+    add(tmp_path, ledger, drawn())
+    add(tmp_path, ledger, drawn(), Reading("B", "Ada"))
+    withdraw_case(tmp_path, "A", "Admin", "consent withdrawn")
+    assert load_drawn(StudyFolder(tmp_path), mask_key(drawn())).voxels.sum() == 3
+    withdraw_case(tmp_path, "B", "Admin", "consent withdrawn")
+    with pytest.raises(KeyError):
+        load_drawn(StudyFolder(tmp_path), mask_key(drawn()))
 
 
 def test_undo_leaves_the_version_in_the_history(tmp_path, ledger):
@@ -156,7 +186,7 @@ def test_a_save_that_dies_before_the_ledger_is_not_stored(tmp_path, ledger, monk
 
 def test_a_damaged_drawing_is_found_and_never_forgotten(tmp_path, ledger):
     add(tmp_path, ledger, drawn())
-    path = StudyFolder(tmp_path).artifact("drawn", mask_key(drawn()), ".npz")
+    path = StudyFolder(tmp_path).artifact("drawn", drawing_key("A", drawn()), ".npz")
     path.write_bytes(b"broken")
     assert len(verify(tmp_path).damaged) == 1
     forget_damaged(tmp_path)
@@ -179,11 +209,11 @@ def test_a_reading_order_is_drawn_once(ledger):
 
 def test_a_change_begins_with_what_was_signed(tmp_path, ledger):
     add(tmp_path, ledger, drawn())
-    signed = sign(ledger, replace(SIGNED, drawn_key=mask_key(drawn())))
+    signed = sign(ledger, replace(SIGNED, drawn_key=drawing_key("A", drawn())))
     for moment in (1000.0, 1020.0):  # looking at what was signed is no part of the change
         touch(ledger, ADA, moment, idle_seconds=60)
     reopen(ledger, signed)
-    assert draft_of(ledger, ADA) == Draft("minor", "vessel", "", mask_key(drawn()))
+    assert draft_of(ledger, ADA) == Draft("minor", "vessel", "", drawing_key("A", drawn()))
 
 
 def test_the_words_of_readers_leave_out_adjudicators_repeats_and_blank_canvases():
@@ -199,7 +229,7 @@ def test_the_words_of_readers_leave_out_adjudicators_repeats_and_blank_canvases(
 
 def test_verdicts_come_with_the_masks_they_name(tmp_path, ledger):
     add(tmp_path, ledger, drawn())
-    sign(ledger, replace(SIGNED, drawn_key=mask_key(drawn())))
+    sign(ledger, replace(SIGNED, drawn_key=drawing_key("A", drawn())))
     found = with_masks(StudyFolder(tmp_path), ledger.verdicts("A"))
     assert (found.mask(found.rows[0].drawn_key).voxels == drawn().voxels).all()
     assert found.mask("") is None
