@@ -13,10 +13,10 @@ from pathlib import Path
 
 from store.artifacts import sha256_of_file, sync
 from store.layout import StudyFolder
-from store.ledger import Ledger
 
 NOT_KEPT = ("private", "snapshots", "training", "artifacts", "run.log", "run.lock", "publisher.lock")
-LEDGER_FILES = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm")
+LEDGER_FILES = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-new")
+RESULTS = "SELECT kind, key, suffix, sha256, bytes FROM artifact"
 
 
 class ForeignBackupError(ValueError):
@@ -39,8 +39,10 @@ class Backup:
 def back_up(study: Path, to: Path) -> Backup:
     """Bring a backup folder up to date with a study; what it holds already is not copied again.
 
-    The ledger comes first, so that every result it names is on disk already. Results are hashed on the way. What the
-    study has no more, as after a withdrawal, leaves the backup too. Not copied: `private/`, which is kept apart,
+    The ledger is read first, so that every result it names is on disk already, and takes its place last: a backup that
+    is interrupted still is the one before. A result is copied again where the backup's ledger names other bytes, and
+    hashed on the way; `verify` of the backup hashes what it holds. What the study has no more, as after a withdrawal,
+    leaves the backup too. Not copied: `private/`, which is kept apart,
     snapshots and checkpoints, which are made again. ForeignBackupError for a folder that holds anything else.
     """
     source, target = StudyFolder(study.resolve()), StudyFolder(to.resolve())
@@ -48,20 +50,22 @@ def back_up(study: Path, to: Path) -> Backup:
         raise ForeignBackupError("the first folder holds no study that was ever run")
     refuse_foreign(source, target)
     target.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _copy_ledger(source, target)
+    before = set(_results(target.ledger)) if target.ledger.exists() else set()
+    new_ledger = _copied_ledger(source, target)
     copied, size, removed = _mirror(source.root, target.root)
-    with closing(Ledger(target)) as ledger:
-        rows = ledger.artifacts_after(0)
+    rows = _results(new_ledger)
     named, damaged = set(), []
     for row in rows:
-        path = target.artifact(row.kind, row.key, row.suffix)
+        kind, key, suffix, sha256, size_bytes = row
+        path = target.artifact(kind, key, suffix)
         named.add(path)
-        if path.exists() and path.stat().st_size == row.bytes:
+        if row in before and path.exists() and path.stat().st_size == size_bytes:
             continue
-        if not _copy_hashed(source.artifact(row.kind, row.key, row.suffix), path, row.sha256):
-            damaged.append(f"{row.kind}/{row.key[:12]}")
+        if not _copy_hashed(source.artifact(kind, key, suffix), path, sha256):
+            damaged.append(f"{kind}/{key[:12]}")
             continue
-        copied, size = copied + 1, size + row.bytes
+        copied, size = copied + 1, size + size_bytes
+    _put_ledger(new_ledger, target)
     for path in [path for path in _files(target.artifacts) if path not in named]:
         path.unlink()
         removed += 1
@@ -74,24 +78,36 @@ def refuse_foreign(source: StudyFolder, target: StudyFolder) -> None:
         raise ForeignBackupError("a backup lies outside its study: give a folder elsewhere, best on another disk")
     if not target.root.exists() or not any(target.root.iterdir()):
         return
-    if not target.ledger.exists() or not _runs(target) <= _runs(source):
+    held = target.ledger if target.ledger.exists() else target.root / LEDGER_FILES[-1]  # of one that was interrupted
+    if not held.exists() or not _runs(held) <= _runs(source.ledger):
         raise ForeignBackupError(
             "the second folder holds something else than an earlier backup of this study; give a new one"
         )
 
 
-def _runs(folder: StudyFolder) -> set[str]:
-    with closing(Ledger(folder)) as ledger:
-        return {str(run_id) for (run_id,) in ledger.rows("SELECT run_id FROM run")}
+def _runs(ledger: Path) -> set[str]:
+    with closing(sqlite3.connect(ledger)) as connection:
+        return {str(run_id) for (run_id,) in connection.execute("SELECT run_id FROM run")}
 
 
-def _copy_ledger(source: StudyFolder, target: StudyFolder) -> None:
-    """The ledger as it is at one moment, whoever writes meanwhile."""
-    made = target.root / f"{uuid.uuid4().hex}.tmp"
+def _results(ledger: Path) -> list[tuple[str, str, str, str, int]]:
+    """Kind, key, suffix, sha256 and bytes of every result that a ledger names."""
+    with closing(sqlite3.connect(ledger)) as connection:
+        return connection.execute(RESULTS).fetchall()
+
+
+def _copied_ledger(source: StudyFolder, target: StudyFolder) -> Path:
+    """The ledger as it is at one moment, whoever writes meanwhile, beside the backup's own."""
+    made = target.root / LEDGER_FILES[-1]
+    made.unlink(missing_ok=True)
     with closing(sqlite3.connect(source.ledger)) as here, closing(sqlite3.connect(made)) as there:
         here.backup(there)
     sync(made)
-    for name in LEDGER_FILES[1:]:
+    return made
+
+
+def _put_ledger(made: Path, target: StudyFolder) -> None:
+    for name in LEDGER_FILES[1:3]:
         (target.root / name).unlink(missing_ok=True)
     made.replace(target.ledger)
     sync(target.root)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from engine.commands.custody import custody_app
 from engine.run.launch import cancel, launch
 from engine.run.runner import run
+from store.artifacts import sha256_of_file
 from store.audit import audit_lines
 from store.backup import ForeignBackupError, back_up
 from store.layout import StudyFolder
@@ -131,6 +132,36 @@ def test_a_damaged_result_is_named_and_does_not_replace_the_good_copy(small, tmp
     fresh = back_up(small, tmp_path / "fresh")
     assert len(fresh.damaged) == 1
     assert verify(tmp_path / "fresh").missing == fresh.damaged
+
+
+def test_a_result_that_was_made_again_with_as_many_bytes_is_copied_again(small, tmp_path):
+    backup = tmp_path / "backup"
+    back_up(small, backup)
+    path = one_result(small)
+    again = path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])
+    path.write_bytes(again)
+    with Ledger(StudyFolder(small)) as ledger, ledger.transaction() as connection:
+        connection.execute("UPDATE artifact SET sha256=?", (sha256_of_file(path),))
+    assert back_up(small, backup).copied == 1
+    assert one_result(backup).read_bytes() == again
+    assert verify(backup).clean
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_backup_that_is_interrupted_is_taken_up(small, tmp_path, monkeypatch, earlier):
+    backup = tmp_path / "backup"
+    if earlier:
+        back_up(small, backup)
+        draw(small, 5)
+    with monkeypatch.context() as patched:
+        patched.setattr("store.backup._copy_hashed", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+        with pytest.raises(OSError, match="no space"):
+            back_up(small, backup)
+    if earlier:
+        assert verify(backup).clean  # it still is the one before
+    assert back_up(small, backup).damaged == ()
+    assert verify(backup).clean
+    assert results(backup) == results(small)
 
 
 def test_what_a_study_has_no_more_leaves_its_backup(small, tmp_path):
