@@ -99,15 +99,17 @@ def reopen(ledger: Ledger, verdict: Verdict) -> None:
 def touch(ledger: Ledger, reading: Reading, at: float, idle_seconds: float) -> None:
     """A sign of life of the reader at a moment (seconds since 1970): time since the last one counts unless idle.
 
-    A gap longer than idle_seconds counts nothing; the first sign of life begins the time.
+    A gap longer than idle_seconds counts nothing; the first sign of life begins the time. The last one may have been of
+    another case: no second counts twice.
     """
     with ledger.transaction() as connection:
+        last = connection.execute("SELECT max(last_active_at) FROM draft WHERE reader=?", (reading.reader,)).fetchone()
+        gap = at - (last[0] or at)
         connection.execute(
             "INSERT INTO draft (case_id, structure, reader, mode, reading, last_active_at) VALUES (?,?,?,?,?,?)"
-            " ON CONFLICT DO UPDATE SET active_seconds=active_seconds+CASE WHEN last_active_at>0"
-            " AND excluded.last_active_at-last_active_at BETWEEN 0 AND ?"
-            " THEN excluded.last_active_at-last_active_at ELSE 0 END, last_active_at=excluded.last_active_at",
-            (*reading.place, at, idle_seconds),
+            " ON CONFLICT DO UPDATE SET active_seconds=active_seconds+CASE WHEN last_active_at>0 AND ? BETWEEN 0 AND ?"
+            " THEN ? ELSE 0 END, last_active_at=excluded.last_active_at",
+            (*reading.place, at, gap, idle_seconds, gap),
         )
 
 

@@ -77,6 +77,17 @@ def test_time_counts_without_pauses(ledger):
     assert draft_of(ledger, ADA).active_seconds == 90
 
 
+def test_no_second_counts_for_two_cases(ledger):
+    other = Reading("B", "Ada")
+    for moment in range(1000, 1091, 5):
+        touch(ledger, other if moment % 2 else ADA, float(moment), idle_seconds=60)
+    total = draft_of(ledger, ADA).active_seconds + draft_of(ledger, other).active_seconds
+    assert total == 85  # 90 on the clock, of which the first sign of life on the second case began its time
+    touch(ledger, Reading("A", "Ben"), 1100.0, idle_seconds=60)
+    touch(ledger, ADA, 1110.0, idle_seconds=60)
+    assert draft_of(ledger, ADA).active_seconds + draft_of(ledger, other).active_seconds == total + 20
+
+
 def test_a_clock_that_goes_back_takes_no_time_away(ledger):
     for moment in (1000.0, 1010.0, 900.0, 905.0):
         touch(ledger, ADA, moment, idle_seconds=60)
