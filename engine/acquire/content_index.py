@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Set
 from pathlib import Path
 
 from engine.acquire.pseudonyms import private_folder, write_private
@@ -44,6 +45,18 @@ class ContentIndex:
         """Remember nothing of the files of a folder."""
         for path in [one for one in self._known if Path(one).is_relative_to(folder)]:
             self.forget(path)
+
+    def forget_files(self, places: Set[Path], names: Set[str]) -> None:
+        """Remember nothing of files at some places or that end in some relative paths, nor of files that are gone.
+
+        The study may have been moved or copied since, or named by a relative path: then only the ending is the same.
+        """
+        for path in list(self._known):
+            parts = Path(path).parts
+            endings = {"/".join(parts[first:]) for first in range(len(parts))}
+            here = Path(path).exists() and Path(path).parent.resolve() / Path(path).name not in places
+            if not here or endings & names:
+                self.forget(path)
 
     def save(self) -> None:
         """Write what was learned, readable by the owner only."""

@@ -67,9 +67,14 @@ def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentInde
     tree = _read_headers(files)
     patients: dict[str, list[DicomHeader]] = {}
     for header in tree.headers:
-        patients.setdefault(header.patient_id or f"unnamed {header.study_uid}", []).append(header)
+        patients.setdefault(header.patient_id or unnamed_patient(header.study_uid), []).append(header)
     orphans = _place_nameless(tree, patients)
     return orphans + [_patient(patient, patients[patient], tree, protocol, index) for patient in sorted(patients)]
+
+
+def unnamed_patient(study_uid: str) -> str:
+    """What stands for the patient id of DICOM files without one: they are refused by study."""
+    return f"unnamed {study_uid}"
 
 
 def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list[PatientFiles]:

@@ -31,7 +31,6 @@ class Discovery:
     cases: tuple[CaseSource, ...]
     refusals: tuple[Refusal, ...]
     patients: tuple[tuple[str, str], ...] = ()
-    withdrawn: tuple[CaseSource, ...] = ()  # files of patients who withdrew, where they are there all the same
 
 
 def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Discovery:
@@ -54,16 +53,14 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
         refusals.append(refusal_of("", error))
     refusals += [refusal_of("", one.problem) for one in found if not one.patient_id and one.problem]
     counts = Counter(one.patient_id for one in found if one.patient_id)
-    gone, withdrawn = withdrawn_cases(directory), []
+    gone = withdrawn_cases(directory)
     for one in sorted((f for f in found if f.patient_id), key=lambda f: f.patient_id):
         case_id = pseudonyms.case_id(one.patient_id)
         if case_id in gone:
             pseudonyms.forget(case_id)
             refusals.append(_withdrawn(case_id))
-            found_again = CaseSource(case_id, one.layout, one.files, prior=one.prior)
-            for file in found_again.every_file:
+            for file in CaseSource(case_id, one.layout, one.files, prior=one.prior).every_file:
                 index.forget(file.path)
-            withdrawn.append(found_again)
             del counts[one.patient_id]
             continue
         problem = one.problem if counts[one.patient_id] == 1 else _found_twice()
@@ -75,7 +72,7 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
     pseudonyms.save()
     index.save()
     pairs = _pairs(counts, pseudonyms)
-    return Discovery(tuple(cases), tuple(dict.fromkeys(refusals)), pairs, tuple(withdrawn))
+    return Discovery(tuple(cases), tuple(dict.fromkeys(refusals)), pairs)
 
 
 def refusal_of(case_id: str, error: RefusedError) -> Refusal:
@@ -140,10 +137,10 @@ def _missing_table(role: str) -> RefusedError:
 def _file_patients(root: Path, protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
     """Cases of the image folder and, each by its own table or names, of the uploads kept in it."""
     uploads = [path for path in sorted(root.glob(f"{UPLOAD_PREFIX}*")) if path.is_dir()]
-    own = [path for path in _files(root) if not any(path.is_relative_to(upload) for upload in uploads)]
+    own = [path for path in image_files(root) if not any(path.is_relative_to(upload) for upload in uploads)]
     found = _file_cases(root, own, protocol, index)
     for upload in uploads:
-        found += _file_cases(upload, _files(upload), protocol, index)
+        found += _file_cases(upload, image_files(upload), protocol, index)
     return found
 
 
@@ -155,10 +152,11 @@ def _file_cases(folder: Path, files: list[Path], protocol: Protocol, index: Cont
 
 
 def _dicom_patients(root: Path, protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
-    return dicom_patients(_files(root), protocol, index)
+    return dicom_patients(image_files(root), protocol, index)
 
 
-def _files(root: Path) -> list[Path]:
+def image_files(root: Path) -> list[Path]:
+    """The files below a folder in order of their paths, links followed, none hidden and none that the study wrote."""
     found: list[Path] = []
     seen: set[Path] = set()
     for folder, folders, names in os.walk(root, followlinks=True):

@@ -54,6 +54,11 @@ def withdraw_command(directory: Directory, case: Case, reason: Reason) -> None:
     typer.echo(f"withdrawn {case}: {done.stone.artifacts} results and {done.deleted_files} image files removed")
     for path in done.left_outside:
         typer.echo(f"outside the study, remove it yourself: {path}")
+    for left in done.left_inside:
+        typer.echo(f"left, because {left.why}; look at it yourself: {left.path}")
+    if done.discarded_uploads:
+        uploads = "1 upload" if done.discarded_uploads == 1 else f"{done.discarded_uploads} uploads"
+        typer.echo(f"discarded: {uploads} that nobody had kept yet held this case")
     for model in done.models:
         typer.echo(f"marked: the model {model} was trained on this case")
     typer.echo("Slides, tables and reports handed out before are out of reach. `run` brings results up to date.")

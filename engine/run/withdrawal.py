@@ -6,13 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.acquire.discover import discover
-from engine.acquire.patient_tables import forget_rows
-from engine.acquire.pseudonyms import Pseudonyms
 from engine.acquire.withdrawn import forget_way_back, remember_withdrawal, withdrawn_cases
-from engine.protocol import PROTOCOL_FILE, read_protocol
 from engine.run.reapply import reapply_withdrawals
 from engine.run.runner import run_lock
+from engine.run.withdrawn_files import LeftFile, discard_uploads, find_files, forget_in_tables, remove_files
 from engine.segment.image_key import known_keys
 from engine.segment.model import list_models, models_home, read_manifest
 from store.artifacts import read_value, suffix_of
@@ -31,50 +28,34 @@ class Withdrawn:
     stone: Tombstone
     deleted_files: int
     left_outside: tuple[Path, ...]
+    left_inside: tuple[LeftFile, ...]
+    discarded_uploads: int
     models: tuple[str, ...]
 
 
 def withdraw(study: Path, case_id: str, actor: str, reason: str) -> Withdrawn:
-    """Remove a case: results, verdicts, snapshots, copies of its images in the study's folder, the way back.
+    """Remove a case: results, verdicts, snapshots, all its files in the image folder, waiting uploads, the way back.
 
-    Images and tables outside the study's folder are the holder's and are named for him to remove; models that saw the
-    case are marked by name in their home and in the audit. ValueError for an empty reason; RuntimeError while a run
-    goes on.
+    Images and tables outside the study's folder are the holder's and are named for him to remove, as are files inside
+    that another case has too or that name no patient; models that saw the case are marked by name in their home and in
+    the audit. What an interruption leaves undone, `reapply_withdrawals` does. ValueError for an empty reason;
+    RuntimeError while a run goes on.
     """
     if not reason.strip():
         raise ValueError("a withdrawal needs a reason (--reason), which the audit keeps")
     folder = StudyFolder(study.resolve())
     with run_lock(folder):
         images = _image_keys(folder.root, case_id)
-        paths = _current_files(folder.root, case_id)
-        tables = _forget_rows(folder.root, case_id)
+        found = find_files(folder.root, {case_id})
         remember_withdrawal(folder.root, case_id, reason)
+        removed = remove_files(folder.root, found)
+        tables = forget_in_tables(folder.root, {case_id})
+        uploads = discard_uploads(folder.root, {case_id})
         stone = withdraw_case(folder.root, case_id, actor, reason)
-        paths |= set(forget_way_back(folder.root, case_id))
-    inside = [path for path in paths if path.resolve().is_relative_to(folder.root)]
-    for path in inside:
-        path.unlink(missing_ok=True)
-    outside = tuple(sorted({*tables, *(path for path in paths if path not in inside and path.exists())}))
-    return Withdrawn(stone, len(inside), outside, _mark_models(images, stone.at))
-
-
-def _current_files(study: Path, case_id: str) -> set[Path]:
-    """Where the case's files lie now: the folder may have moved since the last run."""
-    if not (study / PROTOCOL_FILE).exists():
-        return set()
-    protocol = read_protocol(study)
-    if not protocol.images.root or not (study / protocol.images.root).is_dir():
-        return set()
-    found = discover(study, protocol, Pseudonyms(study, public_ids=protocol.study.public_ids)).cases
-    return {Path(file.path) for case in found if case.case_id == case_id for file in case.every_file}
-
-
-def _forget_rows(study: Path, case_id: str) -> tuple[Path, ...]:
-    """Take the patient out of the tables in the study's folder; those elsewhere that name him are returned."""
-    if not (study / PROTOCOL_FILE).exists():
-        return ()
-    protocol = read_protocol(study)
-    return forget_rows(study, protocol, Pseudonyms(study, public_ids=protocol.study.public_ids), {case_id})
+        forget_way_back(folder.root, case_id)
+    outside = tuple(sorted({*tables, *removed.left_outside}))
+    models = _mark_models(images, stone.at)
+    return Withdrawn(stone, removed.deleted_files, outside, removed.left_inside, uploads, models)
 
 
 def before_serving(study: Path) -> None:
