@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.review.grants import Grant, session_digest
-from engine.run.drawing import is_dicom_case
+from engine.run.drawing import BLIND, is_dicom_case
 from engine.run.reading_desk import ct_file, mask_file, segmentation_file, take_mask
 from store.access import Person
 from store.records import RefusedError
@@ -44,5 +44,6 @@ def _take_in(study: Path, person: Person, grant: Grant) -> None:
     except RefusedError as error:
         st.error(f"Not stored: {error.message} {error.remedy}")
         return
-    st.success(f"Stored as version {saved.version}: {saved.voxels} voxels.")
+    stored = "Stored" if grant.mode in BLIND else f"Stored as version {saved.version}"
+    st.success(f"{stored}: {saved.voxels} voxels.")
     st.rerun()

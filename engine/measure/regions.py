@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.geometry import resample_mask
-from engine.measure.feature_image import FeatureImage, feature_image
+from engine.geometry import Box, corners_mm, cropped_grid, points_to_index, resample_mask
+from engine.measure.feature_image import FeatureImage, feature_grid, feature_image
 from engine.metrics.margins import Ring, other_lesions, peritumoural_ring
 from engine.protocol import FeatureGrid, Rois
 from store.records import FeatureMask, Flag, RoiMask, Segmentation
@@ -65,6 +66,33 @@ def delineate_regions(
         tuple(_record(region, masks, chosen, image, ring, method, rois) for region in found),
         _flags(tumour, ring, rois),
     )
+
+
+def ring_around(outline: Mask, beside: FeatureMasks, native: Grid, choices: FeatureGrid, rois: Rois) -> Mask:
+    """The ring as `delineate_regions` makes it, of a non-empty outline alone, on its own part of the feature grid.
+
+    beside holds the lungs that it is clipped to and the other lesions that it leaves out, as far as they may be known.
+    """
+    grid = feature_grid(native, choices)
+    reach_mm = rois.ring_mm + max(outline.grid.spacing_mm)
+    target = cropped_grid(grid, _within(outline.grid, grid, math.ceil(reach_mm / choices.spacing_mm) + 1))
+    others = other_lesions(beside, target)
+    tumour = resample_mask(outline.voxels, outline.grid, target) & ~others
+    lungs = (
+        on_grid(beside, LUNGS, target) if any(m.structure in LUNGS and m.voxels.any() for m in beside.masks) else None
+    )
+    ring = peritumoural_ring(tumour, lungs, target.spacing_zyx_mm, rois.ring_mm, others)
+    return Mask("peritumoural", outline.origin, outline.source, ring.voxels, target)
+
+
+def _within(part: Grid, whole: Grid, margin: int) -> Box:
+    """Where a grid lies in another, with a margin in voxels, clipped to it."""
+    places = points_to_index(corners_mm(part), whole)
+    last = np.array(whole.size_xyz) - 1
+    low = np.clip(np.floor(places.min(axis=0)) - margin, 0, last).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + margin, low, last).astype(int) + 1
+    x, y, z = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
+    return (z, y, x)
 
 
 def on_grid(masks: FeatureMasks, structures: tuple[str, ...], target: Grid) -> BoolZyx:

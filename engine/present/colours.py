@@ -82,6 +82,7 @@ CONTOUR_COLOURS = {
     "automatic": AUTOMATIC,
     "doubt": ROI_COLOURS["intratumoural"],
     "peritumoural": ROI_COLOURS["peritumoural"],
+    "measured ring": ROI_COLOURS["peritumoural"],
     "lungs": ROI_COLOURS["whole_lung"],
 }
 # light to dark, one hue, so that a heat map reads the same in print

@@ -6,7 +6,7 @@ import gzip
 import io
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,17 @@ from engine.run.review_volumes import automatic_tumour, base_mask, viewed_grid
 from engine.run.scan_parts import Extent
 from store.layout import StudyFolder
 from store.queries.images import load_ct
-from store.records import DrawnMask, RefusedError
-from store.reviews import BLANK_CANVAS, Reading, add_drawn, drawing_key, load_drawn, open_ledger
+from store.records import DrawnMask, RefusedError, Verdict
+from store.reviews import (
+    BLANK_CANVAS,
+    READER_STUDY,
+    Reading,
+    add_drawn,
+    drawing_key,
+    drawn_masks,
+    load_drawn,
+    open_ledger,
+)
 from store.source_list import read_case_source
 from store.volumes import BoolZyx, Grid, Mask, mask_key
 
@@ -35,11 +44,15 @@ MOST_BYTES = 64 * 1024 * 1024
 TUMOUR = "tumour"
 ROLE = "drawn mask"
 VIEWER, FILE = "viewer", "file"
+BLIND = (READER_STUDY, BLANK_CANVAS)
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A stored version: its number and key, how many voxels it has and how many differ from the automatic mask."""
+    """A stored version: its number and key, how many voxels it has and how many differ from the automatic mask.
+
+    In a blind mode the number counts the reader's own versions, not the case's.
+    """
 
     version: int
     drawn_key: str
@@ -76,6 +89,12 @@ def save_from_file(study: Path, grant: Grant, body: bytes, name: str) -> Saved:
     with _as_file(study, body, kind) as path:
         voxels = _segment(path, grid) if kind == ".dcm" else read_mask_file(path, ROLE, grid, None, Acquire()).voxels
     return _store(study, grant, voxels, grid, FILE)
+
+
+def own_version(verdicts: Sequence[Verdict], drawn: Sequence[DrawnMask], case_id: str, reader: str) -> int:
+    """How many masks of a case a reader has saved since he last signed it, at least 1: it tells of nobody else."""
+    signed = max((v.signed_at for v in verdicts if (v.case_id, v.reader) == (case_id, reader)), default="")
+    return max(1, sum((m.case_id, m.reader) == (case_id, reader) and m.saved_at > signed for m in drawn))
 
 
 def exported(study: Path, grant: Grant) -> bytes:
@@ -144,6 +163,9 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
     folder = StudyFolder(study)
     with open_ledger(study) as ledger:
         version = add_drawn(folder, ledger, reading, mask, edit, about)
+        if grant.mode in BLIND:
+            saved = drawn_masks(ledger, grant.case_id) if grant.drawn_key else ()
+            version = own_version(ledger.verdicts(grant.case_id), saved, grant.case_id, grant.reader)
     key = drawing_key(grant.case_id, mask)
     stored = load_drawn(folder, key)
     return Saved(version, key, int(stored.voxels.sum()), edit.changed_voxels)

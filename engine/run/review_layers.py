@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.run.review_ring import ring_of_the_judged
 from store.layout import StudyFolder
 from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_doubt, load_masks
 from store.records import Verdict
@@ -13,6 +14,7 @@ from store.volumes import Mask
 
 TUMOUR, LUNGS = "tumour", ("lung_left", "lung_right")
 YOURS = "yours"
+MEASURED = "measured ring"
 FIRST_READER, SECOND_READER = "reader A", "reader B"
 
 
@@ -29,20 +31,22 @@ def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
     """Names of the layers of a mode, in drawing order: a blank canvas shows no tumour, a study no other reader, and
     neither what the model was unsure of. Nor does a blank canvas show the automatic lungs: they end at the tumour.
 
-    What others drew is shown in the work list once the reader has signed; adjudicators see all.
+    What others drew is shown in the work list once the reader has signed; adjudicators see all. The ring that is
+    measured goes around what stands downstream, so until then it is the ring around the outline that is judged.
     """
     if mode == BLANK_CANVAS:
         return (YOURS,)
     if mode == READER_STUDY:
         return ("lungs", "peritumoural", "automatic", YOURS)
-    others = (FIRST_READER, SECOND_READER) if signed or mode == ADJUDICATION else ()
-    return ("lungs", "peritumoural", "reference", "automatic", "doubt", *others, YOURS)
+    if signed or mode == ADJUDICATION:
+        return ("lungs", MEASURED, "reference", "automatic", "doubt", FIRST_READER, SECOND_READER, YOURS)
+    return ("lungs", "peritumoural", "reference", "automatic", "doubt", YOURS)
 
 
 def shown_first(layers: tuple[Layer, ...]) -> tuple[str, ...]:
     """Names of the layers that are on when a case opens; the reference only where there is nothing to judge."""
     automatic = any(mask.voxels.any() for layer in layers if layer.name == "automatic" for mask in layer.masks)
-    on = ("lungs", "peritumoural", "automatic", YOURS) if automatic else ("lungs", "peritumoural", "reference", YOURS)
+    on = ("lungs", "peritumoural", MEASURED, "automatic" if automatic else "reference", YOURS)
     return tuple(layer.name for layer in layers if layer.name in on)
 
 
@@ -53,16 +57,19 @@ def case_layers(
 
     There is no layer of doubt where the run stored none.
     """
-    reference = load_masks(study, run_id, case_id, REFERENCE).masks
-    automatic = load_masks(study, run_id, case_id, AUTOMATIC).masks
-    regions = load_masks(study, run_id, case_id, REGIONS).masks if "peritumoural" in names else ()
+    reference = load_masks(study, run_id, case_id, REFERENCE)
+    automatic = load_masks(study, run_id, case_id, AUTOMATIC)
+    judged = "peritumoural" in names
+    ring = ring_of_the_judged(study, run_id, reference, automatic, "reference" in names) if judged else ()
+    measured = load_masks(study, run_id, case_id, REGIONS).masks if MEASURED in names else ()
     mine = (load_drawn(StudyFolder(study), drawn_key),) if drawn_key else ()
     theirs = [load_drawn(StudyFolder(study), key) for key in others]
     found = {
-        "lungs": Layer("lungs", "Lungs", _of(LUNGS, (*reference, *automatic))),
-        "peritumoural": Layer("peritumoural", "Peritumoural ring", _of(("peritumoural",), regions)),
-        "reference": Layer("reference", "Reference", _of((TUMOUR,), reference)),
-        "automatic": Layer("automatic", "Automatic", _of((TUMOUR,), automatic)),
+        "lungs": Layer("lungs", "Lungs", _of(LUNGS, (*reference.masks, *automatic.masks))),
+        "peritumoural": Layer("peritumoural", "Peritumoural ring", ring),
+        MEASURED: Layer(MEASURED, "Ring that is measured", _of(("peritumoural",), measured)),
+        "reference": Layer("reference", "Reference", _of((TUMOUR,), reference.masks)),
+        "automatic": Layer("automatic", "Automatic", _of((TUMOUR,), automatic.masks)),
         YOURS: Layer(YOURS, "Yours", mine),
     }
     doubt = load_doubt(study, run_id, case_id).masks if "doubt" in names else ()

@@ -10,7 +10,7 @@ import streamlit as st
 from engine.present.colours import CONTOUR_COLOURS, roi_label
 from engine.present.figures.slices import WINDOWS
 from engine.present.wording.doubt import order_sentence
-from engine.present.wording.review import case_header, differing_sentence, mode_sentence, progress_text
+from engine.present.wording.review import case_header, differing_sentence, mode_sentence, progress_text, ring_sentence
 from engine.present.wording.segmentation import review_answer
 from engine.protocol import Protocol
 from engine.review.criteria import criteria_text
@@ -21,8 +21,9 @@ from engine.review.reading_list import (
     to_adjudicate,
     unread_first,
 )
+from engine.run.drawing import BLIND, own_version
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
-from engine.run.review_layers import Layer, case_layers, others_words, shown_first, visible_layers
+from engine.run.review_layers import MEASURED, Layer, case_layers, others_words, shown_first, visible_layers
 from engine.run.review_volumes import automatic_tumour
 from engine.service import EARLIER, note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
@@ -37,7 +38,7 @@ from store.queries.cohort import case_facts
 from store.queries.images import load_prior_scan
 from store.queries.inference import doubt_quality
 from store.queries.reviews import ReviewState, read_draft, review_state
-from store.records import Verdict
+from store.records import DrawnMask, Verdict
 from store.reviews import (
     ADJUDICATION,
     ADJUDICATOR,
@@ -180,6 +181,15 @@ def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
     return mine[-1] if mine else None
 
 
+def drawn_of(reading: Reading, drawn_key: str) -> DrawnMask | None:
+    """The reader's drawn version; where he must not know of other readers, its number counts his own alone."""
+    found = state.version(drawn_key)
+    if found is None or reading.mode not in BLIND:
+        return found
+    until = state.drawn[: state.drawn.index(found) + 1]
+    return replace(found, version=own_version(state.verdicts, until, reading.case_id, reading.reader))
+
+
 def choices(layers: tuple[Layer, ...]) -> tuple[list[str], str]:
     """The outlines that are on and the window, chosen in the sidebar."""
     st.sidebar.subheader("Show", anchor=False)
@@ -227,7 +237,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     if can_draw:
         sign_of_life(shown.study, reading, protocol.review.idle_seconds)
     drawn_key = read_draft(shown.study, reading).drawn_key if before is None or can_draw else before.drawn_key
-    judging = replace(judging, drawn=state.version(drawn_key))
+    judging = replace(judging, drawn=drawn_of(reading, drawn_key))
     others = tuple(v.drawn_key for v in others_words(state.verdicts, at[0], reader.name) if v.drawn_key)
     names = visible_layers(mode, before is not None)
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
@@ -260,7 +270,8 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         st.html(f"<small>{legend(on, layers)}</small>")
     st.caption(
         "The patient's left is on the right. Ring: "
-        f"{roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, on the {shown.run.grid_mm:g} mm feature grid. "
+        f"{roi_label('peritumoural').lower()}, {shown.run.ring_mm:g} mm, on the {shown.run.grid_mm:g} mm feature grid; "
+        f"{ring_sentence(MEASURED in names)} "
         "Keys: 1 2 3 4 judge, ctrl+enter sign, n p next and previous case, f close-up and chest, w window, o outlines, "
         "d draw, e erase, u undo stroke, c caliper, v scroll. Wheel: slices, with ctrl zoom; right button: move."
     )

@@ -69,6 +69,11 @@ def mode_sentence(mode: str, place: int, signed: int, total: int) -> str:
     return f"**{mode.capitalize()}**, reading {place} of {total}, {signed} signed: {MODE_SENTENCES.get(mode, '')}."
 
 
+def ring_sentence(measured: bool) -> str:
+    """What the ring on screen goes around."""
+    return "around the mask that is measured." if measured else "around the outline that is judged."
+
+
 def differing_sentence(words: Sequence[Verdict]) -> str:
     """What each reader said of a case that is adjudicated, with the reason and whether a mask was drawn."""
     parts = []

@@ -9,11 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.geometry import cropped_grid, same_grid
+from engine.geometry import cropped_grid, resample_mask, same_grid
+from engine.measure.feature_image import feature_grid
+from engine.measure.regions import delineate_regions
+from engine.protocol import Protocol
 from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.drawing import exported, save_from_file, save_from_viewer
-from engine.run.review_layers import case_layers, shown_first, visible_layers
+from engine.run.review_layers import MEASURED, case_layers, shown_first, visible_layers
 from engine.run.review_volumes import error_bytes, layers_bytes, tokens, viewed_grid, viewer_secret
 from engine.run.scan_parts import Extent
 from store.artifacts import store_value
@@ -21,7 +24,7 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError
 from store.reviews import Reading, draft_of, drawn_masks, load_drawn
-from store.volumes import AutomaticMasks, CtSeries, DoubtMasks, Grid, Mask, ReferenceMasks
+from store.volumes import AutomaticMasks, CtSeries, DoubtMasks, FeatureMasks, Grid, Mask, ReferenceMasks, RoiMasks
 from tests.store.recorded import start_run
 
 TURN = np.deg2rad(12)
@@ -29,6 +32,21 @@ OBLIQUE = (1, 0, 0, 0, np.cos(TURN), -np.sin(TURN), 0, np.sin(TURN), np.cos(TURN
 GRID = Grid((20, 18, 16), (0.8, 0.9, 2.5), (-30, 12.5, 400), OBLIQUE)
 BOX = (2, 12, 3, 13, 4, 14)
 CUT = cropped_grid(GRID, (slice(2, 12), slice(3, 13), slice(4, 14)))
+PROTOCOL = Protocol()
+RINGS = ("peritumoural", MEASURED)
+
+
+def box(grid, z, y, x):
+    """A box of voxels."""
+    voxels = np.zeros(grid.shape_zyx, bool)
+    voxels[slice(*z), slice(*y), slice(*x)] = True
+    return voxels
+
+
+RING_GRID = Grid((30, 28, 26), (2.0, 2.0, 3.0), (5.0, -7.0, 40.0))
+LUNG = box(RING_GRID, (2, 24), (2, 26), (2, 28))
+EXPERT, MODEL = box(RING_GRID, (10, 14), (10, 16), (10, 20)), box(RING_GRID, (11, 15), (12, 17), (9, 15))
+CORRECTED = box(RING_GRID, (9, 15), (9, 18), (8, 16))
 
 
 def tumour() -> np.ndarray:
@@ -167,15 +185,15 @@ def test_the_grid_of_blocks_lies_in_the_middle_of_them():
 @pytest.mark.parametrize(
     ("mode", "signed", "hidden"),
     [
-        ("blank canvas", True, {"lungs", "automatic", "doubt", "reference", "peritumoural", "reader A", "reader B"}),
-        ("reader study", True, {"doubt", "reference", "reader A", "reader B"}),
-        ("work list", False, {"reader A", "reader B"}),
-        ("work list", True, set()),
-        ("adjudication", False, set()),
+        ("blank canvas", True, {"lungs", "automatic", "doubt", "reference", *RINGS, "reader A", "reader B"}),
+        ("reader study", True, {"doubt", "reference", MEASURED, "reader A", "reader B"}),
+        ("work list", False, {MEASURED, "reader A", "reader B"}),
+        ("work list", True, {"peritumoural"}),
+        ("adjudication", False, {"peritumoural"}),
     ],
 )
 def test_a_mode_hides_what_would_lead_the_reader(mode, signed, hidden):
-    every = {"lungs", "peritumoural", "reference", "automatic", "doubt", "reader A", "reader B", "yours"}
+    every = {"lungs", *RINGS, "reference", "automatic", "doubt", "reader A", "reader B", "yours"}
     assert every - set(visible_layers(mode, signed)) == hidden
 
 
@@ -212,3 +230,85 @@ def test_the_surface_error_is_the_distance_to_the_references_surface_also_beyond
 def bytes_of(body: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """The voxels of a NIfTI file of bytes."""
     return np.frombuffer(gzip.decompress(body)[352:], np.uint8).reshape(shape)
+
+
+def ring_study(folder, automatic=MODEL, chosen=EXPERT, others=()):
+    """A case whose measured ring goes around the mask that stands downstream, made by the stage itself."""
+    start_run(folder, "run-1", protocol=PROTOCOL)
+    ct = CtSeries(np.zeros(RING_GRID.shape_zyx, np.int16), RING_GRID)
+    lungs = Mask("lung_left", "automatic", "threshold", LUNG, RING_GRID)
+    lesions = tuple(Mask("tumour", "independent", "reference", m, RING_GRID, 1 + n) for n, m in enumerate(others))
+    reference = ReferenceMasks((Mask("tumour", "independent", "reference", EXPERT, RING_GRID), *lesions))
+    found = () if automatic is None else (Mask("tumour", "automatic", "model", automatic, RING_GRID),)
+    standing = FeatureMasks((Mask("tumour", "corrected", "Ben", chosen, RING_GRID), lungs, *lesions))
+    made = delineate_regions(ct, standing, (), (), PROTOCOL.grid, PROTOCOL.rois).masks
+    put(folder, "acquire", ("ct", CtSeries, ct), ("references", ReferenceMasks, reference))
+    put(folder, "segment", ("masks", AutomaticMasks, AutomaticMasks((*found, lungs))))
+    put(folder, "regions", ("masks", RoiMasks, made))
+    return folder
+
+
+def ring_shown(study, mode, signed=False):
+    """The voxels of the ring of a mode on the feature grid, and the name of its layer."""
+    layers = case_layers(study, "run-1", "A", visible_layers(mode, signed), "", ())
+    (layer,) = (layer for layer in layers if layer.name in ("peritumoural", MEASURED))
+    grid = feature_grid(RING_GRID, PROTOCOL.grid)
+    voxels = [resample_mask(mask.voxels, mask.grid, grid) for mask in layer.masks]
+    return layer.name, voxels[0] if voxels else np.zeros(grid.shape_zyx, bool)
+
+
+def stage_ring(tumour, others=()):
+    """The ring of the stage around a tumour."""
+    lesions = [Mask("tumour", "independent", "reference", m, RING_GRID, 1 + n) for n, m in enumerate(others)]
+    lungs = Mask("lung_left", "automatic", "threshold", LUNG, RING_GRID)
+    masks = FeatureMasks((Mask("tumour", "automatic", "model", tumour, RING_GRID), lungs, *lesions))
+    ct = CtSeries(np.zeros(RING_GRID.shape_zyx, np.int16), RING_GRID)
+    return delineate_regions(ct, masks, (), (), PROTOCOL.grid, PROTOCOL.rois).masks.find("peritumoural").voxels
+
+
+@pytest.mark.parametrize("mode", ["reader study", "work list"])
+@pytest.mark.parametrize("standing", [EXPERT, CORRECTED])
+def test_who_must_be_blind_sees_the_ring_around_the_outline_that_he_judges(tmp_path, mode, standing):
+    name, ring = ring_shown(ring_study(tmp_path, chosen=standing), mode)
+    assert name == "peritumoural"
+    assert (ring == stage_ring(MODEL)).all()
+
+
+def test_who_signed_and_who_adjudicates_see_the_ring_that_is_measured(tmp_path):
+    study = ring_study(tmp_path, chosen=CORRECTED)
+    for mode, signed in (("work list", True), ("adjudication", False)):
+        name, ring = ring_shown(study, mode, signed)
+        assert name == MEASURED
+        assert (ring == stage_ring(CORRECTED)).all()
+
+
+@pytest.mark.parametrize("automatic", [None, np.zeros(RING_GRID.shape_zyx, bool)])
+def test_without_an_automatic_outline_the_ring_goes_around_the_reference_only_where_that_is_shown(tmp_path, automatic):
+    study = ring_study(tmp_path, automatic, chosen=CORRECTED)
+    assert (ring_shown(study, "work list")[1] == stage_ring(EXPERT)).all()
+    assert not ring_shown(study, "reader study")[1].any()
+
+
+def test_other_lesions_of_the_reference_leave_no_hole_in_the_ring_of_a_reader_study(tmp_path):
+    beside = box(RING_GRID, (15, 17), (12, 17), (9, 15))
+    study = ring_study(tmp_path, others=(beside,))
+    assert (ring_shown(study, "reader study")[1] == stage_ring(MODEL)).all()
+    assert (ring_shown(study, "work list")[1] == stage_ring(MODEL, (beside,))).all()
+    assert (stage_ring(MODEL) != stage_ring(MODEL, (beside,))).any()
+
+
+def test_satellites_of_the_automatic_outline_have_no_ring(tmp_path):
+    study = ring_study(tmp_path, MODEL | box(RING_GRID, (4, 5), (4, 5), (4, 5)))
+    assert (ring_shown(study, "reader study")[1] == stage_ring(MODEL)).all()
+
+
+@pytest.mark.parametrize("mode", ["reader study", "blank canvas"])
+def test_the_number_of_a_version_tells_a_blind_reader_of_nobody_before_him(study, mode):
+    drawn = sent(np.ones((10, 10, 10), bool))
+    save_from_viewer(study, replace(GRANT, reader="Ben"), drawn)
+    blind = replace(GRANT, mode=mode)
+    first = save_from_viewer(study, blind, drawn)
+    second = save_from_viewer(study, replace(blind, drawn_key=first.drawn_key), drawn)
+    assert (first.version, second.version) == (1, 2)
+    with Ledger(StudyFolder(study)) as ledger:
+        assert [mask.version for mask in drawn_masks(ledger)] == [1, 2, 3]
