@@ -20,7 +20,7 @@ FEWEST_FOR_ORDER = 5
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """Two readers over the cases that both judged: table (rows first reader, none to missed), coefficients."""
+    """Two readers over the cases whose same mask both judged: table (rows first reader, none to missed), measures."""
 
     first: str
     second: str
@@ -34,6 +34,31 @@ class PairAgreement:
     def agreed(self) -> int:
         """Cases judged alike."""
         return sum(row[place] for place, row in enumerate(self.table))
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Cases that two readers judged, or one twice, on masks that are not the same, or of which one names none."""
+
+    first: str
+    second: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Readings:
+    """Two readers, or one twice: case -> last word of each."""
+
+    first: str
+    second: str
+    one: dict[str, Verdict]
+    other: dict[str, Verdict]
+
+    @property
+    def same_mask(self) -> tuple[str, ...]:
+        """Cases of which both judged the very same mask; simulated readers name none, and are compared so."""
+        both = self.one.keys() & self.other.keys()
+        return tuple(sorted(case for case in both if self.one[case].mask_key == self.other[case].mask_key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +89,22 @@ def readers_of(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
 
 
 def pair_agreements(verdicts: Sequence[Verdict], rules: Review) -> tuple[PairAgreement, ...]:
-    """Every pair of readers with at least one case in common, by name; last words of first readings."""
-    said = _by_reader(verdicts, 1)
-    pairs = (_pair(one, other, said[one], said[other], rules) for one, other in combinations(sorted(said), 2))
+    """Every pair of readers with at least one mask in common, by name; last words of first readings."""
+    pairs = (_pair(readings, rules) for readings in _between(verdicts))
     return tuple(pair for pair in pairs if pair.n)
 
 
 def intra_reader(verdicts: Sequence[Verdict], rules: Review) -> tuple[PairAgreement, ...]:
     """Each reader's first reading against his hidden repeat, where he has any."""
-    first, again = _by_reader(verdicts, 1, READER_STUDY), _by_reader(verdicts, 2, READER_STUDY)
-    pairs = (_pair(name, f"{name}, again", first.get(name, {}), again[name], rules) for name in sorted(again))
+    pairs = (_pair(readings, rules) for readings in _within(verdicts))
     return tuple(pair for pair in pairs if pair.n)
+
+
+def left_out(verdicts: Sequence[Verdict]) -> tuple[LeftOut, ...]:
+    """What `pair_agreements` and `intra_reader` leave out, where they do: two words on different masks are no pair."""
+    readings = (*_between(verdicts), *_within(verdicts))
+    found = (LeftOut(r.first, r.second, len(r.one.keys() & r.other.keys()) - len(r.same_mask)) for r in readings)
+    return tuple(one for one in found if one.n)
 
 
 def summaries(verdicts: Sequence[Verdict]) -> tuple[ReaderSummary, ...]:
@@ -106,14 +136,26 @@ def _correlation(places: Sequence[float], values: Sequence[float]) -> Spearman |
     return spearman(places, values) if len(set(values)) > 1 else None
 
 
-def _pair(first: str, second: str, one: dict[str, Verdict], other: dict[str, Verdict], rules: Review) -> PairAgreement:
+def _between(verdicts: Sequence[Verdict]) -> list[_Readings]:
+    said = _by_reader(verdicts, 1)
+    return [_Readings(one, other, said[one], said[other]) for one, other in combinations(sorted(said), 2)]
+
+
+def _within(verdicts: Sequence[Verdict]) -> list[_Readings]:
+    first, again = _by_reader(verdicts, 1, READER_STUDY), _by_reader(verdicts, 2, READER_STUDY)
+    return [_Readings(name, f"{name}, again", first.get(name, {}), again[name]) for name in sorted(again)]
+
+
+def _pair(readings: _Readings, rules: Review) -> PairAgreement:
     table = [[0] * len(JUDGEMENTS) for _ in JUDGEMENTS]
-    for case in one.keys() & other.keys():
-        table[JUDGEMENTS.index(one[case].judgement)][JUDGEMENTS.index(other[case].judgement)] += 1
+    for case in readings.same_mask:
+        row, column = readings.one[case].judgement, readings.other[case].judgement
+        table[JUDGEMENTS.index(row)][JUDGEMENTS.index(column)] += 1
     counts = tuple(tuple(row) for row in table)
     kappa = weighted_kappa(counts, rules.kappa_weights)
     return PairAgreement(
-        first, second, kappa.n, counts, kappa, gwet_ac1(counts), specific_agreement(counts, NEEDS_CORRECTION)
+        *(readings.first, readings.second, kappa.n, counts),
+        *(kappa, gwet_ac1(counts), specific_agreement(counts, NEEDS_CORRECTION)),
     )
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from engine.metrics.readers import (
     PairAgreement,
     intra_reader,
+    left_out,
     order_effect,
     pair_agreements,
     readers_of,
@@ -16,6 +17,7 @@ from engine.present.figures.readers import judgement_shares, judgement_table
 from engine.present.wording.review import (
     disagreements_hidden,
     intra_sentence,
+    left_out_sentence,
     order_effect_sentence,
     pair_rows,
     readers_answer,
@@ -63,7 +65,9 @@ def wanted(state: ReviewState, mode: str) -> tuple[Verdict, ...]:
 def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
     """The table of one pair, then the coefficients of all."""
     if not pairs:
-        st.caption("Two readers must have judged at least one case in common before their agreement can be said.")
+        st.caption(
+            "Two readers must have judged the same mask of at least one case before their agreement can be said."
+        )
         return
     widest = max(range(len(pairs)), key=lambda place: pairs[place].n)
     names = {f"{pair.first} and {pair.second} (n = {pair.n})": pair for pair in pairs}
@@ -109,6 +113,8 @@ if not readers_of(verdicts):
     st.stop()
 answer(readers_answer(pairs))
 pairs_of(pairs)
+if unlike := left_out_sentence(left_out(verdicts)):
+    st.caption(unlike)
 st.subheader("What did each reader say?", anchor=False)
 each = summaries(verdicts)
 figure(judgement_shares(each), f"n = {sum(one.n for one in each)} verdicts; bars: Wilson's 95 % intervals.", "shares")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.metrics.readers import OrderEffect, PairAgreement, ReaderSummary
+from engine.metrics.readers import LeftOut, OrderEffect, PairAgreement, ReaderSummary
 from engine.present.intervals import share_interval
 from engine.present.numbers import counted, duration, interval, number, p_term, percent
 from engine.present.wording.doubt import TOGETHER
@@ -92,7 +92,7 @@ def progress_text(signed: int, total: int) -> str:
 def readers_answer(pairs: Sequence[PairAgreement]) -> str:
     """Whether readers agree, in one sentence with kappa and its interval; of the pair with most cases in common."""
     if not pairs:
-        return "No two readers have judged the same case yet."
+        return "No two readers have judged the same mask of a case yet."
     pair = max(pairs, key=lambda found: found.n)
     alike = f"**{pair.first}** and **{pair.second}** judged {pair.agreed} of {counted(pair.n, 'case')} alike"
     if math.isnan(pair.kappa.estimate):
@@ -140,8 +140,20 @@ def pair_rows(pairs: Sequence[PairAgreement]) -> tuple[PairRow, ...]:
 def table_caption(pair: PairAgreement) -> str:
     """What the table of two readers counts."""
     return (
-        f"n = {pair.n} cases judged by both. Rows: {pair.first}; columns: {pair.second}; the diagonal is agreement. "
+        f"n = {pair.n} cases of which both judged the same mask. Rows: {pair.first}; columns: {pair.second}; the "
+        "diagonal is agreement. "
         f"Positive agreement on the need of a correction {_with_interval(pair.positive)}."
+    )
+
+
+def left_out_sentence(found: Sequence[LeftOut]) -> str:
+    """How many cases no agreement counts, because the mask changed in between; empty where there are none."""
+    if not found:
+        return ""
+    each = ", ".join(f"{counted(one.n, 'case')} of {one.first} and {one.second}" for one in found)
+    return (
+        f"Left out of the agreement: {each}. The automatic mask changed between the two verdicts, or one of them names "
+        "no mask."
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.metrics.readers import intra_reader, order_effect, pair_agreements, readers_of, summaries
+from engine.metrics.readers import LeftOut, intra_reader, left_out, order_effect, pair_agreements, readers_of, summaries
+from engine.present.wording.review import left_out_sentence
 from engine.protocol import Review
 from engine.statistics.rater_agreement import weighted_kappa
 from store.records import Verdict
@@ -78,3 +79,35 @@ def test_one_word_for_all_leaves_kappa_undefined():
     (pair,) = pair_agreements(said("Ada", ["none"] * 3) + said("Ben", ["none"] * 3), Review())
     assert math.isnan(pair.kappa.estimate)
     assert pair.ac1.estimate == 1
+
+
+def test_words_on_different_masks_are_no_pair_and_are_told():
+    ben = [replace(v, mask_key="newer") if n < 2 else v for n, v in enumerate(said("Ben", BEN))]
+    rows = said("Ada", ADA) + ben
+    (pair,) = pair_agreements(rows, Review())
+    assert (pair.n, pair.agreed) == (4, 3)
+    assert left_out(rows) == (LeftOut("Ada", "Ben", 2),)
+    assert "2 cases of Ada and Ben" in left_out_sentence(left_out(rows))
+    newer = [replace(v, mask_key="newer") for v in ben]
+    assert pair_agreements(said("Ada", ADA) + newer, Review()) == ()
+    assert left_out(said("Ada", ADA) + newer) == (LeftOut("Ada", "Ben", 6),)
+
+
+def test_a_repeat_on_another_mask_says_nothing_of_the_reader():
+    first = said("Ada", ADA, mode="reader study")
+    again = said("Ada", ["none", "minor"], mode="reader study", reading=2)
+    again[1] = replace(again[1], mask_key="newer")
+    (ada,) = intra_reader(first + again, Review())
+    assert (ada.n, ada.agreed) == (1, 1)
+    assert left_out(first + again) == (LeftOut("Ada", "Ada, again", 1),)
+
+
+def test_simulated_readers_name_no_mask_and_are_compared_among_themselves_only():
+    simulated = [replace(v, mask_key="") for v in said("reader-A", ADA) + said("reader-B", BEN)]
+    (pair,) = pair_agreements(simulated + said("Cleo", ADA), Review())
+    assert (pair.first, pair.second, pair.n) == ("reader-A", "reader-B", 6)
+    assert left_out_sentence(left_out(simulated)) == ""
+    assert [(one.first, one.second) for one in left_out(simulated + said("Cleo", ADA))] == [
+        ("Cleo", "reader-A"),
+        ("Cleo", "reader-B"),
+    ]
