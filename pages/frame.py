@@ -30,6 +30,7 @@ REFRESH_SECONDS = 5
 CLICKED = "open-case"
 BEGUN = "page-begun"
 BADGE = "page-badge"
+RUN, CHOSEN_RUN = "run", "run-chosen"
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 BOX_CONFIG = PLOT_CONFIG | {"displayModeBar": True, "modeBarButtons": [["select2d", "pan2d"]]}
 P_COLUMNS = ("p", "q", "ph_p", "delong_p")
@@ -120,14 +121,32 @@ def empty(reason: str, stage: str = "") -> NoReturn:
 
 
 def _choose_run(found: Sequence[RunFacts]) -> RunFacts:
-    """The run chosen in the sidebar; at first the one that the address names, else the latest that went to the end."""
+    """The run that the visitor chose in the sidebar or that his address named; else the latest that went to the end."""
     if len(found) == 1:
         return found[0]
-    linked = [place for place, run in enumerate(found) if str(run.place) == st.query_params.get("run")]
-    first = min(linked or range(len(found)), key=lambda place: standing(found[place].state, found[place].until_stage))
+    by_id = {run.run_id: run for run in found}
+    newest = min(found, key=lambda run: standing(run.state, run.until_stage))
+    linked = [run.run_id for run in found if str(run.place) == st.query_params.get("run")]
+    if RUN not in st.session_state and CHOSEN_RUN not in st.session_state and linked:
+        st.session_state[CHOSEN_RUN] = linked[0]
+    chosen = by_id.get(st.session_state.get(CHOSEN_RUN, ""), newest)
+    st.session_state[RUN] = chosen.run_id
     names = {run.run_id: f"Run {run.place} · {run_state(run)} · {moment(run.started_at)}" for run in found}
-    chosen = st.sidebar.selectbox("Run", list(names), index=first, format_func=names.__getitem__, key="run")
-    return next(run for run in found if run.run_id == chosen)
+    st.sidebar.selectbox("Run", list(names), format_func=names.__getitem__, key=RUN, on_change=_remember_run)
+    if newest.place > chosen.place:
+        st.sidebar.caption(f"You chose this run; run {newest.place} is newer.")
+        st.sidebar.button(f"Go to run {newest.place}", key="run-newest", type="tertiary", on_click=_follow_newest)
+    return chosen
+
+
+def _remember_run() -> None:
+    """Stay on the run that the visitor chose, whatever is published."""
+    st.session_state[CHOSEN_RUN] = st.session_state[RUN]
+
+
+def _follow_newest() -> None:
+    """Show the newest run, now and whenever a newer one is published."""
+    st.session_state.pop(CHOSEN_RUN, None)
 
 
 def _banner(run: RunFacts) -> None:

@@ -61,6 +61,48 @@ def test_the_complete_run_is_shown_before_a_newer_partial_one(show, two_runs):
     assert "run-full" in text_of(app)
 
 
+def newer_run(study: Path) -> None:
+    """Another run to the end, published."""
+    start_run(study, "run-newer")
+    record(study, "run-newer", "acquire", "CASE-A", [Flag("acquire", "code", "text", "remedy")])
+    finish_run(study, "run-newer")
+    publish(study)
+
+
+def test_who_never_chose_a_run_goes_on_to_the_newest_as_soon_as_it_is_published(show, two_runs):
+    app = show(two_runs, "study/cohort.py")
+    assert app.sidebar.selectbox(key="run").value == "run-full"
+    newer_run(two_runs)
+    app.run()
+    assert app.sidebar.selectbox(key="run").value == "run-newer"
+    assert "run-newer" in text_of(app)
+    assert "is newer" not in text_of(app.sidebar)
+
+
+def test_who_chose_a_run_stays_on_it_and_is_told_of_a_newer_one(show, two_runs):
+    app = show(two_runs, "study/cohort.py")
+    app.sidebar.selectbox(key="run").select("run-part").run()
+    app.sidebar.selectbox(key="run").select("run-full").run()
+    newer_run(two_runs)
+    app.run()
+    assert app.sidebar.selectbox(key="run").value == "run-full"
+    assert "run 3 is newer" in text_of(app.sidebar)
+    app.switch_page(str(HOUSE / "pages" / "prognosis" / "selection.py")).run()
+    assert app.sidebar.selectbox(key="run").value == "run-full"
+    app.sidebar.button(key="run-newest").click().run()
+    assert app.sidebar.selectbox(key="run").value == "run-newer"
+    assert "is newer" not in text_of(app.sidebar)
+
+
+def test_an_address_that_names_a_run_is_a_choice(show, two_runs):
+    app = show(two_runs, "study/cohort.py", run="2")
+    assert app.sidebar.selectbox(key="run").value == "run-part"
+    newer_run(two_runs)
+    app.run()
+    assert app.sidebar.selectbox(key="run").value == "run-part"
+    assert "run 3 is newer" in text_of(app.sidebar)
+
+
 def test_selection_says_its_cap_and_the_region_that_is_barred(show, two_runs):
     said = text_of(show(two_runs, "prognosis/selection.py"))
     assert "at most 1 feature: 22 events" in said
