@@ -31,20 +31,26 @@ def current_reader() -> Reader | None:
     return Reader(str(name), NAMED_HIMSELF) if name else None
 
 
-def require_reader(known: tuple[str, ...]) -> Reader:
-    """The reader of this session; where there is none, ask for the name and stop: nothing of a case is shown."""
+def require_reader(known: frozenset[str], simulated: frozenset[str]) -> Reader:
+    """The reader of this session; where there is none, ask for the name and stop: nothing of a case is shown.
+
+    Names of simulated readers are not offered, and who bears one is refused: their verdicts are not his to change.
+    """
     reader = current_reader()
     if reader is None:
-        _ask(known)
+        _ask(tuple(sorted(known - simulated)), simulated)
         st.stop()
     st.sidebar.caption(f"Reading as **{reader.name}** ({reader.identity})")
     if reader.identity == NAMED_HIMSELF and st.sidebar.button("Another reader", key="leave", type="tertiary"):
         st.session_state.pop(SESSION_KEY)
         st.rerun()
+    if reader.name in simulated:
+        st.error(_taken(reader.name))
+        st.stop()
     return reader
 
 
-def _ask(known: tuple[str, ...]) -> None:
+def _ask(known: tuple[str, ...], simulated: frozenset[str]) -> None:
     st.info("Say who you are to see images and to judge. The name is stored with every verdict and every mask.")
     with st.form("who", border=False, width=420):
         name = st.selectbox(
@@ -55,12 +61,19 @@ def _ask(known: tuple[str, ...]) -> None:
             placeholder="Your name, as readers of this study know it",
         )
         if st.form_submit_button("Begin", type="primary"):
-            _enter((name or "").strip())
+            _enter((name or "").strip(), simulated)
 
 
-def _enter(name: str) -> None:
+def _enter(name: str, simulated: frozenset[str]) -> None:
     if not NAME.fullmatch(name):
         st.error("A reader's name begins with a letter or a digit and has at most 40 letters, digits, spaces or .'-")
         return
+    if name in simulated:
+        st.error(_taken(name))
+        return
     st.session_state[SESSION_KEY] = name
     st.rerun()
+
+
+def _taken(name: str) -> str:
+    return f"{name} is a simulated reader of this study, whose verdicts nobody can change. Choose another name."

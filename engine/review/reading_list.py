@@ -50,6 +50,11 @@ def blank_sample(cases: Sequence[str], seed: int, count: int) -> tuple[tuple[str
     return tuple((case, 1) for case in order[: min(count, len(order))])
 
 
+def simulated_readers(verdicts: Iterable[Verdict]) -> frozenset[str]:
+    """Names under which a simulation judged: it saw no mask and drew none. Nobody reads under such a name."""
+    return frozenset(v.reader for v in verdicts if not (v.mask_key or v.drawn_key or v.identity))
+
+
 def signed_readings(verdicts: Iterable[Verdict], reader: str, mode: str) -> frozenset[tuple[str, int]]:
     """(case, reading) that a reader has signed in a mode; simulated verdicts, which saw no mask, do not count."""
     return frozenset(

@@ -18,6 +18,7 @@ from engine.review.reading_list import (
     next_reading,
     progress,
     signed_readings,
+    simulated_readers,
     to_adjudicate,
     unread_first,
 )
@@ -298,7 +299,9 @@ cases = review_cases(shown.snapshot, shown.run.run_id)
 if not cases:
     empty("No images have been read in this run; a study of imported features has none.", "acquire")
 state: ReviewState = review_state(shown.study)
-reader = require_reader(tuple(sorted({v.reader for v in state.verdicts} | {d.reader for d in state.drawn})))
+reader = require_reader(
+    frozenset({v.reader for v in state.verdicts} | {d.reader for d in state.drawn}), simulated_readers(state.verdicts)
+)
 protocol = protocol_of(shown.study, shown.run.run_id)
 mode = st.sidebar.selectbox(
     "Mode",

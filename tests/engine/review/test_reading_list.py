@@ -9,6 +9,7 @@ from engine.review.reading_list import (
     next_reading,
     progress,
     signed_readings,
+    simulated_readers,
     study_order,
     to_adjudicate,
     unread_first,
@@ -81,6 +82,12 @@ def test_simulated_readers_and_words_on_another_mask_are_no_disagreement():
     later = replace(ben, mask_key="segmented again")
     assert to_adjudicate([VERDICT, later], "Cleo") == ()
     assert to_adjudicate([replace(VERDICT, mask_key="segmented again"), later], "Cleo") == (("c00", 1),)
+
+
+def test_simulated_readers_are_told_from_people_by_the_mask_that_they_never_saw():
+    simulated = replace(VERDICT, reader="reader-A", mask_key="")
+    contour = replace(VERDICT, reader="Dora", judgement="drawn", mode="blank canvas", mask_key="", drawn_key="k")
+    assert simulated_readers([VERDICT, simulated, contour]) == {"reader-A"}
 
 
 def test_readers_who_drew_differently_are_adjudicated():
