@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from store.records import RefusedError
 from store.sources import PriorSource, SourceFile
+
+LABEL = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +28,4 @@ class PatientFiles:
 def split_label(reference: str) -> tuple[str, int | None]:
     """A reference written `name` or `name:label` as name and label."""
     name, colon, label = reference.rpartition(":")
-    return (name, int(label)) if colon and label.isdigit() else (reference, None)
+    return (name, int(label)) if colon and LABEL.fullmatch(label) else (reference, None)

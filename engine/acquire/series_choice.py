@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from engine.acquire.dicom import DicomHeader
 
 THICKEST_PREFERRED_MM = 3.0
 MOST_EARLIER = 4
+DAY = re.compile("[0-9]{8}")  # not isdigit(): a superscript is a digit that int() does not take
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _rank(candidate: SeriesCandidate, fewest_slices: int) -> tuple[float | str, 
 def _date(candidate: SeriesCandidate) -> int:
     """The day of a series as a number that grows with time, 0 where none is known."""
     written = candidate.headers[0].study_date
-    return int(written) if written.isdigit() else 0
+    return int(written) if DAY.fullmatch(written) else 0
 
 
 def _reason(ordered: list[SeriesCandidate], fewest_slices: int) -> str:
