@@ -33,12 +33,13 @@ class Discovery:
     patients: tuple[tuple[str, str], ...] = ()
 
 
-def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Discovery:
+def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms, joining: Path | None = None) -> Discovery:
     """Find the cases of a study's image folder in any mix of layouts; reads headers and hashes, never pixels.
 
     DICOM anywhere below (case = PatientID), `<case>/image.nii.gz`, flat `<case>[_CT]_image.nii.gz`, or an images.csv;
     beside that table the uploads kept from the browser, each with its own layout.
-    A patient found in two places is refused. ValueError where the image folder does not exist.
+    An upload that is `joining` is read as if it were kept. A patient found in two places is refused. ValueError where
+    the image folder does not exist.
     """
     root = directory / Path(protocol.images.root)
     if not protocol.images.root or not root.is_dir():
@@ -46,9 +47,11 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms) -> Dis
     index = ContentIndex(directory)
     cases: list[CaseSource] = []
     refusals: list[Refusal] = []
-    found = _dicom_patients(root, protocol, index)
+    added = [joining] if joining else []
+    uploads = [path for path in sorted(root.glob(f"{UPLOAD_PREFIX}*")) if path.is_dir()] + added
+    found = dicom_patients([path for folder in (root, *added) for path in _files(folder)], protocol, index)
     try:
-        found += _file_patients(root, protocol, index)
+        found += _file_patients(root, uploads, _waiting(directory, root), protocol, index)
     except RefusedError as error:
         refusals.append(refusal_of("", error))
     refusals += [refusal_of("", one.problem) for one in found if not one.patient_id and one.problem]
@@ -134,25 +137,29 @@ def _missing_table(role: str) -> RefusedError:
     return RefusedError("missing_file", role, "the file is not there.", "Correct its name in study.toml.")
 
 
-def _file_patients(root: Path, protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
-    """Cases of the image folder and, each by its own table or names, of the uploads kept in it."""
-    uploads = [path for path in sorted(root.glob(f"{UPLOAD_PREFIX}*")) if path.is_dir()]
+def _waiting(directory: Path, root: Path) -> Path | None:
+    """The image folder itself where it is an upload that waits in the study's private folder."""
+    return root if root.resolve().is_relative_to((directory / PRIVATE_FOLDER).resolve()) else None
+
+
+def _file_patients(
+    root: Path, uploads: Sequence[Path], within: Path | None, protocol: Protocol, index: ContentIndex
+) -> list[PatientFiles]:
+    """Cases of the image folder and, each by its own table or names and from its own folder only, of the uploads."""
     own = [path for path in image_files(root) if not any(path.is_relative_to(upload) for upload in uploads)]
-    found = _file_cases(root, own, protocol, index)
+    found = _file_cases(root, own, protocol, index, within)
     for upload in uploads:
-        found += _file_cases(upload, image_files(upload), protocol, index)
+        found += _file_cases(upload, image_files(upload), protocol, index, upload)
     return found
 
 
-def _file_cases(folder: Path, files: list[Path], protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
+def _file_cases(
+    folder: Path, files: list[Path], protocol: Protocol, index: ContentIndex, within: Path | None
+) -> list[PatientFiles]:
     table = folder / IMAGE_TABLE
-    return (
-        listed_cases(table, protocol.images, index) if table.is_file() else named_cases(files, protocol.images, index)
-    )
-
-
-def _dicom_patients(root: Path, protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
-    return dicom_patients(image_files(root), protocol, index)
+    if table.is_file():
+        return listed_cases(table, protocol.images, index, within)
+    return named_cases(files, protocol.images, index)
 
 
 def image_files(root: Path) -> list[Path]:

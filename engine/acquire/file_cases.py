@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from engine.acquire.acquisition import manufacturer_of
 from engine.acquire.content_index import ContentIndex
@@ -24,6 +24,7 @@ REFERENCE_ROLE = "reference mask"
 ANATOMY_ROLE, ANATOMY_NAME = "anatomy label map", "anatomy"
 PRIOR_NAME, PRIOR_DAYS = "prior", "prior_days"  # an earlier CT, and how many days before the index scan it was made
 LUNG_ROLES = {"left": "left lung mask", "right": "right lung mask", "both": "lungs mask"}
+CT_WORD = "CT_"
 FLAT_IMAGE = re.compile(r"(?P<case>.+?)(?P<ct>_CT)?_image", re.IGNORECASE)
 ACQUISITION_COLUMNS = (
     "convolution_kernel",
@@ -37,7 +38,9 @@ ACQUISITION_COLUMNS = (
 )
 TEXT_COLUMNS = {"convolution_kernel": KERNELS.stated, "manufacturer": manufacturer_of, "model": MODELS.stated}
 NUMBER = re.compile(r"[+-]?(\d{1,6}(\.\d{0,9})?|\.\d{1,9})")
+DAYS = re.compile("[0-9]{1,5}")
 YES, NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
+OUTSIDE = "outside_folder"
 REFERENCE_NAME, REFERENCE_LABEL = "reference_name", "reference_label"
 
 
@@ -46,6 +49,27 @@ class _FoundImage:
     patient_id: str
     image: Path
     others: tuple[tuple[str, Path], ...]  # (name of the structure, file)
+
+
+@dataclass(frozen=True, slots=True)
+class _TableFolder:
+    """Where an images.csv looks for its files; where `within` is given nothing outside it is read, links followed."""
+
+    folder: Path
+    within: Path | None
+
+    def file(self, name: str, role: str) -> Path:
+        """The file that a cell names; RefusedError where it may not be named or is not there."""
+        spelled = PureWindowsPath(name)  # knows both separators, and drives
+        if Path(name).is_absolute() or (self.within and (spelled.anchor or ".." in spelled.parts)):
+            raise _outside(role)
+        path = self.folder / name
+        if is_missing(name) or not _is_file(path):
+            text = "the file named in images.csv is not there."
+            raise RefusedError("missing_file", role, text, "Correct its name.")
+        if self.within and not path.resolve().is_relative_to(self.within.resolve()):
+            raise _outside(role)
+        return path
 
 
 def further_roles(images: Images) -> dict[str, str]:
@@ -70,15 +94,17 @@ def named_cases(files: Sequence[Path], images: Images, index: ContentIndex) -> l
     return [_with_files(one, images, index) for one in found]
 
 
-def listed_cases(path: Path, images: Images, index: ContentIndex) -> list[PatientFiles]:
+def listed_cases(path: Path, images: Images, index: ContentIndex, within: Path | None = None) -> list[PatientFiles]:
     """Cases of an images.csv: case_id, image and, where known, reference, lungs, anatomy and acquisition columns.
 
-    Paths are relative to the table; `file:label` names a label. RefusedError where the table itself is unusable.
+    Paths are relative to the table, and of a table that came by upload lie `within` that upload: a cell could else name
+    another patient's file. `file:label` names a label. RefusedError where the table itself is unusable.
     """
     table = read_table(path, "images.csv")
     rows = patient_rows(table, "case_id")
     table.place("image")
-    return [_listed_case(path.parent, table, patient, row, images, index) for patient, row in rows.items()]
+    folder = _TableFolder(path.parent, within)
+    return [_listed_case(folder, table, patient, row, images, index) for patient, row in rows.items()]
 
 
 def _folder_case(members: list[Path]) -> list[_FoundImage]:
@@ -98,29 +124,30 @@ def _flat_cases(members: list[Path]) -> list[_FoundImage]:
 
 
 def _after(stem: str, case: str) -> str:
-    for prefix in (f"{case}_CT_", f"{case}_"):
-        if stem.lower().startswith(prefix.lower()):
-            return stem[len(prefix) :]
-    return ""
+    """What follows a case's name and `_CT`; the name letter by letter: P1 and p1 are two patients."""
+    if not stem.startswith(f"{case}_"):
+        return ""
+    rest = stem[len(case) + 1 :]
+    return rest[len(CT_WORD) :] if rest.upper().startswith(CT_WORD) else rest
 
 
 def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> PatientFiles:
     files = [index.source(IMAGE_ROLE, found.image)]
     columns: list[tuple[str, str]] = []
-    taken: Path | None = None
+    taken: list[Path] = []
     for wanted in images.reference:
         name, label = split_label(wanted)
-        taken = next((path for stem, path in found.others if stem.lower() == name.lower()), None)
+        taken = [path for stem, path in found.others if stem.lower() == name.lower()]
         if taken:
-            files.append(index.source(REFERENCE_ROLE, taken))
+            files += [index.source(REFERENCE_ROLE, path) for path in taken]
             columns += [(REFERENCE_NAME, name)] + ([(REFERENCE_LABEL, str(label))] if label is not None else [])
             break
     files += [index.source(ANATOMY_ROLE, path) for stem, path in found.others if stem.lower() == ANATOMY_NAME]
     roles = {split_label(name)[0].lower(): role for name, role in further_roles(images).items()}
     files += [index.source(roles[stem.lower()], path) for stem, path in found.others if stem.lower() in roles]
-    priors = [path for stem, path in found.others if stem.lower() == PRIOR_NAME and path != taken]
+    priors = [path for stem, path in found.others if stem.lower() == PRIOR_NAME and path not in taken]
     for stem, path in found.others:
-        if path != taken and stem.lower() not in roles and is_lung_name(stem, images.lungs):
+        if path not in taken and stem.lower() not in roles and is_lung_name(stem, images.lungs):
             files.append(index.source(LUNG_ROLES[side_of_name(stem)], path))
     earlier = [index.source(PRIOR_IMAGE_ROLE, path) for path in priors]
     problem = _repeated_role(files)
@@ -141,25 +168,25 @@ def _repeated_role(files: Sequence[SourceFile]) -> RefusedError | None:
 
 
 def _listed_case(
-    folder: Path, table: Table, patient: str, row: int, images: Images, index: ContentIndex
+    folder: _TableFolder, table: Table, patient: str, row: int, images: Images, index: ContentIndex
 ) -> PatientFiles:
     cells = {column: table.rows[row][place] for place, column in enumerate(table.columns)}
     known = [name for name in ACQUISITION_COLUMNS if name in cells and not is_missing(cells[name])]
     columns = [(name, known_cell(name, cells[name])) for name in known]
     try:
-        files = [index.source(IMAGE_ROLE, _existing(folder, cells["image"], IMAGE_ROLE))]
+        files = [index.source(IMAGE_ROLE, folder.file(cells["image"], IMAGE_ROLE))]
         if not is_missing(cells.get("reference", "")):
             name, label = split_label(cells["reference"])
-            path = _existing(folder, name, REFERENCE_ROLE)
+            path = folder.file(name, REFERENCE_ROLE)
             files.append(index.source(REFERENCE_ROLE, path))
             columns.append((REFERENCE_NAME, _reference_name(images, path)))
             columns += [(REFERENCE_LABEL, str(label))] if label is not None else []
         if not is_missing(cells.get(ANATOMY_NAME, "")):
-            files.append(index.source(ANATOMY_ROLE, _existing(folder, cells[ANATOMY_NAME], ANATOMY_ROLE)))
+            files.append(index.source(ANATOMY_ROLE, folder.file(cells[ANATOMY_NAME], ANATOMY_ROLE)))
         files += _listed_lungs(folder, cells, index)
         for name, role in further_roles(images).items():
             cell = cells.get(name, "")
-            files += [] if is_missing(cell) else [index.source(role, _existing(folder, cell, role))]
+            files += [] if is_missing(cell) else [index.source(role, folder.file(cell, role))]
         prior = _listed_prior(folder, cells, index)
         return PatientFiles(patient, "files", tuple(files), "listed in images.csv", 0, tuple(columns), prior=prior)
     except RefusedError as error:
@@ -182,31 +209,40 @@ def _reference_name(images: Images, path: Path) -> str:
     return (named or wanted)[0] if named or len(wanted) == 1 else "reference"
 
 
-def _listed_lungs(folder: Path, cells: dict[str, str], index: ContentIndex) -> list[SourceFile]:
+def _listed_lungs(folder: _TableFolder, cells: dict[str, str], index: ContentIndex) -> list[SourceFile]:
     files = []
     for column, role in (("lungs", "both"), ("lung_left", "left"), ("lung_right", "right")):
         if not is_missing(cells.get(column, "")):
-            path = _existing(folder, cells[column], LUNG_ROLES[role])
+            path = folder.file(cells[column], LUNG_ROLES[role])
             files.append(index.source(LUNG_ROLES[role], path))
     return files
 
 
-def _listed_prior(folder: Path, cells: dict[str, str], index: ContentIndex) -> PriorSource | None:
+def _listed_prior(folder: _TableFolder, cells: dict[str, str], index: ContentIndex) -> PriorSource | None:
     if is_missing(cells.get(PRIOR_NAME, "")):
         return None
-    path, days = folder / cells[PRIOR_NAME], cells.get(PRIOR_DAYS, "").strip()
-    if not path.is_file():
+    days = cells.get(PRIOR_DAYS, "").strip()
+    try:
+        file = index.source(PRIOR_IMAGE_ROLE, folder.file(cells[PRIOR_NAME], PRIOR_IMAGE_ROLE))
+    except RefusedError as error:
+        if error.code == OUTSIDE:
+            raise
         return PriorSource("files", (), None, "the earlier CT named in images.csv is not there.")
-    file = index.source(PRIOR_IMAGE_ROLE, path)
     if is_missing(days):
         return PriorSource("files", (file,), None)
-    if not (days.isascii() and days.isdecimal()):
+    if not DAYS.fullmatch(days):
         return PriorSource("files", (file,), None, f"{PRIOR_DAYS} of images.csv is no whole number of days before.")
     return PriorSource("files", (file,), int(days))
 
 
-def _existing(folder: Path, name: str, role: str) -> Path:
-    path = folder / name
-    if is_missing(name) or not path.is_file():
-        raise RefusedError("missing_file", role, "the file named in images.csv is not there.", "Correct its name.")
-    return path
+def _is_file(path: Path) -> bool:
+    """Whether a path names a file; a name that no file system takes names none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _outside(role: str) -> RefusedError:
+    text = "images.csv names it by an absolute path, or outside the folder that was uploaded."
+    return RefusedError(OUTSIDE, role, text, "Put the file into the table's folder, and name it relative to the table.")

@@ -11,6 +11,7 @@ from engine.acquire.clinical import read_clinical, refused_rows
 from engine.acquire.discover import clinical_source
 from engine.bench.malformed.headers import header_specimens
 from engine.bench.malformed.image_files import image_specimens, mask_specimens
+from engine.bench.malformed.listed import listed_specimens
 from engine.bench.malformed.outlines import outline_specimens
 from engine.bench.malformed.series import series_specimens
 from engine.bench.malformed.specimen import Specimen
@@ -55,6 +56,7 @@ def every_specimen() -> tuple[Specimen, ...]:
         *image_specimens(),
         *header_specimens(),
         *mask_specimens(),
+        *listed_specimens(),
         *table_specimens(),
         *archive_specimens(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +175,39 @@ def test_folders_and_flat_files_are_cases(tmp_path):
     assert "no_reference" in [flag.code for flag in read(cases["C"]).flags]
 
 
+def test_two_patients_whose_ids_differ_by_case_keep_each_his_own_mask(tmp_path):
+    root = tmp_path / "in"
+    for patient in ("p1", "P1"):
+        image_file(root / f"{patient}_image.nii.gz")
+        mask_file(root / f"{patient}_Tumour.nii.gz")
+        mask_file(root / f"{patient}_ct_lungs.nii.gz", np.s_[:, :, :])
+    cases = find(root, tmp_path / "study").cases
+    assert {one.case_id: [Path(f.path).name for f in one.files] for one in cases} == {
+        patient: [f"{patient}_{name}.nii.gz" for name in ("image", "Tumour", "ct_lungs")] for patient in ("P1", "p1")
+    }
+
+
+@pytest.mark.parametrize("second", ["tumour.nrrd", "TUMOUR.nii.gz"])
+def test_two_masks_of_one_name_are_refused_and_neither_is_chosen(tmp_path, second):
+    root = tmp_path / "in"
+    image_file(root / "A" / "image.nii.gz")
+    mask_file(root / "A" / "tumour.nii.gz")
+    mask_file(root / "A" / second, np.s_[5:6, 5:9, 3:7])
+    assert [r.code for r in find(root, tmp_path / "study").refusals] == ["duplicate_mask"]
+
+
+def test_a_flipped_bit_in_a_date_costs_one_series_its_date_and_nobody_else_his_study(tmp_path):
+    root = tmp_path / "in"
+    for name, uid, day in (("old", "1.2.3.1", "20200101"), ("new", "1.2.3.2", "20210101")):
+        write_series(root / name, lambda n, ds, day=day: setattr(ds, "StudyDate", day), series_uid=uid)
+    for path in (root / "new").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"20210101", b"\xb20210101"))
+    write_series(root / "other", patient="P2")
+    cases = {one.case_id: one for one in find(root, tmp_path / "study").cases}
+    assert sorted(cases) == ["P1", "P2"]
+    assert Path(cases["P1"].files[0].path).parent.name == "old"
+
+
 def test_a_single_lungs_mask_is_split_by_side(tmp_path):
     root = tmp_path / "in"
     image_file(root / "A" / "image.nii.gz")
@@ -201,6 +235,28 @@ def test_an_image_table_names_files_and_acquisition(tmp_path):
     assert (acquisition.kernel_group, acquisition.contrast, acquisition.scan_days) == ("sharp", "yes", -12)
     assert (acquisition.slice_thickness_mm, acquisition.kvp) == (1.5, 120.0)
     assert case.lesions[0].volume_ml == pytest.approx(0.064)
+
+
+def test_a_table_of_the_studys_holder_may_look_beside_its_folder_by_a_relative_path_only(tmp_path):
+    root = tmp_path / "in"
+    root.mkdir()
+    image_file(tmp_path / "beside" / "one.nii.gz")
+    rows = f"A,../beside/one.nii.gz\nB,{tmp_path / 'beside/one.nii.gz'}\n"
+    (root / "images.csv").write_text("case_id,image\n" + rows)
+    found = find(root, tmp_path / "study")
+    assert [one.case_id for one in found.cases] == ["A"]
+    assert [(r.case_id, r.code) for r in found.refusals] == [("B", "outside_folder")]
+    assert str(tmp_path) not in str(found.refusals)
+
+
+@pytest.mark.parametrize("days", ["\N{SUPERSCRIPT TWO}", "9" * 5000, "-3", "1.5"])
+def test_days_of_an_earlier_ct_that_are_no_whole_number_are_noted(tmp_path, days):
+    root = tmp_path / "in"
+    image_file(root / "one.nii.gz")
+    (root / "images.csv").write_text(f"case_id,image,prior,prior_days\nA,one.nii.gz,one.nii.gz,{days}\n")
+    (source,) = find(root, tmp_path / "study").cases
+    assert source.prior.days_before is None
+    assert "whole number" in source.prior.note
 
 
 @pytest.mark.parametrize(
