@@ -19,8 +19,9 @@ from engine.acquire.archive import ArchiveLimits, place_files, unpack
 from engine.acquire.check import CheckResult, check_images
 from engine.acquire.clinical import read_clinical, refused_rows
 from engine.acquire.content_index import ContentIndex
-from engine.acquire.csv_table import DATE, Table, is_missing, read_table
+from engine.acquire.csv_table import DATE, Table, are_days, as_float, is_missing, read_table
 from engine.acquire.discover import UPLOAD_PREFIX
+from engine.acquire.joining import beside_the_study
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms, private_folder
 from engine.protocol import Clinical, Covariates, Eligibility, Outcome, Protocol, read_protocol, write_protocol
 from store.records import Flag, Refusal, RefusedError
@@ -109,12 +110,13 @@ def discard(study: Path, token: str) -> None:
 
 
 def check_upload(study: Path, token: str) -> CheckResult:
-    """The gate on uploaded images, with the study's own protocol."""
+    """The gate on uploaded images with the study's own protocol: apart, then beside the patients whom the study has."""
     protocol = read_protocol(study)
-    content = _folder(study, token) / CONTENT
-    images = protocol.images.model_copy(update={"root": str(content.resolve())})
+    content = (_folder(study, token) / CONTENT).resolve()
+    images = protocol.images.model_copy(update={"root": str(content)})
     pseudonyms = _PassingPseudonyms(study, public_ids=protocol.study.public_ids)
-    return check_images(study, protocol.model_copy(update={"images": images}), pseudonyms)[0]
+    apart = check_images(study, protocol.model_copy(update={"images": images}), pseudonyms)[0]
+    return beside_the_study(study, protocol, content, apart, pseudonyms)
 
 
 def accept_images(study: Path, token: str) -> Path:
@@ -217,14 +219,14 @@ def _facts(column: str, cells: tuple[str, ...]) -> ColumnFacts:
     filled = [cell for cell in cells if not is_missing(cell)]
     if not filled:
         return ColumnFacts(column, 0, 0, "empty")
-    dates = all(DATE.fullmatch(cell) and not cell.isdigit() for cell in filled)
+    dates = all(DATE.fullmatch(cell) and not cell.isdigit() for cell in filled) or are_days(filled)
     kind = "date" if dates else "number" if all(_is_number(cell) for cell in filled) else "text"
     return ColumnFacts(column, len(filled), len(set(filled)), kind)
 
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        as_float(cell)
     except ValueError:
         return False
     return True

@@ -26,6 +26,7 @@ from engine.acquire.uploads import (
     sweep_uploads,
 )
 from engine.bench.malformed.image_files import write_image
+from engine.bench.malformed.made_dicom import write_series
 from engine.bench.malformed.specimen import write_outlined
 from engine.protocol import CovariateColumn, Covariates, Images, Outcome, Protocol, Study, read_protocol, write_protocol
 from store.records import RefusedError
@@ -118,6 +119,71 @@ def test_images_outside_the_study_are_not_added_to(study, packed, tmp_path):
     token = stage_archive(study, packed)
     with pytest.raises(ValueError, match="outside"):
         accept_images(study, token)
+
+
+def zipped(folder: Path) -> io.BytesIO:
+    return io.BytesIO(Path(shutil.make_archive(str(folder), "zip", folder)).read_bytes())
+
+
+def with_case(study: Path, case: str) -> Path:
+    """The study with one case of its own as NIfTI; returns its image."""
+    write_protocol(study, Protocol(study=Study(public_ids=True), images=Images(root="images", reference=("Tumour",))))
+    return write_image(study / "images" / case / "image.nii.gz")
+
+
+@pytest.mark.parametrize("column", ["image", "reference", "prior"])
+@pytest.mark.parametrize("how", ["absolute", "relative"])
+def test_a_table_that_came_by_upload_names_no_file_outside_it_neither_judged_nor_kept(study, tmp_path, column, how):
+    other = with_case(study, "P1")
+    write_image(tmp_path / "sent" / "own.nii.gz")
+    cell = str(other) if how == "absolute" else "../P1/image.nii.gz"
+    cells = {"case_id": "EVIL", "image": "own.nii.gz"} | {column: cell}
+    (tmp_path / "sent" / "images.csv").write_text(f"{','.join(cells)}\n{','.join(cells.values())}\n")
+    token = stage_archive(study, zipped(tmp_path / "sent"))
+    assert [(one.case, one.code) for one in check_upload(study, token).refused] == [("EVIL", "outside_folder")]
+    with pytest.raises(ValueError, match="refuses 1"):
+        accept_images(study, token)
+    shutil.copytree(tmp_path / "sent", study / "images" / f"upload-{token}")  # kept before this was judged
+    found = check(study)
+    assert found.accepted == ("P1",)
+    assert [(one.case, one.code) for one in found.refused] == [("EVIL", "outside_folder")]
+
+
+@pytest.mark.parametrize("layout", ["files", "DICOM"])
+def test_a_patient_whom_the_study_has_as_files_cannot_be_uploaded_again(study, packed, tmp_path, layout):
+    with_case(study, "P1")
+    for name in ("P1", "P2"):
+        write_image(tmp_path / "sent" / name / "image.nii.gz")
+    token = stage_archive(study, zipped(tmp_path / "sent") if layout == "files" else packed)
+    found = check_upload(study, token)
+    assert [(one.case, one.code) for one in found.refused] == [("P1", "known_patient")]
+    assert found.accepted == (("P2",) if layout == "files" else ())
+    with pytest.raises(ValueError, match="refuses 1"):
+        accept_images(study, token)
+    assert check(study).accepted == ("P1",)
+
+
+def test_series_that_join_those_of_a_known_patient_are_said_aloud(study, packed, tmp_path):
+    accept_images(study, stage_archive(study, packed))
+    write_series(tmp_path / "more" / "ct", series_uid="1.2.3.9")
+    token = stage_archive(study, zipped(tmp_path / "more"))
+    found = check_upload(study, token)
+    assert (found.accepted, found.refused) == (("P1",), ())
+    (said,) = [one.message for one in found.flagged if one.code == "known_patient"]
+    assert "the same files of him as before" in said  # the outlined series stays the index series
+    accept_images(study, token)
+    assert check(study).accepted == ("P1",)
+
+
+def test_an_upload_that_would_make_a_patient_of_the_study_unreadable_is_refused(study, packed, tmp_path):
+    accept_images(study, stage_archive(study, packed))
+    write_series(tmp_path / "more" / "a", patient="P2")
+    write_series(tmp_path / "more" / "b", lambda n, ds: delattr(ds, "SeriesInstanceUID"), numbers=range(1))  # of P1
+    token = stage_archive(study, zipped(tmp_path / "more"))
+    found = check_upload(study, token)
+    assert found.accepted == ("P2",)
+    assert [(one.case, one.code) for one in found.refused] == [("P1", "known_patient")]
+    assert check(study).accepted == ("P1",)
 
 
 def test_a_table_is_described_without_its_cells_mapped_and_kept(study):
