@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.acquire.check import CheckResult
 from engine.acquire.uploads import ColumnFacts
 from engine.protocol import CovariateColumn, Covariates, Outcome
 from engine.service import (
@@ -27,7 +28,7 @@ from store.access import Person
 from store.records import RefusedError
 
 COLUMNS = {"column": "Column", "kind": "Holds", "filled": "Rows filled", "levels": "Different values"}
-IMAGES, TABLE, DONE = "upload-images", "upload-table", "upload-done"
+IMAGES, JUDGED, TABLE, DONE = "upload-images", "upload-judged", "upload-table", "upload-done"
 Finding = tuple[str, str, str, str]  # case and file, code, what was found, what to do
 CASES_NAMED, FINDINGS_HEIGHT, FINDINGS_AT_ONCE = 5, 340, 4
 KINDS = {"number": "number", "text": "category"}
@@ -79,28 +80,51 @@ def images(study: Path, person: Person) -> None:
 
 def judged_images(study: Path, person: Person, token: str) -> None:
     """What the gate says, and the two ways on."""
-    found = judge_upload(study, person, token)
-    st.markdown(f"**{len(found.accepted)} accepted, {len(found.refused)} refused, {len(found.flagged)} flagged.**")
-    if found.refused:
-        findings((f"{one.case} {one.file}".strip(), one.code, one.message, one.remedy) for one in found.refused)
-    if found.flagged:
-        findings((one.case, one.code, one.message, one.remedy) for one in found.flagged)
+    said = st.container()
     keep, drop = st.columns(2)
+    if drop.button("Discard", key="drop-images", width="stretch"):  # before the judging, which may fail
+        drop_upload(study, person, token)
+        forget_images()
+        st.rerun()
+    with said:
+        found = judgement(study, person, token)
+    if found is None:
+        return
     usable = bool(found.accepted) and not found.refused
     if keep.button("Keep them", disabled=not usable, type="primary", key="keep-images", width="stretch"):
         try:
             keep_images(study, person, token)
         except ValueError as error:
+            st.session_state.pop(JUDGED)  # the study may have changed since: judged anew the next time
             st.error(str(error))
             return
-        st.session_state.pop(IMAGES)
+        forget_images()
         kept("The images are in the study; start a run on the page **Runs**.")
-    if drop.button("Discard", key="drop-images", width="stretch"):
-        drop_upload(study, person, token)
-        st.session_state.pop(IMAGES)
-        st.rerun()
     if found.refused:
         st.caption("An upload is kept as a whole: correct or take out what is refused, and upload again.")
+
+
+def judgement(study: Path, person: Person, token: str) -> CheckResult | None:
+    """What the gate says, judged once an upload; None where it cannot be judged."""
+    if JUDGED not in st.session_state:
+        try:
+            st.session_state[JUDGED] = judge_upload(study, person, token)
+        except (OSError, ValueError):
+            st.error("This upload cannot be judged. Discard it, and upload it again.")
+            return None
+    found: CheckResult = st.session_state[JUDGED]
+    st.markdown(f"**{len(found.accepted)} accepted, {len(found.refused)} refused, {len(found.flagged)} flagged.**")
+    if found.refused:
+        findings((f"{one.case} {one.file}".strip(), one.code, one.message, one.remedy) for one in found.refused)
+    if found.flagged:
+        findings((one.case, one.code, one.message, one.remedy) for one in found.flagged)
+    return found
+
+
+def forget_images() -> None:
+    """Let an upload of images go from this session."""
+    for key in (IMAGES, JUDGED):
+        st.session_state.pop(key, None)
 
 
 def clinical(study: Path, person: Person) -> None:

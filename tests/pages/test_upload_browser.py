@@ -166,6 +166,17 @@ def test_a_hostile_archive_is_refused_with_code_and_remedy_and_leaves_nothing(se
     page.get_by_role("button", name="Check the images").wait_for()  # the way to try again is still there
 
 
+def test_an_upload_that_cannot_be_judged_can_be_discarded(show, study):
+    """A session would else be stuck with it: it was judged before the button was drawn."""
+    app = show(study, "study/upload.py")
+    app.session_state["upload-images"] = "0" * 16  # nothing lies there: swept away, or another disk
+    app.run()
+    assert "cannot be judged" in app.error[0].value
+    app.button(key="drop-images").click().run()
+    assert "upload-images" not in app.session_state
+    assert not app.exception
+
+
 def test_images_that_the_gate_refuses_can_only_be_discarded(server, page, study, tmp_path):
     write_image(tmp_path / "bad" / "P1" / "image.nii.gz")
     (tmp_path / "bad" / "P2").mkdir()
