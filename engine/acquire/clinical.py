@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import DATE, is_missing
+from engine.acquire.csv_table import DATE, are_days, is_missing
 from engine.acquire.joined import Joined, join_tables
 from engine.acquire.outcomes import (
     STAGE,
@@ -58,6 +58,8 @@ def read_clinical(
     flags = [Flag(STAGE, r.code, f"case {r.case_id}: {r.file}: {r.message}", r.remedy) for r in refused.values()]
     flags += _missing_row_flags(cases, known)
     flags += [flag for one in outcomes for flag in contradiction_flags(one)]
+    for name in (*(c.column.strip() for c in covariates.columns if c.kind == "number"), eligibility.scan_days):
+        _check_number(joined, [patient for _, patient in known], name)
     for column in covariates.columns:
         _check_category(joined, [patient for _, patient in known], column)
     flags += _unpaired_flags(joined, known, outcome)
@@ -78,6 +80,17 @@ def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -
             remedy = "Correct the dates, or leave the patient out."
             refusals.append(Refusal(case_id, "negative_time", joined.role(column), text, remedy))
     return tuple(refusals)
+
+
+def _check_number(joined: Joined, patients: list[str], name: str) -> None:
+    """Refuse a column of numbers that are all days of the calendar: a date of birth names people once it is stored."""
+    cells = {patient: joined.cell(patient, name) for patient in patients} if name else {}
+    filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
+    if are_days(tuple(filled.values())):
+        first = min(joined.line(patient, name) for patient in filled)
+        text = f"column {name!r} holds dates written as numbers, first at line {first}."
+        remedy = "Give days from time zero, or years, instead of dates."
+        raise RefusedError("date_cell", joined.role(name), text, remedy)
 
 
 def _check_category(joined: Joined, patients: list[str], column: CovariateColumn) -> None:

@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -26,6 +27,8 @@ DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ].*)?|(19|20)\d{6}"
     r"|\d{1,2}[- ]?[A-Za-z]{3,9}[- ,]*\d{2,4}"
 )
+# 19500304, also as a spreadsheet or pandas writes it: 19500304.0
+COMPACT_DAY = re.compile(r"(?P<year>(19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(\.0+)?")
 # an id such as 00123E45 or 123456789012 after a spreadsheet has turned it into a number
 DAMAGED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -117,11 +120,34 @@ def float_in(cell: str, table: Table, row: int, column: str) -> float | None:
     if DECIMAL_COMMA.fullmatch(cell):
         raise _refuse("decimal_comma", table.role, f"{where} has a decimal comma.", "Export with a decimal point.")
     try:
-        value = float(cell)
+        value = as_float(cell)
     except ValueError as error:
         text = f"{where} is not a number."
         raise _refuse("not_a_number", table.role, text, "Correct it, or declare the column a category.") from error
     return None if value != value else value
+
+
+def as_float(cell: str) -> float:
+    """A cell as a number; ValueError where it is none. Python's `float` alone would read `6_5` as 65."""
+    if "_" in cell:
+        raise ValueError("a number holds no underscore")
+    return float(cell)
+
+
+def are_days(cells: Sequence[str]) -> bool:
+    """Whether every cell is a day of the calendar written YYYYMMDD, 1900 to 2099; False where there is no cell."""
+    return bool(cells) and all(_is_day(cell) for cell in cells)
+
+
+def _is_day(cell: str) -> bool:
+    match = COMPACT_DAY.fullmatch(cell)
+    if match is None:
+        return False
+    try:
+        date(int(match["year"]), int(match["month"]), int(match["day"]))
+    except ValueError:
+        return False
+    return True
 
 
 def check_ids(table: Table, ids: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.acquire.csv_table import Table, read_table
+from engine.acquire.csv_table import Table, are_days, as_float, read_table
 from engine.acquire.feature_table import feature_column
 from engine.acquire.proposals import guess_id, guess_outcome, propose_covariates
 from engine.protocol import (
@@ -100,6 +100,7 @@ def _numeric(table: Table, own_id: str, rater: str) -> tuple[str, ...]:
 
 def _is_numeric(cells: Sequence[str]) -> bool:
     try:
-        return all(not cell or float(cell) is not None for cell in cells)
+        filled = [cell for cell in cells if cell]
+        return not are_days(filled) and all(as_float(cell) is not None for cell in filled)
     except ValueError:
         return False

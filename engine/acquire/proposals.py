@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from engine.acquire.csv_table import Table, is_missing
+from engine.acquire.csv_table import Table, are_days, as_float, is_missing
 from engine.protocol import CovariateColumn, Outcome
 from store.records import RefusedError
 
@@ -125,6 +125,6 @@ def _covariate(column: str, cells: Sequence[str]) -> CovariateColumn | None:
 
 def _numbers(cells: Sequence[str]) -> bool:
     try:
-        return all(float(cell) == float(cell) for cell in cells)
+        return not are_days(cells) and all(as_float(cell) == as_float(cell) for cell in cells)
     except ValueError:
         return False

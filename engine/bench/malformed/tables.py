@@ -56,6 +56,12 @@ def _writer(text: str | bytes) -> Callable[[Path], object]:
     return lambda folder: (folder / TABLE).write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
 
 
+def _born(*cells: str) -> str:
+    return HEADER + "".join(
+        f"{name},{100 + day},{day % 2},{cell},I\n" for day, (name, cell) in enumerate(zip("ABC", cells, strict=True))
+    )
+
+
 def _put(folder: Path, raw: bytes) -> None:
     (folder / ARCHIVE).write_bytes(raw)
 
@@ -218,6 +224,10 @@ _NUMBERS: tuple[Text, ...] = (
     ("date", "with points", ("date_cell",), HEADER + ROWS.replace("100", "4.3.2019")),
     ("date", "as a category", ("date_in_category",), HEADER + ROWS.replace("II", "04/03/2019")),
     ("date", "as a spreadsheet's number", ("too_many_days",), HEADER + ROWS.replace("900", "43528")),
+    ("date", "of birth, as numbers", ("date_cell",), _born("19600304", "19491231", "20000229")),
+    ("date", "of birth, as fractions", ("date_cell",), _born("19600304.0", "NA", "19650228.0")),
+    ("number", "underscore", ("not_a_number",), HEADER + ROWS.replace("60", "6_0")),
+    ("number", "underscore in days", ("not_a_number",), HEADER + ROWS.replace("900", "9_00")),
     ("number", "text", ("not_a_number",), HEADER + ROWS.replace("60", "sixty")),
     ("number", "unit", ("not_a_number",), HEADER + ROWS.replace("60", "60 y")),
     ("number", "infinite", ("not_a_number",), HEADER + ROWS.replace("60", "inf")),

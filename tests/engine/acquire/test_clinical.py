@@ -130,6 +130,31 @@ def test_tables_that_would_be_silently_wrong_are_refused(tmp_path, text, code):
     assert "soon" not in str(caught.value)
 
 
+BORN = (CovariateColumn(column="born", kind="number"),)
+
+
+@pytest.mark.parametrize("cells", [("19500304", "19491231"), ("19500304.0", "NA"), ("19500304", "20000229")])
+def test_days_of_the_calendar_are_no_numbers(tmp_path, cells):
+    text = "id,days,event,born\n" + "".join(f"{p},1,0,{cell}\n" for p, cell in zip("AB", cells, strict=True))
+    with pytest.raises(RefusedError, match="date_cell") as caught:
+        read(tmp_path, text, covariates=BORN)
+    assert "1950" not in str(caught.value)
+    with pytest.raises(RefusedError, match="date_cell"):
+        read(tmp_path, text, eligibility=Eligibility(scan_days="born"))
+
+
+@pytest.mark.parametrize("cells", [("19500304", "7"), ("19501304", "19491231"), ("20010229", "20000229"), ("", "NA")])
+def test_numbers_of_which_only_some_could_be_days_are_read(tmp_path, cells):
+    text = "id,days,event,born\n" + "".join(f"{p},1,0,{cell}\n" for p, cell in zip("AB", cells, strict=True))
+    found = [one.number for one in read(tmp_path, text, covariates=BORN).covariates]
+    assert found == [float(cell) if cell.isdigit() else None for cell in cells]
+
+
+def test_an_underscore_is_no_part_of_a_number(tmp_path):
+    with pytest.raises(RefusedError, match="not_a_number"):
+        read(tmp_path, "id,days,event,born\nA,1,0,6_5\n", covariates=BORN)
+
+
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
