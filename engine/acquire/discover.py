@@ -49,7 +49,7 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms, joinin
     refusals: list[Refusal] = []
     added = [joining] if joining else []
     uploads = [path for path in sorted(root.glob(f"{UPLOAD_PREFIX}*")) if path.is_dir()] + added
-    found = dicom_patients([path for folder in (root, *added) for path in _files(folder)], protocol, index)
+    found = dicom_patients([path for folder in (root, *added) for path in image_files(folder)], protocol, index)
     try:
         found += _file_patients(root, uploads, _waiting(directory, root), protocol, index)
     except RefusedError as error:
