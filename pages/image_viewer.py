@@ -21,6 +21,7 @@ from store.queries.images import load_ct, load_prior_scan
 from store.reviews import Reading
 
 ASSETS = Path(__file__).parent / "viewer"
+UNSAVED = "unsaved"
 # The program is fetched once from our own server; a page that cannot run it falls back to slices.
 LOADER = """
 let program
@@ -77,7 +78,7 @@ def viewer(viewed: Viewed) -> None:
     chosen = st.session_state.get(remembered, offered[0])
     extent_name = chosen if chosen in offered else offered[0]
     where = (viewed.study, viewed.run_id, viewed.reading.case_id)
-    extent = part_of(*where, extent_name, layers_key(viewed), viewed)
+    extent = kept_part(viewed, extent_name)
     first = shown_first(viewed.layers)
     st.components.v2.component(
         "cohortscope_viewer",
@@ -89,6 +90,8 @@ def viewer(viewed: Viewed) -> None:
         data={
             **told_of(viewed, extent_name, extent),
             "reading": volume_key(viewed, ""),
+            "owner": drawing_key(viewed, ""),
+            "unsaved": _told_unsaved(),
             "layersKey": layers_key(viewed),
             "layers": [shown_layer(layer, first) for layer in viewed.layers],
             "extents": offered,
@@ -101,6 +104,7 @@ def viewer(viewed: Viewed) -> None:
         on_saved_change=lambda: None,
         on_renew_change=lambda: None,
         on_extent_change=lambda: _remember(key, "extent", remembered),
+        on_unsaved_change=lambda: _remember(key, UNSAVED, UNSAVED),
         on_webgl2_change=lambda: _remember(key, "webgl2", "webgl2"),
     )
 
@@ -114,8 +118,7 @@ def beside_of(viewed: Viewed, shown: str, extent: Extent) -> dict[str, object] |
     other = PREVIEW if shown != PREVIEW else offered_extents(viewed.reading.mode)[0]
     if other == shown:
         return None
-    where = (viewed.study, viewed.run_id, viewed.reading.case_id)
-    part = part_of(*where, other, layers_key(viewed), viewed)
+    part = kept_part(viewed, other)
     if covers(extent, part):
         return None
     return told_of(viewed, other, part)
@@ -123,9 +126,10 @@ def beside_of(viewed: Viewed, shown: str, extent: Extent) -> dict[str, object] |
 
 def told_of(viewed: Viewed, name: str, extent: Extent) -> dict[str, object]:
     """What the viewer must know of a part of the scan to show it."""
+    part = repr((name, extent.box, extent.stride))
     return {
-        "key": volume_key(viewed, name),
-        "drawingKey": drawing_key(viewed, name),
+        "key": volume_key(viewed, part),
+        "drawingKey": drawing_key(viewed, part),
         "tokens": tokens(viewed.study, grant_of(viewed, extent), FETCH, SEND, ALIVE),
         "extent": name,
         "editable": extent.editable,
@@ -141,6 +145,32 @@ def prior_of(viewed: Viewed) -> dict[str, object] | None:
     x, y, z = scan.shift_x_mm, scan.shift_y_mm, scan.shift_z_mm
     linked = None if x is None or y is None or z is None else (-x, -y, z)
     return {"title": prior_title(scan, viewed.reading.mode), "shift": linked, "link": volume_key(viewed, "")}
+
+
+def kept_part(viewed: Viewed, name: str) -> Extent:
+    """A part of the scan as it was first shown in this browser's session, while the lesion's middle lies in it.
+
+    A mask that is saved may move the close-up; the images on screen stay, and what is drawn next is drawn on them.
+    """
+    where = (viewed.study, viewed.run_id, viewed.reading.case_id)
+    fresh = part_of(*where, name, layers_key(viewed), viewed)
+    remembered = f"part-{name}-{volume_key(viewed, '')}"
+    kept: Extent = st.session_state.get(remembered, fresh)
+    middle = [(low + high) // 2 for low, high in zip(fresh.box[::2], fresh.box[1::2], strict=True)]
+    inside = all(kept.box[2 * n] <= at < kept.box[2 * n + 1] for n, at in enumerate(middle))
+    part = kept if inside and kept.stride == fresh.stride else fresh
+    st.session_state[remembered] = part
+    return part
+
+
+def unsaved(viewed: Viewed) -> bool:
+    """Whether this reader drew on this reading and did not save; the viewer says so before any button is pressed."""
+    return drawing_key(viewed, "") in _told_unsaved().split()
+
+
+def _told_unsaved() -> str:
+    said = st.session_state.get(UNSAVED)
+    return str(said["of"]) if said else ""
 
 
 def _remember(key: str, said: str, name: str) -> None:
@@ -177,15 +207,15 @@ def file_grant(viewed: Viewed) -> Grant:
     return grant_of(viewed, Extent((0, 0, 0, 0, 0, 0), (1, 1, 1)))
 
 
-def volume_key(viewed: Viewed, extent: str) -> str:
+def volume_key(viewed: Viewed, part: str) -> str:
     """Changes exactly when the images on screen do; holds no case, so that hidden repeats stay hidden."""
     reading = viewed.reading
-    return session_digest(repr((viewed.run_id, reading.case_id, reading.mode, reading.reading, extent)))
+    return session_digest(repr((viewed.run_id, reading.case_id, reading.mode, reading.reading, part)))
 
 
-def drawing_key(viewed: Viewed, extent: str) -> str:
+def drawing_key(viewed: Viewed, part: str) -> str:
     """What a drawing that was not stored belongs to: this reader's, on these images."""
-    return session_digest(repr((volume_key(viewed, extent), viewed.reading.reader)))
+    return session_digest(repr((volume_key(viewed, part), viewed.reading.reader)))
 
 
 def layers_key(viewed: Viewed) -> str:

@@ -23,11 +23,12 @@ WORDS = {"none": "None", "minor": "Minor", "major": "Major", "missed": "Missed"}
 KEYS = {"none": "1", "minor": "2", "major": "3", "missed": "4"}
 NO_REASON = ""
 SIGN_KEY = "mod+enter"
+NOT_SAVED = "You drew and did not save: press Save mask, or undo the strokes, then sign."
 
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """One reading on screen: whose, in which role, of which mask, what was signed before, what was drawn."""
+    """One reading on screen: whose, in which role, of which mask, signed before, drawn, drawn and not saved."""
 
     study: Path
     person: Person
@@ -37,6 +38,7 @@ class Judging:
     mask_key: str
     before: Verdict | None
     drawn: DrawnMask | None
+    unsaved: bool
     rules: Review
 
     @property
@@ -191,6 +193,8 @@ def _sign(judging: Judging, draft: Draft, amends: str) -> bool:
 
 def what_is_missing(draft: Draft, judging: Judging, amends: str) -> str:
     """Why a draft cannot be signed yet, in words; empty when it can."""
+    if judging.unsaved:
+        return NOT_SAVED
     if not draft.judgement:
         return "Not signed: choose None, Minor, Major or Missed first."
     if draft.judgement == "none" and draft.drawn_key:

@@ -28,7 +28,7 @@ from engine.run.review_layers import MEASURED, Layer, case_layers, others_words,
 from engine.run.review_volumes import automatic_tumour
 from engine.service import EARLIER, note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
-from pages.image_viewer import Viewed, file_grant, usable, viewer, volume_key
+from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
 from pages.judging import Judging, contour, judge
 from pages.mask_files import mask_files
 from pages.reader import Reader, require_reader
@@ -233,15 +233,16 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     where = (shown.study, shown.run.run_id, at[0])
     judged = judged_key(*where, shown.snapshot.generation)
     role = ADJUDICATOR if mode == ADJUDICATION else "reader"
-    judging = Judging(shown.study, shown.person, reader, reading, role, judged, before, None, protocol.review)
+    judging = Judging(shown.study, shown.person, reader, reading, role, judged, before, None, False, protocol.review)
     can_draw = before is None or judging.changing
     if can_draw:
         sign_of_life(shown.study, reading, protocol.review.idle_seconds)
     drawn_key = read_draft(shown.study, reading).drawn_key if before is None or can_draw else before.drawn_key
-    judging = replace(judging, drawn=drawn_of(reading, drawn_key))
     others = tuple(v.drawn_key for v in others_words(state.verdicts, at[0], reader.name) if v.drawn_key)
     names = visible_layers(mode, before is not None)
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
+    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
+    judging = replace(judging, drawn=drawn_of(reading, drawn_key), unsaved=unsaved(viewed))
     header(shown, mode, order, at)
     if mode == BLANK_CANVAS:
         signed = contour(judging)
@@ -254,7 +255,6 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         following = next_reading(order, signed_readings(state.verdicts, reader.name, mode) | {at}, at)
         go(mode, following or at)
         st.rerun()
-    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
     looker = replace(shown.person, name=reader.name)
     mask_files(shown.study, looker, file_grant(viewed), can_draw)
     simple = st.sidebar.checkbox("Simple slices", key="simple", help="drawn on the server; needs no WebGL")

@@ -17,11 +17,16 @@ const ALIVE_EVERY_MS = 5000
 const viewers = new WeakMap()
 // Drawings that were not stored when their images left the screen, by whose they are; gone with the browser's tab.
 const unsaved = new Map()
+const mounted = new Set()
 const UNSAVED_KEPT = 4
 const LINE_PIXELS = 1.6
 const AHEAD_AFTER_MS = 1000
 // What is around a tumour is seen through and drawn before it.
-const SEE_THROUGH = { lungs: 0.3, peritumoural: 0.4, doubt: 0.5 }
+const SEE_THROUGH = { lungs: 0.3, peritumoural: 0.4, 'measured ring': 0.4, doubt: 0.5 }
+
+window.addEventListener('beforeunload', (event) => {
+  if (unsaved.size || [...mounted].some((viewer) => viewer.hasUnsaved())) event.preventDefault()
+})
 
 export default function (component) {
   const { parentElement, data } = component
@@ -50,11 +55,12 @@ class Viewer {
     this.host = parent.querySelector('.viewer') || parent
     this.panel = panel(this.host, this)
     this.host.viewer = this
+    mounted.add(this)
     this.earlier = new Earlier(this.panel.pane, this)
     this.scene = { layers: [], bits: null, error: null, errorOn: false, drawing: false, cache: new Map() }
     this.parts = new Parts()
     this.lastAlive = 0
-    this.key = this.reading = ''
+    this.key = this.reading = this.told = ''
     this.listening = new AbortController()
     this.nv = new Niivue({
       isRadiologicalConvention: true,
@@ -104,6 +110,7 @@ class Viewer {
     scrollSlices(this.nv, canvas, this.panel.stage, signal, () => this.panel.ends())
     canvas.addEventListener('pointerup', () => setTimeout(() => this.sayVolume()), { signal })
     document.addEventListener('keydown', (event) => this.pressed(event), { signal })
+    this.tellBeforeThePageActs(signal)
     for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown']) {
       this.host.addEventListener(kind, () => this.stir(), { signal, passive: true, capture: true })
     }
@@ -113,6 +120,7 @@ class Viewer {
     this.component = component
     this.tokens = data.tokens
     this.data = data
+    this.told = data.unsaved
     this.panel.configure(data)
     this.host.dataset.wanted = data.key
     if (data.key === this.key) {
@@ -215,18 +223,44 @@ class Viewer {
     this.nv.drawScene()
   }
 
+  /** Whether what is drawn on the images on screen differs from what is stored. */
+  hasUnsaved() {
+    const drawn = this.scene.drawing && this.nv.drawBitmap
+    return Boolean(drawn && this.stored && !same(drawn, this.stored))
+  }
+
   /** Keep a drawing that differs from what is stored, before its images go. */
   keepUnsaved() {
-    const drawn = this.scene.drawing && this.nv.drawBitmap
-    if (!drawn || !this.stored || same(drawn, this.stored)) return
-    unsaved.delete(this.drawingKey)
-    unsaved.set(this.drawingKey, drawn.slice())
+    if (!this.scene.drawing || !this.drawnOn) return
+    const { drawingKey, owner } = this.drawnOn
+    unsaved.delete(drawingKey)
+    if (this.hasUnsaved()) unsaved.set(drawingKey, { owner, drawn: this.nv.drawBitmap.slice() })
     if (unsaved.size > UNSAVED_KEPT) unsaved.delete(unsaved.keys().next().value)
+  }
+
+  /** Tell the page whose drawings were not stored, where that changed since it was told: it signs none of them. */
+  tellUnsaved() {
+    const here = this.scene.drawing ? this.drawnOn : null
+    const owners = [...unsaved].filter(([key]) => key !== here?.drawingKey).map(([, kept]) => kept.owner)
+    if (here && this.hasUnsaved()) owners.push(here.owner)
+    const found = [...new Set(owners)].sort().join(' ')
+    if (found === this.told || !this.component) return
+    this.told = found
+    this.component.setStateValue('unsaved', { of: found, at: Date.now() })
+  }
+
+  /** Whatever the reader presses on the page itself, a signature too, comes after the word of an unsaved drawing. */
+  tellBeforeThePageActs(signal) {
+    const tell = (event) => {
+      if (!event.composedPath().includes(this.host)) this.tellUnsaved()
+    }
+    window.addEventListener('click', tell, { signal, capture: true })
+    window.addEventListener('keydown', (event) => event.key === 'Enter' && this.tellUnsaved(), { signal, capture: true })
   }
 
   /** Bring a drawing back that was not stored, once its images are here again. */
   async restore(data) {
-    const drawn = unsaved.get(data.drawingKey)
+    const drawn = unsaved.get(data.drawingKey)?.drawn
     if (!drawn || !data.editable || !data.canDraw) return
     await this.beginDrawing()
     if (drawn.length !== this.nv.drawBitmap.length) return
@@ -394,14 +428,14 @@ class Viewer {
   }
 
   async beginDrawing() {
-    const key = this.key
+    const { key, data } = this
     const mask = await NVImage.loadFromUrl({ url: 'drawing.nii', name: 'drawing.nii', buffer: await volume('drawing', this.tokens.GET) })
     if (this.key !== key) throw new Error('another case was opened meanwhile')
     this.nv.loadDrawing(mask)
     this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
     this.scene.drawing = true
     this.stored = this.nv.drawBitmap.slice()
-    this.drawingKey = this.data.drawingKey
+    this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner }
     this.nv.drawScene()
   }
 
@@ -425,12 +459,12 @@ class Viewer {
     }
     this.panel.say('Saving …')
     // whose drawing it is and what is sent, before anything is waited for: another case may be opened meanwhile
-    const [key, of, token, sent] = [this.key, this.drawingKey, this.tokens.PUT, this.nv.drawBitmap.slice()]
+    const [key, of, token, sent] = [this.key, this.drawnOn.drawingKey, this.tokens.PUT, this.nv.drawBitmap.slice()]
     try {
       const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', sent)
       const stored = await save(bytes, token)
       if (this.key !== key) {
-        if (unsaved.has(of) && same(unsaved.get(of), sent)) unsaved.delete(of)
+        if (unsaved.has(of) && same(unsaved.get(of).drawn, sent)) unsaved.delete(of)
         return
       }
       this.stored = sent
@@ -463,8 +497,10 @@ class Viewer {
     const now = Date.now()
     if (now - this.lastAlive < ALIVE_EVERY_MS || !this.tokens) return
     this.lastAlive = now
+    const asked = this.tokens
     try {
-      this.tokens = { ...this.tokens, ...(await alive(this.tokens.POST)) }
+      const fresh = await alive(asked.POST)
+      if (this.tokens === asked) this.tokens = { ...asked, ...fresh } // else the page gave those of other images meanwhile
     } catch (error) {
       if (error instanceof Refused && this.component) this.component.setTriggerValue('renew', now)
     }
@@ -472,6 +508,7 @@ class Viewer {
 
   close() {
     this.keepUnsaved()
+    mounted.delete(this)
     this.listening.abort()
     this.nv.cleanup?.()
     this.earlier.close()
@@ -485,7 +522,9 @@ function rgba(colour) {
 }
 
 function same(one, other) {
-  return one.length === other.length && one.every((value, place) => value === other[place])
+  if (one.length !== other.length) return false
+  for (let place = 0; place < one.length; place++) if (one[place] !== other[place]) return false
+  return true
 }
 
 /** The voxels of a NIfTI file in RAS order. */

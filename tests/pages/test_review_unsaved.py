@@ -1,0 +1,146 @@
+"""Tokens are those of the case on screen, and no signature passes over a drawing that was not saved."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, Route
+
+from pages.judging import NOT_SAVED
+from store.layout import StudyFolder
+from store.reviews import load_drawn
+from tests.conftest import command_line
+from tests.pages.conftest import Server, settled
+from tests.pages.review_study import (
+    DIRECTIONS,
+    WAIT_MS,
+    build_study,
+    choose_option,
+    draw_on_axial,
+    drawn_points,
+    enter,
+    key_of,
+    mask_points,
+    masks_of,
+    press,
+    save,
+    signed,
+    take_pen,
+    viewer_of,
+)
+
+TRIANGLE = ((0.35, 0.35), (0.6, 0.4), (0.45, 0.65))
+SMALL = ((0.2, 0.2), (0.3, 0.22), (0.25, 0.3))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unsaved") / "study"
+    build_study(folder)
+    command_line("run", str(folder), "--until", "review")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(study: Path) -> Iterator[Server]:
+    served = Server(study)
+    yield served
+    served.stop()
+
+
+def cases_of(viewer: Locator) -> set[str]:
+    """The cases of the tokens that the viewer holds."""
+    bodies = [token.partition(".")[0] for token in viewer.evaluate("host => Object.values(host.viewer.tokens)")]
+    return {json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))["case_id"] for body in bodies}
+
+
+def on_screen(page: Page) -> str:
+    """The case of the address."""
+    return page.url.partition("case=")[2]
+
+
+def next_case(page: Page) -> Locator:
+    """Go on, and the viewer with its images."""
+    shown = key_of(page)
+    page.get_by_role("button", name="Next").click()
+    viewer = viewer_of(page, shown)
+    settled(page)
+    return viewer
+
+
+def test_a_sign_of_life_that_is_answered_late_brings_no_token_of_the_case_before(study, server, page):
+    enter(page, f"{server.address}/review?case=plain", "Abe")
+    viewer = viewer_of(page)
+    settled(page)
+    held: list[Route] = []
+    page.route("**/volumes/alive", lambda route: held.append(route))
+    viewer.evaluate("host => { host.viewer.lastAlive = 0 }")
+    with page.expect_request("**/volumes/alive"):
+        viewer.locator("canvas.images").hover()
+    assert cases_of(viewer) == {"plain"}
+    viewer = next_case(page)
+    assert on_screen(page) != "plain"
+    with page.expect_response("**/volumes/alive"):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+    assert cases_of(viewer) == {on_screen(page)}
+    take_pen(viewer, "draw")
+    draw_on_axial(page, viewer, TRIANGLE)
+    save(viewer, 1)
+    assert [mask.case_id for mask in masks_of(study, "Abe")] == [on_screen(page)]
+
+
+def saved_canvas(page: Page, server: Server, reader: str) -> Locator:
+    """The first blank canvas of a reader, with a first version saved."""
+    enter(page, f"{server.address}/review", reader)
+    shown = key_of(page)
+    choose_option(page, "Mode", "Blank canvas")
+    page.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
+    viewer = viewer_of(page, shown)
+    settled(page)
+    take_pen(viewer, "draw")
+    draw_on_axial(page, viewer, TRIANGLE)
+    save(viewer, 1)
+    page.get_by_role("button", name="Sign this contour").wait_for()
+    settled(page)
+    return viewer
+
+
+def refused(page: Page) -> None:
+    """The page says that a drawing is not saved."""
+    page.get_by_text(NOT_SAVED).wait_for(timeout=WAIT_MS)
+    settled(page)
+
+
+def test_a_stroke_that_was_not_saved_is_signed_away_neither_by_key_nor_by_button(study, server, page):
+    viewer = saved_canvas(page, server, "Cid")
+    draw_on_axial(page, viewer, SMALL)
+    drawn = drawn_points(viewer)
+    page.keyboard.press("Control+Enter")
+    refused(page)
+    page.get_by_role("button", name="Sign this contour").click()
+    page.wait_for_timeout(1000)
+    refused(page)
+    assert signed(study, "Cid", 0) == []
+    assert drawn_points(viewer) == drawn
+    save(viewer, 2)
+    page.keyboard.press("Control+Enter")
+    (verdict,) = signed(study, "Cid")
+    assert mask_points(load_drawn(StudyFolder(study), verdict.drawn_key)) == drawn
+
+
+def test_a_stroke_that_was_undone_does_not_stand_in_the_way_of_a_signature(study, server, page):
+    viewer = saved_canvas(page, server, "Dan")
+    before = drawn_points(viewer)
+    draw_on_axial(page, viewer, SMALL)
+    page.keyboard.press("Control+Enter")
+    refused(page)
+    press(viewer, "undo")
+    assert drawn_points(viewer) == before
+    page.get_by_role("button", name="Sign this contour").click()
+    (verdict,) = signed(study, "Dan")
+    assert mask_points(load_drawn(StudyFolder(study), verdict.drawn_key)) == before
