@@ -91,7 +91,7 @@ def _shown() -> Shown | None:
 
 def _place(count: int) -> int:
     wanted = st.query_params.get("item", "1")
-    number = int(wanted) if wanted.isdigit() else 1
+    number = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 6 else 1
     return min(count, max(1, number)) - 1
 
 
