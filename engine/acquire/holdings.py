@@ -248,8 +248,12 @@ def _claim_named(folder: _Folder, images: Images) -> None:
 
 
 def _patients_named(path: Path, by_word: dict[str, set[str]]) -> set[str]:
-    """The known patients with the longest id that a file's name begins with, as a whole word before `_`."""
-    words = [path.name[:place] for place, letter in enumerate(path.name) if letter == "_"]
+    """The known patients with the longest id that a file's name begins with, as a whole word before `_`.
+
+    `P1_2_GTV` may be of a patient P1_2 who has no image: where a number follows, nobody is known.
+    """
+    words = [path.name[:place] for place, letter in enumerate(path.name[:-1]) if letter == "_"]
+    words = [word for word in words if not path.name[len(word) + 1].isdigit() or word.lower() not in by_word]
     for word in (_bare(path), *reversed(words)):
         if found := by_word.get(word.lower()):
             return {word} if word in found else found

@@ -100,6 +100,13 @@ def test_a_flat_prefix_takes_no_longer_id(study):
     assert remaining(study) == others
 
 
+def test_a_flat_name_that_may_be_of_a_longer_id_is_named_and_stays(study):
+    put(study, "P1_image.nii.gz", "P1_2_GTV.nii.gz")
+    done = gone(study, "P1")
+    assert done.left_inside == (LeftFile(study / "images/P1_2_GTV.nii.gz", UNATTRIBUTED),)
+    assert remaining(study) == {"P1_2_GTV.nii.gz"}
+
+
 def test_an_image_beside_all_others_takes_only_masks_of_the_study(study):
     put(study, "image.nii.gz", "GTV.nii.gz", "heart.nii.gz", "P7_GTV.nii.gz")
     assert gone(study, "images").deleted_files == 2
