@@ -136,7 +136,8 @@ def press(viewer: Locator, name: str) -> None:
 
 
 def take_pen(viewer: Locator, kind: str) -> None:
-    """Take the pen (draw) or the eraser (erase) and wait until it draws."""
+    """Take the pen (draw) or the eraser (erase) and wait until it draws; a page that still moves may miss the click."""
+    settled(viewer.page)
     press(viewer, kind)
     viewer.page.locator(f".viewer[data-pen={kind}]").wait_for(timeout=WAIT_MS)
 

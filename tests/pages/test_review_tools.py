@@ -231,7 +231,8 @@ def test_in_3d_the_reference_is_a_closed_surface_where_it_lies(study, server, pa
     index = np.argwhere(mask.voxels)[:, ::-1].astype(np.float64)
     middle = index_to_points_mm(index, mask.grid).mean(axis=0) * (-1, -1, 1)
     assert (points.max(axis=0) + points.min(axis=0)) / 2 == pytest.approx(middle, abs=0.05)
-    viewer.locator("label.layer", has_text="Reference").locator("input").uncheck()
+    for name in ("reference", "peritumoural"):
+        viewer.locator(f"label.layer input[name={name}]").uncheck()
     assert viewer.evaluate("host => host.viewer.nv.meshes.map(m => m.name)") == []
 
 
