@@ -32,7 +32,7 @@ LARGEST_ORIGIN_DIFFERENCE_MM = 0.01
 LARGEST_SHEAR = 1e-3
 CHUNK_BYTES = 1 << 22
 LARGEST_TAIL_BYTES = 1 << 20
-ONE_FILE, TWO_FILES = b"n+1", b"ni1"
+ONE_FILE, TWO_FILES = b"n+1\0", b"ni1\0"
 FLOAT_TYPES = {16: "f4", 64: "f8"}
 
 
@@ -135,7 +135,7 @@ def read_header(path: Path) -> NiftiHeader:
     with _opened(path) as stream:
         raw = stream.read(NIFTI_HEADER_BYTES)
     order = next((o for o in "<>" if len(raw) == NIFTI_HEADER_BYTES and struct.unpack(o + "i", raw[:4])[0] == 348), "")
-    if not order or raw[344:347] not in (ONE_FILE, TWO_FILES):
+    if not order or raw[344:348] not in (ONE_FILE, TWO_FILES):
         raise ValueError("not a NIfTI-1 header")
     dim = struct.unpack(order + "8h", raw[40:56])
     pixdim = struct.unpack(order + "8f", raw[76:108])
@@ -152,7 +152,7 @@ def read_header(path: Path) -> NiftiHeader:
         quaternion=tuple(rest[:6]),
         qfac=-1.0 if pixdim[0] < 0 else 1.0,
         sform=tuple(rest[6:]),
-        voxels_here=raw[344:347] == ONE_FILE,
+        voxels_here=raw[344:348] == ONE_FILE,
     )
 
 

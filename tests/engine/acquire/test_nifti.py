@@ -271,3 +271,8 @@ def test_voxels_of_another_file_are_never_read_through_a_metaimage(tmp_path, las
     path = tmp_path / "evil.mha"
     path.write_bytes(header + last.format(secret).encode() + b"\nElementDataFile = LOCAL\n" + voxels)
     assert code_of(lambda: read(path)) in ("detached_data", "undecodable")
+
+
+def test_a_magic_without_its_end_is_not_read_as_an_analyze_file(tmp_path):
+    path = patch(write(tmp_path / "a.nii.gz", ct_array()), 347, b"x")
+    assert code_of(lambda: read(path)) == "undecodable"
