@@ -16,7 +16,7 @@ from engine.run.scan_parts import PREVIEW, Extent, covers, extent_of, offered_ex
 from pages.gate import session_ends_at
 from pages.reader import Reader
 from pages.sessions import session_of
-from pages.volume_routes import VIEWER
+from pages.volume_routes import VIEWER, images_key
 from store.queries.images import load_ct, load_prior_scan
 from store.reviews import Reading
 
@@ -127,10 +127,12 @@ def beside_of(viewed: Viewed, shown: str, extent: Extent) -> dict[str, object] |
 def told_of(viewed: Viewed, name: str, extent: Extent) -> dict[str, object]:
     """What the viewer must know of a part of the scan to show it."""
     part = repr((name, extent.box, extent.stride))
+    grant = grant_of(viewed, extent)
     return {
         "key": volume_key(viewed, part),
         "drawingKey": drawing_key(viewed, part),
-        "tokens": tokens(viewed.study, grant_of(viewed, extent), FETCH, SEND, ALIVE),
+        "images": images_key(grant),
+        "tokens": tokens(viewed.study, grant, FETCH, SEND, ALIVE),
         "extent": name,
         "editable": extent.editable,
         "stride": extent.stride[::-1],

@@ -42,6 +42,7 @@ from store.reviews import Reading
 
 VIEWER = Path(__file__).parent / "viewer" / "built" / "viewer.js"
 BEARER = "Bearer "
+DRAWN_ON = "X-Drawn-On"
 IMAGES: dict[str, Callable[[Path, Grant], bytes]] = {"ct": ct_bytes, "prior": prior_bytes}
 IN_AUDIT = {"ct": "", "prior": EARLIER}
 PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization"}
@@ -67,6 +68,12 @@ def granted(request: Request) -> tuple[Path, Grant]:
     if not may(bearer(study, grant.reader), "view images" if request.method == "GET" else "draw"):
         raise ForbiddenError("the reader has no such role any more")
     return study, grant
+
+
+def images_key(grant: Grant) -> str:
+    """Which images a grant is for; holds no case, so that hidden repeats stay hidden."""
+    of = (grant.run_id, grant.case_id, grant.mode, grant.reading, grant.reader, grant.box, grant.stride)
+    return session_digest(repr(of))
 
 
 def refused(error: ForbiddenError) -> Response:
@@ -103,6 +110,8 @@ async def save(request: Request) -> Response:
         study, grant = await run_in_threadpool(granted, request)
     except ForbiddenError as error:
         return refused(error)
+    if request.headers.get(DRAWN_ON, "") != images_key(grant):
+        return JSONResponse({"error": "The mask was drawn on other images."}, 409, PRIVATE)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -10,7 +10,7 @@ from store.layout import StudyFolder
 from store.queries.images import AUTOMATIC, REFERENCE, REGIONS, load_doubt, load_masks
 from store.records import Verdict
 from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY, load_drawn, readers_words
-from store.volumes import Mask
+from store.volumes import Mask, MaskSet
 
 TUMOUR, LUNGS = "tumour", ("lung_left", "lung_right")
 YOURS = "yours"
@@ -30,6 +30,7 @@ class Layer:
 def visible_layers(mode: str, signed: bool) -> tuple[str, ...]:
     """Names of the layers of a mode, in drawing order: a blank canvas shows no tumour, a study no other reader, and
     neither what the model was unsure of. Nor does a blank canvas show the automatic lungs: they end at the tumour.
+    Where the reference is hidden its lungs are too, for they may end at its tumour.
 
     What others drew is shown in the work list once the reader has signed; adjudicators see all. The ring that is
     measured goes around what stands downstream, so until then it is the ring around the outline that is judged.
@@ -59,13 +60,13 @@ def case_layers(
     """
     reference = load_masks(study, run_id, case_id, REFERENCE)
     automatic = load_masks(study, run_id, case_id, AUTOMATIC)
-    judged = "peritumoural" in names
-    ring = ring_of_the_judged(study, run_id, reference, automatic, "reference" in names) if judged else ()
+    seen = reference if "reference" in names else MaskSet(())
+    ring = ring_of_the_judged(study, run_id, seen, automatic) if "peritumoural" in names else ()
     measured = load_masks(study, run_id, case_id, REGIONS).masks if MEASURED in names else ()
     mine = (load_drawn(StudyFolder(study), drawn_key),) if drawn_key else ()
     theirs = [load_drawn(StudyFolder(study), key) for key in others]
     found = {
-        "lungs": Layer("lungs", "Lungs", _of(LUNGS, (*reference.masks, *automatic.masks))),
+        "lungs": Layer("lungs", "Lungs", _of(LUNGS, (*seen.masks, *automatic.masks))),
         "peritumoural": Layer("peritumoural", "Peritumoural ring", ring),
         MEASURED: Layer(MEASURED, "Ring that is measured", _of(("peritumoural",), measured)),
         "reference": Layer("reference", "Reference", _of((TUMOUR,), reference.masks)),

@@ -17,17 +17,14 @@ from store.volumes import FeatureMasks, Mask, MaskSet
 TUMOUR = "tumour"
 
 
-def ring_of_the_judged(
-    study: Path, run_id: str, reference: MaskSet, automatic: MaskSet, sees_reference: bool
-) -> tuple[Mask, ...]:
+def ring_of_the_judged(study: Path, run_id: str, reference: MaskSet, automatic: MaskSet) -> tuple[Mask, ...]:
     """The ring around the largest component of the automatic tumour, whatever stands downstream; at most one.
 
-    Who sees the reference gets the ring around it where there is no automatic tumour, and none over its other lesions.
+    The reference holds what the reader may see of it: where there is no automatic tumour the ring goes around its
+    tumour, it leaves out its other lesions, and it is cut by its lungs before the automatic ones.
     """
-    others = _other_lesions(reference) if sees_reference else ()
-    outline = _index_lesion(automatic, others)
-    if outline is None and sees_reference:
-        outline = _cropped(reference.find(TUMOUR))
+    others = _other_lesions(reference)
+    outline = _index_lesion(automatic, others) or _cropped(reference.find(TUMOUR))
     if outline is None:
         return ()
     found = {name: reference.find(name) or automatic.find(name) for name in LUNGS}

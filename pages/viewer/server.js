@@ -2,14 +2,15 @@
 
 export class Refused extends Error {}
 
-async function ask(path, method, token, body) {
+async function ask(path, method, token, body, more = {}) {
   const answer = await fetch(new URL(path, document.baseURI), {
     method,
     body,
-    headers: { Authorization: `Bearer ${token}` },
+    headers: { ...more, Authorization: `Bearer ${token}` },
     cache: 'no-store',
   })
-  if (answer.status === 403) throw new Refused('the permission has expired')
+  if (answer.status === 403) throw new Refused('the permission had expired')
+  if (answer.status === 409) throw new Refused('the permission was for other images')
   if (!answer.ok) {
     const said = await answer.json().catch(() => ({}))
     throw new Error(said.error || `the server answered ${answer.status}`)
@@ -24,9 +25,9 @@ export async function volume(name, token) {
   return new Response(plain).arrayBuffer()
 }
 
-/** Send a drawing; resolves with what was stored only when it was. */
-export async function save(bytes, token) {
-  return (await ask('volumes/drawing', 'PUT', token, bytes)).json()
+/** Send a drawing and what it was drawn on; resolves with what was stored only when it was. */
+export async function save(bytes, token, images) {
+  return (await ask('volumes/drawing', 'PUT', token, bytes, { 'X-Drawn-On': images })).json()
 }
 
 /** Tell that the reader is at work; resolves with fresh tokens. */

@@ -435,7 +435,7 @@ class Viewer {
     this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
     this.scene.drawing = true
     this.stored = this.nv.drawBitmap.slice()
-    this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner }
+    this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner, images: data.images }
     this.nv.drawScene()
   }
 
@@ -459,10 +459,11 @@ class Viewer {
     }
     this.panel.say('Saving …')
     // whose drawing it is and what is sent, before anything is waited for: another case may be opened meanwhile
-    const [key, of, token, sent] = [this.key, this.drawnOn.drawingKey, this.tokens.PUT, this.nv.drawBitmap.slice()]
+    const [key, token, sent] = [this.key, this.tokens.PUT, this.nv.drawBitmap.slice()]
+    const { drawingKey: of, images } = this.drawnOn
     try {
       const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', sent)
-      const stored = await save(bytes, token)
+      const stored = await save(bytes, token, images)
       if (this.key !== key) {
         if (unsaved.has(of) && same(unsaved.get(of).drawn, sent)) unsaved.delete(of)
         return
@@ -474,7 +475,7 @@ class Viewer {
       this.component.setTriggerValue('saved', stored.version)
     } catch (error) {
       if (this.key !== key) return // the drawing is kept with its own case and offered there again
-      const why = error instanceof Refused ? 'the permission had expired and is being renewed' : error.message
+      const why = error instanceof Refused ? `${error.message} and is being renewed` : error.message
       this.panel.say(`NOT stored: ${why}. Your drawing is still here; press Save again.`, true)
       if (error instanceof Refused) this.component.setTriggerValue('renew', Date.now())
     }

@@ -18,6 +18,7 @@ from engine.geometry import cropped_grid, grid_of, same_grid
 from engine.review.grants import Grant, session_digest, token_of
 from engine.review.nifti_bytes import nifti_gz
 from engine.run.review_volumes import viewer_secret
+from pages.volume_routes import DRAWN_ON, images_key
 from store.audit import audit_lines, verify_audit
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -145,8 +146,10 @@ def grant(study: Path, **changed: object) -> Grant:
     return dataclasses.replace(whole, **changed)
 
 
-def answer_of(server: Server, method: str, path: str, token: str, body: bytes | None = None) -> tuple[int, bytes]:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+def answer_of(
+    server: Server, method: str, path: str, token: str, body: bytes | None = None, drawn_on: str = ""
+) -> tuple[int, bytes]:
+    headers = {DRAWN_ON: drawn_on, **({"Authorization": f"Bearer {token}"} if token else {})}
     request = urllib.request.Request(f"{server.address}/volumes/{path}", body, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=120) as answer:
@@ -233,10 +236,14 @@ def test_a_drawing_is_taken_for_a_token_that_may_send_and_on_its_own_grid_only(s
     moved = nifti_gz(np.ones((10, 10, 10), np.uint8), dataclasses.replace(cut, origin_mm=grid.origin_mm))
     soft = nifti_gz(np.full((10, 10, 10), 0.5, np.float32), cut)
     assert answer_of(server, "PUT", "drawing", token_of(key, grant(study)), body)[0] == 403
+    of = images_key(own)
     for wrong in (moved, soft, body[: len(body) // 2], b"", b"no image"):
-        assert answer_of(server, "PUT", "drawing", token_of(key, own), wrong)[0] == 422
+        assert answer_of(server, "PUT", "drawing", token_of(key, own), wrong, of)[0] == 422
+    others = [dataclasses.replace(own, case_id="oblique"), dataclasses.replace(own, reading=2), grant(study)]
+    for other in ("", *map(images_key, others)):
+        assert answer_of(server, "PUT", "drawing", token_of(key, own), body, other)[0] == 409
     assert masks_of(study, "Hal") == []
-    assert answer_of(server, "PUT", "drawing", token_of(key, own), body)[0] == 200
+    assert answer_of(server, "PUT", "drawing", token_of(key, own), body, of)[0] == 200
     (saved,) = masks_of(study, "Hal")
     assert saved.voxels == 1000
     kept = load_drawn(StudyFolder(study), saved.drawn_key).voxels
@@ -246,7 +253,7 @@ def test_a_drawing_is_taken_for_a_token_that_may_send_and_on_its_own_grid_only(s
 
 def test_a_preview_of_blocks_cannot_be_drawn_on(study, server):
     own = grant(study, method="PUT", stride=(1, 2, 2), reader="Ida")
-    status, body = answer_of(server, "PUT", "drawing", token_of(viewer_secret(study), own), b"x")
+    status, body = answer_of(server, "PUT", "drawing", token_of(viewer_secret(study), own), b"x", images_key(own))
     assert status == 422
     assert b"preview" in body
 

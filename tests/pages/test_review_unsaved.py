@@ -94,6 +94,29 @@ def test_a_sign_of_life_that_is_answered_late_brings_no_token_of_the_case_before
     assert [mask.case_id for mask in masks_of(study, "Abe")] == [on_screen(page)]
 
 
+def test_a_drawing_sent_with_the_token_of_another_case_is_not_stored_and_then_is_with_its_own(study, server, page):
+    enter(page, f"{server.address}/review?case=plain", "Bob")
+    viewer = viewer_of(page)
+    settled(page)
+    viewer.evaluate("host => { window.others = host.viewer.tokens }")
+    viewer = next_case(page)
+    take_pen(viewer, "draw")
+    draw_on_axial(page, viewer, TRIANGLE)
+    drawn = drawn_points(viewer)
+    viewer.evaluate("host => { host.viewer.tokens = window.others }")
+    press(viewer, "save")
+    page.get_by_text("NOT stored: the permission was for other images").wait_for(timeout=WAIT_MS)
+    assert masks_of(study, "Bob") == []
+    page.wait_for_function("host => host.viewer.tokens !== window.others", arg=viewer.element_handle())
+    settled(page)
+    assert cases_of(viewer) == {on_screen(page)}
+    press(viewer, "save")
+    page.locator(".viewer[data-saved]").wait_for(timeout=WAIT_MS)  # which version depends on who drew on it before
+    (mask,) = masks_of(study, "Bob")
+    assert mask.case_id == on_screen(page) != "plain"
+    assert mask_points(load_drawn(StudyFolder(study), mask.drawn_key)) == drawn
+
+
 def saved_canvas(page: Page, server: Server, reader: str) -> Locator:
     """The first blank canvas of a reader, with a first version saved."""
     enter(page, f"{server.address}/review", reader)

@@ -232,13 +232,15 @@ def bytes_of(body: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     return np.frombuffer(gzip.decompress(body)[352:], np.uint8).reshape(shape)
 
 
-def ring_study(folder, automatic=MODEL, chosen=EXPERT, others=()):
+def ring_study(folder, automatic=MODEL, chosen=EXPERT, others=(), expert_lungs=()):
     """A case whose measured ring goes around the mask that stands downstream, made by the stage itself."""
     start_run(folder, "run-1", protocol=PROTOCOL)
     ct = CtSeries(np.zeros(RING_GRID.shape_zyx, np.int16), RING_GRID)
     lungs = Mask("lung_left", "automatic", "threshold", LUNG, RING_GRID)
     lesions = tuple(Mask("tumour", "independent", "reference", m, RING_GRID, 1 + n) for n, m in enumerate(others))
-    reference = ReferenceMasks((Mask("tumour", "independent", "reference", EXPERT, RING_GRID), *lesions))
+    outlined = Mask("tumour", "independent", "reference", EXPERT, RING_GRID)
+    beside = tuple(Mask("lung_left", "independent", "reference", m, RING_GRID) for m in expert_lungs)
+    reference = ReferenceMasks((outlined, *lesions, *beside))
     found = () if automatic is None else (Mask("tumour", "automatic", "model", automatic, RING_GRID),)
     standing = FeatureMasks((Mask("tumour", "corrected", "Ben", chosen, RING_GRID), lungs, *lesions))
     made = delineate_regions(ct, standing, (), (), PROTOCOL.grid, PROTOCOL.rois).masks
@@ -295,6 +297,20 @@ def test_other_lesions_of_the_reference_leave_no_hole_in_the_ring_of_a_reader_st
     assert (ring_shown(study, "reader study")[1] == stage_ring(MODEL)).all()
     assert (ring_shown(study, "work list")[1] == stage_ring(MODEL, (beside,))).all()
     assert (stage_ring(MODEL) != stage_ring(MODEL, (beside,))).any()
+
+
+def test_lungs_that_end_at_the_hidden_outline_are_hidden_with_it_and_cut_no_ring(tmp_path):
+    up_to_the_expert = LUNG & ~EXPERT & ~box(RING_GRID, (2, 24), (2, 8), (2, 28))
+    study = ring_study(tmp_path, expert_lungs=(up_to_the_expert,))
+    shown = {
+        mode: next(layer for layer in case_layers(study, "run-1", "A", visible_layers(mode, False), "", ()))
+        for mode in ("reader study", "work list")
+    }
+    assert {layer.name for layer in shown.values()} == {"lungs"}
+    assert [mask.voxels.tolist() for mask in shown["reader study"].masks] == [LUNG.tolist()]
+    assert [mask.voxels.tolist() for mask in shown["work list"].masks] == [up_to_the_expert.tolist()]
+    assert (ring_shown(study, "reader study")[1] == stage_ring(MODEL)).all()
+    assert (ring_shown(study, "work list")[1] != stage_ring(MODEL)).any()
 
 
 def test_satellites_of_the_automatic_outline_have_no_ring(tmp_path):
