@@ -230,13 +230,17 @@ def store_reading_order(ledger: Ledger, reader: str, mode: str, order: Sequence[
         ledger.append_audit(connection, reader, "reading order", f"{mode}: {len(rows)} readings")
 
 
+def place_of(row: Verdict) -> tuple[str, ...]:
+    """What a verdict is the reader's word on: a later one with the same place amends it."""
+    return (row.case_id, row.structure, row.reader, row.role, row.mode, str(row.reading))
+
+
 def latest_verdicts(rows: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """The last word of each reader on each reading, in order of signing: what was amended is left out."""
     last: dict[tuple[str, ...], Verdict] = {}
     for row in rows:
-        place = (row.case_id, row.structure, row.reader, row.role, row.mode, str(row.reading))
-        last.pop(place, None)
-        last[place] = row
+        last.pop(place_of(row), None)
+        last[place_of(row)] = row
     return tuple(last.values())
 
 

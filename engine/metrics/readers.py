@@ -12,7 +12,7 @@ from engine.protocol import Review
 from engine.statistics.association import Spearman, spearman
 from engine.statistics.rater_agreement import RaterAgreement, gwet_ac1, specific_agreement, weighted_kappa
 from store.records import JUDGEMENTS, Verdict
-from store.reviews import READER_STUDY, latest_verdicts
+from store.reviews import READER_STUDY, latest_verdicts, place_of
 
 NEEDS_CORRECTION = (1, 2, 3)  # minor, major, missed
 FEWEST_FOR_ORDER = 5
@@ -63,7 +63,7 @@ class _Readings:
 
 @dataclass(frozen=True, slots=True)
 class ReaderSummary:
-    """One reader: counts of none, minor, major and missed; median and total minutes of active time."""
+    """One reader: counts of none, minor, major and missed; median and total minutes of active time, changes included."""
 
     reader: str
     n: int
@@ -112,7 +112,7 @@ def summaries(verdicts: Sequence[Verdict]) -> tuple[ReaderSummary, ...]:
     found = []
     for reader, said in sorted(_by_reader(verdicts, 1).items()):
         words = [v.judgement for v in said.values()]
-        minutes = [v.active_seconds / 60 for v in said.values()]
+        minutes = [_seconds(verdicts, v) / 60 for v in said.values()]
         amended = sum(v.reader == reader and bool(v.amends) for v in verdicts)
         counts = tuple(words.count(word) for word in JUDGEMENTS)
         found.append(ReaderSummary(reader, len(words), counts, median(minutes), math.fsum(minutes), amended))
@@ -120,7 +120,10 @@ def summaries(verdicts: Sequence[Verdict]) -> tuple[ReaderSummary, ...]:
 
 
 def order_effect(reader: str, order: Sequence[tuple[str, int]], verdicts: Sequence[Verdict]) -> OrderEffect:
-    """Spearman's correlation of a reader's severity (none 0 .. missed 3) and active seconds with the place."""
+    """Spearman's correlation of a reader's severity (none 0 .. missed 3) and active seconds with the place.
+
+    What he changed afterwards counts with his last word, and with the time of the first: he took it in that order.
+    """
     mine = [v for v in latest_verdicts(tuple(verdicts)) if v.reader == reader and v.judgement in JUDGEMENTS]
     found = {(v.case_id, v.reading): v for v in mine if v.mode == READER_STUDY}
     placed = [(place, found[one]) for place, one in enumerate(order, start=1) if one in found]
@@ -128,8 +131,17 @@ def order_effect(reader: str, order: Sequence[tuple[str, int]], verdicts: Sequen
         return OrderEffect(reader, len(placed), None, None)
     places = [place for place, _ in placed]
     severity = [JUDGEMENTS.index(v.judgement) for _, v in placed]
-    seconds = [v.active_seconds for _, v in placed]
+    seconds = [_signed_by(verdicts, v)[0].active_seconds for _, v in placed]
     return OrderEffect(reader, len(placed), _correlation(places, severity), _correlation(places, seconds))
+
+
+def _signed_by(verdicts: Sequence[Verdict], last: Verdict) -> list[Verdict]:
+    """All that the reader of a last word signed on that reading, in order: what he amended stays in the record."""
+    return [v for v in verdicts if place_of(v) == place_of(last)]
+
+
+def _seconds(verdicts: Sequence[Verdict], last: Verdict) -> float:
+    return math.fsum(v.active_seconds for v in _signed_by(verdicts, last))
 
 
 def _correlation(places: Sequence[float], values: Sequence[float]) -> Spearman | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from store.records import Verdict
-from store.reviews import BLANK_CANVAS, JUDGING_MODES
+from store.reviews import ADJUDICATOR, BLANK_CANVAS, JUDGING_MODES
 
 SMALLEST_GAP = 2  # readings between a case and its hidden repeat, where the study is long enough
 
@@ -100,3 +100,12 @@ def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[
         if len(words) > 1 and adjudicator not in last:
             cases.append((case, 1))
     return tuple(cases)
+
+
+def open_disputes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Cases on which readers disagree and that nobody has adjudicated since, by case; verdicts in order of signing."""
+    last: dict[str, str] = {}
+    for verdict in verdicts:
+        if verdict.role == ADJUDICATOR or (verdict.mode in JUDGING_MODES and verdict.reading == 1):
+            last[verdict.case_id] = verdict.role
+    return tuple(case for case, _ in to_adjudicate(verdicts, "") if last[case] != ADJUDICATOR)

@@ -7,7 +7,7 @@ import streamlit as st
 from engine.present.figures.flow import flow_figure
 from engine.present.wording.home import Left, home_answer, waiting_lines
 from engine.present.wording.study import exploratory_badge, flow_caption, progress_line
-from engine.review.reading_list import to_adjudicate
+from engine.review.reading_list import open_disputes
 from engine.service import custody_notes
 from pages.frame import Shown, answer, badge, begin, end, figure, require_study
 from pages.headlines import found_headlines
@@ -44,7 +44,7 @@ def waiting(shown: Shown) -> None:
     left = Left(
         unread=len(unread),
         cases=len(cases),
-        disputed=len({case for case, _ in to_adjudicate(state.verdicts, "")}),
+        disputed=len(open_disputes(state.verdicts)),
         flagged=len({flag.case_id for flag in flags(shown.snapshot, shown.run.run_id)}),
         refused=len(refusals(shown.snapshot, shown.run.run_id)),
         failed=len(failures(shown.snapshot, shown.run.run_id)),

@@ -40,7 +40,7 @@ def test_only_cases_that_both_judged_count():
 def test_the_last_word_counts_and_the_change_is_told():
     rows = [*said("Ada", ["none"]), *said("Ada", ["major"], amends="looked again")]
     (ada,) = summaries(rows)
-    assert (ada.counts, ada.amended, ada.median_minutes) == ((0, 0, 1, 0), 1, 1.0)
+    assert (ada.counts, ada.amended, ada.median_minutes) == ((0, 0, 1, 0), 1, 2.0)  # a minute each
 
 
 def test_adjudicators_and_blank_canvases_are_no_readers_here():
@@ -67,6 +67,8 @@ def test_a_drift_along_the_order_is_found():
     assert found.n == 6
     assert found.severity.rho > 0.9
     assert found.seconds.rho == pytest.approx(-1)
+    late = replace(rows[0], amends="looked again", active_seconds=0.5)
+    assert order_effect("Ada", order, [*rows, late]).seconds.rho == pytest.approx(-1)
 
 
 def test_no_drift_is_told_from_four_readings_or_from_equal_ones():

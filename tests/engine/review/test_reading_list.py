@@ -7,6 +7,7 @@ import pytest
 from engine.review.reading_list import (
     blank_sample,
     next_reading,
+    open_disputes,
     progress,
     signed_readings,
     simulated_readers,
@@ -93,3 +94,12 @@ def test_simulated_readers_are_told_from_people_by_the_mask_that_they_never_saw(
 def test_readers_who_drew_differently_are_adjudicated():
     one, other = replace(VERDICT, drawn_key="k1"), replace(VERDICT, reader="Ben", drawn_key="k2")
     assert to_adjudicate([one, other], "Cleo") == (("c00", 1),)
+
+
+def test_a_dispute_is_open_until_it_is_adjudicated_and_again_once_a_reader_changes_his_word():
+    ben = replace(VERDICT, reader="Ben", judgement="major")
+    settled = replace(VERDICT, reader="Cleo", role="adjudicator", mode="adjudication")
+    assert open_disputes([VERDICT, ben]) == ("c00",)
+    assert open_disputes([VERDICT, ben, settled]) == ()
+    assert open_disputes([VERDICT, ben, settled, replace(ben, judgement="missed", amends="looked again")]) == ("c00",)
+    assert open_disputes([VERDICT, replace(ben, judgement="minor")]) == ()
