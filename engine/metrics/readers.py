@@ -63,7 +63,7 @@ class _Readings:
 
 @dataclass(frozen=True, slots=True)
 class ReaderSummary:
-    """One reader: counts of none, minor, major and missed; median and total minutes of active time, changes included."""
+    """One reader: counts of none, minor, major and missed; median and total active minutes, changes included."""
 
     reader: str
     n: int
