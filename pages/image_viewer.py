@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def viewer(viewed: Viewed) -> None:
             **told_of(viewed, extent_name, extent),
             "reading": volume_key(viewed, ""),
             "owner": drawing_key(viewed, ""),
+            "drawnFrom": viewed.drawn_key,
+            "at": time.time(),
             "unsaved": _told_unsaved(),
             "layersKey": layers_key(viewed),
             "layers": [shown_layer(layer, first) for layer in viewed.layers],

@@ -12,10 +12,10 @@ from engine.present.wording.segmentation import JUDGEMENTS as SAID
 from engine.protocol import Review
 from engine.review.criteria import REASONS, contradiction
 from engine.review.grants import session_digest
-from engine.run.reading_desk import keep_words, reopen_reading, sign_reading, undo_correction
+from engine.run.reading_desk import keep_words, leave_signed, reopen_reading, sign_reading, undo_correction
 from pages.reader import Reader
 from store.access import Person
-from store.queries.reviews import read_draft
+from store.queries.reviews import change_begun, read_draft
 from store.records import DRAWN, JUDGEMENTS, DrawnMask, Verdict
 from store.reviews import Draft, Reading, UnsignedError
 
@@ -48,8 +48,8 @@ class Judging:
 
     @property
     def changing(self) -> bool:
-        """Whether the reader has asked to change what he signed."""
-        return bool(st.session_state.get(f"change-{self.key}", False))
+        """Whether the reader has begun to change what he signed, in whatever tab or session."""
+        return self.before is not None and change_begun(self.study, self.reading)
 
 
 def judge(judging: Judging) -> bool:
@@ -61,28 +61,12 @@ def judge(judging: Judging) -> bool:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="judging-strip"):
         for word in JUDGEMENTS:
             _word(judging, draft, word)
-        reasons = (NO_REASON, *REASONS)
-        known = reasons.index(draft.reason) if draft.reason in reasons else 0
-        reason = st.selectbox(
-            "Reason",
-            reasons,
-            known,
-            key=f"reason-{judging.key}",
-            width=150,
-            placeholder="Reason",
-            label_visibility="collapsed",
-        )
-        comment = st.text_input(
-            "Comment",
-            draft.comment,
-            key=f"comment-{judging.key}",
-            width=200,
-            placeholder="Comment",
-            label_visibility="collapsed",
-        )
-        draft = _kept(judging, draft, reason or NO_REASON, comment or "")
+        _reason(judging, draft)
+        _comment(judging, draft)
         amends = _why(judging) if judging.before is not None else ""
         pressed = st.button("Sign", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
+        if judging.before is not None:
+            _leave(judging)
     _about_edit(judging, draft)
     return pressed and _sign(judging, draft, amends)
 
@@ -119,12 +103,50 @@ def _choose(judging: Judging, word: str) -> None:
     keep_words(judging.study, judging.person, judging.reading, word, draft.reason, draft.comment)
 
 
-def _kept(judging: Judging, draft: Draft, reason: str, comment: str) -> Draft:
-    """The draft with what stands in the fields now, kept where it differs."""
-    if (reason, comment) == (draft.reason, draft.comment):
-        return draft
-    keep_words(judging.study, judging.person, judging.reading, draft.judgement, reason, comment)
-    return read_draft(judging.study, judging.reading)
+def _reason(judging: Judging, draft: Draft) -> None:
+    """The reason of the draft, as it is now in whatever tab; a choice is kept at once."""
+    reasons, key = (NO_REASON, *REASONS), f"reason-{judging.key}"
+    _follow(key, draft.reason if draft.reason in reasons else NO_REASON)
+    st.selectbox(
+        "Reason",
+        reasons,
+        key=key,
+        on_change=_keep_reason,
+        args=(judging, key),
+        width=150,
+        placeholder="Reason",
+        label_visibility="collapsed",
+    )
+
+
+def _comment(judging: Judging, draft: Draft) -> None:
+    key = f"comment-{judging.key}"
+    _follow(key, draft.comment)
+    st.text_input(
+        "Comment",
+        key=key,
+        on_change=_keep_comment,
+        args=(judging, key),
+        width=200,
+        placeholder="Comment",
+        label_visibility="collapsed",
+    )
+
+
+def _follow(key: str, value: str) -> None:
+    """A field shows what the draft holds: what is signed is what stands there."""
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
+def _keep_reason(judging: Judging, key: str) -> None:
+    draft, reason = read_draft(judging.study, judging.reading), st.session_state[key] or NO_REASON
+    keep_words(judging.study, judging.person, judging.reading, draft.judgement, reason, draft.comment)
+
+
+def _keep_comment(judging: Judging, key: str) -> None:
+    draft, comment = read_draft(judging.study, judging.reading), st.session_state[key] or ""
+    keep_words(judging.study, judging.person, judging.reading, draft.judgement, draft.reason, comment)
 
 
 def _why(judging: Judging) -> str:
@@ -136,6 +158,12 @@ def _why(judging: Judging) -> str:
         label_visibility="collapsed",
     )
     return str(text or "").strip()
+
+
+def _leave(judging: Judging) -> None:
+    """The way out of a change: what was signed stands."""
+    args = (judging.study, judging.person, judging.reading)
+    st.button("Leave it", key=f"leave-{judging.key}", type="tertiary", on_click=leave_signed, args=args)
 
 
 def _about_edit(judging: Judging, draft: Draft) -> None:
@@ -187,7 +215,6 @@ def _sign(judging: Judging, draft: Draft, amends: str) -> bool:
     except UnsignedError as error:
         st.error(f"Not signed: {error}.")
         return False
-    st.session_state.pop(f"change-{judging.key}", None)
     return True
 
 
@@ -220,5 +247,4 @@ def _signed(judging: Judging) -> None:
             st.markdown(":orange-badge[The automatic mask has changed since]")
         if st.button("Change it", key=f"again-{judging.key}", type="tertiary"):
             reopen_reading(judging.study, judging.person, before)
-            st.session_state[f"change-{judging.key}"] = True
             st.rerun()

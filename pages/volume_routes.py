@@ -38,11 +38,11 @@ from engine.service import EARLIER, note_images_seen
 from pages.gate import bearer, may, signed_out_at, study_folder
 from pages.sessions import session_of
 from store.records import RefusedError
-from store.reviews import Reading
+from store.reviews import OvertakenError, Reading
 
 VIEWER = Path(__file__).parent / "viewer" / "built" / "viewer.js"
 BEARER = "Bearer "
-DRAWN_ON = "X-Drawn-On"
+DRAWN_ON, DRAWN_FROM = "X-Drawn-On", "X-Drawn-From"
 IMAGES: dict[str, Callable[[Path, Grant], bytes]] = {"ct": ct_bytes, "prior": prior_bytes}
 IN_AUDIT = {"ct": "", "prior": EARLIER}
 PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization"}
@@ -111,17 +111,20 @@ async def save(request: Request) -> Response:
     except ForbiddenError as error:
         return refused(error)
     if request.headers.get(DRAWN_ON, "") != images_key(grant):
-        return JSONResponse({"error": "The mask was drawn on other images."}, 409, PRIVATE)
+        return JSONResponse({"error": "it was drawn on other images"}, 409, PRIVATE)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
             return JSONResponse({"error": "The drawing is too large."}, 413, PRIVATE)
+    begun = dataclasses.replace(grant, drawn_key=request.headers.get(DRAWN_FROM, ""))
     try:
-        saved = await run_in_threadpool(save_from_viewer, study, grant, bytes(body))
+        saved = await run_in_threadpool(save_from_viewer, study, begun, bytes(body))
+    except OvertakenError as error:
+        return JSONResponse({"error": error.message}, 409, PRIVATE)
     except RefusedError as error:
         return JSONResponse({"error": f"{error.message} {error.remedy}"}, 422, PRIVATE)
-    return JSONResponse(dataclasses.asdict(saved), 200, PRIVATE)
+    return JSONResponse({**dataclasses.asdict(saved), "at": time.time()}, 200, PRIVATE)
 
 
 async def alive(request: Request) -> Response:

@@ -19,9 +19,9 @@ from store.layout import StoredFile, StudyFolder
 from store.ledger_schema import SCHEMA as SCHEMA
 from store.ledger_schema import WORKED_BEFORE_4
 from store.records import Refusal, Verdict
-from store.review_schema import REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
+from store.review_schema import DRAFTS_BEFORE_5, REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
 
-LEDGER_VERSION = 4
+LEDGER_VERSION = 5
 BUSY_MS = 30_000
 DRAWN_KIND = "drawn"
 FINISHED = ("done", "failed", "declined", "refused")
@@ -106,6 +106,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def row_mark(row: object) -> str:
+    """What an audit line ends with so that the row it tells of cannot be rewritten: sha256 of all its fields."""
+    cells = dataclasses.astuple(row)  # type: ignore[call-overload]
+    plain = [float(cell) if isinstance(cell, int | float) else cell for cell in cells]  # as they come back from SQLite
+    return f" row {hashlib.sha256(json.dumps(plain).encode()).hexdigest()}"
+
+
 def process_start(pid: int) -> str:
     """When a process of this host started, as the kernel counts; empty when there is no such process."""
     try:
@@ -141,6 +148,7 @@ class Ledger:
             if name not in known:
                 self._connection.execute(f"ALTER TABLE verdict ADD COLUMN {name} {kind}")
         self._connection.execute(WORKED_BEFORE_4)
+        self._connection.execute(DRAFTS_BEFORE_5)
         self._connection.execute(f"PRAGMA user_version={LEDGER_VERSION}")
         self._connection.execute("COMMIT")
 
@@ -418,7 +426,7 @@ class Ledger:
         words = (verdict.case_id, verdict.structure, verdict.judgement, verdict.role, verdict.mode)
         replaced = f" replaces: {verdict.amends}" if verdict.amends else ""
         drawn = f" mask {verdict.drawn_key[:12]}" if verdict.drawn_key else ""
-        self.append_audit(connection, actor, "verdict", " ".join(words) + drawn + replaced)
+        self.append_audit(connection, actor, "verdict", " ".join(words) + drawn + replaced + row_mark(verdict))
 
     def verdicts(self, case_id: str | None = None) -> tuple[Verdict, ...]:
         """Signed verdicts in order of signing, of one case or of all."""

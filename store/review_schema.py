@@ -1,4 +1,4 @@
-"""The ledger's tables of review: drafts, drawn masks, reading orders; and columns that older ledgers lack."""
+"""The ledger's tables of review: drafts, signs of life, drawn masks, orders; and what older ledgers lack."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS drawn_mask (
 CREATE TABLE IF NOT EXISTS reading_place (
   reader TEXT NOT NULL, mode TEXT NOT NULL, place INTEGER NOT NULL, case_id TEXT NOT NULL, reading INTEGER NOT NULL,
   PRIMARY KEY (reader, mode, place)) STRICT;
+CREATE TABLE IF NOT EXISTS sign_of_life (reader TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS verdict_keeps BEFORE DELETE ON verdict BEGIN
   SELECT RAISE(ABORT, 'verdicts are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS drawn_mask_stays BEFORE UPDATE ON drawn_mask BEGIN
@@ -33,3 +34,8 @@ VERDICT_COLUMNS_SINCE_3 = (
     ("drawn_key", "TEXT NOT NULL DEFAULT ''"),
     ("identity", "TEXT NOT NULL DEFAULT ''"),
 )
+
+# Until version 5 a sign of life after the signature began a draft again.
+DRAFTS_BEFORE_5 = """DELETE FROM draft WHERE judgement='' AND drawn_key='' AND EXISTS (SELECT 1 FROM verdict v
+  WHERE v.case_id=draft.case_id AND v.structure=draft.structure AND v.reader=draft.reader AND v.mode=draft.mode
+  AND v.reading=draft.reading)"""

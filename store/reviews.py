@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from store.artifacts import read_value, store_value
 from store.layout import StudyFolder
-from store.ledger import DRAWN_KIND, Ledger, now
-from store.records import REVIEW_MODES, DrawnMask, Verdict
+from store.ledger import DRAWN_KIND, Ledger, now, row_mark
+from store.records import REVIEW_MODES, DrawnMask, RefusedError, Verdict
 from store.sources import Verdicts
 from store.volumes import Mask, MaskSet, mask_key
 
@@ -28,6 +29,14 @@ DRAFT_FIELDS = "judgement, reason, comment, drawn_key, active_seconds"
 
 class UnsignedError(ValueError):
     """A verdict that may not be signed as it is; says what is missing."""
+
+
+class OvertakenError(RefusedError):
+    """A mask drawn from another one than the draft holds by now (undone, imported, saved elsewhere), or one signed."""
+
+    def __init__(self) -> None:
+        remedy = "Look at the mask as it is now, then send yours again."
+        super().__init__("overtaken", "drawn mask", "your mask was changed or signed meanwhile.", remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +82,10 @@ def draft_of(ledger: Ledger, reading: Reading) -> Draft:
 
 
 def save_draft(ledger: Ledger, reading: Reading, judgement: str, reason: str, comment: str) -> None:
-    """Keep what a reader has said so far; time and drawn mask of the draft stay."""
+    """Keep what a reader has said so far; time and drawn mask of the draft stay. What is signed takes none."""
     with ledger.transaction() as connection:
+        if _is_closed(connection, reading):
+            return
         connection.execute(
             "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment)"
             " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET judgement=excluded.judgement,"
@@ -84,27 +95,46 @@ def save_draft(ledger: Ledger, reading: Reading, judgement: str, reason: str, co
 
 
 def reopen(ledger: Ledger, verdict: Verdict) -> None:
-    """Begin a change of a signed verdict: its words and its mask become the draft; the signed verdict stays."""
+    """Begin a change of a signed verdict: its words and its mask become the draft; the signed verdict stays.
+
+    A change that was begun before, in another tab or session, goes on from where it is.
+    """
     cells = (verdict.judgement, verdict.reason, verdict.comment, verdict.drawn_key)
     place = Reading(verdict.case_id, verdict.reader, verdict.mode, verdict.reading, verdict.structure).place
     with ledger.transaction() as connection:
         connection.execute(
             "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment, drawn_key)"
-            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET judgement=excluded.judgement,"
-            " reason=excluded.reason, comment=excluded.comment, drawn_key=excluded.drawn_key, active_seconds=0",
+            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
             (*place, *cells),
         )
+
+
+def is_begun(ledger: Ledger, reading: Reading) -> bool:
+    """Whether a reading has a draft; one that is signed has none until its change is begun."""
+    return bool(ledger.rows(f"SELECT 1 FROM draft{ONE_READING}", reading.place))
+
+
+def drop_change(ledger: Ledger, reading: Reading) -> None:
+    """Give up the change of a signed reading: what was signed stands; saved versions stay in the history."""
+    with ledger.transaction() as connection:
+        if _times_signed(connection, reading):
+            connection.execute(f"DELETE FROM draft{ONE_READING}", reading.place)
 
 
 def touch(ledger: Ledger, reading: Reading, at: float, idle_seconds: float) -> None:
     """A sign of life of the reader at a moment (seconds since 1970): time since the last one counts unless idle.
 
     A gap longer than idle_seconds counts nothing; the first sign of life begins the time. The last one may have been of
-    another case: no second counts twice.
+    another case, signed or not: no second counts twice. What is signed takes no time.
     """
     with ledger.transaction() as connection:
-        last = connection.execute("SELECT max(last_active_at) FROM draft WHERE reader=?", (reading.reader,)).fetchone()
-        gap = at - (last[0] or at)
+        last = connection.execute("SELECT at FROM sign_of_life WHERE reader=?", (reading.reader,)).fetchone()
+        connection.execute(
+            "INSERT INTO sign_of_life VALUES (?,?) ON CONFLICT DO UPDATE SET at=excluded.at", (reading.reader, at)
+        )
+        if _is_closed(connection, reading):
+            return
+        gap = at - (last[0] if last else at)
         connection.execute(
             "INSERT INTO draft (case_id, structure, reader, mode, reading, last_active_at) VALUES (?,?,?,?,?,?)"
             " ON CONFLICT DO UPDATE SET active_seconds=active_seconds+CASE WHEN last_active_at>0 AND ? BETWEEN 0 AND ?"
@@ -122,7 +152,7 @@ def sign(ledger: Ledger, verdict: Verdict) -> Verdict:
     stored = dataclasses.replace(verdict, signed_at=now())
     reading = Reading(verdict.case_id, verdict.reader, verdict.mode, verdict.reading, verdict.structure)
     with ledger.transaction() as connection:
-        before = connection.execute(f"SELECT count(*) FROM verdict{ONE_READING}", reading.place).fetchone()[0]
+        before = _times_signed(connection, reading)
         if before and not verdict.amends.strip():
             raise UnsignedError("amends must say why a signed verdict changes, got nothing")
         if not before and verdict.amends:
@@ -132,6 +162,16 @@ def sign(ledger: Ledger, verdict: Verdict) -> Verdict:
         ledger.insert_verdict(connection, stored, verdict.reader)
         connection.execute(f"DELETE FROM draft{ONE_READING}", reading.place)
     return stored
+
+
+def _times_signed(connection: sqlite3.Connection, reading: Reading) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM verdict{ONE_READING}", reading.place).fetchone()[0])
+
+
+def _is_closed(connection: sqlite3.Connection, reading: Reading) -> bool:
+    """Whether a reading is signed and its reader has not begun to change it."""
+    begun = connection.execute(f"SELECT 1 FROM draft{ONE_READING}", reading.place).fetchone()
+    return begun is None and _times_signed(connection, reading) > 0
 
 
 def _is_saved(ledger: Ledger, verdict: Verdict) -> bool:
@@ -144,15 +184,21 @@ def drawing_key(case_id: str, mask: Mask) -> str:
     return hashlib.sha256(repr((case_id, mask.origin, mask_key(mask))).encode()).hexdigest()
 
 
-def add_drawn(folder: StudyFolder, ledger: Ledger, reading: Reading, mask: Mask, edit: Edit, about: DrawnMask) -> int:
+def add_drawn(
+    folder: StudyFolder, ledger: Ledger, reading: Reading, mask: Mask, edit: Edit, about: DrawnMask, drawn_from: str
+) -> int:
     """Store a drawn mask for good as the next version of its case and put it into the reader's draft.
 
-    `about` says origin, parent, way and identity; its version, key, counts and time are filled in here. The file is on
-    disk and hashed before the ledger names it: either the version is stored whole, or the caller hears an error.
+    OvertakenError unless the draft still holds the mask that it was drawn from (`drawn_from`, empty: none of his), and
+    where the reading was signed meanwhile. `about` says origin, parent, way and identity; its version, key, counts and
+    time are filled in here. The file is on disk and hashed before the ledger names it: either the version is stored
+    whole, or the caller hears an error.
     """
     key = drawing_key(about.case_id, mask)
     file = store_value(folder, DRAWN_KIND, key, MaskSet, MaskSet((mask,)))
     with ledger.transaction() as connection:
+        if _is_closed(connection, reading) or draft_of(ledger, reading).drawn_key != drawn_from:
+            raise OvertakenError
         latest = connection.execute(
             "SELECT coalesce(max(version),0) FROM drawn_mask WHERE case_id=? AND structure=?", reading.place[:2]
         ).fetchone()[0]
@@ -178,14 +224,18 @@ def add_drawn(folder: StudyFolder, ledger: Ledger, reading: Reading, mask: Mask,
             (*reading.place, key),
         )
         words = f"{reading.case_id} {reading.structure} version {stored.version} {stored.origin} {key[:12]}"
-        ledger.append_audit(connection, reading.reader, "mask", f"{words} via {stored.via}")
+        ledger.append_audit(connection, reading.reader, "mask", f"{words} via {stored.via}{row_mark(stored)}")
     return stored.version
 
 
 def drop_drawing(ledger: Ledger, reading: Reading) -> None:
     """Undo: the draft goes back to the mask as it was; the saved version stays in the history."""
     with ledger.transaction() as connection:
+        key = draft_of(ledger, reading).drawn_key
         connection.execute(f"UPDATE draft SET drawn_key=''{ONE_READING}", reading.place)
+        if key:
+            words = f"{reading.case_id} {reading.structure} {reading.mode} {key[:12]} undone"
+            ledger.append_audit(connection, reading.reader, "mask", words)
 
 
 def drawn_masks(ledger: Ledger, case_id: str | None = None) -> tuple[DrawnMask, ...]:

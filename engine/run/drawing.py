@@ -26,10 +26,12 @@ from engine.run.review_volumes import automatic_tumour, base_mask, viewed_grid
 from engine.run.scan_parts import Extent
 from store.layout import StudyFolder
 from store.queries.images import load_ct
+from store.queries.reviews import read_draft
 from store.records import DrawnMask, RefusedError, Verdict
 from store.reviews import (
     BLANK_CANVAS,
     READER_STUDY,
+    OvertakenError,
     Reading,
     add_drawn,
     drawing_key,
@@ -63,11 +65,14 @@ class Saved:
 def save_from_viewer(study: Path, grant: Grant, body: bytes) -> Saved:
     """Store what the viewer sent for a grant; RefusedError for a file that is no mask on the grant's own grid.
 
-    Inside the grant's box the sent voxels stand, outside it those of the mask that was drawn on.
+    OvertakenError unless the reader's draft holds the mask that the grant names as drawn from. Inside the grant's box
+    the sent voxels stand, outside it those of the mask that was drawn on.
     """
     extent = Extent(grant.box, grant.stride)
     if not extent.editable:
         raise RefusedError("not_editable", ROLE, "a preview of blocks cannot be drawn on.", "Open the close-up.")
+    if read_draft(study, _reading(grant)).drawn_key != grant.drawn_key:
+        raise OvertakenError
     ct = load_ct(study, grant.run_id, grant.case_id)
     with _as_file(study, body, ".nii.gz") as path:
         sent = read_mask_file(path, ROLE, viewed_grid(ct.grid, extent), None, Acquire()).voxels
@@ -128,6 +133,10 @@ def exported_ct(study: Path, grant: Grant) -> bytes:
     return nifti_gz(ct.intensity_hu, ct.grid)
 
 
+def _reading(grant: Grant) -> Reading:
+    return Reading(grant.case_id, grant.reader, grant.mode, grant.reading)
+
+
 def _segment(path: Path, grid: Grid) -> BoolZyx:
     segments = read_segmentation_object(str(path), ROLE)
     labels = [label for _, label in segments.labels]
@@ -159,10 +168,9 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
         saved_at="",
         identity=grant.identity,
     )
-    reading = Reading(grant.case_id, grant.reader, grant.mode, grant.reading)
     folder = StudyFolder(study)
     with open_ledger(study) as ledger:
-        version = add_drawn(folder, ledger, reading, mask, edit, about)
+        version = add_drawn(folder, ledger, _reading(grant), mask, edit, about, grant.drawn_key)
         if grant.mode in BLIND:
             saved = drawn_masks(ledger, grant.case_id) if grant.drawn_key else ()
             version = own_version(ledger.verdicts(grant.case_id), saved, grant.case_id, grant.reader)

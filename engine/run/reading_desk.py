@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.review.grants import Grant
 from engine.run.drawing import Saved, exported, exported_ct, exported_seg, save_from_file
-from engine.run.review_desk import change_signed, keep_draft, sign_verdict, undo_drawing
+from engine.run.review_desk import change_signed, keep_draft, keep_signed, sign_verdict, undo_drawing
 from store.access import Person, authorise, record_action
 from store.records import Verdict
 from store.reviews import Reading
@@ -28,6 +28,12 @@ def reopen_reading(study: Path, person: Person, verdict: Verdict) -> None:
     """Begin a change of a signed verdict from what it says."""
     authorise(study, person, "judge")
     change_signed(study, verdict)
+
+
+def leave_signed(study: Path, person: Person, reading: Reading) -> None:
+    """Give up the change of a signed verdict."""
+    authorise(study, person, "judge")
+    keep_signed(study, reading)
 
 
 def undo_correction(study: Path, person: Person, reading: Reading) -> None:

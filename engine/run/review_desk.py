@@ -14,6 +14,7 @@ from store.reviews import (
     BLANK_CANVAS,
     READER_STUDY,
     Reading,
+    drop_change,
     drop_drawing,
     open_ledger,
     reading_order,
@@ -65,6 +66,12 @@ def change_signed(study: Path, verdict: Verdict) -> None:
     """Begin a change of a signed verdict from what it says."""
     with open_ledger(study) as ledger:
         reopen(ledger, verdict)
+
+
+def keep_signed(study: Path, reading: Reading) -> None:
+    """Give up the change of a signed verdict."""
+    with open_ledger(study) as ledger:
+        drop_change(ledger, reading)
 
 
 def sign_of_life(study: Path, reading: Reading, idle_seconds: float) -> None:

@@ -128,7 +128,9 @@ def choose(order: list[Place], mode: str, signed: frozenset[Place], labels: dict
         del st.query_params["case"]
     key = f"at-{mode}"
     kept = st.session_state.get(key)
-    return kept if kept in order else next_reading(order, signed, None) or order[0]
+    at = kept if kept in order else next_reading(order, signed, None) or order[0]
+    st.session_state[key] = at  # it stays on screen, also once it is signed in another tab
+    return at
 
 
 def _by_case(order: list[Place], mode: str, labels: dict[str, str]) -> Place:

@@ -10,10 +10,10 @@ async function ask(path, method, token, body, more = {}) {
     cache: 'no-store',
   })
   if (answer.status === 403) throw new Refused('the permission had expired')
-  if (answer.status === 409) throw new Refused('the permission was for other images')
   if (!answer.ok) {
     const said = await answer.json().catch(() => ({}))
-    throw new Error(said.error || `the server answered ${answer.status}`)
+    const why = said.error ? said.error.replace(/\.$/, '') : `the server answered ${answer.status}`
+    throw answer.status === 409 ? new Refused(why) : new Error(why)
   }
   return answer
 }
@@ -25,9 +25,10 @@ export async function volume(name, token) {
   return new Response(plain).arrayBuffer()
 }
 
-/** Send a drawing and what it was drawn on; resolves with what was stored only when it was. */
-export async function save(bytes, token, images) {
-  return (await ask('volumes/drawing', 'PUT', token, bytes, { 'X-Drawn-On': images })).json()
+/** Send a drawing, on which images and from which mask it was drawn; resolves with what was stored only when it was. */
+export async function save(bytes, token, { images, drawnFrom }) {
+  const of = { 'X-Drawn-On': images, 'X-Drawn-From': drawnFrom }
+  return (await ask('volumes/drawing', 'PUT', token, bytes, of)).json()
 }
 
 /** Tell that the reader is at work; resolves with fresh tokens. */

@@ -59,7 +59,8 @@ class Viewer {
     this.earlier = new Earlier(this.panel.pane, this)
     this.scene = { layers: [], bits: null, error: null, errorOn: false, drawing: false, cache: new Map() }
     this.parts = new Parts()
-    this.lastAlive = 0
+    this.lastAlive = this.savedAt = 0
+    this.saving = false
     this.key = this.reading = this.told = ''
     this.listening = new AbortController()
     this.nv = new Niivue({
@@ -126,6 +127,7 @@ class Viewer {
     if (data.key === this.key) {
       if (this.host.dataset.key !== data.key) return // still on their way, with the outlines and the earlier CT
       if (data.layersKey !== this.layersKey) await this.loadLayers(data)
+      await this.followDraft(data)
       await this.earlier.show(data)
       return
     }
@@ -213,10 +215,8 @@ class Viewer {
   /** Take the images off the screen: no patient stands under the name of another while new ones are fetched. */
   blank() {
     while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0)
-    this.nv.closeDrawing()
     this.nv.clearMeasurements()
-    this.scene.drawing = false
-    this.tool('look')
+    this.putPenDown()
     this.scene.cache.clear()
     while (this.nv.meshes.length) this.nv.removeMesh(this.nv.meshes[0])
     this.panel.where.textContent = ''
@@ -232,9 +232,9 @@ class Viewer {
   /** Keep a drawing that differs from what is stored, before its images go. */
   keepUnsaved() {
     if (!this.scene.drawing || !this.drawnOn) return
-    const { drawingKey, owner } = this.drawnOn
+    const { drawingKey, owner, drawnFrom } = this.drawnOn
     unsaved.delete(drawingKey)
-    if (this.hasUnsaved()) unsaved.set(drawingKey, { owner, drawn: this.nv.drawBitmap.slice() })
+    if (this.hasUnsaved()) unsaved.set(drawingKey, { owner, drawnFrom, drawn: this.nv.drawBitmap.slice() })
     if (unsaved.size > UNSAVED_KEPT) unsaved.delete(unsaved.keys().next().value)
   }
 
@@ -260,15 +260,60 @@ class Viewer {
 
   /** Bring a drawing back that was not stored, once its images are here again. */
   async restore(data) {
-    const drawn = unsaved.get(data.drawingKey)?.drawn
+    const { drawn, drawnFrom } = unsaved.get(data.drawingKey) ?? {}
     if (!drawn || !data.editable || !data.canDraw) return
     await this.beginDrawing()
     if (drawn.length !== this.nv.drawBitmap.length) return
+    this.paintOver(drawn)
+    this.host.dataset.restored = data.drawingKey
+    const over = drawnFrom === data.drawnFrom ? '' : ' Your mask was changed meanwhile: Undo stroke shows it, Save replaces it.'
+    this.panel.say(`A drawing of yours was not stored. It is here again: press Save.${over}`, true)
+  }
+
+  /** Put a drawing over the one on screen, which is one undo away. */
+  paintOver(drawn) {
     this.nv.drawBitmap.set(drawn)
     this.nv.drawAddUndoBitmap()
     this.nv.refreshDrawing(true)
-    this.host.dataset.restored = data.drawingKey
-    this.panel.say('A drawing of yours was not stored. It is here again: press Save.', true)
+  }
+
+  /** The drawing on screen is the reader's mask as the page knows it: undone, imported or saved elsewhere it is fetched anew. */
+  async followDraft(data) {
+    if (!this.scene.drawing) return this.restore(data)
+    if (this.saving || data.at < this.savedAt) return undefined // the page answers once more after a save
+    if (!data.canDraw) {
+      if (this.hasUnsaved()) this.panel.say('You signed this meanwhile. What you drew since comes back here once you change it.', true)
+      this.keepUnsaved()
+      this.putPenDown()
+    } else if (data.drawnFrom !== this.drawnOn.drawnFrom) {
+      await this.fetchDrawing(this.hasUnsaved() ? this.nv.drawBitmap.slice() : null)
+    }
+    return undefined
+  }
+
+  async fetchDrawing(painted) {
+    const key = this.key
+    try {
+      await this.beginDrawing()
+      if (painted) this.keepUnderneath(painted)
+    } catch (error) {
+      if (this.key === key) this.panel.say(`Your mask could not be fetched: ${error.message}.`, true)
+    }
+  }
+
+  /** Strokes that were not saved when the mask changed elsewhere: the mask stands, they are one undo away. */
+  keepUnderneath(painted) {
+    const fetched = this.nv.drawBitmap.slice()
+    this.paintOver(painted)
+    this.paintOver(fetched)
+    this.panel.say('Your mask was changed: undone, imported or saved elsewhere. Undo stroke brings back what was not saved.', true)
+  }
+
+  /** No drawing on screen, no pen. */
+  putPenDown() {
+    this.nv.closeDrawing()
+    this.scene.drawing = false
+    this.tool('look')
   }
 
   /** The outlines alone, after a mask was stored: images, place and window stay. */
@@ -435,7 +480,7 @@ class Viewer {
     this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
     this.scene.drawing = true
     this.stored = this.nv.drawBitmap.slice()
-    this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner, images: data.images }
+    this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner, images: data.images, drawnFrom: data.drawnFrom }
     this.nv.drawScene()
   }
 
@@ -457,27 +502,33 @@ class Viewer {
       this.panel.say('Nothing is drawn.', true)
       return
     }
+    if (this.saving) return
     this.panel.say('Saving …')
     // whose drawing it is and what is sent, before anything is waited for: another case may be opened meanwhile
     const [key, token, sent] = [this.key, this.tokens.PUT, this.nv.drawBitmap.slice()]
-    const { drawingKey: of, images } = this.drawnOn
+    const drawnOn = this.drawnOn
+    const of = drawnOn.drawingKey
+    this.saving = true
     try {
       const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', sent)
-      const stored = await save(bytes, token, images)
+      const stored = await save(bytes, token, drawnOn)
       if (this.key !== key) {
         if (unsaved.has(of) && same(unsaved.get(of).drawn, sent)) unsaved.delete(of)
         return
       }
       this.stored = sent
+      drawnOn.drawnFrom = stored.drawn_key
+      this.savedAt = stored.at
       unsaved.delete(of)
       this.panel.say(`Stored as version ${stored.version}: ${stored.voxels} voxels.`)
       this.host.dataset.saved = stored.version
       this.component.setTriggerValue('saved', stored.version)
     } catch (error) {
       if (this.key !== key) return // the drawing is kept with its own case and offered there again
-      const why = error instanceof Refused ? `${error.message} and is being renewed` : error.message
-      this.panel.say(`NOT stored: ${why}. Your drawing is still here; press Save again.`, true)
+      this.panel.say(`NOT stored: ${error.message}. Your drawing is still here; press Save again.`, true)
       if (error instanceof Refused) this.component.setTriggerValue('renew', Date.now())
+    } finally {
+      this.saving = false
     }
   }
 

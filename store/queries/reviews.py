@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.records import DrawnMask, Verdict
-from store.reviews import Draft, Reading, draft_of, drawn_masks, open_ledger, reading_order
+from store.reviews import Draft, Reading, draft_of, drawn_masks, is_begun, open_ledger, reading_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,12 @@ def read_draft(study: Path, reading: Reading) -> Draft:
     """What a reader has said of a reading and not signed."""
     with open_ledger(study) as ledger:
         return draft_of(ledger, reading)
+
+
+def change_begun(study: Path, reading: Reading) -> bool:
+    """Whether the reader has begun to change what he signed, in whatever tab or session."""
+    with open_ledger(study) as ledger:
+        return is_begun(ledger, reading)
 
 
 def stored_order(study: Path, reader: str, mode: str) -> tuple[tuple[str, int], ...]:

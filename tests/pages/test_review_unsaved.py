@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Route
 
+from engine.run.review_desk import undo_drawing
 from pages.judging import NOT_SAVED
 from store.layout import StudyFolder
-from store.reviews import load_drawn
+from store.reviews import Reading, load_drawn
 from tests.conftest import command_line
 from tests.pages.conftest import Server, settled
 from tests.pages.review_study import (
@@ -34,6 +35,7 @@ from tests.pages.review_study import (
 )
 
 TRIANGLE = ((0.35, 0.35), (0.6, 0.4), (0.45, 0.65))
+OTHER = ((0.7, 0.7), (0.8, 0.72), (0.75, 0.8))
 SMALL = ((0.2, 0.2), (0.3, 0.22), (0.25, 0.3))
 
 
@@ -105,7 +107,7 @@ def test_a_drawing_sent_with_the_token_of_another_case_is_not_stored_and_then_is
     drawn = drawn_points(viewer)
     viewer.evaluate("host => { host.viewer.tokens = window.others }")
     press(viewer, "save")
-    page.get_by_text("NOT stored: the permission was for other images").wait_for(timeout=WAIT_MS)
+    page.get_by_text("NOT stored: it was drawn on other images").wait_for(timeout=WAIT_MS)
     assert masks_of(study, "Bob") == []
     page.wait_for_function("host => host.viewer.tokens !== window.others", arg=viewer.element_handle())
     settled(page)
@@ -154,6 +156,65 @@ def test_a_stroke_that_was_not_saved_is_signed_away_neither_by_key_nor_by_button
     page.keyboard.press("Control+Enter")
     (verdict,) = signed(study, "Cid")
     assert mask_points(load_drawn(StudyFolder(study), verdict.drawn_key)) == drawn
+
+
+def another_tab(page: Page, server: Server, reader: str) -> tuple[Page, Locator]:
+    """The same reader's blank canvas in a second tab of the same browser."""
+    tab = page.context.new_page()
+    enter(tab, f"{server.address}/review", reader)
+    choose_option(tab, "Mode", "Blank canvas")
+    tab.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
+    viewer = viewer_of(tab)
+    settled(tab)
+    take_pen(viewer, "draw")
+    return tab, viewer
+
+
+def test_what_another_tab_saved_is_not_overwritten_and_the_strokes_stay_one_undo_away(study, server, page):
+    viewer = saved_canvas(page, server, "Gil")
+    draw_on_axial(page, viewer, SMALL)
+    mine = drawn_points(viewer)
+    tab, other = another_tab(page, server, "Gil")
+    draw_on_axial(tab, other, OTHER)
+    save(other, 2)
+    theirs = drawn_points(other)
+    press(viewer, "save")
+    page.get_by_text("Your mask was changed: undone, imported or saved elsewhere").wait_for(timeout=WAIT_MS)
+    assert len(masks_of(study, "Gil")) == 2
+    assert drawn_points(viewer) == theirs
+    press(viewer, "undo")
+    assert drawn_points(viewer) == mine
+    save(viewer, 3)
+    assert mask_points(load_drawn(StudyFolder(study), masks_of(study, "Gil")[-1].drawn_key)) == mine
+
+
+def test_a_drawing_that_was_taken_back_is_not_under_the_pen_any_more(study, server, page):
+    viewer = saved_canvas(page, server, "Hue")
+    undo_drawing(study, Reading(masks_of(study, "Hue")[0].case_id, "Hue", "blank canvas"))
+    viewer.evaluate("host => host.viewer.component.setTriggerValue('renew', 1)")  # the page runs again, as on any click
+    page.get_by_role("button", name="Sign this contour").wait_for(state="detached", timeout=WAIT_MS)
+    settled(page)
+    assert drawn_points(viewer) == set()
+    draw_on_axial(page, viewer, SMALL)
+    drawn = drawn_points(viewer)
+    press(viewer, "save")
+    page.get_by_role("button", name="Sign this contour").wait_for(timeout=WAIT_MS)
+    _, second = masks_of(study, "Hue")
+    assert mask_points(load_drawn(StudyFolder(study), second.drawn_key)) == drawn
+
+
+def test_what_is_saved_after_the_signature_in_another_tab_is_said_to_be_not_stored(study, server, page):
+    viewer = saved_canvas(page, server, "Ivo")
+    draw_on_axial(page, viewer, SMALL)
+    tab, _ = another_tab(page, server, "Ivo")
+    tab.get_by_role("button", name="Sign this contour").click()
+    (verdict,) = signed(study, "Ivo")
+    press(viewer, "save")
+    page.get_by_text("You signed your contour").wait_for(timeout=WAIT_MS)
+    settled(page)
+    assert [mask.drawn_key for mask in masks_of(study, "Ivo")] == [verdict.drawn_key]
+    page.get_by_text("You signed this meanwhile").wait_for(timeout=WAIT_MS)
+    assert not viewer.evaluate("host => host.viewer.scene.drawing")
 
 
 def test_a_stroke_that_was_undone_does_not_stand_in_the_way_of_a_signature(study, server, page):

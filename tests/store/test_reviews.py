@@ -7,19 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from store.audit import verify_audit
 from store.layout import StudyFolder
 from store.ledger import SCHEMA, Ledger
 from store.records import DrawnMask, Verdict
+from store.review_schema import REVIEW_SCHEMA
 from store.reviews import (
     Draft,
     Edit,
+    OvertakenError,
     Reading,
     UnsignedError,
     add_drawn,
     draft_of,
     drawing_key,
     drawn_masks,
+    drop_change,
     drop_drawing,
+    is_begun,
     latest_verdicts,
     load_drawn,
     readers_words,
@@ -53,9 +58,10 @@ def drawn(reader="Ada", filled=3):
     return Mask("tumour", "corrected", reader, voxels, GRID)
 
 
-def add(tmp_path, ledger, mask, reading=ADA):
+def add(tmp_path, ledger, mask, reading=ADA, drawn_from=None):
     about = replace(ABOUT, case_id=reading.case_id, reader=reading.reader, origin=mask.origin)
-    return add_drawn(StudyFolder(tmp_path), ledger, reading, mask, Edit(2, 0.95, -4.0), about)
+    begun = draft_of(ledger, reading).drawn_key if drawn_from is None else drawn_from
+    return add_drawn(StudyFolder(tmp_path), ledger, reading, mask, Edit(2, 0.95, -4.0), about, begun)
 
 
 def test_a_draft_stays_until_it_is_signed(ledger):
@@ -88,6 +94,17 @@ def test_no_second_counts_for_two_cases(ledger):
     assert draft_of(ledger, ADA).active_seconds + draft_of(ledger, other).active_seconds == total + 20
 
 
+def test_no_second_counts_twice_across_a_signature(ledger):
+    """A case is opened, another is read and signed within a minute, then the first is looked at again."""
+    touch(ledger, ADA, 1000.0, idle_seconds=60)
+    for moment in range(1005, 1056, 10):
+        touch(ledger, Reading("B", "Ada"), float(moment), idle_seconds=60)
+    assert draft_of(ledger, Reading("B", "Ada")).active_seconds == 50
+    sign(ledger, replace(SIGNED, case_id="B"))
+    touch(ledger, ADA, 1057.0, idle_seconds=60)
+    assert draft_of(ledger, ADA).active_seconds == 2
+
+
 def test_a_clock_that_goes_back_takes_no_time_away(ledger):
     for moment in (1000.0, 1010.0, 900.0, 905.0):
         touch(ledger, ADA, moment, idle_seconds=60)
@@ -117,8 +134,8 @@ def test_a_verdict_names_only_masks_that_were_saved_for_its_case(tmp_path, ledge
 
 
 def test_verdicts_and_drawings_can_be_neither_changed_nor_deleted(tmp_path, ledger):
-    sign(ledger, SIGNED)
     add(tmp_path, ledger, drawn())
+    sign(ledger, SIGNED)
     for statement in ("UPDATE verdict SET reader='x'", "DELETE FROM verdict", "DELETE FROM drawn_mask"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"), ledger.transaction() as connection:
             connection.execute(statement)
@@ -159,6 +176,41 @@ def test_a_drawing_that_two_cases_name_outlives_the_withdrawal_of_one(tmp_path, 
     withdraw_case(tmp_path, "B", "Admin", "consent withdrawn")
     with pytest.raises(KeyError):
         load_drawn(StudyFolder(tmp_path), mask_key(drawn()))
+
+
+def test_a_mask_drawn_from_one_that_the_draft_holds_no_more_is_not_stored(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    first = draft_of(ledger, ADA).drawn_key
+    for stale in ("", "elsewhere"):
+        with pytest.raises(OvertakenError):
+            add(tmp_path, ledger, drawn(filled=4), drawn_from=stale)
+    drop_drawing(ledger, ADA)
+    with pytest.raises(OvertakenError):
+        add(tmp_path, ledger, drawn(filled=4), drawn_from=first)
+    assert [mask.drawn_key for mask in drawn_masks(ledger)] == [first]
+
+
+def test_what_is_signed_takes_neither_mask_nor_words_nor_time_until_its_change_is_begun(tmp_path, ledger):
+    stored = sign(ledger, SIGNED)
+    with pytest.raises(OvertakenError):
+        add(tmp_path, ledger, drawn())
+    save_draft(ledger, ADA, "major", "", "")
+    touch(ledger, ADA, 1000.0, idle_seconds=60)
+    assert not is_begun(ledger, ADA)
+    reopen(ledger, stored)
+    save_draft(ledger, ADA, "major", "vessel", "larger")
+    add(tmp_path, ledger, drawn())
+    reopen(ledger, stored)  # from another tab: what was begun goes on
+    assert draft_of(ledger, ADA) == Draft("major", "vessel", "larger", drawing_key("A", drawn()))
+    drop_change(ledger, ADA)
+    assert not is_begun(ledger, ADA)
+    assert ledger.verdicts() == (stored,)
+
+
+def test_a_draft_that_was_never_signed_is_not_given_up(ledger):
+    save_draft(ledger, ADA, "major", "", "")
+    drop_change(ledger, ADA)
+    assert draft_of(ledger, ADA).judgement == "major"
 
 
 def test_undo_leaves_the_version_in_the_history(tmp_path, ledger):
@@ -212,6 +264,48 @@ def test_the_audit_names_who_did_what(tmp_path, ledger):
     assert ledger.audit_is_whole()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE verdict SET judgement='none'",
+        "UPDATE verdict SET reading=2",
+        "UPDATE verdict SET active_seconds=1",
+        "UPDATE verdict SET mask_key='another'",
+        "UPDATE verdict SET comment='never said'",
+        "UPDATE drawn_mask SET reader='Ben'",
+        "UPDATE drawn_mask SET saved_at='2020-01-01T00:00:00'",
+        "DELETE FROM verdict",
+        "DELETE FROM drawn_mask",
+        "INSERT INTO verdict SELECT 99, case_id, structure, 'Ben', judgement, reason, comment, active_seconds,"
+        " signed_at, mask_key, role, mode, reading, amends, drawn_key, identity FROM verdict",
+    ],
+)
+def test_a_signed_row_that_was_rewritten_is_seen(tmp_path, ledger, statement):
+    add(tmp_path, ledger, drawn())
+    sign(ledger, replace(SIGNED, active_seconds=12, drawn_key=drawing_key("A", drawn())))
+    assert verify_audit(tmp_path).whole
+    with ledger.transaction() as connection:
+        for name in ("verdict_stays", "verdict_keeps", "drawn_mask_stays", "drawn_mask_keeps"):
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+    assert "not as they were stored" in verify_audit(tmp_path).problem
+
+
+def test_rows_of_a_withdrawn_case_may_be_gone_and_those_from_before_the_marks_are_not_covered(tmp_path, ledger):
+    with ledger.transaction() as connection:
+        ledger.append_audit(connection, "old", "verdict", "Z tumour none reader work list")
+        connection.execute(
+            "INSERT INTO verdict (case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at,"
+            " mask_key) VALUES ('Z','tumour','old','none','','',1.0,'2020-01-01T00:00:00','seen')"
+        )
+    add(tmp_path, ledger, drawn())
+    drop_drawing(ledger, ADA)
+    sign(ledger, SIGNED)
+    assert verify_audit(tmp_path).whole
+    withdraw_case(tmp_path, "A", "Admin", "consent withdrawn")
+    assert verify_audit(tmp_path).whole
+
+
 def test_a_reading_order_is_drawn_once(ledger):
     store_reading_order(ledger, "Ada", "reader study", [("B", 1), ("A", 1)])
     store_reading_order(ledger, "Ada", "reader study", [("A", 1)])
@@ -251,9 +345,16 @@ def test_a_ledger_of_version_2_gains_the_columns_and_keeps_its_verdicts(tmp_path
     old = sqlite3.connect(folder.ledger)
     old.executescript(SCHEMA)
     old.execute("INSERT INTO verdict VALUES (1,'A','tumour','old','none','','',1.0,'2026-01-01T00:00:00','')")
+    old.executescript(REVIEW_SCHEMA)
+    old.execute("ALTER TABLE verdict ADD COLUMN mode TEXT NOT NULL DEFAULT 'work list'")
+    old.execute("ALTER TABLE verdict ADD COLUMN reading INTEGER NOT NULL DEFAULT 1")
+    left = "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement) VALUES (?,'tumour','old',?,1,?)"
+    old.executemany(left, [("A", "work list", ""), ("A", "reader study", ""), ("B", "work list", "")])
     old.execute("PRAGMA user_version=2")
     old.commit()
     old.close()
     with Ledger(folder) as ledger:
         (kept,) = ledger.verdicts()
+        drafts = ledger.rows("SELECT case_id, mode FROM draft ORDER BY case_id")
     assert (kept.reader, kept.role, kept.mode, kept.reading) == ("old", "reader", "work list", 1)
+    assert drafts == [("A", "reader study"), ("B", "work list")]  # no change of what is signed was begun
