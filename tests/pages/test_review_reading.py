@@ -137,3 +137,10 @@ def test_a_draft_is_kept_over_a_reload_and_after_signing_a_change_asks_for_its_r
     page.get_by_text("Not signed: say why the signed verdict changes.").wait_for()
     settled(page)
     assert len(signed(study, "Dara")) == 1
+    enter(page, case, "Dara")  # a change that was begun goes on in a new session, until it is left
+    viewer_of(page)
+    page.get_by_label("Why it changes").wait_for()
+    settled(page)
+    page.get_by_role("button", name="Leave it").click()
+    page.wait_for_selector("text=You signed on")
+    expect(page.get_by_role("button", name="Change it")).to_have_count(1)
