@@ -102,7 +102,7 @@ def paperwork_command(directory: Directory, to: Annotated[Path, typer.Option(hel
 
 @audit_app.command("verify")
 def audit_verify(directory: Directory, as_json: AsJson = False) -> None:
-    """Whether no line of the audit was changed, taken out or cut off."""
+    """Whether no line of the audit was changed, taken out or cut off, and no verdict or drawn mask rewritten."""
     found = verify_audit(directory)
     if as_json:
         typer.echo(json.dumps({**dataclasses.asdict(found), "whole": found.whole}))
