@@ -146,10 +146,10 @@ class Panel {
     else if (KEYS[name] && (this.data?.canDraw || !['draw', 'erase'].includes(KEYS[name]))) this.act.tool(KEYS[name])
   }
 
-  location(at) {
+  location(at, slab) {
     const hu = at.values?.[0]?.value
     const [x, y, z] = at.mm
-    const value = hu === undefined ? '' : `${Math.round(hu)} HU · `
+    const value = hu === undefined ? '' : `${Math.round(hu)} HU${slab ? ' at most in the slab' : ''} · `
     this.where.textContent = `${value}voxel ${at.vox.slice(0, 3).map(Math.round).join(', ')} · ${[x, y, z].map((v) => v.toFixed(1)).join(', ')} mm (R A S)`
   }
 

@@ -102,7 +102,7 @@ class Viewer {
     // In 3D the surfaces stand alone: a block of CT would hide them
     this.nv.drawImage3D = () => {}
     this.nv.onLocationChange = (at) => {
-      this.panel.location(at, this.nv)
+      this.panel.location(at, this.slabOn())
       this.earlier.follow(Array.from(at.mm).slice(0, 3))
     }
     this.nv.onDragRelease = (at) => this.measured(at)
@@ -425,6 +425,7 @@ class Viewer {
     if (!this.slab) this.slab = { plain: image.img, thick: slabMaximum(image, 10) }
     image.img = on ? this.slab.thick : this.slab.plain
     this.nv.updateGLVolume()
+    this.nv.createOnLocationChange()
   }
 
   tool(name) {
@@ -436,7 +437,15 @@ class Viewer {
 
   measured(at) {
     if (this.panel.current !== 'disk' || !at.voxStart) return
-    this.panel.say(diskStatistics(this.nv.volumes[0], at))
+    const image = this.nv.volumes[0]
+    const shown = image.img
+    if (this.slab) image.img = this.slab.plain // HU are those of the slice, also under a slab
+    this.panel.say(diskStatistics(image, at) + (this.slabOn() ? ' of this slice, not of the slab' : ''))
+    image.img = shown
+  }
+
+  slabOn() {
+    return Boolean(this.slab) && this.nv.volumes[0]?.img === this.slab.thick
   }
 
   /** Say the axes that the caliper measured; the lines of earlier ones go. */

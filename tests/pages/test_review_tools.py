@@ -199,6 +199,25 @@ def test_the_slab_is_the_maximum_of_the_slices_that_come_nearest_to_ten_millimet
     assert (ras_voxels(viewer) == voxels).all()
 
 
+def test_a_disk_under_the_slab_measures_the_slice_and_says_so(server, page):
+    viewer = whole_series(page, server, "plain", "Gus")
+    voxels = ras_voxels(viewer)
+    across, up = viewer.evaluate("host => host.viewer.nv.volumes[0].pixDimsRAS.slice(1, 3)")
+    z, y, x = np.nonzero(voxels == 30)
+    last, y, x = z.max(), int(np.median(y)), int(np.median(x))  # the ball's last slice: under the slab it is larger
+    show_voxel(viewer, (x, y, int(last)))
+    press(viewer, "slab")
+    assert " at most in the slab" in viewer.inner_text()
+    press(viewer, "disk")
+    drag_over_axial(page, viewer, ((x, y), (x + 7, y)))
+    rows, columns = np.indices(voxels.shape[1:])
+    near = np.hypot((columns - x) * across, (rows - y) * up) <= 7 * across + 1e-4
+    found = said(page, r"^Disk of [\d.]+ mm: (-?\d+) ± \d+ HU \(\d+ voxels\) of this slice, not of the slab$")
+    assert float(found[1]) == pytest.approx(voxels[last][near].mean(), abs=0.5001)
+    thick = maximum_filter1d(voxels, 3, axis=0, mode="nearest")
+    assert thick[last][near].mean() > voxels[last][near].mean() + 10
+
+
 @pytest.mark.parametrize(("width", "height"), [(1024, 768), (1440, 900), (1920, 1080)])
 @pytest.mark.parametrize("mode", ["Work list", "Blank canvas"])
 def test_the_images_are_seen_without_scrolling(server, page, mode, width, height):
