@@ -47,7 +47,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("clinical", 3, "cohort", read_clinical),
     Stage("prior", 2, "case", read_prior, PRIOR_SUBSET),
     Stage("segment", 8, "case", segment),
-    Stage("review", 3, "case", choose_feature_masks),
+    Stage("review", 4, "case", choose_feature_masks),
     Stage("further", 1, "case", read_further_masks),
     Stage("agreement", 3, "case", measure_agreement),
     Stage("readers", 2, "case", compare_readers),

@@ -12,17 +12,29 @@ from engine.present.wording.segmentation import JUDGEMENTS as SAID
 from engine.protocol import Review
 from engine.review.criteria import REASONS, contradiction
 from engine.review.grants import session_digest
-from engine.run.reading_desk import keep_words, leave_signed, reopen_reading, sign_reading, undo_correction
+from engine.review.judged import drawings_to_take, names_a_mask
+from engine.run.reading_desk import (
+    adopt_mask,
+    keep_words,
+    leave_signed,
+    reopen_reading,
+    sign_reading,
+    undo_correction,
+)
 from pages.reader import Reader
 from store.access import Person
-from store.queries.reviews import change_begun, read_draft
+from store.queries.reviews import change_begun, read_draft, review_state
 from store.records import DRAWN, JUDGEMENTS, DrawnMask, Verdict
-from store.reviews import Draft, Reading, UnsignedError
+from store.reviews import ADJUDICATOR, Draft, Reading, UnsignedError
 
 WORDS = {"none": "None", "minor": "Minor", "major": "Major", "missed": "Missed"}
 KEYS = {"none": "1", "minor": "2", "major": "3", "missed": "4"}
 NO_REASON = ""
 SIGN_KEY = "mod+enter"
+NAMES_NO_MASK = (
+    "Not signed: an adjudication names the mask that is measured: take a reader's mask, or draw and save one; None "
+    "names the automatic mask."
+)
 NOT_SAVED = "You drew and did not save: press Save mask, or undo the strokes, then sign."
 
 
@@ -67,6 +79,8 @@ def judge(judging: Judging) -> bool:
         pressed = st.button("Sign", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
         if judging.before is not None:
             _leave(judging)
+    if judging.role == ADJUDICATOR:
+        _takeable(judging, draft)
     _about_edit(judging, draft)
     return pressed and _sign(judging, draft, amends)
 
@@ -74,16 +88,21 @@ def judge(judging: Judging) -> bool:
 def contour(judging: Judging) -> bool:
     """Show the signature of a blank canvas; True when the reader has just signed his contour."""
     draft = read_draft(judging.study, judging.reading)
-    if judging.before is not None:
-        st.success(f"You signed your contour on {moment(judging.before.signed_at)}.")
+    if judging.before is not None and not judging.changing:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"You signed your contour on {moment(judging.before.signed_at)}.")
+            _change(judging, judging.before)
         return False
     if not draft.drawn_key:
         st.caption(
             "Draw the index lesion and save it, or import a file; then sign. No automatic outline is shown here."
         )
         return False
+    amends = _why(judging) if judging.before is not None else ""
     pressed = st.button("Sign this contour", key=f"sign-{judging.key}", type="primary", shortcut=SIGN_KEY)
-    return pressed and _sign(judging, Draft(DRAWN, "", "", draft.drawn_key, draft.active_seconds), "")
+    if judging.before is not None:
+        _leave(judging)
+    return pressed and _sign(judging, Draft(DRAWN, "", "", draft.drawn_key, draft.active_seconds), amends)
 
 
 def _word(judging: Judging, draft: Draft, word: str) -> None:
@@ -166,17 +185,45 @@ def _leave(judging: Judging) -> None:
     st.button("Leave it", key=f"leave-{judging.key}", type="tertiary", on_click=leave_signed, args=args)
 
 
+def _takeable(judging: Judging, draft: Draft) -> None:
+    """Which mask the adjudication names so far, and the drawings of others, each one click away."""
+    rows = review_state(judging.study).verdicts
+    offered = drawings_to_take(rows, judging.reading.case_id, judging.mask_key, judging.reader.name)
+    with st.container(horizontal=True, vertical_alignment="center", key="judging-takeable"):
+        st.markdown(f"The mask that your signature names: **{_named(judging, draft)}**.")
+        for number, word in enumerate(offered):
+            st.button(
+                f"Take {word.reader}'s mask",
+                key=f"take-{number}-{judging.key}",
+                on_click=adopt_mask,
+                args=(judging.study, judging.person, judging.reading, word.drawn_key),
+                disabled=judging.unsaved or word.drawn_key == draft.drawn_key,
+                help="Save or undo your strokes first." if judging.unsaved else None,
+                type="tertiary",
+            )
+
+
+def _named(judging: Judging, draft: Draft) -> str:
+    if draft.drawn_key and judging.drawn is not None:
+        return _whose(judging, judging.drawn)
+    return "the automatic one" if names_a_mask(draft.judgement, draft.drawn_key) else "none yet"
+
+
+def _whose(judging: Judging, edit: DrawnMask) -> str:
+    return "your correction" if edit.reader == judging.reader.name else f"{edit.reader}'s correction"
+
+
 def _about_edit(judging: Judging, draft: Draft) -> None:
     """What was drawn, what the protocol calls it, and the way back."""
     if judging.drawn is None:
         return
-    edit = judging.drawn
+    edit, whose = judging.drawn, _whose(judging, judging.drawn)
     share = "" if edit.edit_dsc is None else f", DSC {edit.edit_dsc:.2f} to the automatic mask"
     volume = "" if edit.volume_change_percent is None else f", volume {edit.volume_change_percent:+.1f} %"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"Your correction is version {edit.version}: {edit.volume_ml:.1f} ml, {edit.changed_voxels} voxels "
-            f"changed{share}{volume}."
+            f"{whose[0].upper()}{whose[1:]} is version {edit.version}: {edit.volume_ml:.1f} ml, {edit.changed_voxels} "
+            f"voxels changed{share}{volume}."
         )
         undo = (judging.study, judging.person, judging.reading)
         st.button(
@@ -230,6 +277,8 @@ def what_is_missing(draft: Draft, judging: Judging, amends: str) -> str:
         )
     if draft.judgement not in ("none", DRAWN) and not draft.reason:
         return "Not signed: choose the reason for the correction."
+    if judging.role == ADJUDICATOR and not names_a_mask(draft.judgement, draft.drawn_key):
+        return NAMES_NO_MASK
     if judging.before is not None and not amends:
         return "Not signed: say why the signed verdict changes."
     return ""
@@ -245,6 +294,11 @@ def _signed(judging: Judging) -> None:
         st.markdown(f"You signed on {moment(before.signed_at)}: correction needed: **{words}**.")
         if before.mask_key and before.mask_key != judging.mask_key:
             st.markdown(":orange-badge[The automatic mask has changed since]")
-        if st.button("Change it", key=f"again-{judging.key}", type="tertiary"):
-            reopen_reading(judging.study, judging.person, before)
-            st.rerun()
+        _change(judging, before)
+
+
+def _change(judging: Judging, before: Verdict) -> None:
+    """The way to change what was signed; it begins from what that says."""
+    if st.button("Change it", key=f"again-{judging.key}", type="tertiary"):
+        reopen_reading(judging.study, judging.person, before)
+        st.rerun()

@@ -15,6 +15,8 @@ from engine.present.disclosure import printed
 from engine.present.exhibit import RESEARCH_ONLY, Exhibit
 from engine.present.figures.layout import clickable, enlarged, inked
 from engine.review.criteria import REASONS
+from engine.review.judged import drawings_to_take
+from engine.review.reading_list import simulated_readers
 from engine.run.meeting_desk import note_decision, sign_consensus
 from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
 from engine.run.review_volumes import automatic_tumour
@@ -22,10 +24,11 @@ from engine.service import note_images_seen
 from pages.gate import FIRST_ACTION, admit, close_when_over, may, study_folder
 from pages.judging import WORDS
 from pages.keep import basket_owner
-from pages.reader import NAMED_HIMSELF, current_reader
+from pages.reader import NAMED_HIMSELF, Reader, current_reader, name_fault
 from store.access import Person
 from store.meeting import LONGEST_NOTE, LONGEST_TITLE, Decision, basket, decisions
 from store.queries.cohort import cases
+from store.queries.reviews import review_state
 from store.queries.study import runs
 from store.records import JUDGEMENTS, Verdict
 from store.reviews import UnsignedError
@@ -206,33 +209,47 @@ def _decision(shown: Shown, person: Person, case_id: str) -> None:
 
 
 def _consensus(shown: Shown, person: Person, case_id: str) -> None:
-    """What the team agrees the automatic outline needs, signed as an adjudication."""
+    """Which outline the team agrees on and what the automatic one needs, signed as an adjudication."""
     mask = automatic_tumour(shown.study, shown.run.run_id, case_id)
     if mask is None or not may(person, "judge"):
         st.caption("There is no automatic outline to judge.")
         return
-    reader = current_reader()
+    rows, reader, seen = review_state(shown.study).verdicts, current_reader(), mask_key(mask)
+    offered = {v.drawn_key: f"{v.reader}'s correction" for v in drawings_to_take(rows, case_id, seen, "")}
+    masks = {"": "The automatic outline", **offered}
     with st.form(f"meeting-consensus-{case_id}"):
         word = st.radio(
             "Correction the outline needs", JUDGEMENTS, None, format_func=WORDS.__getitem__, horizontal=True
         )
+        drawn_key = st.radio("Outline that is measured", list(masks), None, format_func=masks.__getitem__)
+        if not offered:
+            st.caption("Nobody has corrected it: to sign another word than None, draw on the page **Review** first.")
         reason = st.selectbox("Reason", ("", *REASONS))
         name = st.text_input("Signed by", reader.name if reader else "", max_chars=40, disabled=reader is not None)
         again = st.text_input("Why it changes, where it was adjudicated before")
         if st.form_submit_button("Sign as consensus"):
-            identity = reader.identity if reader else NAMED_HIMSELF
-            who = reader.name if reader else name.strip()
-            if not word or not who or (word != "none" and not reason):
-                st.error("Not signed: say what the outline needs, the reason of a correction, and who signs.")
+            who = reader or Reader(name.strip(), NAMED_HIMSELF)
+            missing = _missing(word, drawn_key, reason) or name_fault(who, simulated_readers(rows))
+            if missing or word is None or drawn_key is None:
+                st.error(missing)
                 return
-            key = mask_key(mask)
-            words = (case_id, "tumour", who, word, "" if word == "none" else reason, "", 0.0, "", key)
-            _sign(shown, person, Verdict(*words, amends=again.strip(), identity=identity))
+            words = (case_id, "tumour", who.name, word, "" if word == "none" else reason, "", 0.0, "", seen)
+            verdict = Verdict(*words, amends=again.strip(), identity=who.identity, drawn_key=drawn_key)
+            _sign(shown, person, verdict, masks[drawn_key])
 
 
-def _sign(shown: Shown, person: Person, verdict: Verdict) -> None:
+def _missing(word: str | None, drawn_key: str | None, reason: str) -> str:
+    """Why a consensus cannot be signed yet, in words; empty when it can."""
+    if word is None or drawn_key is None:
+        return "Not signed: say what the outline needs and which outline is measured."
+    if (word == "none") != (drawn_key == ""):
+        return "Not signed: None goes with the automatic outline, Minor, Major and Missed with a corrected one."
+    return "" if word == "none" or reason else "Not signed: choose the reason for the correction."
+
+
+def _sign(shown: Shown, person: Person, verdict: Verdict, named: str) -> None:
     try:
         sign_consensus(shown.study, person, verdict)
-        st.success("Signed; it counts as adjudicated from the next run on.")
+        st.success(f"Signed. {named} counts as adjudicated from the next run on.")
     except UnsignedError as error:
         st.error(f"Not signed: {error}.")

@@ -65,14 +65,19 @@ def _ask(known: tuple[str, ...], simulated: frozenset[str]) -> None:
 
 
 def _enter(name: str, simulated: frozenset[str]) -> None:
-    if not NAME.fullmatch(name):
-        st.error("A reader's name begins with a letter or a digit and has at most 40 letters, digits, spaces or .'-")
-        return
-    if name in simulated:
-        st.error(_taken(name))
+    fault = name_fault(Reader(name, NAMED_HIMSELF), simulated)
+    if fault:
+        st.error(fault)
         return
     st.session_state[SESSION_KEY] = name
     st.rerun()
+
+
+def name_fault(reader: Reader, simulated: frozenset[str]) -> str:
+    """Why nobody may judge under a reader's name, in words; empty where he may. A sign-in may give any name."""
+    if reader.identity == NAMED_HIMSELF and not NAME.fullmatch(reader.name):
+        return "A reader's name begins with a letter or a digit and has at most 40 letters, digits, spaces or .'-"
+    return _taken(reader.name) if reader.name in simulated else ""
 
 
 def _taken(name: str) -> str:

@@ -527,13 +527,13 @@ class DrawnMask:
     reader: str
     origin: str  # corrected | independent
     drawn_key: str
-    parent_key: str  # of the mask it was drawn from; empty: a blank canvas
+    parent_key: str  # of the mask it was drawn from, automatic or drawn before; empty: the first of a blank canvas
     via: str  # viewer | file
     voxels: int
-    changed_voxels: int  # against the parent
+    changed_voxels: int  # against the automatic mask; of a blank canvas all
     volume_ml: float
-    edit_dsc: float | None  # to the parent; None: no parent
-    volume_change_percent: float | None  # of the parent's volume; None: no parent, or an empty one
+    edit_dsc: float | None  # to the automatic mask; None: a blank canvas
+    volume_change_percent: float | None  # of the automatic mask's volume; None: a blank canvas, or an empty one
     saved_at: str  # UTC, ISO 8601
     identity: str = ""
 

@@ -238,6 +238,30 @@ def drop_drawing(ledger: Ledger, reading: Reading) -> None:
             ledger.append_audit(connection, reading.reader, "mask", words)
 
 
+def take_drawing(ledger: Ledger, reading: Reading, drawn_key: str) -> None:
+    """Make a saved drawing of the case, whoever drew it, the one of an adjudicator's draft.
+
+    UnsignedError where the reading is no adjudication, or no such correction was saved for its case. What is signed
+    takes none.
+    """
+    sql = (
+        "SELECT reader, version FROM drawn_mask WHERE case_id=? AND structure=? AND drawn_key=? AND origin='corrected'"
+    )
+    with ledger.transaction() as connection:
+        found = connection.execute(sql, (*reading.place[:2], drawn_key)).fetchone()
+        if reading.mode != ADJUDICATION or found is None:
+            raise UnsignedError("only an adjudication takes a drawing, and only a saved correction of its case")
+        if _is_closed(connection, reading):
+            return
+        connection.execute(
+            "INSERT INTO draft (case_id, structure, reader, mode, reading, drawn_key) VALUES (?,?,?,?,?,?)"
+            " ON CONFLICT DO UPDATE SET drawn_key=excluded.drawn_key",
+            (*reading.place, drawn_key),
+        )
+        words = f"{reading.case_id} {reading.structure} version {found[1]} of {found[0]} {drawn_key[:12]}"
+        ledger.append_audit(connection, reading.reader, "take mask", words)
+
+
 def drawn_masks(ledger: Ledger, case_id: str | None = None) -> tuple[DrawnMask, ...]:
     """Saved versions in the order of saving, of one case or of all."""
     columns = ",".join(field.name for field in dataclasses.fields(DrawnMask))

@@ -28,41 +28,43 @@ def choose_feature_masks(
 ) -> Reviewed:
     """Choose one mask for the index tumour and for each lung.
 
-    "adjudicated" is what an adjudicator said last: the automatic mask, or his own. "reviewed" is the automatic mask
-    once every reader's last verdict on this very mask (by its key) is that no change is necessary (origin accepted),
-    and it is not empty; else a reader's correction of it (origin corrected), where readers differ by the rule
-    `disagreement`. "automatic" is the automatic mask unjudged, of a tumour its largest component outside other outlined
-    lesions; "reference" is what the study brought. A structure without any mask gets source "none". An automatic mask
-    in which nothing was found is a miss, and still the automatic choice.
+    "adjudicated" is the mask that an adjudication named last: the automatic one, or a drawn one, if it still is of the
+    case's images; a word that names none decides nothing. "reviewed" is the automatic mask once every reader's last
+    verdict on this very mask (by its key) is that no change is necessary (origin accepted), and it is not empty; else a
+    reader's correction of it (origin corrected), where readers' voxels differ by the rule `disagreement`. "automatic"
+    is the automatic mask unjudged, of a tumour its largest component outside other outlined lesions; "reference" is
+    what the study brought. A structure without any mask gets source "none". An automatic mask in which nothing was
+    found is a miss, and still the automatic choice.
     """
     others = _other_lesions(references)
-    masks, chosen = [], []
+    masks, chosen, outdated = [], [], 0
     for structure in STRUCTURES:
-        found = _index_lesion(automatic.find(structure), others)
-        source, mask = _choose(structure, references, automatic, found, verdicts, order)
+        judged = _judged(structure, references, automatic, _index_lesion(automatic.find(structure), others), verdicts)
+        outdated += judged.outdated()
+        source, mask = _choose(judged, references, order)
         if mask is None:
             chosen.append(FeatureMask(structure, "none", "none", ""))
             continue
         masks.append(mask)
         chosen.append(FeatureMask(structure, source, mask.origin, mask.source, _touches(mask, references)))
-    return Reviewed(FeatureMasks((*masks, *others)), tuple(chosen), _flags(automatic))
+    return Reviewed(FeatureMasks((*masks, *others)), tuple(chosen), _flags(automatic, outdated))
 
 
-def _choose(
-    structure: str,
-    references: ReferenceMasks,
-    automatic: AutomaticMasks,
-    found: Mask | None,
-    verdicts: Verdicts,
-    order: Masks,
-) -> tuple[str, Mask | None]:
-    drawn = automatic.find(structure)
-    judged = Judged(found, "" if drawn is None else mask_key(drawn), verdicts, structure)
+def _judged(
+    structure: str, references: ReferenceMasks, automatic: AutomaticMasks, found: Mask | None, verdicts: Verdicts
+) -> Judged:
+    """What was said of a structure; every mask of the two stages lies on the grid of the case's images."""
+    seen = automatic.find(structure)
+    grid = next((mask.grid for mask in (*automatic.masks, *references.masks)), None)
+    return Judged(found, "" if seen is None else mask_key(seen), verdicts, structure, grid)
+
+
+def _choose(judged: Judged, references: ReferenceMasks, order: Masks) -> tuple[str, Mask | None]:
     options = {
         "adjudicated": judged.adjudicated(),
         "reviewed": judged.reviewed(order.disagreement),
-        "reference": references.find(structure),
-        "automatic": found,
+        "reference": references.find(judged.structure),
+        "automatic": judged.found,
     }
     for source in order.feature_mask_order:
         mask = options.get(source)
@@ -71,13 +73,17 @@ def _choose(
     return "none", None
 
 
-def _flags(automatic: AutomaticMasks) -> tuple[Flag, ...]:
+def _flags(automatic: AutomaticMasks, outdated: int) -> tuple[Flag, ...]:
     tumour = automatic.find("tumour")
     pieces = 0 if tumour is None else component_count(tumour.voxels)
-    if pieces < 2:
-        return ()
-    text = f"The automatic tumour has {pieces} pieces; features of it are of the largest alone."
-    return (Flag("review", "several_components", text, "Look at the case in review."),)
+    flags = []
+    if pieces >= 2:
+        text = f"The automatic tumour has {pieces} pieces; features of it are of the largest alone."
+        flags.append(Flag("review", "several_components", text, "Look at the case in review."))
+    if outdated:
+        text = f"{outdated} signed mask(s) are of other images or of an earlier automatic mask, and are not measured."
+        flags.append(Flag("review", "outdated_mask", text, "Judge the case again in review."))
+    return tuple(flags)
 
 
 def _index_lesion(mask: Mask | None, others: list[Mask]) -> Mask | None:

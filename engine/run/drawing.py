@@ -27,7 +27,7 @@ from engine.run.scan_parts import Extent
 from store.layout import StudyFolder
 from store.queries.images import load_ct
 from store.queries.reviews import read_draft
-from store.records import DrawnMask, RefusedError, Verdict
+from store.records import DrawnMask, RefusedError
 from store.reviews import (
     BLANK_CANVAS,
     READER_STUDY,
@@ -53,7 +53,7 @@ BLIND = (READER_STUDY, BLANK_CANVAS)
 class Saved:
     """A stored version: its number and key, how many voxels it has and how many differ from the automatic mask.
 
-    In a blind mode the number counts the reader's own versions, not the case's.
+    In a blind mode the number counts the versions of this reading, not the case's.
     """
 
     version: int
@@ -96,10 +96,16 @@ def save_from_file(study: Path, grant: Grant, body: bytes, name: str) -> Saved:
     return _store(study, grant, voxels, grid, FILE)
 
 
-def own_version(verdicts: Sequence[Verdict], drawn: Sequence[DrawnMask], case_id: str, reader: str) -> int:
-    """How many masks of a case a reader has saved since he last signed it, at least 1: it tells of nobody else."""
-    signed = max((v.signed_at for v in verdicts if (v.case_id, v.reader) == (case_id, reader)), default="")
-    return max(1, sum((m.case_id, m.reader) == (case_id, reader) and m.saved_at > signed for m in drawn))
+def own_version(drawn: Sequence[DrawnMask], drawn_key: str) -> int:
+    """Which version of its reading a drawing is, from 1: how many saves, itself among them, led to it one from another.
+
+    `drawn`: in order of saving. It tells of no other reader and of no other reading of the case by the same reader.
+    """
+    number, key = 0, drawn_key
+    for mask in reversed(drawn):
+        if key and mask.drawn_key == key:
+            number, key = number + 1, mask.parent_key
+    return max(1, number)
 
 
 def exported(study: Path, grant: Grant) -> bytes:
@@ -158,7 +164,7 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
         reader=grant.reader,
         origin=origin,
         drawn_key="",
-        parent_key="" if parent is None else mask_key(parent),
+        parent_key=grant.drawn_key or ("" if parent is None else mask_key(parent)),
         via=via,
         voxels=0,
         changed_voxels=0,
@@ -169,12 +175,11 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
         identity=grant.identity,
     )
     folder = StudyFolder(study)
+    key = drawing_key(grant.case_id, mask)
     with open_ledger(study) as ledger:
         version = add_drawn(folder, ledger, _reading(grant), mask, edit, about, grant.drawn_key)
         if grant.mode in BLIND:
-            saved = drawn_masks(ledger, grant.case_id) if grant.drawn_key else ()
-            version = own_version(ledger.verdicts(grant.case_id), saved, grant.case_id, grant.reader)
-    key = drawing_key(grant.case_id, mask)
+            version = own_version(drawn_masks(ledger, grant.case_id), key)
     stored = load_drawn(folder, key)
     return Saved(version, key, int(stored.voxels.sum()), edit.changed_voxels)
 

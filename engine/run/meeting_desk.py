@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.present.disclosure import AGGREGATE, IMAGES
+from engine.review.judged import names_a_mask
 from engine.run.meeting_pack import build_pack, pack_bytes, paper_exhibits, shown_run
 from engine.run.review_desk import sign_verdict
 from store.access import Person, authorise, record_action
@@ -24,7 +25,7 @@ from store.meeting import (
     reorder,
 )
 from store.records import Verdict
-from store.reviews import ADJUDICATION, ADJUDICATOR
+from store.reviews import ADJUDICATION, ADJUDICATOR, UnsignedError
 
 ACTION_COLUMNS = ("case_id", "decision", "owner", "due", "by", "at")
 
@@ -73,8 +74,10 @@ def note_decision(study: Path, person: Person, decision: Decision) -> None:
 
 
 def sign_consensus(study: Path, person: Person, verdict: Verdict) -> Verdict:
-    """Sign what the team agreed on as an adjudication; errors as `sign_verdict`."""
+    """Sign what the team agreed on as an adjudication; errors as `sign_verdict`, and where it names no mask."""
     authorise(study, person, "judge")
+    if not names_a_mask(verdict.judgement, verdict.drawn_key):
+        raise UnsignedError("an adjudication names the mask that is measured, and this one names none")
     return sign_verdict(study, replace(verdict, role=ADJUDICATOR, mode=ADJUDICATION))
 
 

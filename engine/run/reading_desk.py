@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.review.grants import Grant
 from engine.run.drawing import Saved, exported, exported_ct, exported_seg, save_from_file
-from engine.run.review_desk import change_signed, keep_draft, keep_signed, sign_verdict, undo_drawing
+from engine.run.review_desk import change_signed, keep_draft, keep_signed, sign_verdict, take_over, undo_drawing
 from store.access import Person, authorise, record_action
 from store.records import Verdict
 from store.reviews import Reading
@@ -40,6 +40,12 @@ def undo_correction(study: Path, person: Person, reading: Reading) -> None:
     """Judge the mask as it was again."""
     authorise(study, person, "draw")
     undo_drawing(study, reading)
+
+
+def adopt_mask(study: Path, person: Person, reading: Reading, drawn_key: str) -> None:
+    """Adjudicate with the drawing of a reader; errors as `take_over`."""
+    authorise(study, person, "judge")
+    take_over(study, reading, drawn_key)
 
 
 def take_mask(study: Path, person: Person, grant: Grant, body: bytes, name: str) -> Saved:

@@ -22,6 +22,7 @@ from store.reviews import (
     save_draft,
     sign,
     store_reading_order,
+    take_drawing,
     touch,
 )
 
@@ -60,6 +61,12 @@ def undo_drawing(study: Path, reading: Reading) -> None:
     """Judge the mask as it was again; the saved version stays in the history."""
     with open_ledger(study) as ledger:
         drop_drawing(ledger, reading)
+
+
+def take_over(study: Path, reading: Reading, drawn_key: str) -> None:
+    """Adjudicate with the drawing of a reader; errors as `take_drawing`."""
+    with open_ledger(study) as ledger:
+        take_drawing(ledger, reading, drawn_key)
 
 
 def change_signed(study: Path, verdict: Verdict) -> None:

@@ -185,12 +185,11 @@ def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
 
 
 def drawn_of(reading: Reading, drawn_key: str) -> DrawnMask | None:
-    """The reader's drawn version; where he must not know of other readers, its number counts his own alone."""
+    """The drawn version; where the reader must not know of other readings, its number counts this one's alone."""
     found = state.version(drawn_key)
     if found is None or reading.mode not in BLIND:
         return found
-    until = state.drawn[: state.drawn.index(found) + 1]
-    return replace(found, version=own_version(state.verdicts, until, reading.case_id, reading.reader))
+    return replace(found, version=own_version(state.drawn, drawn_key))
 
 
 def choices(layers: tuple[Layer, ...]) -> tuple[list[str], str]:

@@ -61,6 +61,7 @@ def test_a_figure_goes_into_the_meeting_and_a_case_is_one_click_away_and_back(se
     page.get_by_role("button", name="Sign as consensus").click()
     page.wait_for_selector("text=Not signed")
     page.get_by_text("None", exact=True).click()
+    page.get_by_text("The automatic outline", exact=True).click()
     page.get_by_label("Signed by").fill("The team")
     page.get_by_role("button", name="Sign as consensus").click()
     page.wait_for_selector("text=counts as adjudicated")

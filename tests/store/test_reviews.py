@@ -33,6 +33,7 @@ from store.reviews import (
     save_draft,
     sign,
     store_reading_order,
+    take_drawing,
     touch,
     with_masks,
 )
@@ -218,6 +219,31 @@ def test_undo_leaves_the_version_in_the_history(tmp_path, ledger):
     drop_drawing(ledger, ADA)
     assert draft_of(ledger, ADA).drawn_key == ""
     assert len(drawn_masks(ledger, "A")) == 1
+
+
+def test_an_adjudicator_takes_a_saved_drawing_of_the_case_and_the_audit_says_whose(tmp_path, ledger):
+    add(tmp_path, ledger, drawn())
+    key, cleo = drawing_key("A", drawn()), Reading("A", "Cleo", "adjudication")
+    save_draft(ledger, cleo, "minor", "vessel", "")
+    take_drawing(ledger, cleo, key)
+    assert draft_of(ledger, cleo) == Draft("minor", "vessel", "", key)
+    assert len(drawn_masks(ledger)) == 1
+    detail = ledger.rows("SELECT detail FROM audit WHERE actor='Cleo' AND action='take mask'")
+    assert detail == [(f"A tumour version 1 of Ada {key[:12]}",)]
+    assert ledger.audit_is_whole()
+
+
+def test_only_an_adjudication_takes_a_drawing_and_only_a_correction_of_its_own_case(tmp_path, ledger):
+    unseen = replace(drawn(), origin="independent")
+    add(tmp_path, ledger, drawn())
+    add(tmp_path, ledger, unseen, Reading("B", "Ada", "blank canvas"))
+    of_a, of_b = drawing_key("A", drawn()), drawing_key("B", unseen)
+    refused = [(ADA, of_a), (Reading("B", "Cleo", "adjudication"), of_a), (Reading("B", "Cleo", "adjudication"), of_b)]
+    for reading, key in refused:
+        before = draft_of(ledger, reading)
+        with pytest.raises(UnsignedError, match="saved correction of its case"):
+            take_drawing(ledger, reading, key)
+        assert draft_of(ledger, reading) == before
 
 
 def test_two_readers_saving_at_once_get_two_versions(tmp_path):

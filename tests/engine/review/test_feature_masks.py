@@ -7,6 +7,7 @@ import pytest
 
 from engine.protocol import Masks
 from engine.review.feature_masks import choose_feature_masks
+from engine.review.judged import drawings_to_take
 from store.artifacts import read_value, write_value
 from store.records import Verdict
 from store.sources import Verdicts
@@ -152,13 +153,13 @@ def correction(mask, reader="reader A", judgement="minor", signed_at="2026-01-01
     return Verdict(*words, drawn_key=mask_key(mask), **other)
 
 
+def reviewed_drawn(verdicts, masks, order=None, automatic=BOTH["automatic"], references=BOTH["references"]):
+    named = Verdicts(tuple(verdicts), tuple((mask_key(mask), mask) for mask in masks))
+    return choose_feature_masks(ReferenceMasks(references), AutomaticMasks(automatic), named, order or Masks())
+
+
 def choose_drawn(verdicts, masks, order=None):
-    found = choose_feature_masks(
-        ReferenceMasks(BOTH["references"]),
-        AutomaticMasks(BOTH["automatic"]),
-        Verdicts(tuple(verdicts), tuple((mask_key(mask), mask) for mask in masks)),
-        order or Masks(),
-    )
+    found = reviewed_drawn(verdicts, masks, order)
     tumour = next(c for c in found.chosen if c.structure == "tumour")
     return (tumour.mask_source, tumour.origin, tumour.source), found.masks.find("tumour")
 
@@ -210,3 +211,64 @@ def test_an_amended_correction_replaces_the_first():
     one, other = drawn(), drawn(corner=3)
     said = [correction(one), correction(other, amends="a vessel", signed_at="2026-01-02T00:00:00")]
     assert (choose_drawn(said, [one, other])[1].voxels == other.voxels).all()
+
+
+CLEO = {"reader": "Cleo", "role": "adjudicator", "mode": "adjudication"}
+
+
+@pytest.mark.parametrize("judgement", ["minor", "major", "missed"])
+def test_an_adjudication_that_names_no_mask_decides_nothing(judgement):
+    one, cleos = drawn(), drawn(reader="Cleo", corner=2)
+    unnamed = replace(correction(one), **CLEO | {"reader": "the team", "judgement": judgement, "drawn_key": ""})
+    adjudicated = replace(correction(cleos), **CLEO)
+    assert choose_drawn([correction(one), adjudicated, unnamed], [one, cleos])[0][::2] == ("adjudicated", "Cleo")
+    assert choose_drawn([correction(one), unnamed], [one])[0][::2] == ("reviewed", "reader A")
+
+
+def test_an_adjudicator_may_name_the_mask_of_a_reader():
+    one, other = drawn(), drawn(reader="reader B", corner=1)
+    said = [correction(one), correction(other, "reader B"), replace(correction(one), **CLEO)]
+    assert choose_drawn(said, [one, other])[0] == ("adjudicated", "corrected", "reader A")
+
+
+def test_a_drawing_on_other_images_does_not_stand_and_is_flagged():
+    mask = drawn(reader="Cleo")
+    said = [replace(correction(mask), **CLEO)]
+    moved = Grid((4, 4, 4), (1, 1, 1), (100, 0, 0))
+    now = (replace(BOTH["automatic"][0], grid=moved),)
+    for automatic, references in ((now, ()), ((), (replace(BOTH["references"][0], grid=moved),))):
+        found = reviewed_drawn(said, [mask], automatic=automatic, references=references)
+        assert found.chosen[0].mask_source in ("automatic", "reference")
+        assert [flag.code for flag in found.flags] == ["outdated_mask"]
+    assert reviewed_drawn(said, [mask]).flags == ()
+
+
+def test_an_accepted_mask_that_was_segmented_again_brings_no_overruled_drawing_back():
+    mask = drawn(reader="Cleo")
+    accepted = replace(correction(mask), **CLEO | {"judgement": "none", "drawn_key": "", "mask_key": "0" * 64})
+    found = reviewed_drawn([replace(correction(mask), **CLEO), accepted], [mask])
+    assert found.chosen[0].mask_source == "reference"
+    assert [flag.code for flag in found.flags] == ["outdated_mask"]
+
+
+def test_readers_who_drew_the_same_voxels_agree_and_one_who_drew_none_does_not():
+    one, same = drawn(), drawn(reader="reader B")
+    wait = Masks(disagreement="wait")
+    agreed = [correction(one), correction(same, "reader B", judgement="major")]
+    assert choose_drawn(agreed, [one, same], wait)[0] == ("reviewed", "corrected", "reader B")
+    assert choose_drawn([correction(one), verdict("none", "reader B")], [one], wait)[0][0] == "reference"
+
+
+def test_drawings_to_take_are_those_of_others_over_the_mask_as_it_is_each_once():
+    one, other, cleos = drawn(), drawn(reader="reader B", corner=1), drawn(reader="Cleo", corner=2)
+    seen = mask_key(BOTH["automatic"][0])
+    said = [
+        correction(one),
+        replace(correction(other, "reader B"), mask_key="0" * 64),
+        correction(other, "Dora", mode="blank canvas", judgement="drawn"),
+        replace(correction(cleos), **CLEO),
+        replace(correction(one), **CLEO | {"reader": "the team"}),
+        replace(correction(one), case_id="B"),
+    ]
+    assert [v.reader for v in drawings_to_take(said, "A", seen, "")] == ["reader A", "Cleo"]
+    assert [v.reader for v in drawings_to_take(said, "A", seen, "Cleo")] == ["reader A"]

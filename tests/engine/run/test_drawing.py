@@ -15,7 +15,7 @@ from engine.measure.regions import delineate_regions
 from engine.protocol import Protocol
 from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
-from engine.run.drawing import exported, save_from_file, save_from_viewer
+from engine.run.drawing import exported, own_version, save_from_file, save_from_viewer
 from engine.run.review_layers import MEASURED, case_layers, shown_first, visible_layers
 from engine.run.review_volumes import error_bytes, layers_bytes, tokens, viewed_grid, viewer_secret
 from engine.run.scan_parts import Extent
@@ -23,8 +23,18 @@ from store.artifacts import store_value
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError
-from store.reviews import Reading, draft_of, drawn_masks, load_drawn
-from store.volumes import AutomaticMasks, CtSeries, DoubtMasks, FeatureMasks, Grid, Mask, ReferenceMasks, RoiMasks
+from store.reviews import Reading, draft_of, drawn_masks, drop_drawing, load_drawn
+from store.volumes import (
+    AutomaticMasks,
+    CtSeries,
+    DoubtMasks,
+    FeatureMasks,
+    Grid,
+    Mask,
+    ReferenceMasks,
+    RoiMasks,
+    mask_key,
+)
 from tests.store.recorded import start_run
 
 TURN = np.deg2rad(12)
@@ -328,3 +338,29 @@ def test_the_number_of_a_version_tells_a_blind_reader_of_nobody_before_him(study
     assert (first.version, second.version) == (1, 2)
     with Ledger(StudyFolder(study)) as ledger:
         assert [mask.version for mask in drawn_masks(ledger)] == [1, 2, 3]
+
+
+def test_the_number_of_a_version_tells_no_reader_that_a_case_comes_twice(study):
+    said = []
+    for reading, sizes in ((1, (3, 4, 5)), (2, (6, 4, 5))):  # the repeat meets masks of the first reading again
+        grant = replace(GRANT, mode="reader study", reading=reading)
+        for size in sizes:
+            voxels = np.zeros((10, 10, 10), bool)
+            voxels[:size] = True
+            saved = save_from_viewer(study, grant, sent(voxels))
+            grant = replace(grant, drawn_key=saved.drawn_key)
+            with Ledger(StudyFolder(study)) as ledger:
+                said.append((reading, saved.version, own_version(drawn_masks(ledger), saved.drawn_key)))
+    assert said == [(1, 1, 1), (1, 2, 2), (1, 3, 3), (2, 1, 1), (2, 2, 2), (2, 3, 3)]
+
+
+def test_after_undo_versions_count_from_the_automatic_mask_again_and_from_there_on(study):
+    grant = replace(GRANT, mode="reader study")
+    first = save_from_viewer(study, grant, sent(np.ones((10, 10, 10), bool)))
+    with Ledger(StudyFolder(study)) as ledger:
+        drop_drawing(ledger, Reading("A", "Ada", "reader study"))
+    second = save_from_viewer(study, grant, sent(np.zeros((10, 10, 10), bool)))
+    assert (first.version, second.version) == (1, 1)
+    with Ledger(StudyFolder(study)) as ledger:
+        parents = {mask.parent_key for mask in drawn_masks(ledger)}
+    assert parents == {mask_key(Mask("tumour", "automatic", "model", tumour(), GRID))}

@@ -21,12 +21,14 @@ from engine.present.numbers import number
 from engine.present.slides import slides_of
 from engine.present.web_report import page_of
 from engine.present.wording.prognosis import MAIN_ARMS
-from engine.run.meeting_desk import make_report
+from engine.run.meeting_desk import make_report, sign_consensus
 from engine.run.meeting_pack import build_pack, pack_bytes, picture_bytes, shown_run
 from engine.run.review_desk import protocol_of
 from store.access import ForbiddenActionError, Person
 from store.export import export_table
 from store.publisher import publish
+from store.records import Verdict
+from store.reviews import UnsignedError, open_ledger
 from tests.store.recorded import finish_run, start_run
 
 DIGITS = 12  # of a row's value, as it would stand in a workbook
@@ -316,6 +318,15 @@ def test_a_viewer_gets_aggregates_and_nothing_more(demo_copy):
     assert make_report(demo_copy, viewer, "", AGGREGATE, ".html")
     with pytest.raises(ForbiddenActionError):
         make_report(demo_copy, viewer, "", PSEUDONYMISED, ".html")
+
+
+def test_a_consensus_that_names_no_mask_is_not_signed(tmp_path):
+    team = Person("the team", "administrator", "test")
+    verdict = Verdict("A", "tumour", "the team", "minor", "vessel", "", 0.0, "", "seen")
+    with pytest.raises(UnsignedError, match="names none"):
+        sign_consensus(tmp_path, team, verdict)
+    with open_ledger(tmp_path) as ledger:
+        assert ledger.verdicts() == ()
 
 
 def test_checklists_have_all_their_items_and_no_score(demo_study, pack):
