@@ -83,6 +83,21 @@ def progress(order: Sequence[tuple[str, int]], signed: frozenset[tuple[str, int]
     return Progress(sum(reading in signed for reading in order), len(order))
 
 
+def kept_order(order: Sequence[tuple[str, int]], cases: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """An order without the cases that have left the run."""
+    present = frozenset(cases)
+    return tuple(reading for reading in order if reading[0] in present)
+
+
+def cases_known(verdicts: Iterable[Verdict], reader: str) -> frozenset[str]:
+    """Cases of which a reader may know what others did: he has judged or adjudicated their mask himself.
+
+    A contour on a blank canvas opens nothing: he may still judge that case unaware of the others.
+    """
+    mine = (v for v in verdicts if v.reader == reader and v.mode != BLANK_CANVAS)
+    return frozenset(v.case_id for v in mine if v.mask_key)
+
+
 def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[str, int], ...]:
     """Cases of which two others judged the same mask differently, or drew differently, by case.
 

@@ -15,9 +15,10 @@ from engine.metrics.readers import (
 )
 from engine.present.figures.readers import judgement_shares, judgement_table
 from engine.present.wording.review import (
-    disagreements_hidden,
     intra_sentence,
     left_out_sentence,
+    masks_hidden,
+    masks_left_out,
     order_effect_sentence,
     pair_rows,
     readers_answer,
@@ -25,13 +26,15 @@ from engine.present.wording.review import (
     share_sentence,
     table_caption,
 )
+from engine.review.reading_list import cases_known, kept_order, progress, signed_readings
 from engine.run.review_desk import protocol_of
 from pages.frame import Shown, answer, begin, end, figure, table
 from pages.reader import current_reader
+from store.queries.agreement import review_cases
 from store.queries.inference import step_seconds
 from store.queries.reviews import ReviewState, review_state, stored_order
 from store.records import Verdict
-from store.reviews import READER_STUDY, latest_verdicts
+from store.reviews import BLANK_CANVAS, READER_STUDY, latest_verdicts
 
 MODES = {"": "All readings", "work list": "Work list", READER_STUDY: "Reader study"}
 PAIR_TITLES = {
@@ -87,12 +90,29 @@ def within(verdicts: tuple[Verdict, ...]) -> None:
             st.markdown(order_effect_sentence(order_effect(reader, order, verdicts)))
 
 
-def unfinished(state: ReviewState) -> bool:
-    """Whether the reader of this session is still in a reader study, whose cases must stay unknown to him."""
+def unfinished(state: ReviewState, reader: str) -> bool:
+    """Whether a reader is still in a reader study or on blank canvases, whose cases must stay unknown to him."""
+    cases = [case.case_id for case in review_cases(shown.snapshot, shown.run.run_id)]
+    counts = [
+        progress(
+            kept_order(stored_order(shown.study, reader, blind), cases), signed_readings(state.verdicts, reader, blind)
+        )
+        for blind in (READER_STUDY, BLANK_CANVAS)
+    ]
+    return any(count.signed < count.total for count in counts)
+
+
+def masks_drawn(state: ReviewState) -> None:
+    """The masks that whoever looks may know of: his own and those of cases that he has signed himself."""
     reader = current_reader()
-    order = stored_order(shown.study, reader.name, READER_STUDY) if reader else ()
-    signed = {(v.case_id, v.reading) for v in state.verdicts if reader and v.reader == reader.name}
-    return any(one not in signed for one in order)
+    if reader is None or unfinished(state, reader.name):
+        st.caption(masks_hidden(named=reader is not None))
+        return
+    known = cases_known(state.verdicts, reader.name)
+    rows = [mask for mask in state.drawn if mask.reader == reader.name or mask.case_id in known]
+    if rows:
+        table(rows, HISTORY_TITLES)
+    st.caption(masks_left_out(len(state.drawn) - len(rows)) or ("" if rows else "No reader has saved a mask."))
 
 
 def cost(shown: Shown) -> None:
@@ -123,10 +143,5 @@ for one in each:
 within(verdicts)
 cost(shown)
 st.subheader("Masks drawn by readers", anchor=False)
-if unfinished(state):
-    st.caption(disagreements_hidden())
-elif state.drawn:
-    table(state.drawn, HISTORY_TITLES)
-else:
-    st.caption("No reader has saved a mask.")
+masks_drawn(state)
 end(shown)

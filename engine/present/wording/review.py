@@ -190,9 +190,19 @@ def seconds_beside(readers: Sequence[ReaderSummary], steps: Sequence[StepSeconds
     return f"A case takes {said} of active reading (medians; pauses are not counted){machine}."
 
 
-def disagreements_hidden() -> str:
-    """Why a list is not shown to a reader in a study."""
-    return "Hidden until your reader study is finished, so that you do not meet its cases elsewhere."
+def masks_hidden(named: bool) -> str:
+    """Why no drawn mask is listed: nobody has said who looks, or he is still reading unaware of the others."""
+    if not named:
+        return "Say on **Review** who you are: masks are listed of cases that you have signed yourself."
+    return (
+        "Hidden until your reader study and your blank canvases are signed, so that you do not meet their cases "
+        "elsewhere."
+    )
+
+
+def masks_left_out(count: int) -> str:
+    """How many drawn masks a reader may not know of yet; empty where he may know of all."""
+    return f"{counted(count, 'mask')} of cases that you have not signed: hidden until you have." if count else ""
 
 
 def _with_interval(found: RaterAgreement) -> str:

@@ -1,0 +1,97 @@
+"""What a reader may not know yet stands on no page: others' masks and words, cases that come again, older masks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.run.review_volumes import automatic_tumour
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.records import DrawnMask, Verdict
+from store.reviews import (
+    BLANK_CANVAS,
+    READER_STUDY,
+    Edit,
+    Reading,
+    add_drawn,
+    sign,
+    store_reading_order,
+)
+from store.volumes import mask_key
+from tests.pages.conftest import READER
+
+PAGE, READERS = "segmentation/review.py", "segmentation/readers.py"
+
+
+class Desk:
+    """A study in which readers sign and draw without the page."""
+
+    def __init__(self, study):
+        self.study, self.folder = study, StudyFolder(study)
+        with Ledger(self.folder) as ledger:
+            self.run_id = ledger.latest_run().run_id
+            placed = ledger.placed(self.run_id, "acquire")
+        self.cases = [case for case, _, state in placed if state == "done"]
+
+    def said(self, case, reader, judgement="none", **other):
+        mask = automatic_tumour(self.study, self.run_id, case)
+        seen = "" if mask is None else mask_key(mask)
+        reason = "" if judgement in ("none", "drawn") else "vessel"
+        words = Verdict(case, "tumour", reader, judgement, reason, "", 5.0, "", seen, identity="named himself")
+        with Ledger(self.folder) as ledger:
+            return sign(ledger, replace(words, **other))
+
+    def drew(self, case, reader):
+        mask = automatic_tumour(self.study, self.run_id, case)
+        edited = replace(mask, voxels=np.roll(mask.voxels, 2, 1), origin="corrected", source=reader)
+        about = ("", mask_key(mask), "viewer", 0, 0, 0.0, None, None, "")
+        with Ledger(self.folder) as ledger:
+            row = DrawnMask(case, "tumour", 0, reader, "corrected", *about)
+            add_drawn(self.folder, ledger, Reading(case, reader), edited, Edit(1, 0.5, 0.0), row)
+
+    def ordered(self, mode, order):
+        with Ledger(self.folder) as ledger:
+            store_reading_order(ledger, READER, mode, order)
+
+
+@pytest.fixture
+def desk(demo_copy):
+    return Desk(demo_copy)
+
+
+def listed(app):
+    return {case for table in app.dataframe if "origin" in table.value for case in table.value["case_id"]}
+
+
+def test_readers_lists_masks_of_cases_that_one_has_signed_and_no_others(show, desk):
+    first, second = desk.cases[:2]
+    desk.said(second, "Ada")
+    desk.drew(first, "Ada")
+    desk.drew(second, "Ada")
+    assert listed(show(desk.study, READERS)) == set()
+    desk.said(second, READER)
+    app = show(desk.study, READERS)
+    assert listed(app) == {second}
+    assert any("1 mask of cases that you have not signed" in caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize("mode", [READER_STUDY, BLANK_CANVAS])
+def test_readers_lists_no_mask_while_a_blind_order_is_unfinished(show, desk, mode):
+    case = desk.cases[0]
+    desk.drew(case, "Ada")
+    desk.said(case, READER)  # in the work list: no reading of the order
+    desk.ordered(mode, [(case, 1)])
+    assert listed(show(desk.study, READERS)) == set()
+
+
+def test_readers_lists_no_mask_before_one_has_said_who_looks(show, desk):
+    case = desk.cases[0]
+    desk.drew(case, "Ada")
+    desk.said(case, READER)
+    app = show(desk.study, READERS)
+    assert listed(app) == {case}
+    del app.session_state["reader"]
+    assert listed(app.run()) == set()
