@@ -6,6 +6,7 @@ import streamlit as st
 
 from engine.metrics.readers import (
     PairAgreement,
+    ReaderSummary,
     intra_reader,
     left_out,
     order_effect,
@@ -15,6 +16,7 @@ from engine.metrics.readers import (
 )
 from engine.present.figures.readers import judgement_shares, judgement_table
 from engine.present.wording.review import (
+    aware_sentence,
     intra_sentence,
     left_out_sentence,
     masks_hidden,
@@ -34,9 +36,9 @@ from store.queries.agreement import review_cases
 from store.queries.inference import step_seconds
 from store.queries.reviews import ReviewState, review_state, stored_order
 from store.records import Verdict
-from store.reviews import BLANK_CANVAS, READER_STUDY, latest_verdicts
+from store.reviews import BLANK_CANVAS, READER_STUDY, WORK_LIST
 
-MODES = {"": "All readings", "work list": "Work list", READER_STUDY: "Reader study"}
+MODES = {"": "All readings", WORK_LIST: "Work list", READER_STUDY: "Reader study"}
 PAIR_TITLES = {
     "first": "Reader",
     "second": "and",
@@ -60,11 +62,6 @@ HISTORY_TITLES = {
 EMPTY = "Nobody has signed a verdict. Open **Review**, say who you are, and judge a case."
 
 
-def wanted(state: ReviewState, mode: str) -> tuple[Verdict, ...]:
-    """Last words of one mode, or of all."""
-    return tuple(v for v in latest_verdicts(state.verdicts) if mode in ("", v.mode))
-
-
 def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
     """The table of one pair, then the coefficients of all."""
     if not pairs:
@@ -79,12 +76,12 @@ def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
     table(pair_rows(pairs), PAIR_TITLES)
 
 
-def within(verdicts: tuple[Verdict, ...]) -> None:
+def within(verdicts: tuple[Verdict, ...], mode: str) -> None:
     """Hidden repeats, and drift with the place in the order."""
     st.subheader("Does a reader agree with himself?", anchor=False)
-    again = intra_reader(verdicts, protocol.review)
+    again = intra_reader(verdicts, protocol.review) if mode != WORK_LIST else ()
     st.markdown(intra_sentence(again))
-    for reader in readers_of(verdicts):
+    for reader in readers_of(verdicts, mode):
         order = stored_order(shown.study, reader, READER_STUDY)
         if order:
             st.markdown(order_effect_sentence(order_effect(reader, order, verdicts)))
@@ -115,33 +112,38 @@ def masks_drawn(state: ReviewState) -> None:
     st.caption(masks_left_out(len(state.drawn) - len(rows)) or ("" if rows else "No reader has saved a mask."))
 
 
-def cost(shown: Shown) -> None:
+def cost(shown: Shown, each: tuple[ReaderSummary, ...]) -> None:
     """Reader minutes beside machine seconds."""
     st.subheader("What does a judgement cost?", anchor=False)
-    st.markdown(seconds_beside(summaries(verdicts), step_seconds(shown.snapshot, shown.run.run_id)))
+    st.markdown(seconds_beside(each, step_seconds(shown.snapshot, shown.run.run_id)))
 
 
 shown = begin("Do the readers agree?")
 state = review_state(shown.study)
 protocol = protocol_of(shown.study, shown.run.run_id)
 mode = st.sidebar.selectbox("Readings", list(MODES), format_func=MODES.__getitem__, key="readings")
-verdicts = wanted(state, mode)
-pairs = pair_agreements(verdicts, protocol.review)
-if not readers_of(verdicts):
+verdicts = state.verdicts
+pairs = pair_agreements(verdicts, protocol.review, mode)
+if not readers_of(verdicts, mode):
     st.info(EMPTY)
     end(shown)
     st.stop()
 answer(readers_answer(pairs))
 pairs_of(pairs)
-if unlike := left_out_sentence(left_out(verdicts)):
-    st.caption(unlike)
+each = summaries(verdicts, mode)
+for without in (left_out_sentence(left_out(verdicts, mode)), aware_sentence(each)):
+    if without:
+        st.caption(without)
 st.subheader("What did each reader say?", anchor=False)
-each = summaries(verdicts)
-figure(judgement_shares(each), f"n = {sum(one.n for one in each)} verdicts; bars: Wilson's 95 % intervals.", "shares")
+figure(
+    judgement_shares(each),
+    f"n = {sum(one.n for one in each)} verdicts, the last word of each; bars: Wilson's 95 % intervals.",
+    "shares",
+)
 for one in each:
     st.markdown(share_sentence(one))
-within(verdicts)
-cost(shown)
+within(verdicts, mode)
+cost(shown, each)
 st.subheader("Masks drawn by readers", anchor=False)
 masks_drawn(state)
 end(shown)

@@ -111,7 +111,15 @@ def share_sentence(reader: ReaderSummary) -> str:
         found = share_interval(count, reader.n)
         parts.append(f"{word} {percent(found.estimate)} ({percent(found.lower)} to {percent(found.upper)})")
     minutes = f"median {number(reader.median_minutes, 1)} min a case, {number(reader.total_minutes, 1)} min in all"
-    return f"**{reader.reader}**, n = {reader.n}: {', '.join(parts)}; {minutes}."
+    return f"**{reader.reader}**, n = {reader.n}: {', '.join(parts)}; {minutes}.{_changed(reader)}"
+
+
+def _changed(reader: ReaderSummary) -> str:
+    """How many of a reader's words are not his first on the mask; empty where all are."""
+    if not reader.amended:
+        return ""
+    knowing = f", {reader.amended_knowing} in the work list, where he saw the others' by then"
+    return f" Changed after signing: {counted(reader.amended, 'word')}{knowing if reader.amended_knowing else ''}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +146,11 @@ def pair_rows(pairs: Sequence[PairAgreement]) -> tuple[PairRow, ...]:
 
 
 def table_caption(pair: PairAgreement) -> str:
-    """What the table of two readers counts."""
+    """What the table of two readers counts: cases, and which word of each."""
     return (
-        f"n = {pair.n} cases of which both judged the same mask. Rows: {pair.first}; columns: {pair.second}; the "
-        "diagonal is agreement. "
+        f"n = {pair.n} cases of which both judged the same mask; of each the word signed before the other's could be "
+        f"seen: in the work list the first, in a reader study the last. Rows: {pair.first}; columns: {pair.second}; "
+        "the diagonal is agreement. "
         f"Positive agreement on the need of a correction {_with_interval(pair.positive)}."
     )
 
@@ -155,6 +164,12 @@ def left_out_sentence(found: Sequence[LeftOut]) -> str:
         f"Left out of the agreement: {each}. The automatic mask changed between the two verdicts, or one of them names "
         "no mask."
     )
+
+
+def aware_sentence(readers: Sequence[ReaderSummary]) -> str:
+    """How many cases no agreement counts, because a reader knew the others' words; empty where there are none."""
+    each = ", ".join(f"{counted(one.aware, 'case')} of {one.reader}" for one in readers if one.aware)
+    return f"Left out of the agreement, judged when the others' words could be seen: {each}." if each else ""
 
 
 def intra_sentence(pairs: Sequence[PairAgreement]) -> str:
