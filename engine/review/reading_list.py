@@ -43,11 +43,16 @@ def study_order(cases: Sequence[str], reader: str, seed: int, repeat_share: floa
     return tuple(order)
 
 
-def blank_sample(cases: Sequence[str], seed: int, count: int) -> tuple[tuple[str, int], ...]:
-    """The random sample that is contoured without seeing the automatic mask: the same for every reader."""
+def blank_sample(
+    cases: Sequence[str], seed: int, count: int, seen: frozenset[str] = frozenset()
+) -> tuple[tuple[str, int], ...]:
+    """The random sample that is contoured without seeing the automatic mask: the first of one order for all readers.
+
+    `seen`: cases whose automatic mask the reader knows; the next of the order stand in for them.
+    """
     rng = np.random.default_rng([seed, len(BLANK_CANVAS)])
-    order = rng.permutation(sorted(cases)).tolist()
-    return tuple((case, 1) for case in order[: min(count, len(order))])
+    order = [case for case in rng.permutation(sorted(cases)).tolist() if case not in seen]
+    return tuple((case, 1) for case in order[:count])
 
 
 def simulated_readers(verdicts: Iterable[Verdict]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.protocol import Protocol
 from engine.review.reading_list import blank_sample, study_order
 from engine.run.ticket import run_protocol
+from store.reading_orders import cases_shown
 from store.records import Verdict
 from store.reviews import (
     BLANK_CANVAS,
@@ -34,7 +35,10 @@ def protocol_of(study: Path, run_id: str) -> Protocol:
 def begin_order(
     study: Path, protocol: Protocol, mode: str, reader: str, cases: Sequence[str]
 ) -> tuple[tuple[str, int], ...]:
-    """A reader's stored order of a reader study or of the blank canvas; drawn and stored the first time."""
+    """A reader's stored order of a reader study or of the blank canvas; drawn and stored the first time.
+
+    His blank canvases are of cases whose outline he has not seen; none where he has seen them all.
+    """
     with open_ledger(study) as ledger:
         stored = reading_order(ledger, reader, mode)
         if stored or mode not in (READER_STUDY, BLANK_CANVAS):
@@ -43,8 +47,10 @@ def begin_order(
         drawn = (
             study_order(cases, reader, seed, rules.repeat_share)
             if mode == READER_STUDY
-            else blank_sample(cases, seed, rules.blank_canvas_cases)
+            else blank_sample(cases, seed, rules.blank_canvas_cases, cases_shown(ledger, reader))
         )
+        if not drawn:
+            return ()
         store_reading_order(ledger, reader, mode, drawn)
         return reading_order(ledger, reader, mode)
 

@@ -10,7 +10,14 @@ import streamlit as st
 from engine.present.colours import CONTOUR_COLOURS, roi_label
 from engine.present.figures.slices import WINDOWS
 from engine.present.wording.doubt import order_sentence
-from engine.present.wording.review import case_header, differing_sentence, mode_sentence, progress_text, ring_sentence
+from engine.present.wording.review import (
+    case_header,
+    differing_sentence,
+    mode_sentence,
+    nothing_waits,
+    progress_text,
+    ring_sentence,
+)
 from engine.present.wording.segmentation import review_answer
 from engine.protocol import Protocol
 from engine.review.criteria import criteria_text
@@ -316,10 +323,7 @@ done = progress(order, signed)
 if mode == WORK_LIST:
     order = narrowed(order, cases, signed)
 if not order:
-    st.info(
-        "No case waits for adjudication: nobody disagrees, or you judged every such case yourself. It takes two "
-        "readers who judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
-    )
+    st.info(nothing_waits(mode))
     end(shown)
     st.stop()
 labels = {case.case_id: label(case, (case.case_id, 1) in signed) for case in cases}

@@ -17,6 +17,7 @@ from store.reviews import (
     Edit,
     Reading,
     add_drawn,
+    reading_order,
     sign,
     store_reading_order,
 )
@@ -55,6 +56,10 @@ class Desk:
     def ordered(self, mode, order):
         with Ledger(self.folder) as ledger:
             store_reading_order(ledger, READER, mode, order)
+
+    def order(self, mode):
+        with Ledger(self.folder) as ledger:
+            return reading_order(ledger, READER, mode)
 
 
 @pytest.fixture
@@ -95,3 +100,26 @@ def test_readers_lists_no_mask_before_one_has_said_who_looks(show, desk):
     assert listed(app) == {case}
     del app.session_state["reader"]
     assert listed(app.run()) == set()
+
+
+def in_mode(show, desk, mode):
+    app = show(desk.study, PAGE)
+    return app.sidebar.selectbox(key="mode").set_value(mode).run()
+
+
+def test_a_blank_canvas_is_of_cases_whose_outline_one_has_not_seen(show, desk):
+    opened, judged, *others = desk.cases
+    desk.said(judged, READER)
+    show(desk.study, PAGE, case=opened)
+    assert not in_mode(show, desk, BLANK_CANVAS).exception
+    drawn = {case for case, _ in desk.order(BLANK_CANVAS)}
+    assert drawn
+    assert drawn <= set(others)
+
+
+def test_without_a_case_unseen_the_blank_canvas_says_why(show, desk):
+    for case in desk.cases:
+        desk.said(case, READER)
+    app = in_mode(show, desk, BLANK_CANVAS)
+    assert "No blank canvas is left for you" in app.info[0].value
+    assert desk.order(BLANK_CANVAS) == ()

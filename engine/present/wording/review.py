@@ -69,6 +69,21 @@ def mode_sentence(mode: str, place: int, signed: int, total: int) -> str:
     return f"**{mode.capitalize()}**, reading {place} of {total}, {signed} signed: {MODE_SENTENCES.get(mode, '')}."
 
 
+def nothing_waits(mode: str) -> str:
+    """Why a mode has no case for a reader."""
+    if mode == BLANK_CANVAS:
+        return (
+            "No blank canvas is left for you: you have seen the automatic outline of every case, so a contour of yours "
+            "would not be independent of it. Let who has judged nothing contour, before he judges."
+        )
+    if mode != ADJUDICATION:
+        return "No case of this list is in this run."
+    return (
+        "No case waits for adjudication: nobody disagrees, or you judged every such case yourself. It takes two "
+        "readers who judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
+    )
+
+
 def ring_sentence(measured: bool) -> str:
     """What the ring on screen goes around."""
     return "around the mask that is measured." if measured else "around the outline that is judged."

@@ -53,6 +53,12 @@ def test_the_blank_sample_is_the_same_for_everyone_and_as_large_as_asked():
     assert len(blank_sample(CASES, 7, 300)) == 40
 
 
+def test_a_case_whose_outline_was_seen_gives_its_place_in_the_sample_to_the_next():
+    (first, *others), longer = blank_sample(CASES, 7, 30), blank_sample(CASES, 7, 31)
+    assert blank_sample(CASES, 7, 30, frozenset({first[0]})) == (*others, longer[-1])
+    assert blank_sample(CASES, 7, 30, frozenset(CASES)) == ()
+
+
 def test_simulated_verdicts_are_no_progress():
     assert signed_readings([replace(VERDICT, mask_key="")], "Ada", "work list") == frozenset()
     signed = signed_readings([VERDICT], "Ada", "work list")
