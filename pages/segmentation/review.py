@@ -22,6 +22,7 @@ from engine.present.wording.segmentation import review_answer
 from engine.protocol import Protocol
 from engine.review.criteria import criteria_text
 from engine.review.reading_list import (
+    kept_order,
     next_reading,
     progress,
     signed_readings,
@@ -93,7 +94,7 @@ def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases:
     """What the reader reads in a mode, in order: the work list has what he has not signed first."""
     ids = [case.case_id for case in cases]
     if mode == ADJUDICATION:
-        return list(to_adjudicate(state.verdicts, reader.name))
+        return list(kept_order(to_adjudicate(state.verdicts, reader.name), ids))
     if mode in (READER_STUDY, BLANK_CANVAS):
         return list(begin_order(shown.study, protocol, mode, reader.name, ids))
     signed = signed_readings(state.verdicts, reader.name, mode)

@@ -44,7 +44,7 @@ def waiting(shown: Shown) -> None:
     left = Left(
         unread=len(unread),
         cases=len(cases),
-        disputed=len(open_disputes(state.verdicts)),
+        disputed=len({case.case_id for case in cases}.intersection(open_disputes(state.verdicts))),
         flagged=len({flag.case_id for flag in flags(shown.snapshot, shown.run.run_id)}),
         refused=len(refusals(shown.snapshot, shown.run.run_id)),
         failed=len(failures(shown.snapshot, shown.run.run_id)),

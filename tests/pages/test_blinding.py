@@ -12,6 +12,7 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import DrawnMask, Verdict
 from store.reviews import (
+    ADJUDICATION,
     BLANK_CANVAS,
     READER_STUDY,
     Edit,
@@ -123,3 +124,34 @@ def test_without_a_case_unseen_the_blank_canvas_says_why(show, desk):
     app = in_mode(show, desk, BLANK_CANVAS)
     assert "No blank canvas is left for you" in app.info[0].value
     assert desk.order(BLANK_CANVAS) == ()
+
+
+def progress_of(app):
+    return next(bar.proto.text for bar in app.sidebar.get("progress"))
+
+
+def test_a_case_that_left_the_run_stops_no_reader_study_and_no_adjudication(show, desk):
+    desk.ordered(READER_STUDY, [("gone", 1), *((case, 1) for case in desk.cases), ("gone", 2)])
+    desk.said("gone", READER, mode=READER_STUDY, mask_key="of a case that is no more")
+    app = in_mode(show, desk, READER_STUDY)
+    assert not app.exception
+    assert progress_of(app) == f"0 of {len(desk.cases)} signed"
+    desk.said("gone", "Ada", mask_key="seen")
+    desk.said("gone", "Ben", "minor", mask_key="seen")
+    app = in_mode(show, desk, ADJUDICATION)
+    assert not app.exception
+    assert "No case waits for adjudication" in app.info[0].value
+
+
+def test_cases_that_came_later_are_appended_to_a_reader_study_once_and_audited(show, desk):
+    first, *later = desk.cases
+    desk.ordered(READER_STUDY, [(first, 1)])
+    in_mode(show, desk, READER_STUDY)
+    order = desk.order(READER_STUDY)
+    assert order[0] == (first, 1)
+    assert sorted(order[1:]) == [(case, 1) for case in later]
+    in_mode(show, desk, READER_STUDY)
+    assert desk.order(READER_STUDY) == order
+    with Ledger(desk.folder) as ledger:
+        said = ledger.rows("SELECT detail FROM audit WHERE action='reading order' ORDER BY seq")
+    assert [row[0] for row in said] == ["reader study: 1 readings", f"reader study: {len(later)} readings added"]
