@@ -52,7 +52,7 @@ def begin_order(
             sample = blank_sample(cases, seed, rules.blank_canvas_cases, cases_shown(ledger, reader))
             if sample:
                 store_reading_order(ledger, reader, mode, sample)
-        elif mode == READER_STUDY:
+        elif mode == READER_STUDY and new:
             extend_reading_order(ledger, reader, mode, study_order(new, reader, seed, 0.0))
         return kept_order(reading_order(ledger, reader, mode), cases)
 
