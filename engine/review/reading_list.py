@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from store.records import Verdict
-from store.reviews import ADJUDICATOR, BLANK_CANVAS, JUDGING_MODES
+from store.reviews import ADJUDICATOR, BLANK_CANVAS, JUDGING_MODES, readers_words
 
 SMALLEST_GAP = 2  # readings between a case and its hidden repeat, where the study is long enough
 
@@ -86,6 +86,15 @@ def next_reading(
 def progress(order: Sequence[tuple[str, int]], signed: frozenset[tuple[str, int]]) -> Progress:
     """How many readings of an order are signed."""
     return Progress(sum(reading in signed for reading in order), len(order))
+
+
+def readers_by_case(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How many readers have judged the automatic mask of each case that anybody has; simulated ones saw none."""
+    said: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.mask_key:
+            said.setdefault(verdict.case_id, []).append(verdict)
+    return {case: len(words) for case, rows in said.items() if (words := readers_words(rows, "tumour"))}
 
 
 def kept_order(order: Sequence[tuple[str, int]], cases: Iterable[str]) -> tuple[tuple[str, int], ...]:

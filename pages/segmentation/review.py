@@ -16,6 +16,7 @@ from engine.present.wording.review import (
     mode_sentence,
     nothing_waits,
     progress_text,
+    queue_rows,
     ring_sentence,
 )
 from engine.present.wording.segmentation import review_answer
@@ -25,6 +26,7 @@ from engine.review.reading_list import (
     kept_order,
     next_reading,
     progress,
+    readers_by_case,
     signed_readings,
     simulated_readers,
     to_adjudicate,
@@ -32,7 +34,7 @@ from engine.review.reading_list import (
 )
 from engine.run.drawing import BLIND, own_version
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
-from engine.run.review_layers import MEASURED, Layer, case_layers, others_words, shown_first, visible_layers
+from engine.run.review_layers import MEASURED, TUMOUR, Layer, case_layers, others_words, shown_first, visible_layers
 from engine.run.review_volumes import automatic_tumour
 from engine.service import EARLIER, note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
@@ -56,6 +58,7 @@ from store.reviews import (
     WORK_LIST,
     Reading,
     latest_verdicts,
+    readers_words,
 )
 from store.volumes import mask_key
 
@@ -71,7 +74,7 @@ QUEUE_TITLES = {
     "predicted_dsc": "Expected DSC",
     "missed_probability": "Probability of a miss",
     "dsc": "DSC",
-    "verdicts": "Verdicts",
+    "readers": "Readers",
 }
 QUEUE_HEIGHT = 260
 LOW_DSC = 0.7
@@ -101,7 +104,9 @@ def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases:
     return list(unread_first([(case, 1) for case in ids], signed))
 
 
-def narrowed(order: list[Place], cases: tuple[ReviewCase, ...], signed: frozenset[Place]) -> list[Place]:
+def narrowed(
+    order: list[Place], cases: tuple[ReviewCase, ...], signed: frozenset[Place], judged_by: dict[str, int]
+) -> list[Place]:
     """The work list as the reader narrows it in the sidebar, each choice with its count.
 
     Never to nothing, and never so that the case of the address is missing.
@@ -112,7 +117,7 @@ def narrowed(order: list[Place], cases: tuple[ReviewCase, ...], signed: frozense
         "Not signed by you": [at for at in order if at not in signed],
         "Missed by the model": [at for at in order if of[at[0]].missed],
         f"DSC below {LOW_DSC:g}": [at for at in order if (dsc := of[at[0]].dsc) is not None and dsc < LOW_DSC],
-        "Judged by nobody": [at for at in order if not of[at[0]].verdicts],
+        "Judged by nobody": [at for at in order if at[0] not in judged_by],
     }
     wanted = st.sidebar.selectbox(
         "Cases",
@@ -321,8 +326,9 @@ mode = st.sidebar.selectbox(
 order = order_of(shown, protocol, mode, reader, cases)
 signed = signed_readings(state.verdicts, reader.name, mode)
 done = progress(order, signed)
+judged_by = readers_by_case(state.verdicts)
 if mode == WORK_LIST:
-    order = narrowed(order, cases, signed)
+    order = narrowed(order, cases, signed, judged_by)
 if not order:
     st.info(nothing_waits(mode))
     end(shown)
@@ -332,7 +338,8 @@ at = choose(order, mode, signed, labels)
 st.sidebar.progress(done.signed / done.total, progress_text(done.signed, done.total))
 if mode == WORK_LIST:
     case = next(case for case in cases if case.case_id == at[0])
-    answer(review_answer(case, [v for v in state.verdicts if v.case_id == at[0] and at in signed]))
+    words = readers_words([v for v in state.verdicts if v.case_id == at[0]], TUMOUR)
+    answer(review_answer(case, words if at in signed else (), 0 if at in signed else len(words)))
 else:
     said = others_words(state.verdicts, at[0], reader.name) if mode == ADJUDICATION else ()
     answer(f"{mode_sentence(mode, order.index(at) + 1, done.signed, done.total)} {differing_sentence(said)}")
@@ -343,5 +350,5 @@ if mode in (WORK_LIST, ADJUDICATION):
 if mode == WORK_LIST:
     st.subheader(f"Queue ({len(cases)})", anchor=False)
     st.caption(order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id)))
-    table(cases, QUEUE_TITLES, height=QUEUE_HEIGHT)
+    table(queue_rows(cases, judged_by), QUEUE_TITLES, height=QUEUE_HEIGHT)
 end(shown)

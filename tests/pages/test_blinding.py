@@ -155,3 +155,29 @@ def test_cases_that_came_later_are_appended_to_a_reader_study_once_and_audited(s
     with Ledger(desk.folder) as ledger:
         said = ledger.rows("SELECT detail FROM audit WHERE action='reading order' ORDER BY seq")
     assert [row[0] for row in said] == ["reader study: 1 readings", f"reader study: {len(later)} readings added"]
+
+
+def answer_of(app):
+    return next(text.value for text in app.markdown if "outline" in text.value)
+
+
+def nobody(app):
+    box = next(box for box in app.sidebar.selectbox if box.label == "Cases")
+    return next(option for option in box.options if option.startswith("Judged by nobody"))
+
+
+def test_review_says_at_once_that_a_reader_has_judged_and_hides_what(show, desk):
+    case, every = desk.cases[0], len(desk.cases)
+    assert nobody(show(desk.study, PAGE, case=case)) == f"Judged by nobody ({every})"
+    desk.said(case, "Ada", "minor")
+    desk.said(case, "Ada", "major", amends="looked again")
+    app = show(desk.study, PAGE, case=case)
+    assert nobody(app) == f"Judged by nobody ({every - 1})"
+    assert "hidden until you have signed" in answer_of(app)
+    desk.said(case, READER, "major")
+    app = show(desk.study, PAGE, case=case)
+    answer = answer_of(app)
+    assert "2 × a major one" in answer
+    assert "minor" not in answer
+    (queue,) = (table.value for table in app.dataframe if "readers" in table.value)
+    assert dict(zip(queue["case_id"], queue["readers"], strict=True))[case] == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.metrics.readers import LeftOut, OrderEffect, PairAgreement, ReaderSummary
@@ -11,6 +11,7 @@ from engine.present.intervals import share_interval
 from engine.present.numbers import counted, duration, interval, number, p_term, percent
 from engine.present.wording.doubt import TOGETHER
 from engine.statistics.rater_agreement import RaterAgreement
+from store.queries.agreement import ReviewCase
 from store.queries.cohort import CaseFacts
 from store.queries.inference import StepSeconds
 from store.records import JUDGEMENTS, PriorScan, Verdict
@@ -135,6 +136,26 @@ def _changed(reader: ReaderSummary) -> str:
         return ""
     knowing = f", {reader.amended_knowing} in the work list, where he saw the others' by then"
     return f" Changed after signing: {counted(reader.amended, 'word')}{knowing if reader.amended_knowing else ''}."
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A case of the queue as a table shows it; readers: how many have judged its mask."""
+
+    place: int | None
+    case_id: str
+    predicted_dsc: float | None
+    missed_probability: float | None
+    dsc: float | None
+    readers: int
+
+
+def queue_rows(cases: Sequence[ReviewCase], readers: Mapping[str, int]) -> tuple[QueueRow, ...]:
+    """The queue in its order, with how many readers have judged each case by now."""
+    return tuple(
+        QueueRow(c.place, c.case_id, c.predicted_dsc, c.missed_probability, c.dsc, readers.get(c.case_id, 0))
+        for c in cases
+    )
 
 
 @dataclass(frozen=True, slots=True)

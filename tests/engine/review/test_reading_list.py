@@ -9,6 +9,7 @@ from engine.review.reading_list import (
     next_reading,
     open_disputes,
     progress,
+    readers_by_case,
     signed_readings,
     simulated_readers,
     study_order,
@@ -63,6 +64,13 @@ def test_simulated_verdicts_are_no_progress():
     assert signed_readings([replace(VERDICT, mask_key="")], "Ada", "work list") == frozenset()
     signed = signed_readings([VERDICT], "Ada", "work list")
     assert progress([("c00", 1), ("c01", 1)], signed).signed == 1
+
+
+def test_readers_of_a_case_are_counted_once_each_and_simulated_repeated_and_blank_readings_not():
+    changed, repeat = replace(VERDICT, amends="looked again"), replace(VERDICT, mode="reader study", reading=2)
+    simulated = replace(VERDICT, case_id="c01", reader="reader-A", mask_key="")
+    rows = [VERDICT, changed, replace(repeat, reader="Ben"), simulated, replace(VERDICT, reader="Cleo")]
+    assert readers_by_case(rows) == {"c00": 2}
 
 
 def test_unread_cases_come_first_and_the_next_one_is_unread():
