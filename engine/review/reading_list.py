@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +97,11 @@ def readers_by_case(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return {case: len(words) for case, rows in said.items() if (words := readers_words(rows, "tumour"))}
 
 
+def on_present_masks(verdicts: Iterable[Verdict], keys: Mapping[str, str]) -> tuple[Verdict, ...]:
+    """Verdicts without those on an automatic mask that is no more; keys: case -> key of the mask that is judged now."""
+    return tuple(v for v in verdicts if not v.mask_key or v.mask_key == keys.get(v.case_id, v.mask_key))
+
+
 def kept_order(order: Sequence[tuple[str, int]], cases: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """An order without the cases that have left the run."""
     present = frozenset(cases)
@@ -131,10 +136,16 @@ def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[
     return tuple(cases)
 
 
-def open_disputes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """Cases on which readers disagree and that nobody has adjudicated since, by case; verdicts in order of signing."""
-    last: dict[str, str] = {}
+def adjudications(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
+    """Case -> the adjudicator's word that stands: no reader has judged since; verdicts in order of signing."""
+    last: dict[str, Verdict] = {}
     for verdict in verdicts:
         if verdict.role == ADJUDICATOR or (verdict.mode in JUDGING_MODES and verdict.reading == 1):
-            last[verdict.case_id] = verdict.role
-    return tuple(case for case, _ in to_adjudicate(verdicts, "") if last[case] != ADJUDICATOR)
+            last[verdict.case_id] = verdict
+    return {case: verdict for case, verdict in last.items() if verdict.role == ADJUDICATOR}
+
+
+def open_disputes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Cases on which readers disagree and that nobody has adjudicated since, by case; verdicts in order of signing."""
+    settled = adjudications(verdicts)
+    return tuple(case for case, _ in to_adjudicate(verdicts, "") if case not in settled)

@@ -11,6 +11,7 @@ from engine.review.reading_list import open_disputes, readers_by_case
 from engine.service import custody_notes
 from pages.frame import Shown, answer, badge, begin, end, figure, require_study
 from pages.headlines import found_headlines
+from pages.judged_masks import present_verdicts
 from pages.menu import page_file
 from store.ledger import read_progress, running
 from store.meeting import decisions
@@ -39,11 +40,12 @@ def waiting(shown: Shown) -> None:
     """What waits for a person: unread cases, disagreements, flags, failures, open decisions."""
     state = review_state(shown.study)
     cases = review_cases(shown.snapshot, shown.run.run_id)
-    judged_by = readers_by_case(state.verdicts)
+    present = present_verdicts(shown, state.verdicts)
+    judged_by = readers_by_case(present)
     left = Left(
         unread=sum(case.case_id not in judged_by for case in cases),
         cases=len(cases),
-        disputed=len({case.case_id for case in cases}.intersection(open_disputes(state.verdicts))),
+        disputed=len({case.case_id for case in cases}.intersection(open_disputes(present))),
         flagged=len({flag.case_id for flag in flags(shown.snapshot, shown.run.run_id)}),
         refused=len(refusals(shown.snapshot, shown.run.run_id)),
         failed=len(failures(shown.snapshot, shown.run.run_id)),

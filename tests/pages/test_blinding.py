@@ -126,6 +126,10 @@ def test_without_a_case_unseen_the_blank_canvas_says_why(show, desk):
     assert desk.order(BLANK_CANVAS) == ()
 
 
+def case_box(app):
+    return next(box for box in app.sidebar.selectbox if box.label == "Case")
+
+
 def progress_of(app):
     return next(bar.proto.text for bar in app.sidebar.get("progress"))
 
@@ -181,3 +185,31 @@ def test_review_says_at_once_that_a_reader_has_judged_and_hides_what(show, desk)
     assert "minor" not in answer
     (queue,) = (table.value for table in app.dataframe if "readers" in table.value)
     assert dict(zip(queue["case_id"], queue["readers"], strict=True))[case] == 2
+
+
+def test_a_verdict_on_a_mask_that_is_no_more_counts_as_unsigned_and_hides_the_others_again(show, desk):
+    case, every = desk.cases[0], len(desk.cases)
+    desk.said(case, "Ada", "minor")
+    desk.said(case, READER, mask_key="before the model changed")
+    app = show(desk.study, PAGE, case=case)
+    assert progress_of(app) == f"0 of {every} signed"
+    box = next(box for box in app.sidebar.selectbox if box.label == "Cases")
+    assert "Judged before the mask changed (1)" in box.options
+    assert "hidden until you have signed" in answer_of(app)
+    desk.said(case, READER, amends="the mask changed")
+    assert progress_of(show(desk.study, PAGE, case=case)) == f"1 of {every} signed"
+
+
+def test_adjudication_says_who_has_settled_a_case_and_puts_it_last(show, desk):
+    first, second, third = desk.cases[:3]
+    for case in (first, second):
+        desk.said(case, "Ada")
+        desk.said(case, "Ben", "minor")
+    desk.said(third, "Ada", mask_key="before the model changed")
+    desk.said(third, "Ben", "minor", mask_key="before the model changed")
+    desk.said(first, "Cleo", "minor", role="adjudicator", mode=ADJUDICATION)
+    app = in_mode(show, desk, ADJUDICATION)
+    assert [name in option for name, option in zip((second, first), case_box(app).options, strict=True)] == [True, True]
+    assert progress_of(app) == "1 of 2 signed"
+    app.button(key="next").click().run()
+    assert any("Adjudicated by **Cleo**: **minor**" in text.value for text in app.markdown)

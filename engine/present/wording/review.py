@@ -100,6 +100,15 @@ def differing_sentence(words: Sequence[Verdict]) -> str:
     return "; ".join(parts) + "." if parts else ""
 
 
+def adjudicated_sentence(word: Verdict | None, reader: str) -> str:
+    """Who has adjudicated a case already, and what a further signature does; empty where nobody has."""
+    if word is None:
+        return ""
+    if word.reader == reader:
+        return "You have adjudicated it."
+    return f"Adjudicated by **{word.reader}**: **{word.judgement}**; your signature would replace it."
+
+
 def progress_text(signed: int, total: int) -> str:
     """Beside the bar of a reader's progress."""
     return f"{signed} of {total} signed"

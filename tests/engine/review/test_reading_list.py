@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from engine.review.reading_list import (
+    adjudications,
     blank_sample,
     next_reading,
+    on_present_masks,
     open_disputes,
     progress,
     readers_by_case,
@@ -108,6 +110,20 @@ def test_simulated_readers_are_told_from_people_by_the_mask_that_they_never_saw(
 def test_readers_who_drew_differently_are_adjudicated():
     one, other = replace(VERDICT, drawn_key="k1"), replace(VERDICT, reader="Ben", drawn_key="k2")
     assert to_adjudicate([one, other], "Cleo") == (("c00", 1),)
+
+
+def test_words_on_a_mask_that_is_no_more_are_no_progress_and_no_dispute():
+    ben = replace(VERDICT, reader="Ben", judgement="major")
+    contour = replace(VERDICT, reader="Dora", judgement="drawn", mode="blank canvas", mask_key="", drawn_key="k")
+    rows = (VERDICT, ben, contour)
+    assert on_present_masks(rows, {"c00": "seen"}) == on_present_masks(rows, {}) == rows
+    assert on_present_masks(rows, {"c00": "segmented again"}) == (contour,)
+
+
+def test_the_adjudicators_word_stands_until_a_reader_changes_his():
+    settled = replace(VERDICT, reader="Cleo", role="adjudicator", mode="adjudication")
+    assert adjudications([VERDICT, settled]) == {"c00": settled}
+    assert adjudications([VERDICT, settled, replace(VERDICT, amends="looked again")]) == {}
 
 
 def test_a_dispute_is_open_until_it_is_adjudicated_and_again_once_a_reader_changes_his_word():
