@@ -158,8 +158,14 @@ def _by_case(order: list[Place], mode: str, labels: dict[str, str]) -> Place:
     if wanted and wanted not in ids:
         st.warning("The case of this address is not in this list; its first case is shown.")
     place = ids.index(wanted) if wanted in ids else 0
+    key = f"case-{mode}-{wanted or 'first'}"
     chosen = st.sidebar.selectbox(
-        "Case", ids, index=place, format_func=labels.__getitem__, key=f"case-{mode}-{wanted or 'first'}"
+        "Case",
+        ids,
+        index=place,
+        format_func=labels.__getitem__,
+        key=key,
+        on_change=lambda: st.query_params.update(case=st.session_state[key]),  # before the box gets another key
     )
     if chosen != wanted:
         st.query_params["case"] = chosen
