@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from engine.measure.agreement import compare
 from engine.protocol import Agreement
-from store.records import ReaderOverlap
+from store.records import ReaderOverlap, Verdict
 from store.reviews import BLANK_CANVAS, readers_words
 from store.sources import Verdicts
 from store.volumes import AutomaticMasks, Mask, ReferenceMasks, mask_key
@@ -27,8 +27,12 @@ class ReadersCompared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadersMask:
-    """The mask of one reader: accepted or corrected (drawn over the automatic one), or drawn on a blank canvas."""
+    """The mask of one reader: accepted or corrected (drawn over the automatic one), or drawn on a blank canvas.
 
+    independent: he drew it before he knew the automatic one.
+    """
+
+    reader: str
     name: str
     mask: Mask
     independent: bool
@@ -40,7 +44,8 @@ def compare_readers(
     """Every reader's tumour against the automatic one, the reference and every other reader of the same kind.
 
     A reader who accepted the automatic mask has that mask; one who wanted a change and drew none has no mask. Rows of
-    masks drawn over the automatic one are edit distances; only contours of a blank canvas are agreement with it.
+    masks drawn over the automatic one are edit distances, and so are contours of a blank canvas by who had judged the
+    automatic mask of the case before; only the other contours are agreement with it.
     """
     predicted, reference = automatic.find(TUMOUR), references.find(TUMOUR)
     theirs = tuple(readers_masks(verdicts, predicted))
@@ -49,10 +54,10 @@ def compare_readers(
         if predicted is not None:
             rows.append(_row(one, predicted, predicted.source, AGREEMENT if one.independent else EDIT_DISTANCE, rules))
         if reference is not None and reference.origin == "independent":
-            drawn = ReadersMask(reference.source, reference, True)
+            drawn = ReadersMask(reference.source, reference.source, reference, True)
             rows.append(_row(drawn, one.mask, one.name, AGREEMENT, rules))
     for one, other in combinations(theirs, 2):
-        if one.independent == other.independent:
+        if one.reader != other.reader and one.independent == other.independent:
             rows.append(_row(one, other.mask, other.name, READERS, rules))
     return ReadersCompared(tuple(row for row in rows if row is not None))
 
@@ -64,14 +69,20 @@ def readers_masks(verdicts: Verdicts, predicted: Mask | None) -> Iterator[Reader
     for verdict in sorted(words, key=lambda v: v.reader):
         drawn = verdicts.mask(verdict.drawn_key)
         if drawn is not None:
-            yield ReadersMask(verdict.reader, drawn, False)
+            yield ReadersMask(verdict.reader, verdict.reader, drawn, False)
         elif verdict.judgement == "none" and predicted is not None:
-            yield ReadersMask(verdict.reader, predicted, False)
+            yield ReadersMask(verdict.reader, verdict.reader, predicted, False)
     contoured = {v.reader: v for v in verdicts.rows if v.mode == BLANK_CANVAS and v.structure == TUMOUR}
     for reader, verdict in sorted(contoured.items()):
         drawn = verdicts.mask(verdict.drawn_key)
         if drawn is not None:
-            yield ReadersMask(f"{reader}, {BLANK_CANVAS}", drawn, True)
+            unseen = not _judged_before(verdicts.rows, verdict)
+            yield ReadersMask(reader, f"{reader}, {BLANK_CANVAS}", drawn, unseen)
+
+
+def _judged_before(rows: Sequence[Verdict], contour: Verdict) -> bool:
+    """Whether who contoured had judged an automatic mask of the case by then; rows in order of signing."""
+    return any(v.reader == contour.reader and v.mask_key for v in rows[: rows.index(contour)])
 
 
 def _row(one: ReadersMask, other: Mask, name: str, comparison: str, rules: Agreement) -> ReaderOverlap | None:

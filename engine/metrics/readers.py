@@ -1,4 +1,8 @@
-"""What the readers' verdicts say: shares with intervals, agreement between and within readers, time, order."""
+"""What the readers' verdicts say: shares with intervals, agreement between and within readers, time, order.
+
+Verdicts are all that were signed, in order of signing; mode: of one mode of judging, or of both where it is empty.
+Shares are of a reader's last words. Agreement between readers is of words signed before the others' could be seen.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,15 @@ from engine.protocol import Review
 from engine.statistics.association import Spearman, spearman
 from engine.statistics.rater_agreement import RaterAgreement, gwet_ac1, specific_agreement, weighted_kappa
 from store.records import JUDGEMENTS, Verdict
-from store.reviews import READER_STUDY, latest_verdicts, place_of
+from store.reviews import (
+    ADJUDICATOR,
+    FIRST_READING,
+    JUDGING_MODES,
+    READER_STUDY,
+    WORK_LIST,
+    latest_verdicts,
+    place_of,
+)
 
 NEEDS_CORRECTION = (1, 2, 3)  # minor, major, missed
 FEWEST_FOR_ORDER = 5
@@ -47,7 +59,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class _Readings:
-    """Two readers, or one twice: case -> last word of each."""
+    """Two readers, or one twice: case -> the word of each that counts."""
 
     first: str
     second: str
@@ -63,7 +75,12 @@ class _Readings:
 
 @dataclass(frozen=True, slots=True)
 class ReaderSummary:
-    """One reader: counts of none, minor, major and missed; median and total active minutes, changes included."""
+    """One reader: counts of none, minor, major and missed; median and total active minutes, changes included.
+
+    amended: cases whose word he changed on the same mask; amended_knowing: of these, in the work list, where signing
+    had shown him what others said; aware: cases that he judged only when he could see it, so that no agreement counts
+    them: he had adjudicated them, or signed them in the work list before he met them in a reader study.
+    """
 
     reader: str
     n: int
@@ -71,6 +88,8 @@ class ReaderSummary:
     median_minutes: float
     total_minutes: float
     amended: int
+    amended_knowing: int
+    aware: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +102,14 @@ class OrderEffect:
     seconds: Spearman | None
 
 
-def readers_of(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+def readers_of(verdicts: Sequence[Verdict], mode: str = "") -> tuple[str, ...]:
     """Who judged, by name; adjudicators and contours of a blank canvas do not count."""
-    return tuple(sorted({v.reader for v in _judged(verdicts)}))
+    return tuple(sorted({v.reader for v in _judged(latest_verdicts(verdicts)) if mode in ("", v.mode)}))
 
 
-def pair_agreements(verdicts: Sequence[Verdict], rules: Review) -> tuple[PairAgreement, ...]:
-    """Every pair of readers with at least one mask in common, by name; last words of first readings."""
-    pairs = (_pair(readings, rules) for readings in _between(verdicts))
+def pair_agreements(verdicts: Sequence[Verdict], rules: Review, mode: str = "") -> tuple[PairAgreement, ...]:
+    """Every pair of readers with at least one mask in common, by name; words of first readings, signed unaware."""
+    pairs = (_pair(readings, rules) for readings in _between(verdicts, mode))
     return tuple(pair for pair in pairs if pair.n)
 
 
@@ -100,22 +119,30 @@ def intra_reader(verdicts: Sequence[Verdict], rules: Review) -> tuple[PairAgreem
     return tuple(pair for pair in pairs if pair.n)
 
 
-def left_out(verdicts: Sequence[Verdict]) -> tuple[LeftOut, ...]:
+def left_out(verdicts: Sequence[Verdict], mode: str = "") -> tuple[LeftOut, ...]:
     """What `pair_agreements` and `intra_reader` leave out, where they do: two words on different masks are no pair."""
-    readings = (*_between(verdicts), *_within(verdicts))
+    again = _within(verdicts) if mode != WORK_LIST else []
+    readings = (*_between(verdicts, mode), *again)
     found = (LeftOut(r.first, r.second, len(r.one.keys() & r.other.keys()) - len(r.same_mask)) for r in readings)
     return tuple(one for one in found if one.n)
 
 
-def summaries(verdicts: Sequence[Verdict]) -> tuple[ReaderSummary, ...]:
+def summaries(verdicts: Sequence[Verdict], mode: str = "") -> tuple[ReaderSummary, ...]:
     """Every reader's counts and minutes, by name."""
+    unaware = _unaware(verdicts, mode)
     found = []
-    for reader, said in sorted(_by_reader(verdicts, 1).items()):
+    for reader, said in sorted(_last_words(verdicts, FIRST_READING, mode).items()):
         words = [v.judgement for v in said.values()]
-        minutes = [_seconds(verdicts, v) / 60 for v in said.values()]
-        amended = sum(v.reader == reader and bool(v.amends) for v in verdicts)
-        counts = tuple(words.count(word) for word in JUDGEMENTS)
-        found.append(ReaderSummary(reader, len(words), counts, median(minutes), math.fsum(minutes), amended))
+        minutes = [math.fsum(one.active_seconds for one in _signed_by(verdicts, v)) / 60 for v in said.values()]
+        changed = [v for v in said.values() if _is_changed(verdicts, v)]
+        found.append(
+            ReaderSummary(
+                *(reader, len(words), tuple(words.count(word) for word in JUDGEMENTS)),
+                *(median(minutes), math.fsum(minutes)),
+                *(len(changed), sum(v.mode == WORK_LIST for v in changed)),
+                len(said.keys() - unaware.get(reader, {}).keys()),
+            )
+        )
     return tuple(found)
 
 
@@ -124,7 +151,7 @@ def order_effect(reader: str, order: Sequence[tuple[str, int]], verdicts: Sequen
 
     What he changed afterwards counts with his last word, and with the time of the first: he took it in that order.
     """
-    mine = [v for v in latest_verdicts(tuple(verdicts)) if v.reader == reader and v.judgement in JUDGEMENTS]
+    mine = [v for v in latest_verdicts(verdicts) if v.reader == reader and v.judgement in JUDGEMENTS]
     found = {(v.case_id, v.reading): v for v in mine if v.mode == READER_STUDY}
     placed = [(place, found[one]) for place, one in enumerate(order, start=1) if one in found]
     if len(placed) < FEWEST_FOR_ORDER:
@@ -140,21 +167,23 @@ def _signed_by(verdicts: Sequence[Verdict], last: Verdict) -> list[Verdict]:
     return [v for v in verdicts if place_of(v) == place_of(last)]
 
 
-def _seconds(verdicts: Sequence[Verdict], last: Verdict) -> float:
-    return math.fsum(v.active_seconds for v in _signed_by(verdicts, last))
+def _is_changed(verdicts: Sequence[Verdict], last: Verdict) -> bool:
+    """Whether a last word amends one on the same mask; a word on a new mask changes nobody's mind."""
+    return sum(v.mask_key == last.mask_key for v in _signed_by(verdicts, last)) > 1
 
 
 def _correlation(places: Sequence[float], values: Sequence[float]) -> Spearman | None:
     return spearman(places, values) if len(set(values)) > 1 else None
 
 
-def _between(verdicts: Sequence[Verdict]) -> list[_Readings]:
-    said = _by_reader(verdicts, 1)
+def _between(verdicts: Sequence[Verdict], mode: str) -> list[_Readings]:
+    said = _unaware(verdicts, mode)
     return [_Readings(one, other, said[one], said[other]) for one, other in combinations(sorted(said), 2)]
 
 
 def _within(verdicts: Sequence[Verdict]) -> list[_Readings]:
-    first, again = _by_reader(verdicts, 1, READER_STUDY), _by_reader(verdicts, 2, READER_STUDY)
+    first = _last_words(verdicts, FIRST_READING, READER_STUDY)
+    again = _last_words(verdicts, FIRST_READING + 1, READER_STUDY)
     return [_Readings(name, f"{name}, again", first.get(name, {}), again[name]) for name in sorted(again)]
 
 
@@ -172,13 +201,37 @@ def _pair(readings: _Readings, rules: Review) -> PairAgreement:
 
 
 def _judged(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    return [v for v in latest_verdicts(tuple(verdicts)) if v.role == "reader" and v.judgement in JUDGEMENTS]
+    return [v for v in verdicts if v.role != ADJUDICATOR and v.mode in JUDGING_MODES and v.judgement in JUDGEMENTS]
 
 
-def _by_reader(verdicts: Sequence[Verdict], reading: int, mode: str = "") -> dict[str, dict[str, Verdict]]:
+def _last_words(verdicts: Sequence[Verdict], reading: int, mode: str) -> dict[str, dict[str, Verdict]]:
     """Reader -> case -> his last word; a reader study counts before the work list, where he read in both."""
+    return _by_reader([v for v in _judged(latest_verdicts(verdicts)) if v.reading == reading], mode)
+
+
+def _unaware(verdicts: Sequence[Verdict], mode: str) -> dict[str, dict[str, Verdict]]:
+    """Reader -> case -> his last word on the mask he judged last that he signed before he could see the others'.
+
+    A signature in the work list opens a case, and so does adjudicating it: what follows on the same mask is left out.
+    """
+    aware: set[tuple[str, ...]] = set()
+    adjudicated: set[tuple[str, str]] = set()
+    words = []
+    for verdict in verdicts:
+        if verdict.role == ADJUDICATOR:
+            adjudicated.add((verdict.reader, verdict.case_id))
+        elif verdict.reading == FIRST_READING and _judged([verdict]):
+            on_mask = (verdict.reader, verdict.case_id, verdict.mask_key)
+            if on_mask not in aware and on_mask[:2] not in adjudicated:
+                words.append(verdict)
+            if verdict.mode == WORK_LIST:
+                aware.add(on_mask)
+    return _by_reader(words, mode)
+
+
+def _by_reader(words: Sequence[Verdict], mode: str) -> dict[str, dict[str, Verdict]]:
     found: dict[str, dict[str, Verdict]] = {}
-    for verdict in sorted(_judged(verdicts), key=lambda v: v.mode == READER_STUDY):
-        if verdict.reading == reading and mode in ("", verdict.mode):
+    for verdict in sorted(words, key=lambda v: v.mode == READER_STUDY):
+        if mode in ("", verdict.mode):
             found.setdefault(verdict.reader, {})[verdict.case_id] = verdict
     return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from store.records import Verdict
-from store.reviews import ADJUDICATOR, BLANK_CANVAS, JUDGING_MODES
+from store.reviews import ADJUDICATOR, BLANK_CANVAS, JUDGING_MODES, readers_words
 
 SMALLEST_GAP = 2  # readings between a case and its hidden repeat, where the study is long enough
 
@@ -43,11 +43,16 @@ def study_order(cases: Sequence[str], reader: str, seed: int, repeat_share: floa
     return tuple(order)
 
 
-def blank_sample(cases: Sequence[str], seed: int, count: int) -> tuple[tuple[str, int], ...]:
-    """The random sample that is contoured without seeing the automatic mask: the same for every reader."""
+def blank_sample(
+    cases: Sequence[str], seed: int, count: int, seen: frozenset[str] = frozenset()
+) -> tuple[tuple[str, int], ...]:
+    """The random sample that is contoured without seeing the automatic mask: the first of one order for all readers.
+
+    `seen`: cases whose automatic mask the reader knows; the next of the order stand in for them.
+    """
     rng = np.random.default_rng([seed, len(BLANK_CANVAS)])
-    order = rng.permutation(sorted(cases)).tolist()
-    return tuple((case, 1) for case in order[: min(count, len(order))])
+    order = [case for case in rng.permutation(sorted(cases)).tolist() if case not in seen]
+    return tuple((case, 1) for case in order[:count])
 
 
 def simulated_readers(verdicts: Iterable[Verdict]) -> frozenset[str]:
@@ -83,6 +88,35 @@ def progress(order: Sequence[tuple[str, int]], signed: frozenset[tuple[str, int]
     return Progress(sum(reading in signed for reading in order), len(order))
 
 
+def readers_by_case(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How many readers have judged the automatic mask of each case that anybody has; simulated ones saw none."""
+    said: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.mask_key:
+            said.setdefault(verdict.case_id, []).append(verdict)
+    return {case: len(words) for case, rows in said.items() if (words := readers_words(rows, "tumour"))}
+
+
+def on_present_masks(verdicts: Iterable[Verdict], keys: Mapping[str, str]) -> tuple[Verdict, ...]:
+    """Verdicts without those on an automatic mask that is no more; keys: case -> key of the mask that is judged now."""
+    return tuple(v for v in verdicts if not v.mask_key or v.mask_key == keys.get(v.case_id, v.mask_key))
+
+
+def kept_order(order: Sequence[tuple[str, int]], cases: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """An order without the cases that have left the run."""
+    present = frozenset(cases)
+    return tuple(reading for reading in order if reading[0] in present)
+
+
+def cases_known(verdicts: Iterable[Verdict], reader: str) -> frozenset[str]:
+    """Cases of which a reader may know what others did: he has judged or adjudicated their mask himself.
+
+    A contour on a blank canvas opens nothing: he may still judge that case unaware of the others.
+    """
+    mine = (v for v in verdicts if v.reader == reader and v.mode != BLANK_CANVAS)
+    return frozenset(v.case_id for v in mine if v.mask_key)
+
+
 def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[str, int], ...]:
     """Cases of which two others judged the same mask differently, or drew differently, by case.
 
@@ -102,10 +136,16 @@ def to_adjudicate(verdicts: Sequence[Verdict], adjudicator: str) -> tuple[tuple[
     return tuple(cases)
 
 
-def open_disputes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """Cases on which readers disagree and that nobody has adjudicated since, by case; verdicts in order of signing."""
-    last: dict[str, str] = {}
+def adjudications(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
+    """Case -> the adjudicator's word that stands: no reader has judged since; verdicts in order of signing."""
+    last: dict[str, Verdict] = {}
     for verdict in verdicts:
         if verdict.role == ADJUDICATOR or (verdict.mode in JUDGING_MODES and verdict.reading == 1):
-            last[verdict.case_id] = verdict.role
-    return tuple(case for case, _ in to_adjudicate(verdicts, "") if last[case] != ADJUDICATOR)
+            last[verdict.case_id] = verdict
+    return {case: verdict for case, verdict in last.items() if verdict.role == ADJUDICATOR}
+
+
+def open_disputes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Cases on which readers disagree and that nobody has adjudicated since, by case; verdicts in order of signing."""
+    settled = adjudications(verdicts)
+    return tuple(case for case, _ in to_adjudicate(verdicts, "") if case not in settled)

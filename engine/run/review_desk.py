@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.protocol import Protocol
-from engine.review.reading_list import blank_sample, study_order
+from engine.review.reading_list import blank_sample, kept_order, study_order
 from engine.run.ticket import run_protocol
+from store.reading_orders import cases_shown, extend_reading_order
 from store.records import Verdict
 from store.reviews import (
     BLANK_CANVAS,
@@ -36,19 +37,26 @@ def protocol_of(study: Path, run_id: str) -> Protocol:
 def begin_order(
     study: Path, protocol: Protocol, mode: str, reader: str, cases: Sequence[str]
 ) -> tuple[tuple[str, int], ...]:
-    """A reader's stored order of a reader study or of the blank canvas; drawn and stored the first time."""
+    """A reader's stored order of a reader study or of the blank canvas, without cases that have left the run.
+
+    Drawn and stored the first time. Cases that came later are read once each at the end of a reader study, in random
+    order; the sample of the blank canvas stays as it was drawn, of cases whose outline he had not seen.
+    """
+    if mode not in (READER_STUDY, BLANK_CANVAS):
+        return ()
+    seed, rules = protocol.study.seed, protocol.review
     with open_ledger(study) as ledger:
         stored = reading_order(ledger, reader, mode)
-        if stored or mode not in (READER_STUDY, BLANK_CANVAS):
-            return stored
-        seed, rules = protocol.study.seed, protocol.review
-        drawn = (
-            study_order(cases, reader, seed, rules.repeat_share)
-            if mode == READER_STUDY
-            else blank_sample(cases, seed, rules.blank_canvas_cases)
-        )
-        store_reading_order(ledger, reader, mode, drawn)
-        return reading_order(ledger, reader, mode)
+        new = sorted(set(cases) - {case for case, _ in stored})
+        if not stored and mode == READER_STUDY:
+            store_reading_order(ledger, reader, mode, study_order(cases, reader, seed, rules.repeat_share))
+        elif not stored:
+            sample = blank_sample(cases, seed, rules.blank_canvas_cases, cases_shown(ledger, reader))
+            if sample:
+                store_reading_order(ledger, reader, mode, sample)
+        elif mode == READER_STUDY and new:
+            extend_reading_order(ledger, reader, mode, study_order(new, reader, seed, 0.0))
+        return kept_order(reading_order(ledger, reader, mode), cases)
 
 
 def keep_draft(study: Path, reading: Reading, judgement: str, reason: str, comment: str) -> None:

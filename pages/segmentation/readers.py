@@ -6,6 +6,7 @@ import streamlit as st
 
 from engine.metrics.readers import (
     PairAgreement,
+    ReaderSummary,
     intra_reader,
     left_out,
     order_effect,
@@ -15,9 +16,11 @@ from engine.metrics.readers import (
 )
 from engine.present.figures.readers import judgement_shares, judgement_table
 from engine.present.wording.review import (
-    disagreements_hidden,
+    aware_sentence,
     intra_sentence,
     left_out_sentence,
+    masks_hidden,
+    masks_left_out,
     order_effect_sentence,
     pair_rows,
     readers_answer,
@@ -25,15 +28,17 @@ from engine.present.wording.review import (
     share_sentence,
     table_caption,
 )
+from engine.review.reading_list import cases_known, kept_order, progress, signed_readings
 from engine.run.review_desk import protocol_of
 from pages.frame import Shown, answer, begin, end, figure, table
 from pages.reader import current_reader
+from store.queries.agreement import review_cases
 from store.queries.inference import step_seconds
 from store.queries.reviews import ReviewState, review_state, stored_order
 from store.records import Verdict
-from store.reviews import READER_STUDY, latest_verdicts
+from store.reviews import BLANK_CANVAS, READER_STUDY, WORK_LIST
 
-MODES = {"": "All readings", "work list": "Work list", READER_STUDY: "Reader study"}
+MODES = {"": "All readings", WORK_LIST: "Work list", READER_STUDY: "Reader study"}
 PAIR_TITLES = {
     "first": "Reader",
     "second": "and",
@@ -57,11 +62,6 @@ HISTORY_TITLES = {
 EMPTY = "Nobody has signed a verdict. Open **Review**, say who you are, and judge a case."
 
 
-def wanted(state: ReviewState, mode: str) -> tuple[Verdict, ...]:
-    """Last words of one mode, or of all."""
-    return tuple(v for v in latest_verdicts(state.verdicts) if mode in ("", v.mode))
-
-
 def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
     """The table of one pair, then the coefficients of all."""
     if not pairs:
@@ -76,57 +76,74 @@ def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
     table(pair_rows(pairs), PAIR_TITLES)
 
 
-def within(verdicts: tuple[Verdict, ...]) -> None:
+def within(verdicts: tuple[Verdict, ...], mode: str) -> None:
     """Hidden repeats, and drift with the place in the order."""
     st.subheader("Does a reader agree with himself?", anchor=False)
-    again = intra_reader(verdicts, protocol.review)
+    again = intra_reader(verdicts, protocol.review) if mode != WORK_LIST else ()
     st.markdown(intra_sentence(again))
-    for reader in readers_of(verdicts):
+    for reader in readers_of(verdicts, mode):
         order = stored_order(shown.study, reader, READER_STUDY)
         if order:
             st.markdown(order_effect_sentence(order_effect(reader, order, verdicts)))
 
 
-def unfinished(state: ReviewState) -> bool:
-    """Whether the reader of this session is still in a reader study, whose cases must stay unknown to him."""
+def unfinished(state: ReviewState, reader: str) -> bool:
+    """Whether a reader is still in a reader study or on blank canvases, whose cases must stay unknown to him."""
+    cases = [case.case_id for case in review_cases(shown.snapshot, shown.run.run_id)]
+    counts = [
+        progress(
+            kept_order(stored_order(shown.study, reader, blind), cases), signed_readings(state.verdicts, reader, blind)
+        )
+        for blind in (READER_STUDY, BLANK_CANVAS)
+    ]
+    return any(count.signed < count.total for count in counts)
+
+
+def masks_drawn(state: ReviewState) -> None:
+    """The masks that whoever looks may know of: his own and those of cases that he has signed himself."""
     reader = current_reader()
-    order = stored_order(shown.study, reader.name, READER_STUDY) if reader else ()
-    signed = {(v.case_id, v.reading) for v in state.verdicts if reader and v.reader == reader.name}
-    return any(one not in signed for one in order)
+    if reader is None or unfinished(state, reader.name):
+        st.caption(masks_hidden(named=reader is not None))
+        return
+    known = cases_known(state.verdicts, reader.name)
+    rows = [mask for mask in state.drawn if mask.reader == reader.name or mask.case_id in known]
+    if rows:
+        table(rows, HISTORY_TITLES)
+    st.caption(masks_left_out(len(state.drawn) - len(rows)) or ("" if rows else "No reader has saved a mask."))
 
 
-def cost(shown: Shown) -> None:
+def cost(shown: Shown, each: tuple[ReaderSummary, ...]) -> None:
     """Reader minutes beside machine seconds."""
     st.subheader("What does a judgement cost?", anchor=False)
-    st.markdown(seconds_beside(summaries(verdicts), step_seconds(shown.snapshot, shown.run.run_id)))
+    st.markdown(seconds_beside(each, step_seconds(shown.snapshot, shown.run.run_id)))
 
 
 shown = begin("Do the readers agree?")
 state = review_state(shown.study)
 protocol = protocol_of(shown.study, shown.run.run_id)
 mode = st.sidebar.selectbox("Readings", list(MODES), format_func=MODES.__getitem__, key="readings")
-verdicts = wanted(state, mode)
-pairs = pair_agreements(verdicts, protocol.review)
-if not readers_of(verdicts):
+verdicts = state.verdicts
+pairs = pair_agreements(verdicts, protocol.review, mode)
+if not readers_of(verdicts, mode):
     st.info(EMPTY)
     end(shown)
     st.stop()
 answer(readers_answer(pairs))
 pairs_of(pairs)
-if unlike := left_out_sentence(left_out(verdicts)):
-    st.caption(unlike)
+each = summaries(verdicts, mode)
+for without in (left_out_sentence(left_out(verdicts, mode)), aware_sentence(each)):
+    if without:
+        st.caption(without)
 st.subheader("What did each reader say?", anchor=False)
-each = summaries(verdicts)
-figure(judgement_shares(each), f"n = {sum(one.n for one in each)} verdicts; bars: Wilson's 95 % intervals.", "shares")
+figure(
+    judgement_shares(each),
+    f"n = {sum(one.n for one in each)} verdicts, the last word of each; bars: Wilson's 95 % intervals.",
+    "shares",
+)
 for one in each:
     st.markdown(share_sentence(one))
-within(verdicts)
-cost(shown)
+within(verdicts, mode)
+cost(shown, each)
 st.subheader("Masks drawn by readers", anchor=False)
-if unfinished(state):
-    st.caption(disagreements_hidden())
-elif state.drawn:
-    table(state.drawn, HISTORY_TITLES)
-else:
-    st.caption("No reader has saved a mask.")
+masks_drawn(state)
 end(shown)

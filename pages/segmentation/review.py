@@ -10,13 +10,25 @@ import streamlit as st
 from engine.present.colours import CONTOUR_COLOURS, roi_label
 from engine.present.figures.slices import WINDOWS
 from engine.present.wording.doubt import order_sentence
-from engine.present.wording.review import case_header, differing_sentence, mode_sentence, progress_text, ring_sentence
+from engine.present.wording.review import (
+    adjudicated_sentence,
+    case_header,
+    differing_sentence,
+    mode_sentence,
+    nothing_waits,
+    progress_text,
+    queue_rows,
+    ring_sentence,
+)
 from engine.present.wording.segmentation import review_answer
 from engine.protocol import Protocol
 from engine.review.criteria import criteria_text
 from engine.review.reading_list import (
+    adjudications,
+    kept_order,
     next_reading,
     progress,
+    readers_by_case,
     signed_readings,
     simulated_readers,
     to_adjudicate,
@@ -24,11 +36,11 @@ from engine.review.reading_list import (
 )
 from engine.run.drawing import BLIND, own_version
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
-from engine.run.review_layers import MEASURED, Layer, case_layers, others_words, shown_first, visible_layers
-from engine.run.review_volumes import automatic_tumour
+from engine.run.review_layers import MEASURED, TUMOUR, Layer, case_layers, others_words, shown_first, visible_layers
 from engine.service import EARLIER, note_images_seen
 from pages.frame import Shown, answer, begin, empty, end, table
 from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
+from pages.judged_masks import judged_key, present_verdicts
 from pages.judging import Judging, contour, judge
 from pages.mask_files import mask_files
 from pages.reader import Reader, require_reader
@@ -48,8 +60,8 @@ from store.reviews import (
     WORK_LIST,
     Reading,
     latest_verdicts,
+    readers_words,
 )
-from store.volumes import mask_key
 
 MODES = {
     WORK_LIST: "Work list",
@@ -63,7 +75,7 @@ QUEUE_TITLES = {
     "predicted_dsc": "Expected DSC",
     "missed_probability": "Probability of a miss",
     "dsc": "DSC",
-    "verdicts": "Verdicts",
+    "readers": "Readers",
 }
 QUEUE_HEIGHT = 260
 LOW_DSC = 0.7
@@ -83,28 +95,37 @@ Place = tuple[str, int]
 
 
 def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases: tuple[ReviewCase, ...]) -> list[Place]:
-    """What the reader reads in a mode, in order: the work list has what he has not signed first."""
+    """What the reader reads in a mode, in order: work list and adjudication have what is not signed first."""
     ids = [case.case_id for case in cases]
-    if mode == ADJUDICATION:
-        return list(to_adjudicate(state.verdicts, reader.name))
     if mode in (READER_STUDY, BLANK_CANVAS):
         return list(begin_order(shown.study, protocol, mode, reader.name, ids))
-    signed = signed_readings(state.verdicts, reader.name, mode)
-    return list(unread_first([(case, 1) for case in ids], signed))
+    if mode == ADJUDICATION:
+        return list(unread_first(kept_order(to_adjudicate(present, reader.name), ids), done))
+    return list(unread_first([(case, 1) for case in ids], done))
 
 
-def narrowed(order: list[Place], cases: tuple[ReviewCase, ...], signed: frozenset[Place]) -> list[Place]:
+def done_of(mode: str, reader: Reader) -> frozenset[Place]:
+    """What is signed in a mode: by the reader, in the work list on the mask as it is now; adjudicated, by anybody."""
+    if mode == ADJUDICATION:
+        return frozenset((case, 1) for case in adjudications(present))
+    return signed_readings(present if mode == WORK_LIST else state.verdicts, reader.name, mode)
+
+
+def narrowed(
+    order: list[Place], cases: tuple[ReviewCase, ...], signed: frozenset[Place], outdated: frozenset[Place]
+) -> list[Place]:
     """The work list as the reader narrows it in the sidebar, each choice with its count.
 
     Never to nothing, and never so that the case of the address is missing.
     """
-    of = {case.case_id: case for case in cases}
+    of, judged_by = {case.case_id: case for case in cases}, readers_by_case(present)
     groups = {
         "All": order,
         "Not signed by you": [at for at in order if at not in signed],
         "Missed by the model": [at for at in order if of[at[0]].missed],
         f"DSC below {LOW_DSC:g}": [at for at in order if (dsc := of[at[0]].dsc) is not None and dsc < LOW_DSC],
-        "Judged by nobody": [at for at in order if not of[at[0]].verdicts],
+        "Judged before the mask changed": [at for at in order if at in outdated],
+        "Judged by nobody": [at for at in order if at[0] not in judged_by],
     }
     wanted = st.sidebar.selectbox(
         "Cases",
@@ -139,8 +160,14 @@ def _by_case(order: list[Place], mode: str, labels: dict[str, str]) -> Place:
     if wanted and wanted not in ids:
         st.warning("The case of this address is not in this list; its first case is shown.")
     place = ids.index(wanted) if wanted in ids else 0
+    key = f"case-{mode}-{wanted or 'first'}"
     chosen = st.sidebar.selectbox(
-        "Case", ids, index=place, format_func=labels.__getitem__, key=f"case-{mode}-{wanted or 'first'}"
+        "Case",
+        ids,
+        index=place,
+        format_func=labels.__getitem__,
+        key=key,
+        on_change=lambda: st.query_params.update(case=st.session_state[key]),  # before the box gets another key
     )
     if chosen != wanted:
         st.query_params["case"] = chosen
@@ -219,28 +246,20 @@ def layers_of(
     return case_layers(study, run_id, case_id, names, drawn_key, others)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def judged_key(study: Path, run_id: str, case_id: str, of: str) -> str:
-    """The key of the automatic tumour that is judged; empty where there is none."""
-    del of
-    mask = automatic_tumour(study, run_id, case_id)
-    return "" if mask is None else mask_key(mask)
-
-
 def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, order: list[Place], at: Place) -> None:
     """Header, strip and images of one reading; goes on to the next when it is signed."""
     reading = Reading(at[0], reader.name, mode, at[1])
     before = before_of(reader, mode, at)
     where = (shown.study, shown.run.run_id, at[0])
-    judged = judged_key(*where, shown.snapshot.generation)
+    judged = judged_key(shown, at[0])
     role = ADJUDICATOR if mode == ADJUDICATION else "reader"
     judging = Judging(shown.study, shown.person, reader, reading, role, judged, before, None, False, protocol.review)
     can_draw = before is None or judging.changing
     if can_draw:
         sign_of_life(shown.study, reading, protocol.review.idle_seconds)
     drawn_key = read_draft(shown.study, reading).drawn_key if before is None or can_draw else before.drawn_key
-    others = tuple(v.drawn_key for v in others_words(state.verdicts, at[0], reader.name) if v.drawn_key)
-    names = visible_layers(mode, before is not None)
+    others = tuple(v.drawn_key for v in others_words(present, at[0], reader.name) if v.drawn_key)
+    names = visible_layers(mode, at in done)
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
     viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
     judging = replace(judging, drawn=drawn_of(reading, drawn_key), unsaved=unsaved(viewed))
@@ -253,7 +272,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     else:
         signed = judge(judging)
     if signed:
-        following = next_reading(order, signed_readings(state.verdicts, reader.name, mode) | {at}, at)
+        following = next_reading(order, done | {at}, at)
         go(mode, following or at)
         st.rerun()
     looker = replace(shown.person, name=reader.name)
@@ -311,33 +330,34 @@ mode = st.sidebar.selectbox(
     key="mode",
     on_change=lambda: st.query_params.pop("case", None),
 )
+present = present_verdicts(shown, state.verdicts) if mode in (WORK_LIST, ADJUDICATION) else state.verdicts
+done = done_of(mode, reader)
 order = order_of(shown, protocol, mode, reader, cases)
-signed = signed_readings(state.verdicts, reader.name, mode)
-done = progress(order, signed)
+so_far = progress(order, done)
 if mode == WORK_LIST:
-    order = narrowed(order, cases, signed)
+    order = narrowed(order, cases, done, signed_readings(state.verdicts, reader.name, mode) - done)
 if not order:
-    st.info(
-        "No case waits for adjudication: nobody disagrees, or you judged every such case yourself. It takes two "
-        "readers who judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
-    )
+    st.info(nothing_waits(mode))
     end(shown)
     st.stop()
-labels = {case.case_id: label(case, (case.case_id, 1) in signed) for case in cases}
-at = choose(order, mode, signed, labels)
-st.sidebar.progress(done.signed / done.total, progress_text(done.signed, done.total))
+labels = {case.case_id: label(case, (case.case_id, 1) in done) for case in cases}
+at = choose(order, mode, done, labels)
+st.sidebar.progress(so_far.signed / so_far.total, progress_text(so_far.signed, so_far.total))
 if mode == WORK_LIST:
     case = next(case for case in cases if case.case_id == at[0])
-    answer(review_answer(case, [v for v in state.verdicts if v.case_id == at[0] and at in signed]))
+    words = readers_words([v for v in present if v.case_id == at[0]], TUMOUR)
+    answer(review_answer(case, words if at in done else (), 0 if at in done else len(words)))
 else:
-    said = others_words(state.verdicts, at[0], reader.name) if mode == ADJUDICATION else ()
-    answer(f"{mode_sentence(mode, order.index(at) + 1, done.signed, done.total)} {differing_sentence(said)}")
+    said = others_words(present, at[0], reader.name) if mode == ADJUDICATION else ()
+    settled = adjudications(present).get(at[0]) if mode == ADJUDICATION else None
+    place = mode_sentence(mode, order.index(at) + 1, so_far.signed, so_far.total)
+    answer(" ".join((place, differing_sentence(said), adjudicated_sentence(settled, reader.name))).strip())
 stale(shown.study, shown.person, shown.run, state)
 open_reading(shown, protocol, reader, mode, order, at)
 if mode in (WORK_LIST, ADJUDICATION):
-    verdicts_of(reader, mode, at[0], at in signed)
+    verdicts_of(reader, mode, at[0], at in done)
 if mode == WORK_LIST:
     st.subheader(f"Queue ({len(cases)})", anchor=False)
     st.caption(order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id)))
-    table(cases, QUEUE_TITLES, height=QUEUE_HEIGHT)
+    table(queue_rows(cases, readers_by_case(present)), QUEUE_TITLES, height=QUEUE_HEIGHT)
 end(shown)

@@ -7,10 +7,11 @@ import streamlit as st
 from engine.present.figures.flow import flow_figure
 from engine.present.wording.home import Left, home_answer, waiting_lines
 from engine.present.wording.study import exploratory_badge, flow_caption, progress_line
-from engine.review.reading_list import open_disputes
+from engine.review.reading_list import open_disputes, readers_by_case
 from engine.service import custody_notes
 from pages.frame import Shown, answer, badge, begin, end, figure, require_study
 from pages.headlines import found_headlines
+from pages.judged_masks import present_verdicts
 from pages.menu import page_file
 from store.ledger import read_progress, running
 from store.meeting import decisions
@@ -18,7 +19,6 @@ from store.queries.agreement import review_cases
 from store.queries.cohort import flags
 from store.queries.reviews import review_state
 from store.queries.study import declined, failures, flow_steps, refusals
-from store.reviews import readers_words
 
 REFRESH_SECONDS = 5
 ROW_PIXELS = 34
@@ -40,11 +40,12 @@ def waiting(shown: Shown) -> None:
     """What waits for a person: unread cases, disagreements, flags, failures, open decisions."""
     state = review_state(shown.study)
     cases = review_cases(shown.snapshot, shown.run.run_id)
-    unread = [c for c in cases if not readers_words([v for v in state.verdicts if v.case_id == c.case_id], "tumour")]
+    present = present_verdicts(shown, state.verdicts)
+    judged_by = readers_by_case(present)
     left = Left(
-        unread=len(unread),
+        unread=sum(case.case_id not in judged_by for case in cases),
         cases=len(cases),
-        disputed=len(open_disputes(state.verdicts)),
+        disputed=len({case.case_id for case in cases}.intersection(open_disputes(present))),
         flagged=len({flag.case_id for flag in flags(shown.snapshot, shown.run.run_id)}),
         refused=len(refusals(shown.snapshot, shown.run.run_id)),
         failed=len(failures(shown.snapshot, shown.run.run_id)),

@@ -202,7 +202,6 @@ class ReviewCase:
     case_id: str
     dsc: float | None
     missed: bool | None
-    verdicts: int
     place: int | None
     predicted_dsc: float | None
     missed_probability: float | None
@@ -210,8 +209,7 @@ class ReviewCase:
 
 REVIEW_CASES = """
 SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
-  (SELECT count(*) FROM verdict v WHERE v.case_id = t.case_id) AS verdicts, min(d.place) AS place,
-  min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability
+  min(d.place) AS place, min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability
 FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
 LEFT JOIN segmentation s ON s.run_id = ? AND s.case_id = t.case_id AND s.model_sha256 <> ''
 LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'

@@ -43,3 +43,9 @@ def stored_order(study: Path, reader: str, mode: str) -> tuple[tuple[str, int], 
     """A reader's stored order of a mode, empty where none was drawn."""
     with open_ledger(study) as ledger:
         return reading_order(ledger, reader, mode)
+
+
+def segmentations(study: Path, run_id: str) -> dict[str, str]:
+    """Case -> key of its segmentation in a run, where it is done: another key may be another mask."""
+    with open_ledger(study) as ledger:
+        return {case: key for case, key, state in ledger.placed(run_id, "segment") if state == "done"}

@@ -27,7 +27,7 @@ def save_mask(study: Path, reading: Reading, filled: int, origin: str = "correct
     mask = Mask("tumour", origin, reading.reader, voxels, GRID)
     about = DrawnMask("A", "tumour", 0, reading.reader, origin, "", SEEN, "viewer", 0, 0, 0.0, None, None, "")
     with open_ledger(study) as ledger:
-        add_drawn(StudyFolder(study), ledger, reading, mask, Edit(2, 0.95, -4.0), about)
+        add_drawn(StudyFolder(study), ledger, reading, mask, Edit(2, 0.95, -4.0), about, "")
     return drawing_key("A", mask)
 
 

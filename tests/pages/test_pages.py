@@ -96,6 +96,14 @@ def test_review_opens_the_case_of_its_address(show, demo_study):
     assert any(f"Verdicts on {wanted}" in heading.value for heading in app.subheader)
 
 
+def test_the_first_case_that_is_chosen_opens(show, demo_study):
+    app = show(demo_study, "segmentation/review.py")
+    opened, other = case_box(app).value, case_box(app).options[3]
+    app = case_box(app).select_index(3).run()
+    assert case_box(app).value != opened
+    assert case_box(app).value in other
+
+
 def test_the_work_list_is_narrowed_and_never_to_nothing(show, demo_study):
     app = show(demo_study, "segmentation/review.py")
     every = list(case_box(app).options)

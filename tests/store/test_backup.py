@@ -101,7 +101,7 @@ def draw(folder: Path, filled: int) -> None:
     about = DrawnMask("A", "tumour", 0, "Ada", "corrected", "", "seen", "viewer", 0, 0, 0.0, None, None, "")
     with Ledger(StudyFolder(folder)) as ledger:
         mask = Mask("tumour", "corrected", "Ada", voxels, GRID)
-        add_drawn(StudyFolder(folder), ledger, Reading("A", "Ada"), mask, Edit(2, 0.95, -4.0), about)
+        add_drawn(StudyFolder(folder), ledger, Reading("A", "Ada"), mask, Edit(2, 0.95, -4.0), about, "")
 
 
 def one_result(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.metrics.readers import LeftOut, OrderEffect, PairAgreement, ReaderSummary
@@ -11,6 +11,7 @@ from engine.present.intervals import share_interval
 from engine.present.numbers import counted, duration, interval, number, p_term, percent
 from engine.present.wording.doubt import TOGETHER
 from engine.statistics.rater_agreement import RaterAgreement
+from store.queries.agreement import ReviewCase
 from store.queries.cohort import CaseFacts
 from store.queries.inference import StepSeconds
 from store.records import JUDGEMENTS, PriorScan, Verdict
@@ -69,6 +70,21 @@ def mode_sentence(mode: str, place: int, signed: int, total: int) -> str:
     return f"**{mode.capitalize()}**, reading {place} of {total}, {signed} signed: {MODE_SENTENCES.get(mode, '')}."
 
 
+def nothing_waits(mode: str) -> str:
+    """Why a mode has no case for a reader."""
+    if mode == BLANK_CANVAS:
+        return (
+            "No blank canvas is left for you: you have seen the automatic outline of every case, so a contour of yours "
+            "would not be independent of it. Let who has judged nothing contour, before he judges."
+        )
+    if mode != ADJUDICATION:
+        return "No case of this list is in this run."
+    return (
+        "No case waits for adjudication: nobody disagrees, or you judged every such case yourself. It takes two "
+        "readers who judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
+    )
+
+
 def ring_sentence(measured: bool) -> str:
     """What the ring on screen goes around."""
     return "around the mask that is measured." if measured else "around the outline that is judged."
@@ -82,6 +98,15 @@ def differing_sentence(words: Sequence[Verdict]) -> str:
         why = f" ({', '.join(more)})" if more else ""
         parts.append(f"{word.reader}: **{word.judgement}**{why}")
     return "; ".join(parts) + "." if parts else ""
+
+
+def adjudicated_sentence(word: Verdict | None, reader: str) -> str:
+    """Who has adjudicated a case already, and what a further signature does; empty where nobody has."""
+    if word is None:
+        return ""
+    if word.reader == reader:
+        return "You have adjudicated it."
+    return f"Adjudicated by **{word.reader}**: **{word.judgement}**; your signature would replace it."
 
 
 def progress_text(signed: int, total: int) -> str:
@@ -111,7 +136,35 @@ def share_sentence(reader: ReaderSummary) -> str:
         found = share_interval(count, reader.n)
         parts.append(f"{word} {percent(found.estimate)} ({percent(found.lower)} to {percent(found.upper)})")
     minutes = f"median {number(reader.median_minutes, 1)} min a case, {number(reader.total_minutes, 1)} min in all"
-    return f"**{reader.reader}**, n = {reader.n}: {', '.join(parts)}; {minutes}."
+    return f"**{reader.reader}**, n = {reader.n}: {', '.join(parts)}; {minutes}.{_changed(reader)}"
+
+
+def _changed(reader: ReaderSummary) -> str:
+    """How many of a reader's words are not his first on the mask; empty where all are."""
+    if not reader.amended:
+        return ""
+    knowing = f", {reader.amended_knowing} in the work list, where he saw the others' by then"
+    return f" Changed after signing: {counted(reader.amended, 'word')}{knowing if reader.amended_knowing else ''}."
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A case of the queue as a table shows it; readers: how many have judged its mask."""
+
+    place: int | None
+    case_id: str
+    predicted_dsc: float | None
+    missed_probability: float | None
+    dsc: float | None
+    readers: int
+
+
+def queue_rows(cases: Sequence[ReviewCase], readers: Mapping[str, int]) -> tuple[QueueRow, ...]:
+    """The queue in its order, with how many readers have judged each case by now."""
+    return tuple(
+        QueueRow(c.place, c.case_id, c.predicted_dsc, c.missed_probability, c.dsc, readers.get(c.case_id, 0))
+        for c in cases
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +191,11 @@ def pair_rows(pairs: Sequence[PairAgreement]) -> tuple[PairRow, ...]:
 
 
 def table_caption(pair: PairAgreement) -> str:
-    """What the table of two readers counts."""
+    """What the table of two readers counts: cases, and which word of each."""
     return (
-        f"n = {pair.n} cases of which both judged the same mask. Rows: {pair.first}; columns: {pair.second}; the "
-        "diagonal is agreement. "
+        f"n = {pair.n} cases of which both judged the same mask; of each the word signed before the other's could be "
+        f"seen: in the work list the first, in a reader study the last. Rows: {pair.first}; columns: {pair.second}; "
+        "the diagonal is agreement. "
         f"Positive agreement on the need of a correction {_with_interval(pair.positive)}."
     )
 
@@ -155,6 +209,12 @@ def left_out_sentence(found: Sequence[LeftOut]) -> str:
         f"Left out of the agreement: {each}. The automatic mask changed between the two verdicts, or one of them names "
         "no mask."
     )
+
+
+def aware_sentence(readers: Sequence[ReaderSummary]) -> str:
+    """How many cases no agreement counts, because a reader knew the others' words; empty where there are none."""
+    each = ", ".join(f"{counted(one.aware, 'case')} of {one.reader}" for one in readers if one.aware)
+    return f"Left out of the agreement, judged when the others' words could be seen: {each}." if each else ""
 
 
 def intra_sentence(pairs: Sequence[PairAgreement]) -> str:
@@ -190,9 +250,19 @@ def seconds_beside(readers: Sequence[ReaderSummary], steps: Sequence[StepSeconds
     return f"A case takes {said} of active reading (medians; pauses are not counted){machine}."
 
 
-def disagreements_hidden() -> str:
-    """Why a list is not shown to a reader in a study."""
-    return "Hidden until your reader study is finished, so that you do not meet its cases elsewhere."
+def masks_hidden(named: bool) -> str:
+    """Why no drawn mask is listed: nobody has said who looks, or he is still reading unaware of the others."""
+    if not named:
+        return "Say on **Review** who you are: masks are listed of cases that you have signed yourself."
+    return (
+        "Hidden until your reader study and your blank canvases are signed, so that you do not meet their cases "
+        "elsewhere."
+    )
+
+
+def masks_left_out(count: int) -> str:
+    """How many drawn masks a reader may not know of yet; empty where he may know of all."""
+    return f"{counted(count, 'mask')} of cases that you have not signed: hidden until you have." if count else ""
 
 
 def _with_interval(found: RaterAgreement) -> str:

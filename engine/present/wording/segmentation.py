@@ -304,16 +304,21 @@ def drawn_sentence(rows: Sequence[CaseAgreement], shown: int) -> str:
     return f"Drawn: n = {shown}{lost}. {ways}"
 
 
-def review_answer(case: ReviewCase, signed: Sequence[Verdict]) -> str:
-    """What is known of one case's automatic outline: its agreement and the readers' judgement."""
+def review_answer(case: ReviewCase, words: Sequence[Verdict], hidden: int) -> str:
+    """What is known of one case's automatic outline: agreement and the readers' last words, where they may be known.
+
+    hidden: how many readers' words whoever reads may not know yet.
+    """
     if case.missed:
         fit = "The automatic outline **misses** the tumour."
     elif case.dsc is None:
         fit = "There is no automatic outline to compare with a reference."
     else:
         fit = f"Automatic and reference outlines agree with a DSC of **{number(case.dsc)}**."
-    if not signed:
+    if hidden:
+        return f"{fit} What {counted(hidden, 'reader')} judged is hidden until you have signed."
+    if not words:
         return f"{fit} No reader has judged it yet."
-    counts = Counter(verdict.judgement for verdict in signed)
+    counts = Counter(verdict.judgement for verdict in words)
     said = ", ".join(f"{counts[name]} × {label}" for name, label in JUDGEMENTS.items() if counts[name])
     return f"{fit} Readers' judgement of the correction it needs: {said}."

@@ -64,6 +64,15 @@ def test_a_blank_canvas_is_agreement_and_is_never_compared_with_an_edit():
     assert not [pair for pair in rows if pair[2] == "readers"]
 
 
+def test_a_contour_by_who_had_judged_the_outline_before_is_an_edit_distance():
+    free = cube("Ada", "independent", 6)
+    judged, contoured = said("Ada", "major"), said("Ada", "drawn", free, "blank canvas")
+    assert ("Ada, blank canvas", "model", "edit_distance") in compared([judged, contoured], free)
+    assert ("Ada, blank canvas", "model", "agreement") in compared([contoured, judged], free)
+    accepted = compared([said("Ada", "none"), contoured, said("Ben", "none")], free)
+    assert {pair[:2] for pair in accepted if pair[2] == "readers"} == {("Ada", "Ben"), ("Ben", "Ada, blank canvas")}
+
+
 def test_verdicts_on_another_mask_have_no_row():
     other = cube("model", "automatic", 5)
     assert compared([said("Ada", "none")], automatic=(other,)) == {}

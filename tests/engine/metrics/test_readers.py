@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from engine.metrics.readers import LeftOut, intra_reader, left_out, order_effect, pair_agreements, readers_of, summaries
-from engine.present.wording.review import left_out_sentence
+from engine.present.wording.review import aware_sentence, left_out_sentence
 from engine.protocol import Review
 from engine.statistics.rater_agreement import weighted_kappa
 from store.records import Verdict
@@ -113,3 +113,45 @@ def test_simulated_readers_name_no_mask_and_are_compared_among_themselves_only()
         ("Cleo", "reader-A"),
         ("Cleo", "reader-B"),
     ]
+
+
+LATER = {"amends": "saw the other's", "signed_at": "2026-01-02T00:00:00"}
+
+
+def test_a_word_changed_once_the_others_were_shown_is_no_agreement_and_is_told():
+    blind = said("Ada", ADA) + said("Ben", BEN)
+    copied = [*blind, *said("Ben", ADA, **LATER)]
+    assert pair_agreements(copied, Review()) == pair_agreements(blind, Review())
+    ben = summaries(copied)[1]
+    assert (ben.counts, ben.amended, ben.amended_knowing, ben.aware) == ((3, 1, 1, 1), 6, 6, 0)
+
+
+def test_a_change_within_a_reader_study_stays_unaware_and_counts():
+    rows = said("Ada", ADA, mode="reader study") + said("Ben", BEN, mode="reader study")
+    (pair,) = pair_agreements([*rows, *said("Ben", ADA, mode="reader study", **LATER)], Review())
+    assert pair.agreed == 6
+
+
+def test_a_reader_study_after_the_work_list_is_not_unaware():
+    rows = said("Ada", ADA) + said("Ben", BEN)
+    again = [*rows, *said("Ben", ADA, mode="reader study")]
+    assert pair_agreements(again, Review()) == pair_agreements(rows, Review())
+    assert summaries(again, "reader study")[0].aware == 6
+    assert readers_of(again, "reader study") == ("Ben",)
+
+
+def test_a_case_that_a_reader_adjudicated_before_he_judged_it_is_left_out():
+    rows = said("Ada", ADA) + said("Cleo", ["none"], role="adjudicator", mode="adjudication") + said("Cleo", ADA)
+    (pair,) = pair_agreements(rows, Review())
+    assert pair.n == 5
+    cleo = summaries(rows)[1]
+    assert (cleo.n, cleo.aware) == (6, 1)
+    assert "1 case of Cleo" in aware_sentence(summaries(rows))
+
+
+def test_a_word_on_a_new_mask_counts_as_the_first_on_it():
+    newer = [{**LATER, "mask_key": "newer"}, {"mask_key": "newer"}]
+    rows = said("Ada", ["none"]) + said("Ada", ["major"], **newer[0]) + said("Ben", ["major"], **newer[1])
+    (pair,) = pair_agreements(rows, Review())
+    assert (pair.n, pair.agreed) == (1, 1)
+    assert summaries(rows)[0].amended == 0

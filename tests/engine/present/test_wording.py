@@ -134,12 +134,13 @@ def test_the_title_of_an_earlier_ct_says_no_more_than_the_header_of_the_case(mod
 
 
 def test_a_readers_shares_come_with_intervals_and_his_minutes_beside_the_machines_seconds():
-    ada = ReaderSummary("Ada", 20, (10, 5, 4, 1), 1.5, 31.0, 0)
+    ada = ReaderSummary("Ada", 20, (10, 5, 4, 1), 1.5, 31.0, 2, 1, 0)
     text = share_sentence(ada).replace("\N{NO-BREAK SPACE}", " ")
     assert "minor 25 % (" in text
     assert "missed 5 % (" in text
     assert all(f"{word} " in text for word in ("none", "major"))
     assert "median 1.5 min a case, 31.0 min in all" in text
+    assert "Changed after signing: 2 words, 1 in the work list" in text
     step = StepSeconds("cpu", "a processor", 2, "fp32", TOGETHER, 3, 4.0, 3.0, 5.0)
     beside = seconds_beside([ada], [step]).replace("\N{NO-BREAK SPACE}", " ")
     assert "**Ada** 1.5 min" in beside

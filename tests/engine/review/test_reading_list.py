@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from engine.review.reading_list import (
+    adjudications,
     blank_sample,
     next_reading,
+    on_present_masks,
     open_disputes,
     progress,
+    readers_by_case,
     signed_readings,
     simulated_readers,
     study_order,
@@ -53,10 +56,23 @@ def test_the_blank_sample_is_the_same_for_everyone_and_as_large_as_asked():
     assert len(blank_sample(CASES, 7, 300)) == 40
 
 
+def test_a_case_whose_outline_was_seen_gives_its_place_in_the_sample_to_the_next():
+    (first, *others), longer = blank_sample(CASES, 7, 30), blank_sample(CASES, 7, 31)
+    assert blank_sample(CASES, 7, 30, frozenset({first[0]})) == (*others, longer[-1])
+    assert blank_sample(CASES, 7, 30, frozenset(CASES)) == ()
+
+
 def test_simulated_verdicts_are_no_progress():
     assert signed_readings([replace(VERDICT, mask_key="")], "Ada", "work list") == frozenset()
     signed = signed_readings([VERDICT], "Ada", "work list")
     assert progress([("c00", 1), ("c01", 1)], signed).signed == 1
+
+
+def test_readers_of_a_case_are_counted_once_each_and_simulated_repeated_and_blank_readings_not():
+    changed, repeat = replace(VERDICT, amends="looked again"), replace(VERDICT, mode="reader study", reading=2)
+    simulated = replace(VERDICT, case_id="c01", reader="reader-A", mask_key="")
+    rows = [VERDICT, changed, replace(repeat, reader="Ben"), simulated, replace(VERDICT, reader="Cleo")]
+    assert readers_by_case(rows) == {"c00": 2}
 
 
 def test_unread_cases_come_first_and_the_next_one_is_unread():
@@ -94,6 +110,20 @@ def test_simulated_readers_are_told_from_people_by_the_mask_that_they_never_saw(
 def test_readers_who_drew_differently_are_adjudicated():
     one, other = replace(VERDICT, drawn_key="k1"), replace(VERDICT, reader="Ben", drawn_key="k2")
     assert to_adjudicate([one, other], "Cleo") == (("c00", 1),)
+
+
+def test_words_on_a_mask_that_is_no_more_are_no_progress_and_no_dispute():
+    ben = replace(VERDICT, reader="Ben", judgement="major")
+    contour = replace(VERDICT, reader="Dora", judgement="drawn", mode="blank canvas", mask_key="", drawn_key="k")
+    rows = (VERDICT, ben, contour)
+    assert on_present_masks(rows, {"c00": "seen"}) == on_present_masks(rows, {}) == rows
+    assert on_present_masks(rows, {"c00": "segmented again"}) == (contour,)
+
+
+def test_the_adjudicators_word_stands_until_a_reader_changes_his():
+    settled = replace(VERDICT, reader="Cleo", role="adjudicator", mode="adjudication")
+    assert adjudications([VERDICT, settled]) == {"c00": settled}
+    assert adjudications([VERDICT, settled, replace(VERDICT, amends="looked again")]) == {}
 
 
 def test_a_dispute_is_open_until_it_is_adjudicated_and_again_once_a_reader_changes_his_word():

@@ -1,0 +1,35 @@
+"""How a reader's stored order comes about and grows: cases whose outline he has met, cases that came later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from store.ledger import Ledger
+from store.reviews import BLANK_CANVAS
+
+SHOWN = """
+SELECT case_id FROM verdict WHERE reader=? AND mode<>? AND mask_key<>''
+UNION SELECT case_id FROM draft WHERE reader=? AND mode<>?
+UNION SELECT detail FROM audit WHERE actor=? AND action='view images'
+"""
+
+
+def cases_shown(ledger: Ledger, reader: str) -> frozenset[str]:
+    """Cases that a reader judged, began to judge, or opened the images of; before his first blank canvas."""
+    seen = (reader, BLANK_CANVAS)
+    return frozenset(str(row[0]) for row in ledger.rows(SHOWN, (*seen, *seen, reader)))
+
+
+def extend_reading_order(ledger: Ledger, reader: str, mode: str, added: Sequence[tuple[str, int]]) -> None:
+    """Append readings to a reader's stored order; what stands in it already is left out."""
+    with ledger.transaction() as connection:
+        sql = "SELECT case_id, reading, place FROM reading_place WHERE reader=? AND mode=? ORDER BY place"
+        stored = connection.execute(sql, (reader, mode)).fetchall()
+        known = {(case, number) for case, number, _ in stored}
+        new = [reading for reading in added if reading not in known]
+        if not new:
+            return
+        first = stored[-1][2] + 1
+        rows = [(reader, mode, place, case, number) for place, (case, number) in enumerate(new, start=first)]
+        connection.executemany("INSERT INTO reading_place VALUES (?,?,?,?,?)", rows)
+        ledger.append_audit(connection, reader, "reading order", f"{mode}: {len(rows)} readings added")

@@ -1,0 +1,215 @@
+"""What a reader may not know yet stands on no page: others' masks and words, cases that come again, older masks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.run.review_volumes import automatic_tumour
+from store.layout import StudyFolder
+from store.ledger import Ledger
+from store.records import DrawnMask, Verdict
+from store.reviews import (
+    ADJUDICATION,
+    BLANK_CANVAS,
+    READER_STUDY,
+    Edit,
+    Reading,
+    add_drawn,
+    reading_order,
+    sign,
+    store_reading_order,
+)
+from store.volumes import mask_key
+from tests.pages.conftest import READER
+
+PAGE, READERS = "segmentation/review.py", "segmentation/readers.py"
+
+
+class Desk:
+    """A study in which readers sign and draw without the page."""
+
+    def __init__(self, study):
+        self.study, self.folder = study, StudyFolder(study)
+        with Ledger(self.folder) as ledger:
+            self.run_id = ledger.latest_run().run_id
+            placed = ledger.placed(self.run_id, "acquire")
+        self.cases = [case for case, _, state in placed if state == "done"]
+
+    def said(self, case, reader, judgement="none", **other):
+        mask = automatic_tumour(self.study, self.run_id, case)
+        seen = "" if mask is None else mask_key(mask)
+        reason = "" if judgement in ("none", "drawn") else "vessel"
+        words = Verdict(case, "tumour", reader, judgement, reason, "", 5.0, "", seen, identity="named himself")
+        with Ledger(self.folder) as ledger:
+            return sign(ledger, replace(words, **other))
+
+    def drew(self, case, reader):
+        mask = automatic_tumour(self.study, self.run_id, case)
+        edited = replace(mask, voxels=np.roll(mask.voxels, 2, 1), origin="corrected", source=reader)
+        about = ("", mask_key(mask), "viewer", 0, 0, 0.0, None, None, "")
+        with Ledger(self.folder) as ledger:
+            row = DrawnMask(case, "tumour", 0, reader, "corrected", *about)
+            add_drawn(self.folder, ledger, Reading(case, reader), edited, Edit(1, 0.5, 0.0), row)
+
+    def ordered(self, mode, order):
+        with Ledger(self.folder) as ledger:
+            store_reading_order(ledger, READER, mode, order)
+
+    def order(self, mode):
+        with Ledger(self.folder) as ledger:
+            return reading_order(ledger, READER, mode)
+
+
+@pytest.fixture
+def desk(demo_copy):
+    return Desk(demo_copy)
+
+
+def listed(app):
+    return {case for table in app.dataframe if "origin" in table.value for case in table.value["case_id"]}
+
+
+def test_readers_lists_masks_of_cases_that_one_has_signed_and_no_others(show, desk):
+    first, second = desk.cases[:2]
+    desk.said(second, "Ada")
+    desk.drew(first, "Ada")
+    desk.drew(second, "Ada")
+    assert listed(show(desk.study, READERS)) == set()
+    desk.said(second, READER)
+    app = show(desk.study, READERS)
+    assert listed(app) == {second}
+    assert any("1 mask of cases that you have not signed" in caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize("mode", [READER_STUDY, BLANK_CANVAS])
+def test_readers_lists_no_mask_while_a_blind_order_is_unfinished(show, desk, mode):
+    case = desk.cases[0]
+    desk.drew(case, "Ada")
+    desk.said(case, READER)  # in the work list: no reading of the order
+    desk.ordered(mode, [(case, 1)])
+    assert listed(show(desk.study, READERS)) == set()
+
+
+def test_readers_lists_no_mask_before_one_has_said_who_looks(show, desk):
+    case = desk.cases[0]
+    desk.drew(case, "Ada")
+    desk.said(case, READER)
+    app = show(desk.study, READERS)
+    assert listed(app) == {case}
+    del app.session_state["reader"]
+    assert listed(app.run()) == set()
+
+
+def in_mode(show, desk, mode):
+    app = show(desk.study, PAGE)
+    return app.sidebar.selectbox(key="mode").set_value(mode).run()
+
+
+def test_a_blank_canvas_is_of_cases_whose_outline_one_has_not_seen(show, desk):
+    opened, judged, *others = desk.cases
+    desk.said(judged, READER)
+    show(desk.study, PAGE, case=opened)
+    assert not in_mode(show, desk, BLANK_CANVAS).exception
+    drawn = {case for case, _ in desk.order(BLANK_CANVAS)}
+    assert drawn
+    assert drawn <= set(others)
+
+
+def test_without_a_case_unseen_the_blank_canvas_says_why(show, desk):
+    for case in desk.cases:
+        desk.said(case, READER)
+    app = in_mode(show, desk, BLANK_CANVAS)
+    assert "No blank canvas is left for you" in app.info[0].value
+    assert desk.order(BLANK_CANVAS) == ()
+
+
+def case_box(app):
+    return next(box for box in app.sidebar.selectbox if box.label == "Case")
+
+
+def progress_of(app):
+    return next(bar.proto.text for bar in app.sidebar.get("progress"))
+
+
+def test_a_case_that_left_the_run_stops_no_reader_study_and_no_adjudication(show, desk):
+    desk.ordered(READER_STUDY, [("gone", 1), *((case, 1) for case in desk.cases), ("gone", 2)])
+    desk.said("gone", READER, mode=READER_STUDY, mask_key="of a case that is no more")
+    app = in_mode(show, desk, READER_STUDY)
+    assert not app.exception
+    assert progress_of(app) == f"0 of {len(desk.cases)} signed"
+    desk.said("gone", "Ada", mask_key="seen")
+    desk.said("gone", "Ben", "minor", mask_key="seen")
+    app = in_mode(show, desk, ADJUDICATION)
+    assert not app.exception
+    assert "No case waits for adjudication" in app.info[0].value
+
+
+def test_cases_that_came_later_are_appended_to_a_reader_study_once_and_audited(show, desk):
+    first, *later = desk.cases
+    desk.ordered(READER_STUDY, [(first, 1)])
+    in_mode(show, desk, READER_STUDY)
+    order = desk.order(READER_STUDY)
+    assert order[0] == (first, 1)
+    assert sorted(order[1:]) == [(case, 1) for case in later]
+    in_mode(show, desk, READER_STUDY)
+    assert desk.order(READER_STUDY) == order
+    with Ledger(desk.folder) as ledger:
+        said = ledger.rows("SELECT detail FROM audit WHERE action='reading order' ORDER BY seq")
+    assert [row[0] for row in said] == ["reader study: 1 readings", f"reader study: {len(later)} readings added"]
+
+
+def answer_of(app):
+    return next(text.value for text in app.markdown if "outline" in text.value)
+
+
+def nobody(app):
+    box = next(box for box in app.sidebar.selectbox if box.label == "Cases")
+    return next(option for option in box.options if option.startswith("Judged by nobody"))
+
+
+def test_review_says_at_once_that_a_reader_has_judged_and_hides_what(show, desk):
+    case, every = desk.cases[0], len(desk.cases)
+    assert nobody(show(desk.study, PAGE, case=case)) == f"Judged by nobody ({every})"
+    desk.said(case, "Ada", "minor")
+    desk.said(case, "Ada", "major", amends="looked again")
+    app = show(desk.study, PAGE, case=case)
+    assert nobody(app) == f"Judged by nobody ({every - 1})"
+    assert "hidden until you have signed" in answer_of(app)
+    desk.said(case, READER, "major")
+    app = show(desk.study, PAGE, case=case)
+    answer = answer_of(app)
+    assert "2 × a major one" in answer
+    assert "minor" not in answer
+    (queue,) = (table.value for table in app.dataframe if "readers" in table.value)
+    assert dict(zip(queue["case_id"], queue["readers"], strict=True))[case] == 2
+
+
+def test_a_verdict_on_a_mask_that_is_no_more_counts_as_unsigned_and_hides_the_others_again(show, desk):
+    case, every = desk.cases[0], len(desk.cases)
+    desk.said(case, "Ada", "minor")
+    desk.said(case, READER, mask_key="before the model changed")
+    app = show(desk.study, PAGE, case=case)
+    assert progress_of(app) == f"0 of {every} signed"
+    box = next(box for box in app.sidebar.selectbox if box.label == "Cases")
+    assert "Judged before the mask changed (1)" in box.options
+    assert "hidden until you have signed" in answer_of(app)
+    desk.said(case, READER, amends="the mask changed")
+    assert progress_of(show(desk.study, PAGE, case=case)) == f"1 of {every} signed"
+
+
+def test_adjudication_says_who_has_settled_a_case_and_puts_it_last(show, desk):
+    first, second, third = desk.cases[:3]
+    for case in (first, second):
+        desk.said(case, "Ada")
+        desk.said(case, "Ben", "minor")
+    desk.said(third, "Ada", mask_key="before the model changed")
+    desk.said(third, "Ben", "minor", mask_key="before the model changed")
+    desk.said(first, "Cleo", "minor", role="adjudicator", mode=ADJUDICATION)
+    app = in_mode(show, desk, ADJUDICATION)
+    assert [name in option for name, option in zip((second, first), case_box(app).options, strict=True)] == [True, True]
+    assert progress_of(app) == "1 of 2 signed"
+    app.button(key="next").click().run()
+    assert any("Adjudicated by **Cleo**: **minor**" in text.value for text in app.markdown)
