@@ -1,4 +1,4 @@
-"""The only door to pydicom: headers, pixels, contours and segments of DICOM files as plain records."""
+"""The door to pydicom: headers and segments of DICOM files as plain records, and how their elements are read."""
 
 from __future__ import annotations
 
@@ -118,22 +118,6 @@ class DicomHeader:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contour:
-    """One contour: its DICOM geometric type and its points, shape (n, 3), x, y, z in LPS millimetres."""
-
-    kind: str
-    points_mm: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OutlinedRoi:
-    """One ROI of an RTSTRUCT."""
-
-    name: str
-    contours: tuple[Contour, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SegmentFrame:
     """One frame of a DICOM SEG: its segment and the position of its first pixel in LPS millimetres."""
 
@@ -152,6 +136,7 @@ class SegmentationObject:
     frames: tuple[SegmentFrame, ...]
     pixels: NDArray[np.generic]
     full_value: int = 1  # of a FRACTIONAL segmentation: what stands for a whole voxel
+    frame_of_reference: str = ""
 
 
 def is_dicom(path: Path) -> bool:
@@ -177,27 +162,10 @@ def read_header(path: Path) -> DicomHeader:
         raise undecodable("DICOM file", "its header cannot be read") from error
 
 
-def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
-    """All ROIs of an RTSTRUCT in file order, with their contours; RefusedError where it cannot be read."""
-    try:
-        dataset = _read_whole(path)
-        rois = list(dataset.get("StructureSetROISequence") or [])
-        items = list(dataset.get("ROIContourSequence") or [])
-        if not rois or "ROIContourSequence" not in dataset:
-            raise undecodable(role, "it names no structures or holds no contours (cut off?)")
-        _check_roi_numbers([int(r.ROINumber) for r in rois], [int(i.ReferencedROINumber) for i in items], role)
-        contours = {int(item.ReferencedROINumber): _contours_of(item, role) for item in items}
-        return tuple(OutlinedRoi(str(r.get("ROIName", "")).strip(), contours.get(int(r.ROINumber), ())) for r in rois)
-    except RefusedError:
-        raise
-    except DECODE_ERRORS as error:
-        raise undecodable(role, "its contours cannot be read") from error
-
-
 def read_segmentation_object(path: str, role: str) -> SegmentationObject:
     """A DICOM SEG with its pixels; RefusedError where it cannot be read."""
     try:
-        dataset = _read_whole(path)
+        dataset = read_whole(path)
         labels = tuple((int(s.SegmentNumber), str(s.get("SegmentLabel", "")).strip()) for s in dataset.SegmentSequence)
         shared = dataset.SharedFunctionalGroupsSequence[0]
         groups = list(dataset.PerFrameFunctionalGroupsSequence)
@@ -206,7 +174,8 @@ def read_segmentation_object(path: str, role: str) -> SegmentationObject:
         frames = tuple(_frame_of(own, shared) for own in groups)
         pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
         full = int(dataset.get("MaximumFractionalValue") or 1)
-        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full)
+        where = text_of(dataset, "FrameOfReferenceUID")
+        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full, where)
     except RefusedError:
         raise
     except DECODE_ERRORS as error:
@@ -333,7 +302,7 @@ def _referenced_series(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uid for uid in found if uid))
 
 
-def _read_whole(path: str) -> Dataset:
+def read_whole(path: str) -> Dataset:
     """A data set read to its end; EOFError where the file ends inside an element, of which pydicom only warns."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -341,33 +310,6 @@ def _read_whole(path: str) -> Dataset:
     if any("end of file" in str(one.message).lower() for one in said):
         raise EOFError("the file ends inside an element")
     return dataset
-
-
-def _check_roi_numbers(numbers: list[int], drawn: list[int], role: str) -> None:
-    repeated = sorted({n for many in (numbers, drawn) for n in many if many.count(n) > 1})
-    if repeated:
-        text = f"ROI number {repeated[0]} stands for two structures."
-        raise RefusedError("duplicate_roi_number", role, text, "Export the structure set again.")
-    lost = sorted(set(drawn) - set(numbers))
-    if lost:
-        text = f"contours refer to ROI number {lost[0]}, which the file does not name."
-        raise RefusedError("unnamed_roi", role, text, "Export the structure set again.")
-
-
-def _contours_of(item: Dataset, role: str) -> tuple[Contour, ...]:
-    contours = []
-    for one in item.get("ContourSequence") or []:
-        data = one.get("ContourData")
-        points = np.array([float(v) for v in ([] if data is None else data)], dtype=np.float64).reshape(-1, 3)
-        if not np.isfinite(points).all():
-            text = "a contour holds a coordinate that is no number."
-            raise RefusedError("not_finite", role, text, "Export the structure set again.")
-        announced = number_of(one, "NumberOfContourPoints")
-        if announced is not None and announced != len(points):
-            text = f"a contour announces {int(announced)} points and holds {len(points)}."
-            raise RefusedError("contour_points", role, text, "Export the structure set again.")
-        contours.append(Contour(str(one.get("ContourGeometricType", "")), points))
-    return tuple(contours)
 
 
 def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:

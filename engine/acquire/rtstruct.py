@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.dicom import Contour, OutlinedRoi
+from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.geometry import points_to_index
 from store.records import Flag, RefusedError
 from store.volumes import BoolZyx, Grid

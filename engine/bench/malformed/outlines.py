@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from engine.bench.malformed.made_dicom import SIDE, square, write, write_rtstruct, write_seg, write_series
+from engine.bench.malformed.made_dicom import SIDE, ct_slice, square, write, write_rtstruct, write_seg, write_series
 from engine.bench.malformed.specimen import TUMOUR_SLICES, Specimen, write_outlined
 
 Roi = tuple[str, Sequence[Dataset]]
@@ -112,6 +112,15 @@ def outline_specimens() -> tuple[Specimen, ...]:
         Specimen("outlines", "other series", "another UID", ("other_series",), lambda f: _referring(f, "9.9.9")),
         Specimen("outlines", "other series", "no series", ("no_reference",), lambda f: _referring(f, "")),
         *(
+            _edited("other frame of reference", name, ("other_frame",), edit)
+            for name, edit in (("of the ROI", _roi_elsewhere), ("of the structure set", _set_elsewhere))
+        ),
+        _edited(
+            "images named by contours", "of another series", ("other_images",), _name_images(lambda place: "9.9.9")
+        ),
+        _edited("images named by contours", "the next slice", ("other_images",), _name_images(_next_slice)),
+        _segmented("other frame of reference", "of the SEG", ("other_frame",), _frames(6.0, 8.0), frame="8.8.8"),
+        *(
             _segmented("SEG on other voxels", name, ("geometry_differs",), frames, **how)
             for name, (frames, how) in _OFF_GRID.items()
         ),
@@ -189,6 +198,26 @@ def _repeat(sequence: str) -> Callable[[Dataset], None]:
 
 def _renumbered(dataset: Dataset) -> None:
     dataset.ROIContourSequence[0].ReferencedROINumber = 77
+
+
+def _roi_elsewhere(dataset: Dataset) -> None:
+    dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "8.8.8"
+
+
+def _set_elsewhere(dataset: Dataset) -> None:
+    dataset.FrameOfReferenceUID = dataset.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID = "8.8.8"
+
+
+def _name_images(uid_of: Callable[[int], str]) -> Callable[[Dataset], None]:
+    def edit(dataset: Dataset) -> None:
+        for place, contour in zip(TUMOUR_SLICES, dataset.ROIContourSequence[0].ContourSequence, strict=True):
+            contour.ContourImageSequence[0].ReferencedSOPInstanceUID = uid_of(place)
+
+    return edit
+
+
+def _next_slice(place: int) -> str:
+    return str(ct_slice(place + 1, "1.2.3.4", "P1").SOPInstanceUID)
 
 
 def _cut(share: float) -> Callable[[Path], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.acquire.dicom import Contour, OutlinedRoi
+from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.acquire.rtstruct import find_roi, near_names, rasterise_roi
 from store.records import RefusedError
 from store.volumes import Grid
