@@ -72,6 +72,16 @@ def outline_specimens() -> tuple[Specimen, ...]:
             for times in (1, 3)
         ),
         *(
+            _drawn("contour repeated", name, ("repeated_contours",), [("Tumour", [*_block(), again])])
+            for name, again in (
+                ("reversed", _turned(square(8.0), -1, 0)),
+                ("from another point", _turned(square(8.0), 1, 1)),
+                ("0.01 mm apart", square(8.0, -4.51, 1.51)),
+            )
+        ),
+        _drawn("contours cross", "two", ("contours_cross",), [("Tumour", [*_block(), square(8.0, -1.5, 4.5)])]),
+        _drawn("contours cross", "one itself", ("contours_cross",), [("Tumour", [*_block(), _bow_tie(16.0)])]),
+        *(
             _drawn(
                 "contour below a pixel",
                 f"{width} mm",
@@ -161,6 +171,19 @@ def _edited(kind: str, name: str, codes: tuple[str, ...], edit: Callable[[Datase
         write(dataset, folder / "rs.dcm")
 
     return Specimen("outlines", kind, name, codes, make)
+
+
+def _turned(contour: Dataset, way: int, first: int) -> Dataset:
+    """The same contour, run along another way or from another point."""
+    points = np.array([float(value) for value in contour.ContourData]).reshape(-1, 3)
+    contour.ContourData = np.roll(points[::way], -first, axis=0).ravel().tolist()
+    return contour
+
+
+def _bow_tie(z_mm: float) -> Dataset:
+    contour = square(z_mm)
+    contour.ContourData = [v for x, y in ((-4.5, -4.5), (1.5, 1.5), (1.5, -4.5), (-4.5, 1.5)) for v in (x, y, z_mm)]
+    return contour
 
 
 def _first_contour(dataset: Dataset) -> Dataset:
