@@ -121,7 +121,7 @@ class DicomHeader:
 class SegmentFrame:
     """One frame of a DICOM SEG: its segment and the position of its first pixel in LPS millimetres."""
 
-    segment: int
+    segment: int | None  # None: its pixels hold the numbers of segments (LABELMAP)
     position: tuple[float, ...]
     orientation: tuple[float, ...]
     pixel_spacing: tuple[float, ...]
@@ -137,6 +137,7 @@ class SegmentationObject:
     pixels: NDArray[np.generic]
     full_value: int = 1  # of a FRACTIONAL segmentation: what stands for a whole voxel
     frame_of_reference: str = ""
+    background: int = 0  # of a LABELMAP: what stands for no segment
 
 
 def is_dicom(path: Path) -> bool:
@@ -172,10 +173,12 @@ def read_segmentation_object(path: str, role: str) -> SegmentationObject:
         if len(groups) * int(dataset.Rows) * int(dataset.Columns) > MOST_SEGMENT_PIXELS:
             raise undecodable(role, f"its header claims more than {MOST_SEGMENT_PIXELS} pixels")
         frames = tuple(_frame_of(own, shared) for own in groups)
+        _check_segment_numbers([number for number, _ in labels], {frame.segment for frame in frames}, role)
         pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
         full = int(dataset.get("MaximumFractionalValue") or 1)
         where = text_of(dataset, "FrameOfReferenceUID")
-        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full, where)
+        background = int(dataset.get("PixelPaddingValue") or 0)
+        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full, where, background)
     except RefusedError:
         raise
     except DECODE_ERRORS as error:
@@ -312,13 +315,24 @@ def read_whole(path: str) -> Dataset:
     return dataset
 
 
+def _check_segment_numbers(numbers: list[int], drawn: set[int | None], role: str) -> None:
+    repeated = sorted({number for number in numbers if numbers.count(number) > 1})
+    if repeated:
+        text = f"segment number {repeated[0]} stands for two segments."
+        raise RefusedError("duplicate_segment_number", role, text, "Export the segmentation again.")
+    lost = sorted(number for number in drawn if number is not None and number not in numbers)
+    if lost:
+        text = f"frames refer to segment number {lost[0]}, which the file does not name."
+        raise RefusedError("unnamed_segment", role, text, "Export the segmentation again.")
+
+
 def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:
     def first(name: str) -> Dataset:
         return own[name][0] if name in own else shared[name][0]
 
     named = "SegmentIdentificationSequence" in own or "SegmentIdentificationSequence" in shared  # a LABELMAP has none
     return SegmentFrame(
-        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber) if named else 0,
+        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber) if named else None,
         position=tuple(float(v) for v in first("PlanePositionSequence").ImagePositionPatient),
         orientation=tuple(float(v) for v in first("PlaneOrientationSequence").ImageOrientationPatient),
         pixel_spacing=tuple(float(v) for v in first("PixelMeasuresSequence").PixelSpacing),

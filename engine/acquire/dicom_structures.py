@@ -74,6 +74,9 @@ def _contours_of(item: Dataset, role: str) -> tuple[Contour, ...]:
         if not np.isfinite(points).all():
             text = "a contour holds a coordinate that is no number."
             raise RefusedError("not_finite", role, text, "Export the structure set again.")
+        if any(float(v) for v in one.get("ContourOffsetVector") or []):
+            text = "a contour is to be shifted by a ContourOffsetVector, which no software of today reads."
+            raise RefusedError("contour_offset", role, text, "Export the structure set with the contours in place.")
         announced = number_of(one, "NumberOfContourPoints")
         if announced is not None and announced != len(points):
             text = f"a contour announces {int(announced)} points and holds {len(points)}."

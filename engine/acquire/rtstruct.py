@@ -75,7 +75,18 @@ def rasterise_roi(roi: OutlinedRoi, grid: Grid, role: str) -> OutlinedMask:
         filled.append(fill_polygons(voxels[one.place], one.polygons))
         if filled[-1].empty:
             _keep_middle(voxels[one.place], one.polygons)
-    return OutlinedMask(voxels, (*_contour_flags(roi.name, filled), *_gap_flags(roi.name, [s.place for s in slices])))
+    return OutlinedMask(
+        voxels, (*_contour_flags(roi.name, filled), *gap_flags(f"ROI {roi.name!r}", [one.place for one in slices]))
+    )
+
+
+def gap_flags(what: str, places: Sequence[int]) -> tuple[Flag, ...]:
+    """A flag where slices between the first and the last outlined one (places in ascending order) have no outline."""
+    gaps = places[-1] - places[0] + 1 - len(places) if places else 0
+    if not gaps:
+        return ()
+    text = f"{what} has no contour on {gaps} slices between its first and last."
+    return (Flag("acquire", "contour_gap", text, "Interpolate the contours in the drawing software if meant so."),)
 
 
 def _by_slice(contours: Sequence[Contour], grid: Grid, role: str, name: str) -> list[_SliceContours]:
@@ -132,11 +143,3 @@ def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]
         text = f"on {lost} slices the contours of ROI {name!r} hold no pixel centre; the middle pixel was kept."
         flags.append(Flag("acquire", "subpixel_contours", text, "Look at these slices."))
     return tuple(flags)
-
-
-def _gap_flags(name: str, places: Sequence[int]) -> tuple[Flag, ...]:
-    gaps = places[-1] - places[0] + 1 - len(places)
-    if not gaps:
-        return ()
-    text = f"ROI {name!r} has no contour on {gaps} slices between its first and last."
-    return (Flag("acquire", "contour_gap", text, "Interpolate the contours in the drawing software if meant so."),)

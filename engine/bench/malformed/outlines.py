@@ -103,6 +103,7 @@ def outline_specimens() -> tuple[Specimen, ...]:
             _edited("coordinate no number", value, ("not_finite", "undecodable"), _coordinate(value))
             for value in ("nan", "inf", "1e400")
         ),
+        _edited("contour to be shifted", "5 mm", ("contour_offset",), _shifted),
         _edited("contour points", "more announced", ("contour_points",), _announced(5)),
         _edited("contour points", "fewer announced", ("contour_points",), _announced(3)),
         _edited("contour points", "two coordinates a point", ("contour_points", "undecodable"), _short),
@@ -136,6 +137,16 @@ def outline_specimens() -> tuple[Specimen, ...]:
         ),
         _segmented("SEG fractional", "half a voxel", ("fractional_seg",), _frames(6.0), kind="FRACTIONAL"),
         _segmented("SEG frame twice", "one slice", ("duplicate_frame",), [*_frames(6.0), *_frames(6.0)]),
+        *(
+            _edited_seg("SEG numbers", name, codes, edit)
+            for name, codes, edit in (
+                ("one of two segments", ("duplicate_segment_number",), _number_twice),
+                ("a frame of no segment", ("unnamed_segment",), _frame_of_no_segment),
+                ("a label map whose frames name segments", ("unnamed_segment",), _as_label_map),
+            )
+        ),
+        _edited_seg("SEG fractional", "called binary", ("fractional_seg",), _called_binary, kind="FRACTIONAL"),
+        _segmented("SEG slice left out", "two slices", ("contour_gap",), _frames(6.0, 8.0, 14.0)),
         Specimen("outlines", "SEG label", "unknown", ("no_reference_roi",), lambda f: _relabelled(f, ["Liver"])),
         Specimen(
             "outlines",
@@ -273,6 +284,41 @@ def _segmented(
         write_seg(folder / "seg.dcm", frames, **how)  # type: ignore[arg-type]
 
     return Specimen("outlines", group, name, codes, make)
+
+
+def _edited_seg(
+    group: str, name: str, codes: tuple[str, ...], edit: Callable[[Dataset], None], **how: object
+) -> Specimen:
+    def make(folder: Path) -> None:
+        write_series(folder / "ct")
+        dataset = pydicom.dcmread(write_seg(folder / "seg.dcm", _frames(6.0, 8.0), **how))  # type: ignore[arg-type]
+        edit(dataset)
+        write(dataset, folder / "seg.dcm")
+
+    return Specimen("outlines", group, name, codes, make)
+
+
+def _number_twice(dataset: Dataset) -> None:
+    node = Dataset()
+    node.SegmentNumber, node.SegmentLabel = 1, "Node"
+    dataset.SegmentSequence.append(node)
+
+
+def _frame_of_no_segment(dataset: Dataset) -> None:
+    dataset.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 2
+
+
+def _as_label_map(dataset: Dataset) -> None:
+    dataset.SegmentationType = "LABELMAP"
+
+
+def _called_binary(dataset: Dataset) -> None:
+    dataset.SegmentationType = "BINARY"
+
+
+def _shifted(dataset: Dataset) -> None:
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        contour.ContourOffsetVector = [5.0, 0.0, 0.0]
 
 
 def _relabelled(folder: Path, labels: Sequence[str]) -> None:

@@ -59,3 +59,12 @@ def test_a_contour_on_another_slice_than_it_names_is_flagged(series, tmp_path):
     (flag,) = image_flags(OutlinedRoi("Tumour", (*moved, roi.contours[1])), series)
     assert flag.message.startswith("1 contours")
     assert "not of this series" not in flag.message
+
+
+def test_contours_to_be_shifted_are_refused(tmp_path):
+    contour = square(8.0)
+    contour.ContourOffsetVector = [5.0, 0.0, 0.0]
+    with pytest.raises(RefusedError, match="contour_offset"):
+        drawn(tmp_path, contour)
+    contour.ContourOffsetVector = [0.0, 0.0, 0.0]
+    assert len(drawn(tmp_path, contour).contours) == 1
