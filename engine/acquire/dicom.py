@@ -1,4 +1,4 @@
-"""The only door to pydicom: headers, pixels, contours and segments of DICOM files as plain records."""
+"""The door to pydicom: headers and segments of DICOM files as plain records, and how their elements are read."""
 
 from __future__ import annotations
 
@@ -118,26 +118,10 @@ class DicomHeader:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contour:
-    """One contour: its DICOM geometric type and its points, shape (n, 3), x, y, z in LPS millimetres."""
-
-    kind: str
-    points_mm: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OutlinedRoi:
-    """One ROI of an RTSTRUCT."""
-
-    name: str
-    contours: tuple[Contour, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SegmentFrame:
     """One frame of a DICOM SEG: its segment and the position of its first pixel in LPS millimetres."""
 
-    segment: int
+    segment: int | None  # None: its pixels hold the numbers of segments (LABELMAP)
     position: tuple[float, ...]
     orientation: tuple[float, ...]
     pixel_spacing: tuple[float, ...]
@@ -152,6 +136,8 @@ class SegmentationObject:
     frames: tuple[SegmentFrame, ...]
     pixels: NDArray[np.generic]
     full_value: int = 1  # of a FRACTIONAL segmentation: what stands for a whole voxel
+    frame_of_reference: str = ""
+    background: int = 0  # of a LABELMAP: what stands for no segment
 
 
 def is_dicom(path: Path) -> bool:
@@ -177,36 +163,22 @@ def read_header(path: Path) -> DicomHeader:
         raise undecodable("DICOM file", "its header cannot be read") from error
 
 
-def read_structure_set(path: str, role: str) -> tuple[OutlinedRoi, ...]:
-    """All ROIs of an RTSTRUCT in file order, with their contours; RefusedError where it cannot be read."""
-    try:
-        dataset = _read_whole(path)
-        rois = list(dataset.get("StructureSetROISequence") or [])
-        items = list(dataset.get("ROIContourSequence") or [])
-        if not rois or "ROIContourSequence" not in dataset:
-            raise undecodable(role, "it names no structures or holds no contours (cut off?)")
-        _check_roi_numbers([int(r.ROINumber) for r in rois], [int(i.ReferencedROINumber) for i in items], role)
-        contours = {int(item.ReferencedROINumber): _contours_of(item, role) for item in items}
-        return tuple(OutlinedRoi(str(r.get("ROIName", "")).strip(), contours.get(int(r.ROINumber), ())) for r in rois)
-    except RefusedError:
-        raise
-    except DECODE_ERRORS as error:
-        raise undecodable(role, "its contours cannot be read") from error
-
-
 def read_segmentation_object(path: str, role: str) -> SegmentationObject:
     """A DICOM SEG with its pixels; RefusedError where it cannot be read."""
     try:
-        dataset = _read_whole(path)
+        dataset = read_whole(path)
         labels = tuple((int(s.SegmentNumber), str(s.get("SegmentLabel", "")).strip()) for s in dataset.SegmentSequence)
         shared = dataset.SharedFunctionalGroupsSequence[0]
         groups = list(dataset.PerFrameFunctionalGroupsSequence)
         if len(groups) * int(dataset.Rows) * int(dataset.Columns) > MOST_SEGMENT_PIXELS:
             raise undecodable(role, f"its header claims more than {MOST_SEGMENT_PIXELS} pixels")
         frames = tuple(_frame_of(own, shared) for own in groups)
+        _check_segment_numbers([number for number, _ in labels], {frame.segment for frame in frames}, role)
         pixels = np.asarray(dataset.pixel_array).reshape(len(frames), int(dataset.Rows), int(dataset.Columns))
         full = int(dataset.get("MaximumFractionalValue") or 1)
-        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full)
+        where = text_of(dataset, "FrameOfReferenceUID")
+        background = int(dataset.get("PixelPaddingValue") or 0)
+        return SegmentationObject(str(dataset.SegmentationType), labels, frames, pixels, full, where, background)
     except RefusedError:
         raise
     except DECODE_ERRORS as error:
@@ -333,7 +305,7 @@ def _referenced_series(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uid for uid in found if uid))
 
 
-def _read_whole(path: str) -> Dataset:
+def read_whole(path: str) -> Dataset:
     """A data set read to its end; EOFError where the file ends inside an element, of which pydicom only warns."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -343,31 +315,15 @@ def _read_whole(path: str) -> Dataset:
     return dataset
 
 
-def _check_roi_numbers(numbers: list[int], drawn: list[int], role: str) -> None:
-    repeated = sorted({n for many in (numbers, drawn) for n in many if many.count(n) > 1})
+def _check_segment_numbers(numbers: list[int], drawn: set[int | None], role: str) -> None:
+    repeated = sorted({number for number in numbers if numbers.count(number) > 1})
     if repeated:
-        text = f"ROI number {repeated[0]} stands for two structures."
-        raise RefusedError("duplicate_roi_number", role, text, "Export the structure set again.")
-    lost = sorted(set(drawn) - set(numbers))
+        text = f"segment number {repeated[0]} stands for two segments."
+        raise RefusedError("duplicate_segment_number", role, text, "Export the segmentation again.")
+    lost = sorted(number for number in drawn if number is not None and number not in numbers)
     if lost:
-        text = f"contours refer to ROI number {lost[0]}, which the file does not name."
-        raise RefusedError("unnamed_roi", role, text, "Export the structure set again.")
-
-
-def _contours_of(item: Dataset, role: str) -> tuple[Contour, ...]:
-    contours = []
-    for one in item.get("ContourSequence") or []:
-        data = one.get("ContourData")
-        points = np.array([float(v) for v in ([] if data is None else data)], dtype=np.float64).reshape(-1, 3)
-        if not np.isfinite(points).all():
-            text = "a contour holds a coordinate that is no number."
-            raise RefusedError("not_finite", role, text, "Export the structure set again.")
-        announced = number_of(one, "NumberOfContourPoints")
-        if announced is not None and announced != len(points):
-            text = f"a contour announces {int(announced)} points and holds {len(points)}."
-            raise RefusedError("contour_points", role, text, "Export the structure set again.")
-        contours.append(Contour(str(one.get("ContourGeometricType", "")), points))
-    return tuple(contours)
+        text = f"frames refer to segment number {lost[0]}, which the file does not name."
+        raise RefusedError("unnamed_segment", role, text, "Export the segmentation again.")
 
 
 def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:
@@ -376,7 +332,7 @@ def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:
 
     named = "SegmentIdentificationSequence" in own or "SegmentIdentificationSequence" in shared  # a LABELMAP has none
     return SegmentFrame(
-        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber) if named else 0,
+        segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber) if named else None,
         position=tuple(float(v) for v in first("PlanePositionSequence").ImagePositionPatient),
         orientation=tuple(float(v) for v in first("PlaneOrientationSequence").ImageOrientationPatient),
         pixel_spacing=tuple(float(v) for v in first("PixelMeasuresSequence").PixelSpacing),

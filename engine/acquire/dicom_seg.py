@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.acquire.dicom import SegmentationObject, SegmentFrame
-from engine.acquire.rtstruct import OutlinedMask
+from engine.acquire.rtstruct import OutlinedMask, gap_flags
 from engine.geometry import points_to_index
 from store.records import Flag, RefusedError
 from store.volumes import BoolZyx, Grid
@@ -19,8 +19,9 @@ LARGEST_SPACING_SHARE = 1e-3
 def rasterise_segment(segments: SegmentationObject, label: str, grid: Grid, role: str) -> OutlinedMask:
     """Voxels of the segment with this label on the grid, boolean z, y, x; frames left out are empty slices.
 
-    BINARY and LABELMAP segmentations, and a FRACTIONAL one that holds only none and whole. RefusedError for other
-    fractional segments, frames that do not lie on the voxels of the grid, and a frame given twice.
+    BINARY and LABELMAP segmentations, and a FRACTIONAL one that holds only none and whole. Slices left out between the
+    first and the last are flagged. RefusedError for other fractional segments, frames that do not lie on the voxels of
+    the grid, a frame given twice, and frames or pixels that belong to no segment.
     """
     flags = _check_kind(segments, role)
     numbers = [number for number, name in segments.labels if name.strip().lower() == label.strip().lower()]
@@ -31,7 +32,7 @@ def rasterise_segment(segments: SegmentationObject, label: str, grid: Grid, role
     seen: set[int] = set()
     mapped = segments.kind.upper() == LABEL_MAP
     for frame, pixels in zip(segments.frames, segments.pixels, strict=True):
-        if frame.segment == (0 if mapped else numbers[0]):
+        if frame.segment == (None if mapped else numbers[0]):
             inside = pixels == numbers[0] if mapped else pixels.astype(np.bool_)
             _place_frame(voxels, frame, inside, grid, role)
             place = _frame_index(frame, grid)[2]
@@ -40,12 +41,19 @@ def rasterise_segment(segments: SegmentationObject, label: str, grid: Grid, role
                     "duplicate_frame", role, "a slice of the segment is given twice.", "Export it again."
                 )
             seen.add(place)
-    return OutlinedMask(voxels, flags)
+    places = np.flatnonzero(voxels.any(axis=(1, 2))).tolist()
+    return OutlinedMask(voxels, (*flags, *gap_flags("the segment", places)))
 
 
 def _check_kind(segments: SegmentationObject, role: str) -> tuple[Flag, ...]:
     kind = segments.kind.upper()
-    if kind in ("BINARY", LABEL_MAP):
+    if any((frame.segment is None) != (kind == LABEL_MAP) for frame in segments.frames):
+        text = f"segmentation type {kind or 'unknown'}: frames name segments where pixels do, or neither does."
+        raise RefusedError("unnamed_segment", role, text, "Export a BINARY segmentation.")
+    if kind == LABEL_MAP:
+        _check_label_map(segments, role)
+        return ()
+    if kind == "BINARY" and segments.pixels.max(initial=0) <= 1:
         return ()
     whole = kind == "FRACTIONAL" and bool(np.isin(segments.pixels, (0, segments.full_value)).all())
     if not whole:
@@ -53,6 +61,13 @@ def _check_kind(segments: SegmentationObject, role: str) -> tuple[Flag, ...]:
         raise RefusedError("fractional_seg", role, text, "Export a BINARY segmentation.")
     text = f"{role} is stored as FRACTIONAL but holds none and whole voxels only; it was read as binary."
     return (Flag("acquire", "fractional_is_binary", text, "Nothing if meant so."),)
+
+
+def _check_label_map(segments: SegmentationObject, role: str) -> None:
+    known = [segments.background, *(number for number, _ in segments.labels)]
+    if not all(np.isin(pixels, known).all() for pixels in segments.pixels):
+        text = "pixels hold a segment number which the file does not name."
+        raise RefusedError("unnamed_segment", role, text, "Export the segmentation again.")
 
 
 def _frame_index(frame: SegmentFrame, grid: Grid) -> tuple[int, int, int]:

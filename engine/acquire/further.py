@@ -10,6 +10,7 @@ from engine.acquire.dicom_frames import read_headers
 from engine.acquire.file_cases import further_roles
 from engine.acquire.nifti import read_mask_file
 from engine.acquire.orientation import turn_of, turned_array, turned_grid
+from engine.acquire.outlined_series import outlined_series
 from engine.acquire.outlines import named_outlines
 from engine.acquire.patient_files import split_label
 from engine.geometry import same_grid
@@ -52,10 +53,11 @@ def _in_files(source: CaseSource, grid: Grid, images: Images, rules: Acquire) ->
 def _in_dicom(source: CaseSource, grid: Grid, images: Images, rules: Acquire) -> dict[str, BoolZyx]:
     wanted = {name: split_label(name)[0] for name in (*images.readers, *images.predictions)}
     slices = (file for file in source.files if file.role.startswith("CT slice"))
-    stored = stored_grid([header for file in slices for header in read_headers(Path(file.path))])
+    headers = [header for file in slices for header in read_headers(Path(file.path))]
+    stored = stored_grid(headers)
     turn = turn_of(stored)
     if not same_grid(turned_grid(stored, turn), grid):
         text = "the slices are no longer those that the image was read from."
         raise RefusedError("geometry_differs", "CT series", text, "Run the study again.")
-    found = named_outlines(source, stored, wanted)
+    found = named_outlines(source, outlined_series(headers, stored), wanted)
     return {name: turned_array(voxels, turn) for name, voxels in found.items()}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.acquire.dicom import OutlinedRoi, SegmentationObject, read_segmentation_object, read_structure_set
+from engine.acquire.dicom import SegmentationObject, read_segmentation_object
 from engine.acquire.dicom_seg import rasterise_segment
+from engine.acquire.dicom_structures import OutlinedRoi, read_structure_set
 from engine.acquire.file_cases import LUNG_ROLES, REFERENCE_LABEL, REFERENCE_NAME, REFERENCE_ROLE
 from engine.acquire.known_words import STRUCTURES
 from engine.acquire.lungs import is_lung_name, side_of_name
 from engine.acquire.nifti import read_lungs_file, read_mask_file
+from engine.acquire.outlined_series import OutlinedSeries, check_frame_of_reference, image_flags
 from engine.acquire.patient_files import split_label
 from engine.acquire.rtstruct import OutlinedMask, find_roi, near_names, rasterise_roi
 from engine.protocol import Acquire, Images
@@ -58,10 +60,11 @@ class _Outline:
     drawing: OutlinedRoi | SegmentationObject
 
 
-def outlines_in_dicom(source: CaseSource, images: Images, grid: Grid) -> Outlines:
+def outlines_in_dicom(source: CaseSource, images: Images, series: OutlinedSeries) -> Outlines:
     """Reference, other lesions and lungs in the RTSTRUCT and SEG files of a case, on the CT's grid.
 
-    RefusedError where files hold outlines but none has a wanted name (with near names), or two have the same.
+    RefusedError where files hold outlines but none has a wanted name (with near names), two have the same, or one was
+    drawn in another frame of reference.
     """
     outlines = [one for file in source.files if not file.role.startswith("CT ") for one in _outlines_of_file(file)]
     names = [one.name for one in outlines]
@@ -69,24 +72,24 @@ def outlines_in_dicom(source: CaseSource, images: Images, grid: Grid) -> Outline
     index = find_roi(names, wanted, "outlines")
     if index is None and wanted and outlines:
         raise _no_reference(names, wanted)
-    lesions, flags = _lesions(outlines, index, images, grid)
+    lesions, flags = _lesions(outlines, index, images, series)
     lungs = []
     for one in outlines:
         if is_lung_name(one.name, images.lungs) and one.name != index:
             find_roi(names, [one.name], one.role)
-            mask = _rasterise(one, grid)
+            mask = _rasterise(one, series)
             lungs.append(OutlinedLung(side_of_name(one.name), mask.voxels))
             flags += mask.flags
     return Outlines(tuple(lesions), tuple(lungs), tuple(flags))
 
 
-def named_outlines(source: CaseSource, grid: Grid, wanted: dict[str, str]) -> dict[str, BoolZyx]:
+def named_outlines(source: CaseSource, series: OutlinedSeries, wanted: dict[str, str]) -> dict[str, BoolZyx]:
     """Voxels of the ROIs or segments wanted (key -> name in the file) that a case has; two of one name are refused."""
     outlines = [one for file in source.files if not file.role.startswith("CT ") for one in _outlines_of_file(file)]
     names = [one.name for one in outlines]
     found = {key: find_roi(names, [name], "outlines") for key, name in wanted.items()}
     return {
-        key: _rasterise(next(one for one in outlines if one.name == name), grid).voxels
+        key: _rasterise(next(one for one in outlines if one.name == name), series).voxels
         for key, name in found.items()
         if name is not None
     }
@@ -120,24 +123,26 @@ def _outlines_of_file(file: SourceFile) -> list[_Outline]:
     return [_Outline(file.role, label, segments) for _, label in segments.labels]
 
 
-def _rasterise(one: _Outline, grid: Grid) -> OutlinedMask:
-    if isinstance(one.drawing, OutlinedRoi):
-        return rasterise_roi(one.drawing, grid, one.role)
-    return rasterise_segment(one.drawing, one.name, grid, one.role)
+def _rasterise(one: _Outline, series: OutlinedSeries) -> OutlinedMask:
+    check_frame_of_reference(one.drawing.frame_of_reference, series, one.role)
+    if isinstance(one.drawing, SegmentationObject):
+        return rasterise_segment(one.drawing, one.name, series.grid, one.role)
+    mask = rasterise_roi(one.drawing, series.grid, one.role)
+    return replace(mask, flags=(*mask.flags, *image_flags(one.drawing, series)))
 
 
 def _lesions(
-    outlines: Sequence[_Outline], index: str | None, images: Images, grid: Grid
+    outlines: Sequence[_Outline], index: str | None, images: Images, series: OutlinedSeries
 ) -> tuple[list[OutlinedLesion], list[Flag]]:
     lesions: list[OutlinedLesion] = []
     flags: list[Flag] = []
     for one in sorted(outlines, key=lambda o: o.name != index):
         if one.name == index:
-            mask = _rasterise(one, grid)
+            mask = _rasterise(one, series)
             lesions.append(OutlinedLesion(one.name, "index", mask.voxels))
             flags += mask.flags
         elif _is_other_lesion(one.name, images):
-            _add_other(one, grid, lesions, flags)
+            _add_other(one, series, lesions, flags)
     return lesions, flags
 
 
@@ -147,9 +152,9 @@ def _is_other_lesion(name: str, images: Images) -> bool:
     return bool(plain) and not is_lung_name(name, images.lungs) and name.strip().lower() not in same
 
 
-def _add_other(one: _Outline, grid: Grid, lesions: list[OutlinedLesion], flags: list[Flag]) -> None:
+def _add_other(one: _Outline, series: OutlinedSeries, lesions: list[OutlinedLesion], flags: list[Flag]) -> None:
     try:
-        mask = _rasterise(one, grid)
+        mask = _rasterise(one, series)
     except RefusedError as error:
         text = f"another outlined lesion could not be read: {error.code}."
         flags.append(Flag("acquire", "other_lesion_unread", text, error.remedy))

@@ -18,6 +18,7 @@ from engine.acquire.known_words import KERNELS, MODELS
 from engine.acquire.lungs import split_by_side
 from engine.acquire.nifti import read_ct_file
 from engine.acquire.orientation import axes_name, canonical_ct, turn_of, turned_array
+from engine.acquire.outlined_series import outlined_series
 from engine.acquire.outlines import OutlinedLesion, OutlinedLung, Outlines, outlines_in_dicom, outlines_in_files
 from engine.geometry import index_to_points_mm
 from engine.protocol import Acquire, Images
@@ -74,8 +75,9 @@ def acquire(source: CaseSource, images: Images, rules: Acquire) -> Acquired:
 
 def _read_dicom(source: CaseSource, images: Images, rules: Acquire) -> _Read:
     slices = (file for file in source.files if file.role.startswith("CT slice"))
-    series = read_ct_series([header for file in slices for header in read_headers(Path(file.path))], rules)
-    outlines = outlines_in_dicom(source, images, series.ct.grid)
+    headers = [header for file in slices for header in read_headers(Path(file.path))]
+    series = read_ct_series(headers, rules)
+    outlines = outlines_in_dicom(source, images, outlined_series(headers, series.ct.grid))
     ct = canonical_ct(series.ct)
     acquisition = _dicom_acquisition(series.headers[0], ct.grid, source)
     acquisition = dataclasses.replace(acquisition, stored_axes=axes_name(series.ct.grid))

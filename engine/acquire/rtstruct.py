@@ -1,4 +1,4 @@
-"""RTSTRUCT contours -> voxels: a pixel belongs to the ROI when its centre lies inside (even-odd over a slice)."""
+"""RTSTRUCT contours -> voxels of an ROI: each contour on its slice of the grid, and what was noticed there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.dicom import Contour, OutlinedRoi
+from engine.acquire.contour_fill import INDEX_DECIMALS, FilledSlice, Polygon, fill_polygons
+from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.geometry import points_to_index
 from store.records import Flag, RefusedError
 from store.volumes import BoolZyx, Grid
@@ -17,7 +18,6 @@ from store.volumes import BoolZyx, Grid
 CLOSED = "CLOSED_PLANAR"
 FURTHEST_FROM_SLICE = 0.1  # of the slice step
 FURTHEST_OUTSIDE_PIXELS = 1.0
-INDEX_DECIMALS = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class OutlinedMask:
 @dataclass(frozen=True, slots=True, eq=False)
 class _SliceContours:
     place: int
-    polygons: tuple[NDArray[np.float64], ...]  # (n, 2) pixel indices x, y
+    polygons: tuple[Polygon, ...]
 
 
 def find_roi(names: Sequence[str], wanted: Sequence[str], role: str) -> str | None:
@@ -61,32 +61,35 @@ def rasterise_roi(roi: OutlinedRoi, grid: Grid, role: str) -> OutlinedMask:
     """Voxels of an ROI on a grid.
 
     A pixel is inside when its centre is (half-open edges: a centre on a left or upper edge is inside, on a right or
-    lower edge it is not); contours of one slice combine by even-odd, so a contour inside another is a hole. A slice
-    whose contours are too small to hold a centre keeps the pixel at their middle, flagged. RefusedError for contours
-    that are not CLOSED_PLANAR, lie between slices or outside the image, and for an ROI without contours.
+    lower edge it is not); a contour inside another is a hole. One that repeats another is read once, those that overlap
+    in part are joined, and a slice whose contours are too small to hold a centre keeps the pixel at their middle: all
+    flagged. RefusedError for contours that are not CLOSED_PLANAR, lie between slices or outside the image, and for an
+    ROI without contours.
     """
     if not roi.contours:
         raise RefusedError("no_contours", role, f"ROI {roi.name!r} has no contours.", "Outline it or name another ROI.")
-    contours, flags = _without_repeats(roi)
     voxels = np.zeros(grid.shape_zyx, dtype=np.bool_)
-    slices = _by_slice(contours, grid, role, roi.name)
-    lost = [one.place for one in slices if not _fill_slice(voxels[one.place], one.polygons)]
+    slices = _by_slice(roi.contours, grid, role, roi.name)
+    filled = []
     for one in slices:
-        if one.place in lost:
+        filled.append(fill_polygons(voxels[one.place], one.polygons))
+        if filled[-1].empty:
             _keep_middle(voxels[one.place], one.polygons)
-    return OutlinedMask(voxels, (*flags, *_slice_flags(roi.name, [s.place for s in slices], len(lost))))
+    return OutlinedMask(
+        voxels, (*_contour_flags(roi.name, filled), *gap_flags(f"ROI {roi.name!r}", [one.place for one in slices]))
+    )
 
 
-def _without_repeats(roi: OutlinedRoi) -> tuple[list[Contour], tuple[Flag, ...]]:
-    unique = {contour.points_mm.tobytes(): contour for contour in roi.contours}
-    repeats = len(roi.contours) - len(unique)
-    if not repeats:
-        return list(roi.contours), ()
-    text = f"ROI {roi.name!r} repeats {repeats} contours point by point; each was read once."
-    return list(unique.values()), (Flag("acquire", "repeated_contours", text, "Export the structure set again."),)
+def gap_flags(what: str, places: Sequence[int]) -> tuple[Flag, ...]:
+    """A flag where slices between the first and the last outlined one (places in ascending order) have no outline."""
+    gaps = places[-1] - places[0] + 1 - len(places) if places else 0
+    if not gaps:
+        return ()
+    text = f"{what} has no contour on {gaps} slices between its first and last."
+    return (Flag("acquire", "contour_gap", text, "Interpolate the contours in the drawing software if meant so."),)
 
 
-def _by_slice(contours: list[Contour], grid: Grid, role: str, name: str) -> list[_SliceContours]:
+def _by_slice(contours: Sequence[Contour], grid: Grid, role: str, name: str) -> list[_SliceContours]:
     polygons: dict[int, list[NDArray[np.float64]]] = {}
     for contour in contours:
         if contour.kind != CLOSED:
@@ -119,43 +122,24 @@ def _inside_image(index: NDArray[np.float64], grid: Grid, role: str, name: str) 
     return flat
 
 
-def _fill_slice(pixels: NDArray[np.bool_], polygons: tuple[NDArray[np.float64], ...]) -> bool:
-    rows, columns = pixels.shape
-    toggles = np.zeros((rows, columns + 1), dtype=np.int64)
-    for polygon in polygons:
-        _toggle_crossings(toggles, polygon)
-    pixels[:] = np.cumsum(toggles, axis=1)[:, :columns] % 2 == 1
-    return bool(pixels.any())
-
-
-def _toggle_crossings(toggles: NDArray[np.int64], polygon: NDArray[np.float64]) -> None:
-    start, end = polygon, np.roll(polygon, -1, axis=0)
-    low = np.clip(np.ceil(np.minimum(start[:, 1], end[:, 1])), 0, len(toggles)).astype(int)
-    high = np.clip(np.ceil(np.maximum(start[:, 1], end[:, 1])), 0, len(toggles)).astype(int)
-    count = high - low
-    edge = np.repeat(np.arange(len(polygon)), count)
-    row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + low[edge]
-    a, b = start[edge], end[edge]
-    crossing = a[:, 0] + (row - a[:, 1]) * (b[:, 0] - a[:, 0]) / (b[:, 1] - a[:, 1])
-    column = np.clip(np.ceil(np.round(crossing, INDEX_DECIMALS)), 0, toggles.shape[1] - 1).astype(int)
-    np.add.at(toggles, (row, column), 1)
-
-
-def _keep_middle(pixels: NDArray[np.bool_], polygons: tuple[NDArray[np.float64], ...]) -> None:
+def _keep_middle(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) -> None:
     for polygon in polygons:
         x, y = np.rint(polygon.mean(axis=0)).astype(int)
         pixels[np.clip(y, 0, pixels.shape[0] - 1), np.clip(x, 0, pixels.shape[1] - 1)] = True
 
 
-def _slice_flags(name: str, places: list[int], lost: int) -> tuple[Flag, ...]:
+def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]:
     flags = []
+    repeats = sum(one.repeats for one in filled)
+    if repeats:
+        text = f"ROI {name!r} repeats {repeats} contours; each was read once."
+        flags.append(Flag("acquire", "repeated_contours", text, "Export the structure set again."))
+    crossing = sum(one.crossing for one in filled)
+    if crossing:
+        text = f"on {crossing} slices contours of ROI {name!r} cross themselves, or overlap in part and were joined."
+        flags.append(Flag("acquire", "contours_cross", text, "Look at these slices; outline them anew if need be."))
+    lost = sum(one.empty for one in filled)
     if lost:
         text = f"on {lost} slices the contours of ROI {name!r} hold no pixel centre; the middle pixel was kept."
         flags.append(Flag("acquire", "subpixel_contours", text, "Look at these slices."))
-    gaps = places[-1] - places[0] + 1 - len(places)
-    if gaps:
-        text = f"ROI {name!r} has no contour on {gaps} slices between its first and last."
-        flags.append(
-            Flag("acquire", "contour_gap", text, "Interpolate the contours in the drawing software if meant so.")
-        )
     return tuple(flags)

@@ -8,6 +8,7 @@ from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -89,6 +90,15 @@ def _enhanced(folder: Path) -> None:
     whole.PerFrameFunctionalGroupsSequence, whole.SharedFunctionalGroupsSequence = frames, [_shared()]
     write(whole, folder / "enhanced.dcm")
     _outline(folder)
+    _name_image(folder / "rs.dcm", whole.SOPInstanceUID)
+
+
+def _name_image(outlines: Path, uid: str) -> None:
+    """Let all contours name one multi-frame image instead of slices."""
+    dataset = pydicom.dcmread(outlines)
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        contour.ContourImageSequence[0].ReferencedSOPInstanceUID = uid
+    write(dataset, outlines)
 
 
 def _groups(ds: Dataset) -> Dataset:

@@ -21,10 +21,11 @@ import numpy as np
 from engine.acquire.archive import ArchiveLimits, unpack
 from engine.acquire.csv_table import number_in, patient_rows, read_table
 from engine.acquire.ct_series import read_ct_series
-from engine.acquire.dicom import DicomHeader, read_segmentation_object, read_structure_set
+from engine.acquire.dicom import DicomHeader, read_segmentation_object
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.dicom_pixels import read_frames
 from engine.acquire.dicom_seg import rasterise_segment
+from engine.acquire.dicom_structures import read_structure_set
 from engine.acquire.nifti import read_ct_file, read_mask_file
 from engine.acquire.rtstruct import rasterise_roi
 from engine.bench.malformed.image_files import GRID, mask_array, write_image

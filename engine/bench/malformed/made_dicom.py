@@ -120,10 +120,15 @@ def _image_of(number: int, series_uid: str) -> Dataset:
 
 
 def write_seg(
-    path: Path, frames: Sequence[tuple[float, np.ndarray]], kind: str = "BINARY", spacing: float = PIXEL_MM
+    path: Path,
+    frames: Sequence[tuple[float, np.ndarray]],
+    kind: str = "BINARY",
+    spacing: float = PIXEL_MM,
+    frame: str = "1.2.3.9",
 ) -> Path:
     """A DICOM SEG with one segment `Tumour`, frames by z position, each SIDE x SIDE of 0 and 1."""
     ds = Dataset()
+    ds.FrameOfReferenceUID = frame
     ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = SEG_CLASS, generate_uid(), "SEG"
     ds.PatientID, ds.StudyInstanceUID, ds.SeriesInstanceUID = "P1", "1.2.3", generate_uid()
     series, segment = Dataset(), Dataset()

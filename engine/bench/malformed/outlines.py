@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from engine.bench.malformed.made_dicom import SIDE, square, write, write_rtstruct, write_seg, write_series
+from engine.bench.malformed.made_dicom import SIDE, ct_slice, square, write, write_rtstruct, write_seg, write_series
 from engine.bench.malformed.specimen import TUMOUR_SLICES, Specimen, write_outlined
 
 Roi = tuple[str, Sequence[Dataset]]
@@ -72,6 +72,16 @@ def outline_specimens() -> tuple[Specimen, ...]:
             for times in (1, 3)
         ),
         *(
+            _drawn("contour repeated", name, ("repeated_contours",), [("Tumour", [*_block(), again])])
+            for name, again in (
+                ("reversed", _turned(square(8.0), -1, 0)),
+                ("from another point", _turned(square(8.0), 1, 1)),
+                ("0.01 mm apart", square(8.0, -4.51, 1.51)),
+            )
+        ),
+        _drawn("contours cross", "two", ("contours_cross",), [("Tumour", [*_block(), square(8.0, -1.5, 4.5)])]),
+        _drawn("contours cross", "one itself", ("contours_cross",), [("Tumour", [*_block(), _bow_tie(16.0)])]),
+        *(
             _drawn(
                 "contour below a pixel",
                 f"{width} mm",
@@ -93,6 +103,7 @@ def outline_specimens() -> tuple[Specimen, ...]:
             _edited("coordinate no number", value, ("not_finite", "undecodable"), _coordinate(value))
             for value in ("nan", "inf", "1e400")
         ),
+        _edited("contour to be shifted", "5 mm", ("contour_offset",), _shifted),
         _edited("contour points", "more announced", ("contour_points",), _announced(5)),
         _edited("contour points", "fewer announced", ("contour_points",), _announced(3)),
         _edited("contour points", "two coordinates a point", ("contour_points", "undecodable"), _short),
@@ -112,11 +123,30 @@ def outline_specimens() -> tuple[Specimen, ...]:
         Specimen("outlines", "other series", "another UID", ("other_series",), lambda f: _referring(f, "9.9.9")),
         Specimen("outlines", "other series", "no series", ("no_reference",), lambda f: _referring(f, "")),
         *(
+            _edited("other frame of reference", name, ("other_frame",), edit)
+            for name, edit in (("of the ROI", _roi_elsewhere), ("of the structure set", _set_elsewhere))
+        ),
+        _edited(
+            "images named by contours", "of another series", ("other_images",), _name_images(lambda place: "9.9.9")
+        ),
+        _edited("images named by contours", "the next slice", ("other_images",), _name_images(_next_slice)),
+        _segmented("other frame of reference", "of the SEG", ("other_frame",), _frames(6.0, 8.0), frame="8.8.8"),
+        *(
             _segmented("SEG on other voxels", name, ("geometry_differs",), frames, **how)
             for name, (frames, how) in _OFF_GRID.items()
         ),
         _segmented("SEG fractional", "half a voxel", ("fractional_seg",), _frames(6.0), kind="FRACTIONAL"),
         _segmented("SEG frame twice", "one slice", ("duplicate_frame",), [*_frames(6.0), *_frames(6.0)]),
+        *(
+            _edited_seg("SEG numbers", name, codes, edit)
+            for name, codes, edit in (
+                ("one of two segments", ("duplicate_segment_number",), _number_twice),
+                ("a frame of no segment", ("unnamed_segment",), _frame_of_no_segment),
+                ("a label map whose frames name segments", ("unnamed_segment",), _as_label_map),
+            )
+        ),
+        _edited_seg("SEG fractional", "called binary", ("fractional_seg",), _called_binary, kind="FRACTIONAL"),
+        _segmented("SEG slice left out", "two slices", ("contour_gap",), _frames(6.0, 8.0, 14.0)),
         Specimen("outlines", "SEG label", "unknown", ("no_reference_roi",), lambda f: _relabelled(f, ["Liver"])),
         Specimen(
             "outlines",
@@ -152,6 +182,19 @@ def _edited(kind: str, name: str, codes: tuple[str, ...], edit: Callable[[Datase
         write(dataset, folder / "rs.dcm")
 
     return Specimen("outlines", kind, name, codes, make)
+
+
+def _turned(contour: Dataset, way: int, first: int) -> Dataset:
+    """The same contour, run along another way or from another point."""
+    points = np.array([float(value) for value in contour.ContourData]).reshape(-1, 3)
+    contour.ContourData = np.roll(points[::way], -first, axis=0).ravel().tolist()
+    return contour
+
+
+def _bow_tie(z_mm: float) -> Dataset:
+    contour = square(z_mm)
+    contour.ContourData = [v for x, y in ((-4.5, -4.5), (1.5, 1.5), (1.5, -4.5), (-4.5, 1.5)) for v in (x, y, z_mm)]
+    return contour
 
 
 def _first_contour(dataset: Dataset) -> Dataset:
@@ -191,6 +234,26 @@ def _renumbered(dataset: Dataset) -> None:
     dataset.ROIContourSequence[0].ReferencedROINumber = 77
 
 
+def _roi_elsewhere(dataset: Dataset) -> None:
+    dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "8.8.8"
+
+
+def _set_elsewhere(dataset: Dataset) -> None:
+    dataset.FrameOfReferenceUID = dataset.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID = "8.8.8"
+
+
+def _name_images(uid_of: Callable[[int], str]) -> Callable[[Dataset], None]:
+    def edit(dataset: Dataset) -> None:
+        for place, contour in zip(TUMOUR_SLICES, dataset.ROIContourSequence[0].ContourSequence, strict=True):
+            contour.ContourImageSequence[0].ReferencedSOPInstanceUID = uid_of(place)
+
+    return edit
+
+
+def _next_slice(place: int) -> str:
+    return str(ct_slice(place + 1, "1.2.3.4", "P1").SOPInstanceUID)
+
+
 def _cut(share: float) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         write_outlined(folder)
@@ -221,6 +284,41 @@ def _segmented(
         write_seg(folder / "seg.dcm", frames, **how)  # type: ignore[arg-type]
 
     return Specimen("outlines", group, name, codes, make)
+
+
+def _edited_seg(
+    group: str, name: str, codes: tuple[str, ...], edit: Callable[[Dataset], None], **how: object
+) -> Specimen:
+    def make(folder: Path) -> None:
+        write_series(folder / "ct")
+        dataset = pydicom.dcmread(write_seg(folder / "seg.dcm", _frames(6.0, 8.0), **how))  # type: ignore[arg-type]
+        edit(dataset)
+        write(dataset, folder / "seg.dcm")
+
+    return Specimen("outlines", group, name, codes, make)
+
+
+def _number_twice(dataset: Dataset) -> None:
+    node = Dataset()
+    node.SegmentNumber, node.SegmentLabel = 1, "Node"
+    dataset.SegmentSequence.append(node)
+
+
+def _frame_of_no_segment(dataset: Dataset) -> None:
+    dataset.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 2
+
+
+def _as_label_map(dataset: Dataset) -> None:
+    dataset.SegmentationType = "LABELMAP"
+
+
+def _called_binary(dataset: Dataset) -> None:
+    dataset.SegmentationType = "BINARY"
+
+
+def _shifted(dataset: Dataset) -> None:
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        contour.ContourOffsetVector = [5.0, 0.0, 0.0]
 
 
 def _relabelled(folder: Path, labels: Sequence[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from engine.acquire.dicom import read_segmentation_object, segment_labels
 from engine.acquire.dicom_seg import rasterise_segment
-from engine.bench.malformed.made_dicom import SIDE, write_seg
+from engine.bench.malformed.made_dicom import SIDE, write, write_seg
 from store.records import RefusedError
 from store.volumes import Grid
 
@@ -44,6 +46,71 @@ def test_segments_that_would_be_silently_wrong_are_refused(tmp_path, frames, kin
     with pytest.raises(RefusedError) as caught:
         rasterise(write_seg(tmp_path / "s.dcm", frames, kind, spacing))
     assert caught.value.code == code
+
+
+def edited(path, edit):
+    """The segmentation at a path, changed."""
+    dataset = pydicom.dcmread(path)
+    edit(dataset)
+    return write(dataset, path)
+
+
+def _number_twice(dataset):
+    node = Dataset()
+    node.SegmentNumber, node.SegmentLabel = 1, "Node"
+    dataset.SegmentSequence.append(node)
+
+
+def _frame_of_no_segment(dataset):
+    dataset.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 2
+
+
+def _label_map(dataset):
+    dataset.SegmentationType = "LABELMAP"
+
+
+def _without_segments_of_frames(dataset):
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        del frame.SegmentIdentificationSequence
+
+
+def _binary(dataset):
+    dataset.SegmentationType = "BINARY"
+
+
+def _whole_label_map(dataset):
+    _without_segments_of_frames(dataset)
+    _label_map(dataset)
+
+
+@pytest.mark.parametrize(
+    ("kind", "edit", "code"),
+    [
+        ("BINARY", _number_twice, "duplicate_segment_number"),
+        ("BINARY", _frame_of_no_segment, "unnamed_segment"),
+        ("BINARY", _label_map, "unnamed_segment"),
+        ("BINARY", _without_segments_of_frames, "unnamed_segment"),
+        ("FRACTIONAL", _whole_label_map, "unnamed_segment"),  # its pixels are 0 and 128, of which 128 is no segment
+        ("FRACTIONAL", _binary, "fractional_seg"),
+    ],
+)
+def test_numbers_that_fit_no_segment_are_refused_not_read_as_empty(tmp_path, kind, edit, code):
+    path = write_seg(tmp_path / "s.dcm", [(8.0, block()), (10.0, block())], kind)
+    with pytest.raises(RefusedError) as caught:
+        rasterise(edited(path, edit))
+    assert caught.value.code == code
+
+
+def test_a_label_map_is_read_by_the_numbers_in_its_pixels(tmp_path):
+    path = write_seg(tmp_path / "s.dcm", [(8.0, block()), (10.0, block())])
+    mask = rasterise(edited(path, _whole_label_map))
+    assert (mask.voxels[4:6] == block()).all()
+    assert (mask.voxels.sum(), mask.flags) == (2 * block().sum(), ())
+
+
+def test_a_slice_left_out_between_frames_is_flagged_as_in_a_structure_set(tmp_path):
+    mask = rasterise(write_seg(tmp_path / "s.dcm", [(8.0, block()), (12.0, block())]))
+    assert [flag.code for flag in mask.flags] == ["contour_gap"]
 
 
 def test_a_shared_binary_segmentation_has_the_voxels_of_its_frames(shared):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.acquire.dicom import Contour, OutlinedRoi
+from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.acquire.rtstruct import find_roi, near_names, rasterise_roi
 from store.records import RefusedError
 from store.volumes import Grid
@@ -69,6 +69,77 @@ def test_a_contour_smaller_than_a_pixel_does_not_lose_its_slice():
 def test_a_repeated_contour_does_not_cancel_itself():
     mask = fill(rectangle(2.5, 6.5, 3.5, 5.5, 4.0), rectangle(2.5, 6.5, 3.5, 5.5, 4.0))
     assert mask.voxels.sum() == 8
+    assert [flag.code for flag in mask.flags] == ["repeated_contours"]
+
+
+def outlined(points, z=4.0):
+    """A closed contour through points x, y on the slice at z."""
+    return Contour("CLOSED_PLANAR", np.column_stack([np.array(points, dtype=float), np.full(len(points), z)]))
+
+
+def corners(x0, x1, y0, y1):
+    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+
+
+OUTER, INNER = corners(1.5, 11.5, 1.5, 11.5), corners(4.5, 7.5, 4.5, 7.5)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        OUTER[::-1],
+        OUTER[1:] + OUTER[:1],
+        [*OUTER, OUTER[0]],
+        corners(1.49, 11.51, 1.51, 11.5),
+    ],
+    ids=["reversed", "from another point", "closed by its first point", "0.01 mm apart"],
+)
+def test_a_contour_drawn_again_otherwise_is_read_once(again):
+    island = rectangle(13.5, 15.5, 2.5, 4.5, 4.0)
+    mask = fill(outlined(OUTER), outlined(again), island)
+    assert mask.voxels.sum() == 100 + 4
+    assert [flag.code for flag in mask.flags] == ["repeated_contours"]
+
+
+def test_a_copy_along_pixel_centres_is_read_once_though_it_holds_other_pixels():
+    mask = fill(outlined(corners(2, 8, 2, 8)), outlined(corners(1.99, 8.01, 1.99, 8.01)))
+    assert mask.voxels.sum() == 36
+    assert [flag.code for flag in mask.flags] == ["repeated_contours"]
+
+
+def test_contours_that_overlap_in_part_are_joined_and_flagged():
+    mask = fill(rectangle(1.5, 7.5, 1.5, 7.5, 4.0), rectangle(4.5, 10.5, 4.5, 10.5, 4.0))
+    assert mask.voxels.sum() == 36 + 36 - 9
+    assert [flag.code for flag in mask.flags] == ["contours_cross"]
+
+
+def test_contours_that_touch_or_lie_apart_are_not_flagged():
+    mask = fill(rectangle(1.5, 5.5, 1.5, 5.5, 4.0), rectangle(5.5, 9.5, 1.5, 5.5, 4.0), rectangle(11, 13, 1, 3, 4.0))
+    assert mask.voxels.sum() == 16 + 16 + 4
+    assert mask.flags == ()
+
+
+def test_an_island_in_a_hole_is_inside_and_not_flagged():
+    mask = fill(outlined(OUTER), outlined(INNER), outlined(corners(5.5, 6.5, 5.5, 6.5)))
+    assert mask.voxels.sum() == 100 - 9 + 1
+    assert mask.flags == ()
+
+
+def test_a_contour_that_crosses_itself_is_flagged():
+    mask = fill(outlined([(1.5, 1.5), (11.5, 11.5), (11.5, 1.5), (1.5, 11.5)]))
+    assert [flag.code for flag in mask.flags] == ["contours_cross"]
+
+
+@pytest.mark.parametrize("inner", [INNER, INNER[::-1]], ids=["same turn", "other turn"])
+def test_a_keyhole_has_its_hole_whichever_way_its_inner_ring_turns(inner):
+    mask = fill(outlined([*OUTER, OUTER[0], *inner, inner[0]]))
+    assert mask.voxels.sum() == 100 - 9
+    assert mask.flags == ()
+
+
+def test_a_contour_that_runs_round_twice_is_read_once():
+    mask = fill(outlined(OUTER * 2))
+    assert mask.voxels.sum() == 100
     assert [flag.code for flag in mask.flags] == ["repeated_contours"]
 
 
