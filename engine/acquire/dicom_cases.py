@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from engine.acquire.ct_series import sort_along_normal
 from engine.acquire.dicom import (
     CT_IMAGE,
     MULTI_FRAME_CT,
+    PREAMBLE_BYTES,
     DicomHeader,
     is_dicom,
     read_header,
@@ -85,8 +88,8 @@ def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list
         if len(owners) == 1:
             tree.damaged_patients.add(owners[0])
         else:
-            text = "a DICOM file is cut off before it names its patient."
-            problem = RefusedError("undecodable", "DICOM file", text, "Copy it again, or take it out.")
+            text = "a DICOM file is packed (gzip), or cut off before it names its patient."
+            problem = RefusedError("undecodable", "DICOM file", text, "Unpack or copy it again, or take it out.")
             orphans.append(PatientFiles("", "dicom", (), problem=problem))
     return orphans
 
@@ -94,13 +97,17 @@ def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list
 def _read_headers(files: Sequence[Path]) -> _Tree:
     tree, suspicious = _Tree(), []
     for path in files:
-        if path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES:
+        if not path.is_file() or not is_dicom(path):
+            if _is_packed_dicom(path):
+                suspicious.append(path)
+                tree.nameless_folders.add(path.parent)
+            elif not _says_no_dicom(path):
+                suspicious.append(path)
             continue
         found = _headers_of(path)
         if not found:
             suspicious.append(path)
-            if is_dicom(path):
-                tree.nameless_folders.add(path.parent)
+            tree.nameless_folders.add(path.parent)
         elif not all(header.series_uid and header.sop_class for header in found):
             suspicious.append(path)
             if found[0].patient_id:
@@ -113,9 +120,23 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
     return tree
 
 
+def _says_no_dicom(path: Path) -> bool:
+    """Whether a name is that of another kind of file; asked only of files whose content is not DICOM."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES
+
+
+def _is_packed_dicom(path: Path) -> bool:
+    """Whether a file is DICOM packed by gzip: whose slice it is would be known only once it is unpacked."""
+    if path.suffix.lower() != ".gz" or not path.is_file():
+        return False
+    try:
+        with gzip.open(path, "rb") as stream:
+            return stream.read(PREAMBLE_BYTES)[128:] == b"DICM"
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 def _headers_of(path: Path) -> tuple[DicomHeader, ...]:
-    if not is_dicom(path):
-        return ()
     try:
         return _frames_or_file(path, read_header(path))
     except RefusedError:
@@ -138,8 +159,9 @@ def _patient(
             raise RefusedError("no_patient_id", "DICOM files", "PatientID is missing.", "Give each patient an id.")
         beside = any(Path(header.path).parent in tree.damaged_folders for header in headers)
         if beside or patient in tree.damaged_patients:
-            text = "a file among the DICOM files cannot be read as DICOM."
-            raise RefusedError("undecodable", "DICOM folder", text, "Copy the series again, or take the file out.")
+            text = "a file among the DICOM files cannot be read as DICOM, or is packed (gzip)."
+            remedy = "Copy the series again, unpack the file, or take it out."
+            raise RefusedError("undecodable", "DICOM folder", text, remedy)
         candidates = _candidates(headers)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)

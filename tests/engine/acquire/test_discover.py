@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import stat
 from pathlib import Path
@@ -114,6 +115,66 @@ def test_a_licence_beside_the_slices_does_no_harm(tmp_path):
     root = dicom_case(tmp_path / "in")
     (root / "ct" / "LICENSE").write_text("free")
     assert len(find(root, tmp_path / "study").cases) == 1
+
+
+def moved(root, place):
+    """The last two of twelve slices under another name; `place` gets each file."""
+    for path in [one for one in (root / "ct").iterdir() if one.stem.endswith(("_10", "_11"))]:
+        target = place(path)
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xml", ".nii", ".txt"])
+def test_a_slice_is_known_by_its_content_whatever_its_name_says(tmp_path, suffix):
+    root = dicom_case(tmp_path / "in")
+    moved(root, lambda path: path.with_name(path.name + suffix))
+    (source,) = find(root, tmp_path / "study").cases
+    assert sum(file.role.startswith("CT slice") for file in source.files) == SLICES
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "private", "snapshots"])
+def test_a_folder_named_like_one_of_the_studys_is_read_unless_the_study_wrote_it(tmp_path, folder):
+    study = tmp_path / "study"
+    root = dicom_case(study / "in")
+    moved(root, lambda path: path.parent / folder / path.name)
+    write_series(study / folder, patient="P2", series_uid="1.2.9")
+    for images in (root, study):
+        (source,) = find(images, study).cases
+        assert source.case_id == "P1"
+        assert sum(file.role.startswith("CT slice") for file in source.files) == SLICES
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_packed_slices_refuse_who_lies_beside_them_or_the_study(tmp_path, alone):
+    root = dicom_case(tmp_path / "in")
+    packed = write_series(tmp_path / "x", patient="P2", series_uid="1.2.9")[0].read_bytes()
+    target = (root / "packed" if alone else root / "ct") / "1.dcm.gz"
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(gzip.compress(packed))
+    refusals = find(root, tmp_path / "study").refusals
+    assert [(r.case_id, r.code) for r in refusals] == [("" if alone else "P1", "undecodable")]
+
+
+@pytest.mark.parametrize("name", [".part/{}", ".{}", ".rsync/deep/{}"])
+def test_images_under_hidden_names_are_said_aloud(tmp_path, name):
+    root = dicom_case(tmp_path / "in")
+    (root / "ct/.rsync").mkdir()
+    moved(root, lambda path: path.parent / name.format(path.name))
+    (refusal,) = find(root, tmp_path / "study").refusals
+    assert (refusal.case_id, refusal.code) == ("", "hidden_images")
+    assert refusal.message.startswith("2 images")
+
+
+def test_hidden_files_that_are_no_images_or_have_a_name_elsewhere_are_nothing_to_say(tmp_path):
+    root = tmp_path / "in"
+    image_file(root / ".git/annex/1.nii.gz")
+    (root / "P1").mkdir()
+    (root / "P1/image.nii.gz").symlink_to(root / ".git/annex/1.nii.gz")
+    (root / "P1/._image.nii.gz").write_bytes(bytes(200))
+    (root / "P1/.DS_Store").write_bytes(bytes(200))
+    found = find(root, tmp_path / "study")
+    assert ([one.case_id for one in found.cases], found.refusals) == (["P1"], ())
 
 
 def test_a_patient_without_an_id_is_refused(tmp_path):
