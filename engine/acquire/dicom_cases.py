@@ -165,12 +165,12 @@ def _patient(
         candidates = _candidates(headers)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
+        slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
+        files = [index.source(f"CT slice {place}", Path(path)) for place, path in enumerate(slices)]
+        files += _outline_files(outlines, index)
+        prior = _prior_of(candidates, choice.series, protocol, index)
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
-    slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
-    files = [index.source(f"CT slice {place}", Path(path)) for place, path in enumerate(slices)]
-    files += _outline_files(outlines, index)
-    prior = _prior_of(candidates, choice.series, protocol, index)
     return PatientFiles(patient, "dicom", tuple(files), choice.reason, choice.alternatives, prior=prior)
 
 

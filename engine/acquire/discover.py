@@ -155,10 +155,10 @@ def _file_patients(
     index: ContentIndex,
 ) -> list[PatientFiles]:
     """Cases of the image folder and, each by its own table or names and from its own folder only, of the uploads."""
-    apart = [path for path in image_files(root, own) if not any(path.is_relative_to(upload) for upload in uploads)]
+    apart = [path for path in _named_files(root, own) if not any(path.is_relative_to(upload) for upload in uploads)]
     found = _file_cases(root, apart, protocol, index, within)
     for upload in uploads:
-        found += _file_cases(upload, image_files(upload, own), protocol, index, upload)
+        found += _file_cases(upload, _named_files(upload, own), protocol, index, upload)
     return found
 
 
@@ -181,6 +181,18 @@ def image_files(root: Path, own: Sequence[Path]) -> list[Path]:
     return [folder / name for folder, _, names in _walk(root, own) for name in names if not name.startswith(".")]
 
 
+def _named_files(root: Path, own: Sequence[Path]) -> list[Path]:
+    """The image files of a folder by their names, and folders so named, which are refused rather than passed over.
+
+    A folder that holds the file of its own name (`x.nii/x.nii`, as some downloads are packed) stands for nothing.
+    """
+    found: list[Path] = []
+    for folder, folders, names in _walk(root, own):
+        empty = [name for name in folders if stem_of(Path(name)) and not (folder / name / name).exists()]
+        found += [folder / name for name in (*empty, *names) if stem_of(Path(name)) and not name.startswith(".")]
+    return found
+
+
 def _walk(root: Path, own: Sequence[Path]) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Each folder once, with the names of its folders and files; hidden folders are named but not entered."""
     seen: set[Path] = set()
@@ -200,8 +212,8 @@ def _hidden_images(root: Path, own: Sequence[Path]) -> list[RefusedError]:
     hidden = [path for path in _hidden_files(root, own) if _is_image(path)]
     if not hidden:
         return []
-    seen = {path.resolve() for path in image_files(root, own)}
-    count = sum(path.resolve() not in seen for path in hidden)
+    seen = {os.path.realpath(path) for path in image_files(root, own)}
+    count = sum(os.path.realpath(path) not in seen for path in hidden)
     text = f"{count} images under names with a dot in front were not read."
     remedy = "Take the dot off these names, or take the images out of the folder."
     return [RefusedError("hidden_images", "image folder", text, remedy)] if count else []

@@ -132,6 +132,13 @@ def _after(stem: str, case: str) -> str:
 
 
 def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> PatientFiles:
+    try:
+        return _named_case(found, images, index)
+    except RefusedError as error:
+        return PatientFiles(found.patient_id, "files", (), problem=error)
+
+
+def _named_case(found: _FoundImage, images: Images, index: ContentIndex) -> PatientFiles:
     files = [index.source(IMAGE_ROLE, found.image)]
     columns: list[tuple[str, str]] = []
     taken: list[Path] = []
@@ -149,14 +156,19 @@ def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> Pati
     for stem, path in found.others:
         if path not in taken and stem.lower() not in roles and is_lung_name(stem, images.lungs):
             files.append(index.source(LUNG_ROLES[side_of_name(stem)], path))
-    earlier = [index.source(PRIOR_IMAGE_ROLE, path) for path in priors]
-    problem = _repeated_role(files)
-    prior = None
-    if len(earlier) > 1:
-        prior = PriorSource("files", (), None, "two files are named as the earlier CT; keep one.")
-    elif earlier:
-        prior = PriorSource("files", tuple(earlier), None)
+    problem, prior = _repeated_role(files), _named_prior(priors, index)
     return PatientFiles(found.patient_id, "files", tuple(files), "the only image", 0, tuple(columns), problem, prior)
+
+
+def _named_prior(priors: Sequence[Path], index: ContentIndex) -> PriorSource | None:
+    if not priors:
+        return None
+    if len(priors) > 1:
+        return PriorSource("files", (), None, "two files are named as the earlier CT; keep one.")
+    try:
+        return PriorSource("files", (index.source(PRIOR_IMAGE_ROLE, priors[0]),), None)
+    except RefusedError:
+        return PriorSource("files", (), None, "the earlier CT is no file that can be read.")
 
 
 def _repeated_role(files: Sequence[SourceFile]) -> RefusedError | None:

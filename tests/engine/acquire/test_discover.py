@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -174,6 +175,50 @@ def test_hidden_files_that_are_no_images_or_have_a_name_elsewhere_are_nothing_to
     (root / "P1/._image.nii.gz").write_bytes(bytes(200))
     (root / "P1/.DS_Store").write_bytes(bytes(200))
     found = find(root, tmp_path / "study")
+    assert ([one.case_id for one in found.cases], found.refusals) == (["P1"], ())
+
+
+NO_FILE = {
+    "link to nowhere": lambda path: path.symlink_to("/nowhere/image.nii.gz"),
+    "link to itself": lambda path: path.symlink_to(path),
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("make", NO_FILE.values(), ids=NO_FILE)
+@pytest.mark.parametrize("name", ["image", "tumour"])
+def test_a_name_that_leads_to_no_file_refuses_its_case_and_the_cohort_goes_on(tmp_path, make, name):
+    root = tmp_path / "in"
+    for patient in ("P1", "P2"):
+        image_file(root / patient / "image.nii.gz")
+        mask_file(root / patient / "tumour.nii.gz")
+    path = root / "P1" / f"{name}.nii.gz"
+    path.unlink()
+    make(path)
+    found = find(root, tmp_path / "study")
+    assert [one.case_id for one in found.cases] == ["P2"]
+    assert [(r.case_id, r.code) for r in found.refusals] == [("P1", "no_file")]
+    assert "nowhere/" not in str(found.refusals)
+
+
+def test_a_pipe_among_slices_refuses_the_series(tmp_path):
+    root = dicom_case(tmp_path / "in")
+    os.mkfifo(root / "ct" / "slice.dcm")
+    assert [(r.case_id, r.code) for r in find(root, tmp_path / "study").refusals] == [("P1", "undecodable")]
+
+
+def test_an_earlier_ct_that_is_no_file_is_noted(tmp_path):
+    root = tmp_path / "in"
+    image_file(root / "P1" / "image.nii.gz")
+    (root / "P1" / "prior.nii.gz").symlink_to("/nowhere")
+    (source,) = find(root, tmp_path / "study").cases
+    assert source.prior.note == "the earlier CT is no file that can be read."
+
+
+def test_a_file_in_a_folder_of_its_own_name_is_one_case(tmp_path):
+    image_file(tmp_path / "in" / "P1_image.nii" / "P1_image.nii")
+    found = find(tmp_path / "in", tmp_path / "study")
     assert ([one.case_id for one in found.cases], found.refusals) == (["P1"], ())
 
 
