@@ -43,9 +43,9 @@ from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
-    Stage("acquire", 4, "case", acquire),
+    Stage("acquire", 5, "case", acquire),
     Stage("clinical", 3, "cohort", read_clinical),
-    Stage("prior", 2, "case", read_prior, PRIOR_SUBSET),
+    Stage("prior", 3, "case", read_prior, PRIOR_SUBSET),
     Stage("segment", 8, "case", segment),
     Stage("review", 3, "case", choose_feature_masks),
     Stage("further", 1, "case", read_further_masks),

@@ -59,6 +59,7 @@ class _Tree:
     damaged_folders: set[Path] = field(default_factory=set)
     damaged_patients: set[str] = field(default_factory=set)
     nameless_folders: set[Path] = field(default_factory=set)  # of damaged DICOM files that name no patient
+    shared_series: set[str] = field(default_factory=set)  # UIDs of CT series found under several patient ids
 
 
 def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
@@ -71,6 +72,7 @@ def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentInde
     patients: dict[str, list[DicomHeader]] = {}
     for header in tree.headers:
         patients.setdefault(header.patient_id or unnamed_patient(header.study_uid), []).append(header)
+    tree.shared_series = _shared_series(patients)
     orphans = _place_nameless(tree, patients)
     return orphans + [_patient(patient, patients[patient], tree, protocol, index) for patient in sorted(patients)]
 
@@ -78,6 +80,15 @@ def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentInde
 def unnamed_patient(study_uid: str) -> str:
     """What stands for the patient id of DICOM files without one: they are refused by study."""
     return f"unnamed {study_uid}"
+
+
+def _shared_series(patients: dict[str, list[DicomHeader]]) -> set[str]:
+    """CT series of which several patients have slices: a slice of another patient, or one patient under two ids."""
+    owners: dict[str, set[str]] = {}
+    for patient, own in patients.items():
+        for header in filter(_is_ct, own):
+            owners.setdefault(header.series_uid, set()).add(patient)
+    return {uid for uid, names in owners.items() if len(names) > 1}
 
 
 def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list[PatientFiles]:
@@ -162,6 +173,9 @@ def _patient(
             text = "a file among the DICOM files cannot be read as DICOM, or is packed (gzip)."
             remedy = "Copy the series again, unpack the file, or take it out."
             raise RefusedError("undecodable", "DICOM folder", text, remedy)
+        if any(_is_ct(header) and header.series_uid in tree.shared_series for header in headers):
+            text = "slices of one SeriesInstanceUID are found under several patient ids."
+            raise RefusedError("shared_series", "CT series", text, "Find out whose they are, and correct PatientID.")
         candidates = _candidates(headers)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)

@@ -227,6 +227,20 @@ def test_a_patient_without_an_id_is_refused(tmp_path):
     assert [r.code for r in find(tmp_path / "in", tmp_path / "study").refusals] == ["no_patient_id"]
 
 
+@pytest.mark.parametrize("other", ["P2", "p1", ""])
+def test_a_series_under_two_patient_ids_refuses_both(tmp_path, other):
+    def edit(number, ds):
+        if number >= 10:
+            ds.PatientID = other
+
+    found = find(dicom_case(tmp_path / "in", edit=edit), tmp_path / "study")
+    assert found.cases == ()
+    refused = {r.case_id: r for r in found.refusals}
+    assert refused["P1"].code == "shared_series"
+    assert len(refused) == 2
+    assert "P1" not in refused["P1"].message
+
+
 def test_a_patient_without_ct_is_refused(tmp_path):
     def magnetic(number, ds):
         ds.Modality, ds.SOPClassUID = "MR", "1.2.840.10008.5.1.4.1.1.4"
