@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.acquire.content_index import ContentIndex
 from engine.acquire.csv_table import patient_rows, read_table
 from engine.acquire.dicom import is_dicom
 from engine.acquire.dicom_cases import dicom_patients
-from engine.acquire.file_cases import listed_cases, named_cases, stem_of
+from engine.acquire.file_cases import IMAGE_ROLE, SAME_IMAGE, listed_cases, named_cases, stem_of
 from engine.acquire.patient_files import PatientFiles
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms
 from engine.acquire.withdrawn import withdrawn_cases
@@ -79,7 +79,7 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms, joinin
     pseudonyms.save()
     index.save()
     pairs = _pairs(counts, pseudonyms)
-    return Discovery(tuple(cases), tuple(dict.fromkeys(refusals)), pairs)
+    return Discovery(_twins_marked(cases), tuple(dict.fromkeys(refusals)), pairs)
 
 
 def refusal_of(case_id: str, error: RefusedError) -> Refusal:
@@ -125,6 +125,16 @@ def feature_table_source(directory: Path, protocol: Protocol, pseudonyms: Pseudo
 
 def _pairs(counts: Counter[str], pseudonyms: Pseudonyms) -> tuple[tuple[str, str], ...]:
     return tuple((patient, pseudonyms.case_id(patient)) for patient in sorted(counts))
+
+
+def _twins_marked(cases: Sequence[CaseSource]) -> tuple[CaseSource, ...]:
+    """The cases, those whose image file is also another case's with the beginning of its hash, which names nobody."""
+    images = {case.case_id: file.sha256 for case in cases for file in case.files if file.role == IMAGE_ROLE}
+    counts = Counter(images.values())
+    twins = {case_id: (SAME_IMAGE, sha256[:8]) for case_id, sha256 in images.items() if counts[sha256] > 1}
+    return tuple(
+        replace(case, columns=(*case.columns, twins[case.case_id])) if case.case_id in twins else case for case in cases
+    )
 
 
 def _withdrawn(case_id: str) -> Refusal:

@@ -16,8 +16,8 @@ from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
 from engine.acquire.prior import PRIOR_IMAGE_ROLE
 from engine.protocol import Images
-from store.records import RefusedError
-from store.sources import PriorSource, SourceFile
+from store.records import Flag, RefusedError
+from store.sources import CaseSource, PriorSource, SourceFile
 
 IMAGE_ROLE = "CT image"
 REFERENCE_ROLE = "reference mask"
@@ -42,6 +42,7 @@ DAYS = re.compile("[0-9]{1,5}")
 YES, NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 OUTSIDE = "outside_folder"
 REFERENCE_NAME, REFERENCE_LABEL = "reference_name", "reference_label"
+SAME_IMAGE = "same_image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,14 @@ def listed_cases(path: Path, images: Images, index: ContentIndex, within: Path |
     table.place("image")
     folder = _TableFolder(path.parent, within)
     return [_listed_case(folder, table, patient, row, images, index) for patient, row in rows.items()]
+
+
+def same_image_flags(source: CaseSource) -> tuple[Flag, ...]:
+    """A flag where the discovery found the case's image file under another patient id too."""
+    marks = [value for name, value in source.columns if name == SAME_IMAGE]
+    text = "the same image file (sha256 {}...) is another case's too: one patient under two ids, or a wrong file."
+    remedy = "Keep one: two would count twice and could be in training and test at once; a withdrawal leaves the other."
+    return tuple(Flag("acquire", SAME_IMAGE, text.format(mark), remedy) for mark in marks)
 
 
 def _folder_case(members: list[Path]) -> list[_FoundImage]:

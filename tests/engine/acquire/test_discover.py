@@ -241,6 +241,17 @@ def test_a_series_under_two_patient_ids_refuses_both(tmp_path, other):
     assert "P1" not in refused["P1"].message
 
 
+def test_one_image_file_under_two_patient_ids_is_flagged_in_both_without_naming_either(tmp_path, make_study):
+    root = tmp_path / "in"
+    for patient, low in (("P1", -700), ("P2", -700), ("P3", -701)):
+        image_file(root / patient / "image.nii.gz", np.full((12, 16, 16), low, np.int16))
+        mask_file(root / patient / "tumour.nii.gz")
+    found = [one for one in check(make_study(root)).flagged if one.code == "same_image"]
+    assert [one.case for one in found] == ["P1", "P2"]
+    assert found[0].message == found[1].message
+    assert not any(patient in found[0].message for patient in ("P1", "P2"))
+
+
 def test_a_patient_without_ct_is_refused(tmp_path):
     def magnetic(number, ds):
         ds.Modality, ds.SOPClassUID = "MR", "1.2.840.10008.5.1.4.1.1.4"
