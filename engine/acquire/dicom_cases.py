@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -108,7 +109,7 @@ def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list
 def _read_headers(files: Sequence[Path]) -> _Tree:
     tree, suspicious = _Tree(), []
     for path in files:
-        if not path.is_file() or not is_dicom(path):
+        if not os.path.isfile(path) or not is_dicom(path):
             if _is_packed_dicom(path):
                 suspicious.append(path)
                 tree.nameless_folders.add(path.parent)
@@ -138,7 +139,7 @@ def _says_no_dicom(path: Path) -> bool:
 
 def _is_packed_dicom(path: Path) -> bool:
     """Whether a file is DICOM packed by gzip: whose slice it is would be known only once it is unpacked."""
-    if path.suffix.lower() != ".gz" or not path.is_file():
+    if path.suffix.lower() != ".gz" or not os.path.isfile(path):
         return False
     try:
         with gzip.open(path, "rb") as stream:

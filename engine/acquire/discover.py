@@ -198,7 +198,7 @@ def _named_files(root: Path, own: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for folder, folders, names in _walk(root, own):
-        empty = [name for name in folders if stem_of(Path(name)) and not (folder / name / name).exists()]
+        empty = [name for name in folders if stem_of(Path(name)) and not os.path.exists(folder / name / name)]
         found += [folder / name for name in (*empty, *names) if stem_of(Path(name)) and not name.startswith(".")]
     return found
 
@@ -239,4 +239,4 @@ def _hidden_files(root: Path, own: Sequence[Path]) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.is_file() and (bool(stem_of(path)) or is_dicom(path))
+    return os.path.isfile(path) and (bool(stem_of(path)) or is_dicom(path))
