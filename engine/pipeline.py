@@ -45,7 +45,7 @@ from engine.segment.train import train_model
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 5, "case", acquire),
     Stage("clinical", 3, "cohort", read_clinical),
-    Stage("prior", 2, "case", read_prior, PRIOR_SUBSET),
+    Stage("prior", 3, "case", read_prior, PRIOR_SUBSET),
     Stage("segment", 8, "case", segment),
     Stage("review", 4, "case", choose_feature_masks),
     Stage("further", 2, "case", read_further_masks),

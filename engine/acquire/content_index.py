@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Set
 from pathlib import Path
 
 from engine.acquire.pseudonyms import private_folder, write_private
+from store.records import RefusedError
 from store.sources import SourceFile
 
 INDEX_FILE = "index.json"
@@ -34,8 +36,13 @@ class ContentIndex:
         return value
 
     def source(self, role: str, path: Path) -> SourceFile:
-        """A file by its role, with its hash."""
-        return SourceFile(role, str(path), self.sha256(path))
+        """A file by its role, with its hash; RefusedError where the name leads to no file that can be read."""
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise _no_file(role)
+            return SourceFile(role, str(path), self.sha256(path))
+        except OSError as error:
+            raise _no_file(role) from error
 
     def forget(self, path: str) -> None:
         """Remember nothing of a file: neither its hash nor where it lay."""
@@ -63,3 +70,8 @@ class ContentIndex:
         if self._changed:
             write_private(self._path, json.dumps(self._known))
             self._changed = False
+
+
+def _no_file(role: str) -> RefusedError:
+    text = "its name leads to no file that can be read (a folder, a pipe, a link to nowhere, or no right to read it)."
+    return RefusedError("no_file", role, text, "Put the file itself there.")

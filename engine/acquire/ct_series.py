@@ -21,6 +21,28 @@ LARGEST_SPACING_DIFFERENCE = 1e-4
 SAME_POSITION_SHARE = 0.01
 SMALLEST_INT16, LARGEST_INT16 = -32768, 32767
 AIR_HU = -500
+# values of ImageType from the third on (blanks and vendors' prefixes aside) of what is no slice of a chest in HU:
+# screens, scouts, projections, renderings, maps of materials and of other quantities (PS3.3 C.8.15.3, C.8.2.1.1.1)
+NO_SLICES = (
+    "SCREEN",
+    "LOCALIZER",
+    "MIP",
+    "MINIP",
+    "MAXIMUM",
+    "MINIMUM",
+    "PROJECTION",
+    "VRT",
+    "SSD",
+    "SUBTRACTION",
+    "DIVISION",
+    "STD_DEVIATION",
+    "MATERIAL",
+    "MAT_SPECIFIC",
+    "MAT_FRACTIONAL",
+    "MAT_VALUE_BASED",
+    "EFF_ATOMIC_NUM",
+    "ELECTRON_DENSITY",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +110,7 @@ def _tag_problem(header: DicomHeader) -> tuple[str, str] | None:
         (not header.modality, "no_modality", "Modality is missing."),
         (header.modality != "CT", "not_ct", "Modality must be CT."),
         (not _is_ct_frame(header), "not_ct_image", "CT Image Storage is needed, single-frame or enhanced."),
+        (_is_no_slice(header), "not_ct_slice", "ImageType says screen, scout, projection, rendering or map."),
         (header.burned_in, "burned_in", "BurnedInAnnotation is YES: the pixels may name the patient."),
         (header.position is None, "no_position", "ImagePositionPatient is missing."),
         (header.orientation is None, "no_orientation", "ImageOrientationPatient is missing."),
@@ -103,8 +126,18 @@ def _is_ct_frame(header: DicomHeader) -> bool:
     return header.sop_class in (CT_IMAGE, *MULTI_FRAME_CT) and header.frames == 1
 
 
+def _is_no_slice(header: DicomHeader) -> bool:
+    return any(word in NO_SLICES for value in header.image_type[2:] for word in value.split())
+
+
 def _check_uniform(headers: Sequence[DicomHeader]) -> None:
     first = headers[0]
+    for code, name, values in (
+        ("mixed_frames", "FrameOfReferenceUID", {h.frame_of_reference for h in headers}),
+        ("mixed_studies", "StudyInstanceUID", {h.study_uid for h in headers}),
+    ):
+        if len(values - {""}) > 1:
+            raise _refuse(code, "CT series", f"slices differ in {name}.", "Split the series.")
     for header in headers:
         if (header.rows, header.columns) != (first.rows, first.columns):
             raise _refuse("mixed_size", "CT series", "slices differ in Rows or Columns.", "Split the series.")
@@ -287,7 +320,32 @@ def _value_flags(ordered: list[DicomHeader]) -> tuple[Flag, ...]:
     if any(h.lossy for h in ordered):
         text = "the images were compressed with loss: textures are not those of the scanner."
         flags.append(Flag("acquire", "lossy", text, "Export the series without lossy compression."))
-    return tuple(flags)
+    return (*flags, *_derived_flags(ordered), *_mixed_flags(ordered))
+
+
+def _derived_flags(ordered: list[DicomHeader]) -> tuple[Flag, ...]:
+    derived = sum("DERIVED" in h.image_type[:2] or "SECONDARY" in h.image_type[:2] for h in ordered)
+    if not derived:
+        return ()
+    text = (
+        f"ImageType calls {derived} of {len(ordered)} slices derived or secondary: reformatted or otherwise computed."
+    )
+    return (Flag("acquire", "derived", text, "Use the original slices where they exist."),)
+
+
+def _mixed_flags(ordered: list[DicomHeader]) -> tuple[Flag, ...]:
+    mixed = [
+        name
+        for name, values in (
+            ("ConvolutionKernel", {h.kernel for h in ordered} - {""}),
+            ("KVP", {h.kvp for h in ordered} - {None}),
+        )
+        if len(values) > 1
+    ]
+    if not mixed:
+        return ()
+    text = f"slices differ in {' and '.join(mixed)}: textures are not of one reconstruction."
+    return (Flag("acquire", "mixed_acquisition", text, "Check that the series is one scan, reconstructed once."),)
 
 
 def _instance_flags(ordered: list[DicomHeader]) -> tuple[Flag, ...]:

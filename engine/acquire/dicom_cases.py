@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +14,7 @@ from engine.acquire.ct_series import sort_along_normal
 from engine.acquire.dicom import (
     CT_IMAGE,
     MULTI_FRAME_CT,
+    PREAMBLE_BYTES,
     DicomHeader,
     is_dicom,
     read_header,
@@ -56,6 +60,7 @@ class _Tree:
     damaged_folders: set[Path] = field(default_factory=set)
     damaged_patients: set[str] = field(default_factory=set)
     nameless_folders: set[Path] = field(default_factory=set)  # of damaged DICOM files that name no patient
+    shared_series: set[str] = field(default_factory=set)  # UIDs of CT series found under several patient ids
 
 
 def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentIndex) -> list[PatientFiles]:
@@ -68,6 +73,7 @@ def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentInde
     patients: dict[str, list[DicomHeader]] = {}
     for header in tree.headers:
         patients.setdefault(header.patient_id or unnamed_patient(header.study_uid), []).append(header)
+    tree.shared_series = _shared_series(patients)
     orphans = _place_nameless(tree, patients)
     return orphans + [_patient(patient, patients[patient], tree, protocol, index) for patient in sorted(patients)]
 
@@ -75,6 +81,15 @@ def dicom_patients(files: Sequence[Path], protocol: Protocol, index: ContentInde
 def unnamed_patient(study_uid: str) -> str:
     """What stands for the patient id of DICOM files without one: they are refused by study."""
     return f"unnamed {study_uid}"
+
+
+def _shared_series(patients: dict[str, list[DicomHeader]]) -> set[str]:
+    """CT series of which several patients have slices: a slice of another patient, or one patient under two ids."""
+    owners: dict[str, set[str]] = {}
+    for patient, own in patients.items():
+        for header in filter(_is_ct, own):
+            owners.setdefault(header.series_uid, set()).add(patient)
+    return {uid for uid, names in owners.items() if len(names) > 1}
 
 
 def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list[PatientFiles]:
@@ -85,8 +100,8 @@ def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list
         if len(owners) == 1:
             tree.damaged_patients.add(owners[0])
         else:
-            text = "a DICOM file is cut off before it names its patient."
-            problem = RefusedError("undecodable", "DICOM file", text, "Copy it again, or take it out.")
+            text = "a DICOM file is packed (gzip), or cut off before it names its patient."
+            problem = RefusedError("undecodable", "DICOM file", text, "Unpack or copy it again, or take it out.")
             orphans.append(PatientFiles("", "dicom", (), problem=problem))
     return orphans
 
@@ -94,13 +109,17 @@ def _place_nameless(tree: _Tree, patients: dict[str, list[DicomHeader]]) -> list
 def _read_headers(files: Sequence[Path]) -> _Tree:
     tree, suspicious = _Tree(), []
     for path in files:
-        if path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES:
+        if not os.path.isfile(path) or not is_dicom(path):
+            if _is_packed_dicom(path):
+                suspicious.append(path)
+                tree.nameless_folders.add(path.parent)
+            elif not _says_no_dicom(path):
+                suspicious.append(path)
             continue
         found = _headers_of(path)
         if not found:
             suspicious.append(path)
-            if is_dicom(path):
-                tree.nameless_folders.add(path.parent)
+            tree.nameless_folders.add(path.parent)
         elif not all(header.series_uid and header.sop_class for header in found):
             suspicious.append(path)
             if found[0].patient_id:
@@ -113,9 +132,23 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
     return tree
 
 
+def _says_no_dicom(path: Path) -> bool:
+    """Whether a name is that of another kind of file; asked only of files whose content is not DICOM."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES
+
+
+def _is_packed_dicom(path: Path) -> bool:
+    """Whether a file is DICOM packed by gzip: whose slice it is would be known only once it is unpacked."""
+    if path.suffix.lower() != ".gz" or not os.path.isfile(path):
+        return False
+    try:
+        with gzip.open(path, "rb") as stream:
+            return stream.read(PREAMBLE_BYTES)[128:] == b"DICM"
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 def _headers_of(path: Path) -> tuple[DicomHeader, ...]:
-    if not is_dicom(path):
-        return ()
     try:
         return _frames_or_file(path, read_header(path))
     except RefusedError:
@@ -138,17 +171,21 @@ def _patient(
             raise RefusedError("no_patient_id", "DICOM files", "PatientID is missing.", "Give each patient an id.")
         beside = any(Path(header.path).parent in tree.damaged_folders for header in headers)
         if beside or patient in tree.damaged_patients:
-            text = "a file among the DICOM files cannot be read as DICOM."
-            raise RefusedError("undecodable", "DICOM folder", text, "Copy the series again, or take the file out.")
+            text = "a file among the DICOM files cannot be read as DICOM, or is packed (gzip)."
+            remedy = "Copy the series again, unpack the file, or take it out."
+            raise RefusedError("undecodable", "DICOM folder", text, remedy)
+        if any(_is_ct(header) and header.series_uid in tree.shared_series for header in headers):
+            text = "slices of one SeriesInstanceUID are found under several patient ids."
+            raise RefusedError("shared_series", "CT series", text, "Find out whose they are, and correct PatientID.")
         candidates = _candidates(headers)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
+        slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
+        files = [index.source(f"CT slice {place}", Path(path)) for place, path in enumerate(slices)]
+        files += _outline_files(outlines, index)
+        prior = _prior_of(candidates, choice.series, protocol, index)
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
-    slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
-    files = [index.source(f"CT slice {place}", Path(path)) for place, path in enumerate(slices)]
-    files += _outline_files(outlines, index)
-    prior = _prior_of(candidates, choice.series, protocol, index)
     return PatientFiles(patient, "dicom", tuple(files), choice.reason, choice.alternatives, prior=prior)
 
 

@@ -24,7 +24,9 @@ from pydicom.uid import (
 )
 
 from engine.acquire.dicom import DECODE_ERRORS, undecodable
+from store.records import RefusedError
 
+GREY = "MONOCHROME2"
 END_OF_IMAGE = b"\xff\xd9"
 MOST_INFLATED_BYTES = 1 << 31
 PIXEL_TAGS = (
@@ -46,8 +48,8 @@ def read_frames(path: str, role: str, most_bytes: int = MOST_INFLATED_BYTES) -> 
     """Stored values of all frames, shape (frames, rows, columns).
 
     Uncompressed, deflated, RLE, JPEG (baseline, lossless), JPEG-LS and JPEG 2000. RefusedError `undecodable` for a file
-    that is truncated, damaged, in colour or whose pixel data are not as long as its header says; `too_large` where the
-    header claims more than `most_bytes`.
+    that is truncated, damaged, in colour or whose pixel data are not as long as its header says, or claim more than
+    `most_bytes`; `photometric` where they are a palette's or inverted.
     """
     try:
         with warnings.catch_warnings():
@@ -55,6 +57,8 @@ def read_frames(path: str, role: str, most_bytes: int = MOST_INFLATED_BYTES) -> 
             dataset = pydicom.dcmread(path, force=True)
             _check_length(dataset, role, most_bytes)
             pixels = _decoded(dataset)
+    except RefusedError:
+        raise
     except DECODE_ERRORS as error:
         raise undecodable(role, DAMAGED) from error
     frames, rows, columns = int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns)
@@ -67,6 +71,9 @@ def _check_length(dataset: Dataset, role: str, most_bytes: int) -> None:
     """Refuse pixel data shorter than announced, or longer by a frame or more; one padding byte is normal."""
     if int(dataset.SamplesPerPixel) != 1:
         raise undecodable(role, "one grey image is needed, the file is in colour")
+    if str(dataset.PhotometricInterpretation).strip() != GREY:
+        text = f"PhotometricInterpretation must be {GREY}: values of a palette or an inverted image may be no HU."
+        raise RefusedError("photometric", role, text, "Export the original slices again.")
     frames = int(dataset.get("NumberOfFrames") or 1)
     frame = int(dataset.Rows) * int(dataset.Columns) * max(8, int(dataset.BitsAllocated)) // 8
     if frame * frames > most_bytes or frame < 1:

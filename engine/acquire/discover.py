@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.acquire.content_index import ContentIndex
 from engine.acquire.csv_table import patient_rows, read_table
+from engine.acquire.dicom import is_dicom
 from engine.acquire.dicom_cases import dicom_patients
-from engine.acquire.file_cases import listed_cases, named_cases
+from engine.acquire.file_cases import IMAGE_ROLE, SAME_IMAGE, listed_cases, named_cases, stem_of
 from engine.acquire.patient_files import PatientFiles
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms
 from engine.acquire.withdrawn import withdrawn_cases
@@ -22,6 +23,7 @@ from store.sources import CaseSource, ClinicalSource, FeatureTableSource
 IMAGE_TABLE = "images.csv"
 UPLOAD_PREFIX = "upload-"  # an upload that was kept is a folder of its own: a table beside it does not list its cases
 STUDY_FOLDERS = (PRIVATE_FOLDER, "artifacts", "snapshots")
+APPLE_DOUBLE = "._"  # beside each file that a Mac wrote to a foreign disk: what its own disk keeps apart, no image
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,17 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms, joinin
     if not protocol.images.root or not root.is_dir():
         raise ValueError("images.root must name an existing folder; set it in study.toml")
     index = ContentIndex(directory)
+    own = study_folders(directory.resolve(), root)
     cases: list[CaseSource] = []
     refusals: list[Refusal] = []
     added = [joining] if joining else []
     uploads = [path for path in sorted(root.glob(f"{UPLOAD_PREFIX}*")) if path.is_dir()] + added
-    found = dicom_patients([path for folder in (root, *added) for path in image_files(folder)], protocol, index)
+    found = dicom_patients([path for folder in (root, *added) for path in image_files(folder, own)], protocol, index)
     try:
-        found += _file_patients(root, uploads, _waiting(directory, root), protocol, index)
+        found += _file_patients(root, uploads, own, _waiting(directory, root), protocol, index)
     except RefusedError as error:
         refusals.append(refusal_of("", error))
+    refusals += [refusal_of("", one) for folder in (root, *added) for one in _hidden_images(folder, own)]
     refusals += [refusal_of("", one.problem) for one in found if not one.patient_id and one.problem]
     counts = Counter(one.patient_id for one in found if one.patient_id)
     gone = withdrawn_cases(directory)
@@ -75,7 +79,7 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms, joinin
     pseudonyms.save()
     index.save()
     pairs = _pairs(counts, pseudonyms)
-    return Discovery(tuple(cases), tuple(dict.fromkeys(refusals)), pairs)
+    return Discovery(_twins_marked(cases), tuple(dict.fromkeys(refusals)), pairs)
 
 
 def refusal_of(case_id: str, error: RefusedError) -> Refusal:
@@ -123,6 +127,16 @@ def _pairs(counts: Counter[str], pseudonyms: Pseudonyms) -> tuple[tuple[str, str
     return tuple((patient, pseudonyms.case_id(patient)) for patient in sorted(counts))
 
 
+def _twins_marked(cases: Sequence[CaseSource]) -> tuple[CaseSource, ...]:
+    """The cases, those whose image file is also another case's with the beginning of its hash, which names nobody."""
+    images = {case.case_id: file.sha256 for case in cases for file in case.files if file.role == IMAGE_ROLE}
+    counts = Counter(images.values())
+    twins = {case_id: (SAME_IMAGE, sha256[:8]) for case_id, sha256 in images.items() if counts[sha256] > 1}
+    return tuple(
+        replace(case, columns=(*case.columns, twins[case.case_id])) if case.case_id in twins else case for case in cases
+    )
+
+
 def _withdrawn(case_id: str) -> Refusal:
     text = "the patient withdrew; nothing of his files was read."
     return Refusal(case_id, "withdrawn", "image folder", text, "Remove his files from the image folder.")
@@ -143,13 +157,18 @@ def _waiting(directory: Path, root: Path) -> Path | None:
 
 
 def _file_patients(
-    root: Path, uploads: Sequence[Path], within: Path | None, protocol: Protocol, index: ContentIndex
+    root: Path,
+    uploads: Sequence[Path],
+    own: Sequence[Path],
+    within: Path | None,
+    protocol: Protocol,
+    index: ContentIndex,
 ) -> list[PatientFiles]:
     """Cases of the image folder and, each by its own table or names and from its own folder only, of the uploads."""
-    own = [path for path in image_files(root) if not any(path.is_relative_to(upload) for upload in uploads)]
-    found = _file_cases(root, own, protocol, index, within)
+    apart = [path for path in _named_files(root, own) if not any(path.is_relative_to(upload) for upload in uploads)]
+    found = _file_cases(root, apart, protocol, index, within)
     for upload in uploads:
-        found += _file_cases(upload, image_files(upload), protocol, index, upload)
+        found += _file_cases(upload, _named_files(upload, own), protocol, index, upload)
     return found
 
 
@@ -162,16 +181,62 @@ def _file_cases(
     return named_cases(files, protocol.images, index)
 
 
-def image_files(root: Path) -> list[Path]:
-    """The files below a folder in order of their paths, links followed, none hidden and none that the study wrote."""
+def study_folders(study: Path, root: Path) -> tuple[Path, ...]:
+    """The folders that a study writes itself, unless its images lie in one: no image folder holds them."""
+    return tuple(study / name for name in STUDY_FOLDERS if not root.resolve().is_relative_to(study / name))
+
+
+def image_files(root: Path, own: Sequence[Path]) -> list[Path]:
+    """The files below a folder in order of their paths, links followed, none hidden and none of the study's `own`."""
+    return [folder / name for folder, _, names in _walk(root, own) for name in names if not name.startswith(".")]
+
+
+def _named_files(root: Path, own: Sequence[Path]) -> list[Path]:
+    """The image files of a folder by their names, and folders so named, which are refused rather than passed over.
+
+    A folder that holds the file of its own name (`x.nii/x.nii`, as some downloads are packed) stands for nothing.
+    """
     found: list[Path] = []
+    for folder, folders, names in _walk(root, own):
+        empty = [name for name in folders if stem_of(Path(name)) and not os.path.exists(folder / name / name)]
+        found += [folder / name for name in (*empty, *names) if stem_of(Path(name)) and not name.startswith(".")]
+    return found
+
+
+def _walk(root: Path, own: Sequence[Path]) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder once, with the names of its folders and files; hidden folders are named but not entered."""
     seen: set[Path] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real = Path(folder).resolve()
-        if real in seen:
+        if real in seen or real in own:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in STUDY_FOLDERS)
-        found += [Path(folder) / name for name in sorted(names) if not name.startswith(".")]
-    return found
+        inside = sorted(one for one in folders if real / one not in own)
+        folders[:] = [one for one in inside if not one.startswith(".")]
+        yield Path(folder), inside, sorted(names)
+
+
+def _hidden_images(root: Path, own: Sequence[Path]) -> list[RefusedError]:
+    """What is said of images under hidden names, unless a link that is not hidden leads to them."""
+    hidden = [path for path in _hidden_files(root, own) if _is_image(path)]
+    if not hidden:
+        return []
+    seen = {os.path.realpath(path) for path in image_files(root, own)}
+    count = sum(os.path.realpath(path) not in seen for path in hidden)
+    text = f"{count} images under names with a dot in front were not read."
+    remedy = "Take the dot off these names, or take the images out of the folder."
+    return [RefusedError("hidden_images", "image folder", text, remedy)] if count else []
+
+
+def _hidden_files(root: Path, own: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, names in _walk(root, own):
+        found += [folder / name for name in names if name.startswith(".")]
+        for one in (folder / name for name in folders if name.startswith(".")):
+            found += [Path(inside) / name for inside, _, files in os.walk(one) for name in files]
+    return [path for path in found if not path.name.startswith(APPLE_DOUBLE)]
+
+
+def _is_image(path: Path) -> bool:
+    return os.path.isfile(path) and (bool(stem_of(path)) or is_dicom(path))

@@ -16,8 +16,8 @@ from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
 from engine.acquire.prior import PRIOR_IMAGE_ROLE
 from engine.protocol import Images
-from store.records import RefusedError
-from store.sources import PriorSource, SourceFile
+from store.records import Flag, RefusedError
+from store.sources import CaseSource, PriorSource, SourceFile
 
 IMAGE_ROLE = "CT image"
 REFERENCE_ROLE = "reference mask"
@@ -42,6 +42,7 @@ DAYS = re.compile("[0-9]{1,5}")
 YES, NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 OUTSIDE = "outside_folder"
 REFERENCE_NAME, REFERENCE_LABEL = "reference_name", "reference_label"
+SAME_IMAGE = "same_image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ def listed_cases(path: Path, images: Images, index: ContentIndex, within: Path |
     return [_listed_case(folder, table, patient, row, images, index) for patient, row in rows.items()]
 
 
+def same_image_flags(source: CaseSource) -> tuple[Flag, ...]:
+    """A flag where the discovery found the case's image file under another patient id too."""
+    marks = [value for name, value in source.columns if name == SAME_IMAGE]
+    text = "the same image file (sha256 {}...) is another case's too: one patient under two ids, or a wrong file."
+    remedy = "Keep one: two would count twice and could be in training and test at once; a withdrawal leaves the other."
+    return tuple(Flag("acquire", SAME_IMAGE, text.format(mark), remedy) for mark in marks)
+
+
 def _folder_case(members: list[Path]) -> list[_FoundImage]:
     images = [path for path in members if stem_of(path).lower() == "image"]
     others = tuple((stem_of(path), path) for path in members if path not in images)
@@ -132,6 +141,13 @@ def _after(stem: str, case: str) -> str:
 
 
 def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> PatientFiles:
+    try:
+        return _named_case(found, images, index)
+    except RefusedError as error:
+        return PatientFiles(found.patient_id, "files", (), problem=error)
+
+
+def _named_case(found: _FoundImage, images: Images, index: ContentIndex) -> PatientFiles:
     files = [index.source(IMAGE_ROLE, found.image)]
     columns: list[tuple[str, str]] = []
     taken: list[Path] = []
@@ -149,14 +165,19 @@ def _with_files(found: _FoundImage, images: Images, index: ContentIndex) -> Pati
     for stem, path in found.others:
         if path not in taken and stem.lower() not in roles and is_lung_name(stem, images.lungs):
             files.append(index.source(LUNG_ROLES[side_of_name(stem)], path))
-    earlier = [index.source(PRIOR_IMAGE_ROLE, path) for path in priors]
-    problem = _repeated_role(files)
-    prior = None
-    if len(earlier) > 1:
-        prior = PriorSource("files", (), None, "two files are named as the earlier CT; keep one.")
-    elif earlier:
-        prior = PriorSource("files", tuple(earlier), None)
+    problem, prior = _repeated_role(files), _named_prior(priors, index)
     return PatientFiles(found.patient_id, "files", tuple(files), "the only image", 0, tuple(columns), problem, prior)
+
+
+def _named_prior(priors: Sequence[Path], index: ContentIndex) -> PriorSource | None:
+    if not priors:
+        return None
+    if len(priors) > 1:
+        return PriorSource("files", (), None, "two files are named as the earlier CT; keep one.")
+    try:
+        return PriorSource("files", (index.source(PRIOR_IMAGE_ROLE, priors[0]),), None)
+    except RefusedError:
+        return PriorSource("files", (), None, "the earlier CT is no file that can be read.")
 
 
 def _repeated_role(files: Sequence[SourceFile]) -> RefusedError | None:

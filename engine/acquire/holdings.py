@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.acquire.csv_table import BLANKS, delimited_text
 from engine.acquire.dicom import is_dicom, read_header
 from engine.acquire.dicom_cases import unnamed_patient
-from engine.acquire.discover import IMAGE_TABLE, STUDY_FOLDERS, UPLOAD_PREFIX, image_files
+from engine.acquire.discover import IMAGE_TABLE, UPLOAD_PREFIX, image_files, study_folders
 from engine.acquire.file_cases import (
     ACQUISITION_COLUMNS,
     ANATOMY_NAME,
@@ -148,11 +148,6 @@ def holdings(
     return _sorted_out(folder, cases)
 
 
-def study_folders(study: Path, root: Path) -> tuple[Path, ...]:
-    """The folders that a study writes itself, unless its images lie in one: no image folder holds them."""
-    return tuple(study / name for name in STUDY_FOLDERS if not root.resolve().is_relative_to(study / name))
-
-
 def table_rows(table: Path) -> list[list[str]]:
     """The rows of a table with its header, as far as it can be read at all; none of one that cannot."""
     try:
@@ -166,7 +161,7 @@ def _every_path(root: Path, study: Path) -> dict[Path, Path]:
     """Every file by where it lies, hidden ones last; links to folders are followed as by the discovery."""
     own = study_folders(study, root)
     found: dict[Path, Path] = {}
-    for path in image_files(root):
+    for path in image_files(root, own):
         found.setdefault(place_of(path), path)
     for name, folders, files in os.walk(root):
         real = Path(name).resolve()

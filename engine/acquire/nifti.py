@@ -45,6 +45,7 @@ class NiftiHeader:
     float_type: str  # numpy type of floating-point voxels, empty for others
     spacing_mm: tuple[float, float, float]
     offset_bytes: int
+    rescale: tuple[float, float]  # scl_slope, of which 0 stands for unscaled, and scl_inter
     qform_code: int
     sform_code: int
     quaternion: tuple[float, ...]  # b, c, d, x, y, z
@@ -147,6 +148,7 @@ def read_header(path: Path) -> NiftiHeader:
         float_type=order + float_code if float_code else "",
         spacing_mm=(float(pixdim[1]), float(pixdim[2]), float(pixdim[3])),
         offset_bytes=int(struct.unpack(order + "f", raw[108:112])[0]),
+        rescale=struct.unpack(order + "2f", raw[112:120]),
         qform_code=qform_code,
         sform_code=sform_code,
         quaternion=tuple(rest[:6]),
@@ -218,7 +220,7 @@ def _check_nifti(path: Path, role: str, most_voxels: int) -> None:
         header = read_header(path)
         if not header.sizes or min(header.sizes) < 1 or header.voxel_bytes < 1 or len(header.sizes) > 7:
             raise ValueError("impossible sizes")
-        numbers = (*header.spacing_mm, *header.quaternion, *header.sform)
+        numbers = (*header.spacing_mm, *header.rescale, *header.quaternion, *header.sform)
         if not np.isfinite(numbers).all():
             raise ValueError("numbers that are none")
         if not SMALLEST_OFFSET_BYTES <= header.offset_bytes <= LARGEST_OFFSET_BYTES:

@@ -13,7 +13,7 @@ from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, man
 from engine.acquire.ct_series import air_flags, check_hu_range, read_ct_series
 from engine.acquire.dicom import DicomHeader
 from engine.acquire.dicom_frames import read_headers
-from engine.acquire.file_cases import IMAGE_ROLE, NO, YES
+from engine.acquire.file_cases import IMAGE_ROLE, NO, YES, same_image_flags
 from engine.acquire.known_words import KERNELS, MODELS
 from engine.acquire.lungs import split_by_side
 from engine.acquire.nifti import read_ct_file
@@ -103,7 +103,7 @@ def _read_files(source: CaseSource, images: Images, rules: Acquire) -> _Read:
     outlines = outlines_in_files(source, read.ct.grid, rules)
     kind = "nrrd" if image.path.lower().endswith((".nrrd", ".nhdr")) else "nifti"
     acquisition = dataclasses.replace(_file_acquisition(source, kind, read.ct.grid), stored_axes=read.stored_axes)
-    return _Read(read.ct, outlines, acquisition, (*read.flags, *outlines.flags))
+    return _Read(read.ct, outlines, acquisition, (*read.flags, *same_image_flags(source), *outlines.flags))
 
 
 def _dicom_acquisition(header: DicomHeader, grid: Grid, source: CaseSource) -> Acquisition:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.acquire.content_index import ContentIndex
-from engine.acquire.discover import IMAGE_TABLE, UPLOAD_PREFIX
+from engine.acquire.discover import IMAGE_TABLE, UPLOAD_PREFIX, study_folders
 from engine.acquire.file_cases import stem_of
-from engine.acquire.holdings import Holdings, holdings, listed_patients, place_of, study_folders, table_rows
+from engine.acquire.holdings import Holdings, holdings, listed_patients, place_of, table_rows
 from engine.acquire.patient_tables import forget_rows
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms
 from engine.acquire.uploads import CONTENT, TABLE_FILE, TOKEN, UPLOADS, discard

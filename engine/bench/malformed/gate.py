@@ -9,6 +9,7 @@ from engine.acquire.archive import ArchiveLimits, unpack
 from engine.acquire.check import check
 from engine.acquire.clinical import read_clinical, refused_rows
 from engine.acquire.discover import clinical_source
+from engine.bench.malformed.belonging import belonging_specimens
 from engine.bench.malformed.headers import header_specimens
 from engine.bench.malformed.image_files import image_specimens, mask_specimens
 from engine.bench.malformed.listed import listed_specimens
@@ -52,6 +53,7 @@ def every_specimen() -> tuple[Specimen, ...]:
     """The whole corpus, in order of its parts."""
     return (
         *series_specimens(),
+        *belonging_specimens(),
         *outline_specimens(),
         *image_specimens(),
         *header_specimens(),

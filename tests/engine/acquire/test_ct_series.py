@@ -107,6 +107,14 @@ def edits():  # noqa: C901 - one small edit a bad input
         "interleaved acquisitions": (two_acquisitions, "two_acquisitions"),
         "truncated slice": (truncated, "undecodable"),
         "multi-frame without frames": (at(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1"), "undecodable"),
+        "frames of reference": (at(6, FrameOfReferenceUID="1.2.3.10"), "mixed_frames"),
+        "studies": (at(6, StudyInstanceUID="1.2.4"), "mixed_studies"),
+        "inverted": (at(6, PhotometricInterpretation="MONOCHROME1"), "photometric"),
+        "palette": (at(None, PhotometricInterpretation="PALETTE COLOR"), "photometric"),
+        "screen save": (at(None, ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"]), "not_ct_slice"),
+        "projection": (at(None, ImageType=["DERIVED", "SECONDARY", "AXIAL", "MIP"]), "not_ct_slice"),
+        "projection by a vendor": (at(None, ImageType=["DERIVED", "PRIMARY", "MPR", "CT_SOM5 MIP"]), "not_ct_slice"),
+        "map of a material": (at(3, ImageType=["DERIVED", "PRIMARY", "VOLUME", "MAT_SPECIFIC"]), "not_ct_slice"),
         "secondary capture": (at(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.7"), "not_ct_image"),
     }
 
@@ -119,6 +127,28 @@ def test_refused(tmp_path, name):
     assert caught.value.code in codes.split("|")
     assert caught.value.remedy
     assert str(tmp_path) not in str(caught.value)
+
+
+NOTICED = {
+    "kernel": ({"ConvolutionKernel": "B70f"}, "mixed_acquisition", "ConvolutionKernel"),
+    "tube voltage": ({"KVP": 80}, "mixed_acquisition", "KVP"),
+    "one slice derived": ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL"]}, "derived", "1 of 12"),
+    "a reformat": ({"ImageType": ["ORIGINAL", "SECONDARY", "AXIAL", "CT_SOM5 MPR"]}, "derived", "1 of 12"),
+}
+
+
+@pytest.mark.parametrize("name", NOTICED)
+def test_a_slice_of_another_making_is_flagged(tmp_path, name):
+    tags, code, words = NOTICED[name]
+
+    def edit(number, ds):
+        ds.ConvolutionKernel = "B30f"
+        if number == 5:
+            ds.update(tags)
+
+    (flag,) = read(write_series(tmp_path, edit)).flags
+    assert flag.code == code
+    assert words in flag.message
 
 
 def test_missing_slices_are_named_by_position(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -116,9 +118,138 @@ def test_a_licence_beside_the_slices_does_no_harm(tmp_path):
     assert len(find(root, tmp_path / "study").cases) == 1
 
 
+def moved(root, place):
+    """The last two of twelve slices under another name; `place` gets each file."""
+    for path in [one for one in (root / "ct").iterdir() if one.stem.endswith(("_10", "_11"))]:
+        target = place(path)
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xml", ".nii", ".txt"])
+def test_a_slice_is_known_by_its_content_whatever_its_name_says(tmp_path, suffix):
+    root = dicom_case(tmp_path / "in")
+    moved(root, lambda path: path.with_name(path.name + suffix))
+    (source,) = find(root, tmp_path / "study").cases
+    assert sum(file.role.startswith("CT slice") for file in source.files) == SLICES
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "private", "snapshots"])
+def test_a_folder_named_like_one_of_the_studys_is_read_unless_the_study_wrote_it(tmp_path, folder):
+    study = tmp_path / "study"
+    root = dicom_case(study / "in")
+    moved(root, lambda path: path.parent / folder / path.name)
+    write_series(study / folder, patient="P2", series_uid="1.2.9")
+    for images in (root, study):
+        (source,) = find(images, study).cases
+        assert source.case_id == "P1"
+        assert sum(file.role.startswith("CT slice") for file in source.files) == SLICES
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_packed_slices_refuse_who_lies_beside_them_or_the_study(tmp_path, alone):
+    root = dicom_case(tmp_path / "in")
+    packed = write_series(tmp_path / "x", patient="P2", series_uid="1.2.9")[0].read_bytes()
+    target = (root / "packed" if alone else root / "ct") / "1.dcm.gz"
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(gzip.compress(packed))
+    refusals = find(root, tmp_path / "study").refusals
+    assert [(r.case_id, r.code) for r in refusals] == [("" if alone else "P1", "undecodable")]
+
+
+@pytest.mark.parametrize("name", [".part/{}", ".{}", ".rsync/deep/{}"])
+def test_images_under_hidden_names_are_said_aloud(tmp_path, name):
+    root = dicom_case(tmp_path / "in")
+    (root / "ct/.rsync").mkdir()
+    moved(root, lambda path: path.parent / name.format(path.name))
+    (refusal,) = find(root, tmp_path / "study").refusals
+    assert (refusal.case_id, refusal.code) == ("", "hidden_images")
+    assert refusal.message.startswith("2 images")
+
+
+def test_hidden_files_that_are_no_images_or_have_a_name_elsewhere_are_nothing_to_say(tmp_path):
+    root = tmp_path / "in"
+    image_file(root / ".git/annex/1.nii.gz")
+    (root / "P1").mkdir()
+    (root / "P1/image.nii.gz").symlink_to(root / ".git/annex/1.nii.gz")
+    (root / "P1/._image.nii.gz").write_bytes(bytes(200))
+    (root / "P1/.DS_Store").write_bytes(bytes(200))
+    found = find(root, tmp_path / "study")
+    assert ([one.case_id for one in found.cases], found.refusals) == (["P1"], ())
+
+
+NO_FILE = {
+    "link to nowhere": lambda path: path.symlink_to("/nowhere/image.nii.gz"),
+    "link to itself": lambda path: path.symlink_to(path),
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("make", NO_FILE.values(), ids=NO_FILE)
+@pytest.mark.parametrize("name", ["image", "tumour"])
+def test_a_name_that_leads_to_no_file_refuses_its_case_and_the_cohort_goes_on(tmp_path, make, name):
+    root = tmp_path / "in"
+    for patient in ("P1", "P2"):
+        image_file(root / patient / "image.nii.gz")
+        mask_file(root / patient / "tumour.nii.gz")
+    path = root / "P1" / f"{name}.nii.gz"
+    path.unlink()
+    make(path)
+    found = find(root, tmp_path / "study")
+    assert [one.case_id for one in found.cases] == ["P2"]
+    assert [(r.case_id, r.code) for r in found.refusals] == [("P1", "no_file")]
+    assert "nowhere/" not in str(found.refusals)
+
+
+def test_a_pipe_among_slices_refuses_the_series(tmp_path):
+    root = dicom_case(tmp_path / "in")
+    os.mkfifo(root / "ct" / "slice.dcm")
+    assert [(r.case_id, r.code) for r in find(root, tmp_path / "study").refusals] == [("P1", "undecodable")]
+
+
+def test_an_earlier_ct_that_is_no_file_is_noted(tmp_path):
+    root = tmp_path / "in"
+    image_file(root / "P1" / "image.nii.gz")
+    (root / "P1" / "prior.nii.gz").symlink_to("/nowhere")
+    (source,) = find(root, tmp_path / "study").cases
+    assert source.prior.note == "the earlier CT is no file that can be read."
+
+
+def test_a_file_in_a_folder_of_its_own_name_is_one_case(tmp_path):
+    image_file(tmp_path / "in" / "P1_image.nii" / "P1_image.nii")
+    found = find(tmp_path / "in", tmp_path / "study")
+    assert ([one.case_id for one in found.cases], found.refusals) == (["P1"], ())
+
+
 def test_a_patient_without_an_id_is_refused(tmp_path):
     write_series(tmp_path / "in", patient="")
     assert [r.code for r in find(tmp_path / "in", tmp_path / "study").refusals] == ["no_patient_id"]
+
+
+@pytest.mark.parametrize("other", ["P2", "p1", ""])
+def test_a_series_under_two_patient_ids_refuses_both(tmp_path, other):
+    def edit(number, ds):
+        if number >= 10:
+            ds.PatientID = other
+
+    found = find(dicom_case(tmp_path / "in", edit=edit), tmp_path / "study")
+    assert found.cases == ()
+    refused = {r.case_id: r for r in found.refusals}
+    assert refused["P1"].code == "shared_series"
+    assert len(refused) == 2
+    assert "P1" not in refused["P1"].message
+
+
+def test_one_image_file_under_two_patient_ids_is_flagged_in_both_without_naming_either(tmp_path, make_study):
+    root = tmp_path / "in"
+    for patient, low in (("P1", -700), ("P2", -700), ("P3", -701)):
+        image_file(root / patient / "image.nii.gz", np.full((12, 16, 16), low, np.int16))
+        mask_file(root / patient / "tumour.nii.gz")
+    found = [one for one in check(make_study(root)).flagged if one.code == "same_image"]
+    assert [one.case for one in found] == ["P1", "P2"]
+    assert found[0].message == found[1].message
+    assert not any(patient in found[0].message for patient in ("P1", "P2"))
 
 
 def test_a_patient_without_ct_is_refused(tmp_path):

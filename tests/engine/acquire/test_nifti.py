@@ -142,6 +142,17 @@ def test_values_that_are_not_finite_are_refused(tmp_path):
     assert code_of(lambda: read(write(tmp_path / "a.nii.gz", array))) == "not_finite"
 
 
+@pytest.mark.parametrize(("slope", "intercept"), [(np.nan, 0), (np.inf, 0), (-np.inf, 0), (1, np.nan), (1, np.inf)])
+def test_a_rescale_that_is_no_number_is_refused(tmp_path, slope, intercept):
+    path = patch(write(tmp_path / "a.nii.gz", ct_array()), 112, struct.pack("<2f", slope, intercept))
+    assert code_of(lambda: read(path)) == "undecodable"
+
+
+def test_a_slope_of_zero_stands_for_stored_values_as_they_are(tmp_path):
+    path = patch(write(tmp_path / "a.nii.gz", ct_array()), 112, struct.pack("<2f", 0, 0))
+    assert (read(path).ct.intensity_hu == ct_array()).all()
+
+
 def test_too_few_slices_are_refused(tmp_path):
     grid = Grid((12, 14, 4), GRID.spacing_mm, GRID.origin_mm)
     assert code_of(lambda: read(write(tmp_path / "a.nii.gz", ct_array()[:4], grid))) == "few_slices"
