@@ -60,7 +60,7 @@ def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: Outcom
 
     The opposite of 1 is 0, of yes no, of true false, of dead alive; of any other value the one other value there is.
     """
-    if choices.kind != "time":
+    if choices.kind not in ("time", "binary"):
         return
     event = _code(choices.event_value)
     cells = {patient: _code(joined.cell(patient, choices.event)) for patient in patients}

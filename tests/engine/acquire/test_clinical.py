@@ -22,6 +22,7 @@ COLUMNS = Outcome(
     kind="columns", recurrence_days="rec", death_days="death", last_contact_days="contact", last_imaging_days="imaging"
 )
 TIME = Outcome(kind="time", time="days", event="event")
+BINARY = Outcome(kind="binary", event="event")
 
 
 def read(tmp_path, text, outcome=TIME, covariates=(), patients=("A", "B"), eligibility=Eligibility()):
@@ -128,6 +129,15 @@ def test_tables_that_would_be_silently_wrong_are_refused(tmp_path, text, code):
         read(tmp_path, text)
     assert caught.value.code == code
     assert "soon" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cells", ["2,0", "9,unknown", "yes,no", "1,yes"])
+def test_a_binary_outcome_knows_the_event_and_its_opposite_only(tmp_path, cells):
+    text = "id,event\n" + "".join(f"{p},{cell}\n" for p, cell in zip("AB", cells.split(","), strict=True))
+    with pytest.raises(RefusedError, match="event_code"):
+        read(tmp_path, text, BINARY)
+    found = read(tmp_path, "id,event\nA,1\nB,0\nC,NA\n", BINARY, patients=("A", "B", "C")).outcomes
+    assert [one.dfs_label for one in found] == [True, False, None]
 
 
 BORN = (CovariateColumn(column="born", kind="number"),)
