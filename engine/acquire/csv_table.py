@@ -199,7 +199,10 @@ def _text_of(path: Path, role: str) -> str:
 
 def _delimiter(text: str, role: str) -> str:
     header = text.lstrip("\r\n").splitlines()[0] if text.strip() else ""
-    counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
+    try:
+        counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
+    except csv.Error as error:  # a cell beyond the reader's 131,072 characters
+        raise _refuse("malformed_csv", role, "the header is not valid CSV.", "Export it again.") from error
     best = max(counts.values())
     if best < 2:
         raise _refuse(

@@ -196,6 +196,7 @@ _SHAPES: tuple[Text, ...] = (
     ("rows", "separator in a cell", ("ragged_rows",), HEADER + "A,1,00,1,60,I\n"),
     ("rows", "quote without end", ("malformed_csv",), HEADER + 'A,100,1,60,"I\n'),
     ("rows", "quote inside", ("malformed_csv",), HEADER + 'A,100,1,60,"I"I\n'),
+    ("rows", "header cell beyond the limit", ("malformed_csv",), HEADER.replace("age", "a" * 200_000) + ROWS),
     ("table empty", "header only", ("empty_table",), HEADER),
     ("table empty", "nothing", ("empty_table", "no_separator"), b""),
     ("separator", "pipe", ("no_separator",), (HEADER + ROWS).replace(",", "|")),

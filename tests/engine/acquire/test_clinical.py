@@ -122,6 +122,7 @@ def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
         ("id,days,event\nMüller,1,1\n".encode("latin-1"), "encoding"),
         ("id,days,event\nA,1,1\n".encode("utf-16"), "encoding"),
         (b"id,days,event\nA\x00,1,1\n", "bad_bytes"),
+        (f"id,days,event,{'x' * 200_000}\nA,1,1,1\n", "malformed_csv"),
     ],
 )
 def test_tables_that_would_be_silently_wrong_are_refused(tmp_path, text, code):
