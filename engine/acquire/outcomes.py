@@ -13,6 +13,8 @@ from store.records import Flag, Outcome, RefusedError
 CAUSES = ("cancer", "other", "unknown")
 OPPOSITE = {"1": "0", "yes": "no", "true": "false", "y": "n", "0": "1", "dead": "alive", "deceased": "alive"}
 BEFORE_TIME_ZERO = "undetermined: a recorded day lies before time zero (row refused, counts as censored at day 0)"
+UNDATED_DEATH = "undetermined: a cause of death and no day of any event (row refused, counts as censored at day 0)"
+CAUSES_OF_A_DEATH = ("cancer", "other")  # a table may well say "unknown" of the living
 STAGE = "clinical"
 MOST_DAYS = 30_000  # 82 years; today as a spreadsheet's date is 46,000
 
@@ -55,6 +57,19 @@ def days_before_zero(joined: Joined, patient: str, choices: OutcomeChoices) -> t
     return tuple(found)
 
 
+def has_undated_death(joined: Joined, patient: str, choices: OutcomeChoices) -> bool:
+    """Whether a patient died of a known cause on a day that is not recorded."""
+    if choices.kind != "columns" or not (choices.cause and choices.death_days):
+        return False
+    cause = joined.cell(patient, choices.cause).lower()
+    return cause in CAUSES_OF_A_DEATH and is_missing(joined.cell(patient, choices.death_days))
+
+
+def has_recurrence(joined: Joined, patient: str, choices: OutcomeChoices) -> bool:
+    """Whether a day of recurrence is recorded: an event by itself, whatever is missing of the death."""
+    return bool(choices.recurrence_days) and not is_missing(joined.cell(patient, choices.recurrence_days))
+
+
 def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> None:
     """RefusedError where the event column holds a code that is neither the event nor its opposite.
 
@@ -80,6 +95,8 @@ def contradiction_flags(outcome: Outcome) -> tuple[Flag, ...]:
     if recurrence is not None and death is not None and recurrence > death:
         flags.append(_flag(outcome.case_id, "recurrence_after_death", "recurrence is dated after death."))
     last = max(outcome.last_contact_days or 0, outcome.last_imaging_days or 0)
+    if death is not None and last > death:
+        flags.append(_flag(outcome.case_id, "contact_after_death", "the last contact or imaging is dated after death."))
     if outcome.dfs_days is not None and outcome.dfs_event and 0 < last < outcome.dfs_days:
         flags.append(_flag(outcome.case_id, "event_after_contact", "the event is dated after the last contact."))
     return tuple(flags)
@@ -164,9 +181,9 @@ def _from_binary(joined: Joined, patient: str, case_id: str, choices: OutcomeCho
     return _composite(case_id, time_zero, (None, None), label)
 
 
-def before_time_zero(case_id: str, time_zero: str, kind: str) -> Outcome:
-    """The outcome of a patient with a day before time zero: censored at day 0, undetermined, with its reason."""
-    outcome = _composite(case_id, time_zero, (0, False), Label(None, BEFORE_TIME_ZERO))
+def refused_outcome(case_id: str, time_zero: str, kind: str, reason: str) -> Outcome:
+    """The outcome of a patient whose row is refused: censored at day 0, undetermined, with its reason."""
+    outcome = _composite(case_id, time_zero, (0, False), Label(None, reason))
     return outcome if kind == "time" else dataclasses.replace(outcome, composite_only=False)
 
 

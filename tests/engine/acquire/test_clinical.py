@@ -93,6 +93,28 @@ def test_a_case_without_a_row_is_flagged(tmp_path):
     assert [f.code for f in read(tmp_path, "id,days,event\nA,1,0\n").flags] == ["no_clinical_row"]
 
 
+def test_contact_or_imaging_after_death_is_said_aloud(tmp_path):
+    table = read(tmp_path, "id,rec,death,imaging,contact\nA,,400,300,900\nB,,400,401,400\n", COLUMNS)
+    assert [(f.code, f.message[5:10]) for f in table.flags] == [
+        ("contact_after_death", "CASEA"),
+        ("contact_after_death", "CASEB"),
+    ]
+    assert read(tmp_path, "id,rec,death,imaging,contact\nA,,400,300,400\nB,,,1,2\n", COLUMNS).flags == ()
+
+
+def test_a_cause_of_death_without_its_day_is_never_event_free(tmp_path):
+    rules = COLUMNS.model_copy(update={"cause": "cause"})
+    text = "id,rec,death,imaging,contact,cause\nA,,,300,900,cancer\nB,,,300,900,unknown\nC,50,,300,900,other\n"
+    table = read(tmp_path, text, rules, patients=("A", "B", "C"))
+    found = [(o.dfs_days, o.dfs_event, o.dfs_label) for o in table.outcomes]
+    assert found == [(0, False, None), (900, False, False), (50, True, True)]
+    assert "cause of death" in table.outcomes[0].label_reason
+    assert [(f.code, "CASEC" in f.message) for f in table.flags] == [
+        ("undated_death", False),
+        ("unpaired_outcome", True),
+    ]
+
+
 def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
     table = read(tmp_path, "id,days,event\nA,-41,1\nB,800,0\n")
     assert table.outcomes[0].dfs_label is None
