@@ -17,6 +17,7 @@ from engine.acquire.outcomes import (
     has_undated_death,
     outcome_of,
     refused_outcome,
+    rounded_days_flags,
 )
 from engine.acquire.treatments import treatment_of
 from engine.protocol import Clinical, CovariateColumn, Covariates, Eligibility, Outcome
@@ -64,6 +65,7 @@ def read_clinical(
                 outcomes.append(outcome_of(joined, patient, case_id, outcome, clinical.time_zero))
     flags = [Flag(STAGE, r.code, f"case {r.case_id}: {r.file}: {r.message}", r.remedy) for r in refused.values()]
     flags += _missing_row_flags(cases, known)
+    flags += rounded_days_flags(joined, tuple(patient for _, patient in known), outcome)
     flags += [flag for one in outcomes for flag in contradiction_flags(one)]
     for name in (*(c.column.strip() for c in covariates.columns if c.kind == "number"), eligibility.scan_days):
         _check_number(joined, [patient for _, patient in known], name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import is_missing
+from engine.acquire.csv_table import few_lines, is_missing
 from engine.acquire.joined import Joined
 from engine.protocol import Outcome as OutcomeChoices
 from store.records import Flag, Outcome, RefusedError
@@ -16,6 +17,8 @@ BEFORE_TIME_ZERO = "undetermined: a recorded day lies before time zero (row refu
 UNDATED_DEATH = "undetermined: a cause of death and no day of any event (row refused, counts as censored at day 0)"
 CAUSES_OF_A_DEATH = ("cancer", "other")  # a table may well say "unknown" of the living
 STAGE = "clinical"
+WHOLE = re.compile(r"\d+")
+THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # 1.000: one day, or a thousand
 MOST_DAYS = 30_000  # 82 years; today as a spreadsheet's date is 46,000
 
 
@@ -86,6 +89,28 @@ def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: Outcom
         lines = ", ".join(map(str, sorted(wrong)[:8]))
         text = f"column {choices.event!r} holds codes that are neither event nor no event, at lines {lines}."
         raise RefusedError("event_code", joined.role(choices.event), text, "Recode it, or set outcome.event_value.")
+
+
+def rounded_days_flags(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> tuple[Flag, ...]:
+    """One flag a column of days that are not whole, with its lines.
+
+    RefusedError where every cell is a whole number or looks like thousands: 1.000 beside 900 may be either.
+    """
+    flags = []
+    for column in _day_columns(choices):
+        cells = {patient: joined.cell(patient, column) for patient in patients}
+        filled = {joined.line(patient, column): cell for patient, cell in cells.items() if not is_missing(cell)}
+        dotted = sorted(line for line, cell in filled.items() if THOUSANDS.fullmatch(cell))
+        whole = sum(WHOLE.fullmatch(cell) is not None for cell in filled.values())
+        if dotted and whole and len(dotted) + whole == len(filled):
+            text = f"column {column!r} holds days with a point before three digits, at lines {few_lines(dotted)}."
+            remedy = "The point may part thousands: export days as whole numbers without it."
+            raise RefusedError("thousands_separator", joined.role(column), text, remedy)
+        broken = sorted(joined.line(p, column) for p in patients if (joined.number(p, column) or 0) % 1)
+        if broken:
+            text = f"column {column!r} holds days that are not whole and are rounded, at lines {few_lines(broken)}."
+            flags.append(Flag(STAGE, "fractional_days", text, "If they are months or years, give days instead."))
+    return tuple(flags)
 
 
 def contradiction_flags(outcome: Outcome) -> tuple[Flag, ...]:

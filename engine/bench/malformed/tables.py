@@ -242,6 +242,8 @@ _OUTCOMES: tuple[Text, ...] = (
     ("outcome", "event code text", ("event_code",), HEADER + ROWS.replace("900,0", "900,lost")),
     ("outcome", "event without time", ("event_without_time", "unpaired_outcome"), HEADER + ROWS.replace("100,1", ",1")),
     ("outcome", "time without event", ("unpaired_outcome",), HEADER + ROWS.replace("100,1", "100,")),
+    ("outcome", "days in months", ("fractional_days",), HEADER + ROWS.replace("100", "12.5")),
+    ("outcome", "point between thousands", ("thousands_separator",), HEADER + ROWS.replace("900", "1.900")),
     ("outcome", "too many days", ("too_many_days",), HEADER + ROWS.replace("900", "99999")),
     (
         "names as a category",

@@ -154,6 +154,25 @@ def test_tables_that_would_be_silently_wrong_are_refused(tmp_path, text, code):
     assert "soon" not in str(caught.value)
 
 
+def test_days_that_are_not_whole_are_said_aloud_once_a_column(tmp_path):
+    table = read(tmp_path, "id,days,event\nA,12.5,1\nB,48.250,0\nC,60.0,0\n", patients=("A", "B", "C"))
+    assert [flag.code for flag in table.flags] == ["fractional_days"]
+    assert "lines 2, 3" in table.flags[0].message
+
+
+@pytest.mark.parametrize("cells", [("1.000", "900"), ("999", "12.345")])
+def test_a_point_that_may_part_thousands_is_refused(tmp_path, cells):
+    with pytest.raises(RefusedError, match="thousands_separator") as caught:
+        read(tmp_path, f"id;days;event\nA;{cells[0]};1\nB;{cells[1]};0\n")
+    assert cells[0] not in str(caught.value)
+
+
+@pytest.mark.parametrize("cells", [("100.000", "900.000"), ("100.0", "900.0"), ("1234.000", "7"), ("0.500", "12")])
+def test_a_point_that_parts_no_thousands_is_read(tmp_path, cells):
+    found = read(tmp_path, f"id;days;event\nA;{cells[0]};1\nB;{cells[1]};0\n").outcomes
+    assert [one.dfs_days for one in found] == [round(float(cell)) for cell in cells]
+
+
 @pytest.mark.parametrize("cells", ["2,0", "9,unknown", "yes,no", "1,yes"])
 def test_a_binary_outcome_knows_the_event_and_its_opposite_only(tmp_path, cells):
     text = "id,event\n" + "".join(f"{p},{cell}\n" for p, cell in zip("AB", cells.split(","), strict=True))
