@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import DATE, are_days, is_missing
+from engine.acquire.csv_table import are_serials, check_no_dates, holds_date, is_missing
 from engine.acquire.joined import Joined, join_tables
 from engine.acquire.outcomes import (
     BEFORE_TIME_ZERO,
@@ -96,14 +96,8 @@ def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -
 
 
 def _check_number(joined: Joined, patients: list[str], name: str) -> None:
-    """Refuse a column of numbers that are all days of the calendar: a date of birth names people once it is stored."""
-    cells = {patient: joined.cell(patient, name) for patient in patients} if name else {}
-    filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
-    if are_days(tuple(filled.values())):
-        first = min(joined.line(patient, name) for patient in filled)
-        text = f"column {name!r} holds dates written as numbers, first at line {first}."
-        remedy = "Give days from time zero, or years, instead of dates."
-        raise RefusedError("date_cell", joined.role(name), text, remedy)
+    if name:
+        check_no_dates(name, {joined.line(p, name): joined.cell(p, name) for p in patients}, joined.role(name))
 
 
 def _check_category(joined: Joined, patients: list[str], column: CovariateColumn) -> None:
@@ -113,7 +107,9 @@ def _check_category(joined: Joined, patients: list[str], column: CovariateColumn
     name = column.column.strip()
     cells = {patient: joined.cell(patient, name) for patient in patients}
     filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
-    dates = sorted(joined.line(patient, name) for patient, cell in filled.items() if DATE.fullmatch(cell))
+    dates = sorted(joined.line(patient, name) for patient, cell in filled.items() if holds_date(cell))
+    if not dates and are_serials(name, tuple(filled.values())):
+        dates = sorted(joined.line(patient, name) for patient in filled)
     if dates:
         text = f"column {name!r} holds dates, first at line {dates[0]}."
         remedy = "Give days from time zero; a date is not stored."

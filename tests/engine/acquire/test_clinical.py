@@ -195,6 +195,66 @@ def test_days_of_the_calendar_are_no_numbers(tmp_path, cells):
         read(tmp_path, text, eligibility=Eligibility(scan_days="born"))
 
 
+@pytest.mark.parametrize("cells", [("04031950", "31121949"), ("4031950", "12311949"), ("04031950.0", "NA")])
+def test_days_of_the_calendar_may_begin_with_day_or_month(tmp_path, cells):
+    text = "id,days,event,born\n" + "".join(f"{p},1,0,{cell}\n" for p, cell in zip("AB", cells, strict=True))
+    with pytest.raises(RefusedError, match="date_cell"):
+        read(tmp_path, text, covariates=BORN)
+
+
+@pytest.mark.parametrize("name", ["born", "DateOfBirth", "DOB", "Geburtsdatum", "day of surgery"])
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_a_spreadsheets_dates_under_the_name_of_one_are_refused(tmp_path, name, kind):
+    text = f"id,days,event,{name}\nA,1,0,18325\nB,1,0,21000.0\n"
+    with pytest.raises(RefusedError, match=r"date_cell|date_in_category") as caught:
+        read(tmp_path, text, covariates=(CovariateColumn(column=name, kind=kind),))
+    assert "18325" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("volume_mm3", ("18325", "21000")),  # as a spreadsheet's dates, but not named so
+        ("birth year", ("1950", "1948")),
+        ("birth weight g", ("3500", "4100")),
+        ("days to update", ("12", "43000")),
+        ("date index", ("18325.5", "21000")),
+        ("cells", ("1234567", "7654321")),
+    ],
+)
+def test_ordinary_numbers_are_no_dates(tmp_path, name, cells):
+    text = f"id,days,event,{name}\nA,1,0,{cells[0]}\nB,1,0,{cells[1]}\n"
+    table = read(tmp_path, text, covariates=(CovariateColumn(column=name, kind="number"),))
+    assert [one.number for one in table.covariates] == [float(cell) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "geb. 04.03.1950", "*4.3.50", "4. März 1950", "4. Ma\u0308rz 1950", "7. Juni 1960", "March 4th 1950",
+        "Mar-1950", "1er août 1950", "4 de marzo de 1950", "1950-03", "03/1951", "03.1951", "04031950",
+        "04.03.1950-05.04.1950", "born 1950-03-04T00:00", "ID19500304",
+    ],
+)  # fmt: skip
+def test_a_date_in_the_text_of_a_category_is_refused(tmp_path, cell):
+    with pytest.raises(RefusedError, match="date_in_category") as caught:
+        read(tmp_path, f"id,days,event,note\nA,1,0,{cell}\nB,1,0,x\n", covariates=(CovariateColumn(column="note"),))
+    assert "50" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "pT2a N0 M0", "cT1c/N0/M0", "IA1-IA2", "UICC 8", "AJCC 8th edition 2017", "Masaoka 1981", "Mayo 2018", "8140/3",
+        "C34.10", "35917007", "1.2.840.10008.1.2.10", "2010-2012", "10-20 pack years", "60 Gy in 30", "1.1-2.0 cm",
+        "EGFR c.2235_2249del15", "marginal 2010", "12345678",
+    ],
+)  # fmt: skip
+def test_stages_codes_and_classes_are_no_dates(tmp_path, cell):
+    table = read(tmp_path, f"id,days,event,x\nA,1,0,{cell}\nB,1,0,x\n", covariates=(CovariateColumn(column="x"),))
+    assert table.covariates[0].category == cell
+
+
 @pytest.mark.parametrize("cells", [("19500304", "7"), ("19501304", "19491231"), ("20010229", "20000229"), ("", "NA")])
 def test_numbers_of_which_only_some_could_be_days_are_read(tmp_path, cells):
     text = "id,days,event,born\n" + "".join(f"{p},1,0,{cell}\n" for p, cell in zip("AB", cells, strict=True))
