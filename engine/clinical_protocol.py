@@ -48,7 +48,7 @@ class Outcome(Section):
     event: str = Field("", description="kind = time or binary: column of the event")
     event_value: str = Field(
         "1",
-        description="value of the event column that means event; kind = binary: any other non-empty value is no event",
+        description="value of the event column that means event; its opposite (0 of 1, no of yes) means no event",
     )
     definition: Literal["any-cause", "recurrence", "paper-censored", "paper-excluded"] = Field(
         "any-cause",

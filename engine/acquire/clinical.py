@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import DATE, are_days, is_missing
+from engine.acquire.csv_table import are_serials, check_no_dates, holds_date, is_missing
 from engine.acquire.joined import Joined, join_tables
 from engine.acquire.outcomes import (
+    BEFORE_TIME_ZERO,
     STAGE,
-    before_time_zero,
+    UNDATED_DEATH,
     check_event_codes,
     contradiction_flags,
     days_before_zero,
+    has_recurrence,
+    has_undated_death,
     outcome_of,
+    refused_outcome,
+    rounded_days_flags,
 )
 from engine.acquire.treatments import treatment_of
 from engine.protocol import Clinical, CovariateColumn, Covariates, Eligibility, Outcome
@@ -22,6 +27,7 @@ from store.sources import ClinicalSource
 
 FEWEST_TO_JUDGE = 10  # filled rows, under which a category may well differ in each
 LARGEST_DISTINCT_SHARE = 0.8
+REASONS = {"negative_time": BEFORE_TIME_ZERO, "undated_death": UNDATED_DEATH}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +45,10 @@ def read_clinical(
 ) -> ClinicalTable:
     """Read the declared columns for the study's cases; other patients of the tables are ignored.
 
-    A case without a row is flagged. A row with a day before time zero is refused as an outcome: the patient counts as
-    censored at day 0, undetermined, and is flagged. RefusedError, with line numbers and no cell, for tables that
-    cannot be trusted: repeated patients, ragged rows, decimal commas, undeclared event codes, missing columns.
+    A case without a row is flagged. A row with a day before time zero, or a cause of death and no day of any event, is
+    refused as an outcome: the patient counts as censored at day 0, undetermined, and is flagged. RefusedError, with
+    line numbers and no cell, for tables that cannot be trusted: repeated patients, ragged rows, decimal commas,
+    undeclared event codes, missing columns.
     """
     joined = join_tables(source, clinical)
     cases = sorted((case_id, patient) for patient, case_id in source.cases)
@@ -52,24 +59,26 @@ def read_clinical(
         check_event_codes(joined, tuple(patient for _, patient in known), outcome)
         for case_id, patient in known:
             if case_id in refused:
-                outcomes.append(before_time_zero(case_id, clinical.time_zero, outcome.kind))
+                reason = REASONS[refused[case_id].code]
+                outcomes.append(refused_outcome(case_id, clinical.time_zero, outcome.kind, reason))
             else:
                 outcomes.append(outcome_of(joined, patient, case_id, outcome, clinical.time_zero))
     flags = [Flag(STAGE, r.code, f"case {r.case_id}: {r.file}: {r.message}", r.remedy) for r in refused.values()]
     flags += _missing_row_flags(cases, known)
+    flags += rounded_days_flags(joined, tuple(patient for _, patient in known), outcome)
     flags += [flag for one in outcomes for flag in contradiction_flags(one)]
     for name in (*(c.column.strip() for c in covariates.columns if c.kind == "number"), eligibility.scan_days):
         _check_number(joined, [patient for _, patient in known], name)
     for column in covariates.columns:
         _check_category(joined, [patient for _, patient in known], column)
-    flags += _unpaired_flags(joined, known, outcome)
+    flags += _unpaired_flags(joined, [pair for pair in known if pair[0] not in refused], outcome)
     values = [_covariate(joined, patient, case_id, c) for case_id, patient in known for c in covariates.columns]
     treatments = tuple(treatment_of(joined, patient, case_id, eligibility) for case_id, patient in known)
     return ClinicalTable(tuple(values), tuple(outcomes), treatments, tuple(flags))
 
 
 def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -> tuple[Refusal, ...]:
-    """Rows of the study's cases whose outcome cannot be: a day before time zero."""
+    """Rows of the study's cases whose outcome cannot be: a day before time zero, a death without its day."""
     if outcome.kind == "none":
         return ()
     joined = join_tables(source, clinical)
@@ -79,18 +88,16 @@ def refused_rows(source: ClinicalSource, clinical: Clinical, outcome: Outcome) -
             text = f"column {column!r}, line {joined.line(patient, column)} lies before time zero."
             remedy = "Correct the dates, or leave the patient out."
             refusals.append(Refusal(case_id, "negative_time", joined.role(column), text, remedy))
+        if has_undated_death(joined, patient, outcome) and not has_recurrence(joined, patient, outcome):
+            text = f"column {outcome.cause!r}, line {joined.line(patient, outcome.cause)} has a cause without a day."
+            remedy = "Give the day of death, or empty its cause."
+            refusals.append(Refusal(case_id, "undated_death", joined.role(outcome.cause), text, remedy))
     return tuple(refusals)
 
 
 def _check_number(joined: Joined, patients: list[str], name: str) -> None:
-    """Refuse a column of numbers that are all days of the calendar: a date of birth names people once it is stored."""
-    cells = {patient: joined.cell(patient, name) for patient in patients} if name else {}
-    filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
-    if are_days(tuple(filled.values())):
-        first = min(joined.line(patient, name) for patient in filled)
-        text = f"column {name!r} holds dates written as numbers, first at line {first}."
-        remedy = "Give days from time zero, or years, instead of dates."
-        raise RefusedError("date_cell", joined.role(name), text, remedy)
+    if name:
+        check_no_dates(name, {joined.line(p, name): joined.cell(p, name) for p in patients}, joined.role(name))
 
 
 def _check_category(joined: Joined, patients: list[str], column: CovariateColumn) -> None:
@@ -100,7 +107,9 @@ def _check_category(joined: Joined, patients: list[str], column: CovariateColumn
     name = column.column.strip()
     cells = {patient: joined.cell(patient, name) for patient in patients}
     filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
-    dates = sorted(joined.line(patient, name) for patient, cell in filled.items() if DATE.fullmatch(cell))
+    dates = sorted(joined.line(patient, name) for patient, cell in filled.items() if holds_date(cell))
+    if not dates and are_serials(name, tuple(filled.values())):
+        dates = sorted(joined.line(patient, name) for patient in filled)
     if dates:
         text = f"column {name!r} holds dates, first at line {dates[0]}."
         remedy = "Give days from time zero; a date is not stored."
@@ -111,10 +120,13 @@ def _check_category(joined: Joined, patients: list[str], column: CovariateColumn
 
 
 def _unpaired_flags(joined: Joined, known: list[tuple[str, str]], outcome: Outcome) -> list[Flag]:
-    if outcome.kind != "time":
-        return []
     flags = []
     for case_id, patient in known:
+        if has_undated_death(joined, patient, outcome):
+            text = f"case {case_id} has a cause of death without its day."
+            flags.append(Flag(STAGE, "unpaired_outcome", text, "Fill both or neither."))
+        if outcome.kind != "time":
+            continue
         has_time = not is_missing(joined.cell(patient, outcome.time))
         if has_time == is_missing(joined.cell(patient, outcome.event)):
             text = f"case {case_id} has {'a time without event code' if has_time else 'an event code without time'}."

@@ -7,8 +7,9 @@ import gzip
 import io
 import math
 import re
+import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -22,13 +23,42 @@ DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 FEWEST_NAMED = 4  # one column in so many that is named by a number or a date: the names are missing
 MOST_BYTES = 1 << 28
-# 2019-03-04, 04/03/2019, 4.3.19, 20190304, 3 March 2019: a date, whatever its order
+# 2019-03-04, 04/03/2019, 4.3.19, 20190304, 2019-03, 3/2019, 3 March 2019, 4. März 1950: a date, whatever its order
 DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ].*)?|(19|20)\d{6}"
-    r"|\d{1,2}[- ]?[A-Za-z]{3,9}[- ,]*\d{2,4}"
+    r"|(19|20)\d{2}[-/](0?[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-/](19|20)\d{2}"
+    r"|\d{1,2}\.?[- ]?[^\W\d_]{3,9}\.?[- ,]*\d{2,4}"
 )
-# 19500304, also as a spreadsheet or pandas writes it: 19500304.0
-COMPACT_DAY = re.compile(r"(?P<year>(19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(\.0+)?")
+_YEAR, _MONTH, _DAY = r"(19|20)\d{2}", r"(0?[1-9]|1[0-2])", r"(0?[1-9]|[12]\d|3[01])"
+_MONTH_NAME = (
+    r"(jan|january?|janvier|janv|jänner|januari|janeiro|enero|gennaio|feb|february?|februari|févr?|février|fevrier"
+    r"|febrero|febbraio|fevereiro|mar|march|mär|märz|maerz|mrz|mars|marzo|maart|mrt|março|apr|april|aprile|avr|avril|abril"
+    r"|may|mai|mayo|maggio|mei|maio|june?|juni|juin|junio|giugno|junho|july?|juli|juill?|juillet|julio|luglio|julho"
+    r"|aug|august|août|aout|agosto|augustus|sept?|september|septembre|septiembre|settembre|setembro"
+    r"|oct|okt|october|oktober|octobre|octubre|ottobre|outubro|nov|november|novembre|noviembre|novembro"
+    r"|dec|dez|déc|december|dezember|décembre|decembre|diciembre|dicembre|dezembro)\.?"
+)
+# the same inside a text; month before year, without a day, leaves out Mayo's classifications
+DATE_WITHIN = re.compile(
+    rf"(?<!\d)(?<!\d[/.])({_YEAR}(?P<a>[-/.]){_MONTH}(?P=a){_DAY}|{_YEAR}[-/]{_MONTH}|{_MONTH}[-/.]{_YEAR}"
+    rf"|{_DAY}(?P<b>[-/.]){_DAY}(?P=b)({_YEAR}|\d{{2}})"
+    r"|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
+    r"|(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])(19|20)\d{2}|(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(19|20)\d{2}"
+    rf"|{_DAY}(st|nd|rd|th)?[. -]*((of|de) +)?{_MONTH_NAME}[ ,-]*(de +)?({_YEAR}|'?\d{{2}})"
+    rf"|\b(?!mayo\b){_MONTH_NAME}[ -]*({_DAY}(st|nd|rd|th)?[ ,]+)?{_YEAR})(?!\d)(?![/.]\d)",
+    re.IGNORECASE,
+)
+# 19500304 or 04031950, also as a spreadsheet or pandas writes it: 19500304.0, 4031950
+COMPACT_DAYS = (
+    re.compile(r"(?P<year>(19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(\.0+)?"),
+    re.compile(r"(?P<day>[0-9]{1,2})(?P<month>[0-9]{2})(?P<year>(19|20)[0-9]{2})(\.0+)?"),
+    re.compile(r"(?P<month>[0-9]{1,2})(?P<day>[0-9]{2})(?P<year>(19|20)[0-9]{2})(\.0+)?"),
+)
+NAMED_DATE = re.compile(
+    r"datum|date\b|\bdate|birth|\bborn\b|geburt|\bgeb\b|\bdob\b|\bday of\b|naissance|nacimiento|nascita"
+)
+SERIAL = re.compile(r"(?P<day>[0-9]{4,5})(\.0+)?")
+FIRST_SERIAL, LAST_SERIAL = 7_000, 47_000  # days that a spreadsheet counts from 1900: March 1919 to September 2028
 # an id such as 00123E45 or 123456789012 after a spreadsheet has turned it into a number
 DAMAGED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -135,14 +165,37 @@ def as_float(cell: str) -> float:
 
 
 def are_days(cells: Sequence[str]) -> bool:
-    """Whether every cell is a day of the calendar written YYYYMMDD, 1900 to 2099; False where there is no cell."""
+    """Whether every cell is a day, 1900 to 2099, written YYYYMMDD, DDMMYYYY or MMDDYYYY; False without a cell."""
     return bool(cells) and all(_is_day(cell) for cell in cells)
 
 
+def are_serials(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column named like a date holds nothing but a spreadsheet's dates: whole numbers, 7000 to 47000."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", " ", name).lower()
+    found = [SERIAL.fullmatch(cell) for cell in cells]
+    inside = all(match and FIRST_SERIAL <= int(match["day"]) <= LAST_SERIAL for match in found)
+    return bool(found) and inside and NAMED_DATE.search(words) is not None
+
+
+def holds_date(cell: str) -> bool:
+    """Whether a cell is a date or has one in its text: `geb. 04.03.1950`, `4. März 1950`, `1950-03`."""
+    text = unicodedata.normalize("NFC", cell)
+    return DATE.fullmatch(text) is not None or DATE_WITHIN.search(text) is not None
+
+
+def check_no_dates(name: str, cells: Mapping[int, str], role: str) -> None:
+    """RefusedError for a column of numbers, by line, that are all dates: a birth date names people once stored."""
+    filled = {line: cell for line, cell in cells.items() if not is_missing(cell)}
+    if are_days(tuple(filled.values())) or are_serials(name, tuple(filled.values())):
+        text = f"column {name!r} holds dates written as numbers, first at line {min(filled)}."
+        raise _refuse("date_cell", role, text, "Give days from time zero, or years, instead of dates.")
+
+
 def _is_day(cell: str) -> bool:
-    match = COMPACT_DAY.fullmatch(cell)
-    if match is None:
-        return False
+    return any(_is_in_calendar(match) for match in (form.fullmatch(cell) for form in COMPACT_DAYS) if match)
+
+
+def _is_in_calendar(match: re.Match[str]) -> bool:
     try:
         date(int(match["year"]), int(match["month"]), int(match["day"]))
     except ValueError:
@@ -199,7 +252,10 @@ def _text_of(path: Path, role: str) -> str:
 
 def _delimiter(text: str, role: str) -> str:
     header = text.lstrip("\r\n").splitlines()[0] if text.strip() else ""
-    counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
+    try:
+        counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
+    except csv.Error as error:  # a cell beyond the reader's 131,072 characters
+        raise _refuse("malformed_csv", role, "the header is not valid CSV.", "Export it again.") from error
     best = max(counts.values())
     if best < 2:
         raise _refuse(

@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,17 @@ def read_header(path: Path) -> DicomHeader:
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
             return _header_of(dataset, str(path))
+    except DECODE_ERRORS as error:
+        raise undecodable("DICOM file", "its header cannot be read") from error
+
+
+def patient_of(raw: bytes) -> str:
+    """The patient id in the bytes of a DICOM file, stripped; RefusedError `undecodable` where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(BytesIO(raw), stop_before_pixels=True, force=True, specific_tags=["PatientID"])
+            return text_of(dataset, "PatientID")
     except DECODE_ERRORS as error:
         raise undecodable("DICOM file", "its header cannot be read") from error
 

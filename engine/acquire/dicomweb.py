@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from engine.acquire.archive import appearing
+from engine.acquire.dicom import patient_of
 from store.records import RefusedError
 
 ROLE = "DICOMweb archive"
@@ -23,6 +24,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 LONGEST_UID = 64
 STUDY_UID, SERIES_UID, MODALITY, PATIENT_ID = "0020000D", "0020000E", "00080060", "00100020"
+INSTANCES_OF_SERIES = "00201209"
 MOST_INSTANCES, MOST_FILE_BYTES, MOST_LIST_BYTES = 50_000, 2 << 30, 64 << 20
 TIMEOUT_SECONDS = 60
 BLOCK = 1 << 16
@@ -47,6 +49,16 @@ class Fetched:
     instances: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """A series that the archive lists; announced is its number of instances, None where the archive does not say."""
+
+    patient: str
+    study: str
+    uid: str
+    announced: int | None
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: a password must not be carried to another host."""
 
@@ -60,22 +72,34 @@ def fetch_studies(archive: Archive, patients: tuple[str, ...], target: Path) -> 
     """Fetch every CT, RTSTRUCT and SEG series of the patients into a new folder, which appears when all is there.
 
     Files are named by number: no identifier of the archive enters a path. RefusedError for an unencrypted address
-    beyond this computer, a wildcard in a patient id, a patient that the archive does not know, an answer that breaks
-    off or is no DICOMweb, and more than the limits. What was fetched still has to pass the gate.
+    beyond this computer, a wildcard in a patient id, a patient that the archive does not know, a file of another
+    patient, a series of more or fewer files than announced, an answer that breaks off or is no DICOMweb, and more than
+    the limits. What was fetched still has to pass the gate.
     """
     _check_address(archive.address)
     with appearing(target) as place:
         series = [one for patient in patients for one in _series_of(archive, patient)]
         count = 0
-        for number, (study, uid) in enumerate(series):
+        for number, one in enumerate(series):
             own = place / f"series-{number:04d}"
             own.mkdir()
-            for raw in _instances(archive, study, uid):
+            before = count
+            for raw in _instances(archive, one.study, one.uid):
                 count += 1
                 if count > MOST_INSTANCES:
                     raise _refuse("too_large", f"more than {MOST_INSTANCES} files.")
+                _check_patient(raw, one.patient)
                 (own / f"{count:06d}.dcm").write_bytes(raw)
+            if one.announced not in (None, count - before):
+                text = f"{count - before} files of a series came, {one.announced} were announced."
+                raise _refuse("cut_series", text, "Fetch again; if it stays so, ask whoever runs the archive.")
     return Fetched(len(series), count)
+
+
+def _check_patient(raw: bytes, patient: str) -> None:
+    if patient_of(raw) != patient:
+        text = "it sent a file that does not name the patient asked for."
+        raise _refuse("other_patient", text, "Ask whoever runs the archive.")
 
 
 def _check_address(address: str) -> None:
@@ -86,12 +110,13 @@ def _check_address(address: str) -> None:
         raise _refuse("unencrypted", text, "Ask for the archive's encrypted address.")
 
 
-def _series_of(archive: Archive, patient: str) -> list[tuple[str, str]]:
-    if not patient.strip() or any(sign in patient for sign in "*?\\"):
+def _series_of(archive: Archive, patient: str) -> list[_Series]:
+    patient = patient.strip()
+    if not patient or any(sign in patient for sign in "*?\\"):
         raise _refuse("wildcard", "a patient id may hold no wildcard.", "Name each patient in full.")
     query = urllib.parse.urlencode({"PatientID": patient, "includefield": PATIENT_ID})
     studies = _list(archive, f"studies?{query}")
-    own = [study for study in studies if _value(study, PATIENT_ID) in (patient, "")]
+    own = [study for study in studies if _value(study, PATIENT_ID).strip() == patient]
     if not own:
         raise _refuse("no_patient", "the archive knows no such patient.", "Check the id, and whose archive it is.")
     found = []
@@ -99,7 +124,9 @@ def _series_of(archive: Archive, patient: str) -> list[tuple[str, str]]:
         uid = _uid(study, STUDY_UID)
         for series in _list(archive, f"studies/{uid}/series"):
             if _value(series, MODALITY) in WANTED:
-                found.append((uid, _uid(series, SERIES_UID)))
+                announced = _value(series, INSTANCES_OF_SERIES)
+                number = int(announced) if announced.isdecimal() else None
+                found.append(_Series(patient, uid, _uid(series, SERIES_UID), number))
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.csv_table import Table, check_ids, few_lines, float_in, is_missing, read_table
+from engine.acquire.csv_table import Table, check_ids, check_no_dates, few_lines, float_in, is_missing, read_table
 from engine.protocol import ImportedFeatures
 from store.matrices import ImportedTable
 from store.records import ROIS, ColumnState, Flag, RefusedError
@@ -70,7 +70,7 @@ def read_feature_table(source: FeatureTableSource, choices: ImportedFeatures) ->
     Values are float64, NaN where a cell is missing. A value beyond float32 (or infinite) follows the declared policy:
     its column is left out, or the value is missing. Constant columns, copies of another column, columns without a value
     and columns that are no features are left out. Every column of the table is reported. RefusedError, with column and
-    line, for a missing column, a decimal comma, text, and two rows of one patient and rater.
+    line, for a missing column, a decimal comma, text, dates as numbers, and two rows of one patient and rater.
     """
     table = read_table(Path(source.file.path), source.file.role)
     cases = dict(source.cases)
@@ -79,6 +79,9 @@ def read_feature_table(source: FeatureTableSource, choices: ImportedFeatures) ->
     _check_rows(table, ids, raters)
     rows = [place for place, patient in enumerate(ids) if patient in cases]
     columns, others = _columns(table, choices)
+    for column in columns:
+        if column.feature_class == UNKNOWN_PART:
+            check_no_dates(column.column, dict(zip(table.lines, table.column(column.column), strict=True)), table.role)
     values = _values(table, rows, columns)
     states = _states(columns, values, choices)
     kept = [place for place, state in enumerate(states) if state.state == FEATURE]

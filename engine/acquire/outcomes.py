@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import is_missing
+from engine.acquire.csv_table import few_lines, is_missing
 from engine.acquire.joined import Joined
 from engine.protocol import Outcome as OutcomeChoices
 from store.records import Flag, Outcome, RefusedError
@@ -13,7 +14,11 @@ from store.records import Flag, Outcome, RefusedError
 CAUSES = ("cancer", "other", "unknown")
 OPPOSITE = {"1": "0", "yes": "no", "true": "false", "y": "n", "0": "1", "dead": "alive", "deceased": "alive"}
 BEFORE_TIME_ZERO = "undetermined: a recorded day lies before time zero (row refused, counts as censored at day 0)"
+UNDATED_DEATH = "undetermined: a cause of death and no day of any event (row refused, counts as censored at day 0)"
+CAUSES_OF_A_DEATH = ("cancer", "other")  # a table may well say "unknown" of the living
 STAGE = "clinical"
+WHOLE = re.compile(r"\d+")
+THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # 1.000: one day, or a thousand
 MOST_DAYS = 30_000  # 82 years; today as a spreadsheet's date is 46,000
 
 
@@ -55,12 +60,25 @@ def days_before_zero(joined: Joined, patient: str, choices: OutcomeChoices) -> t
     return tuple(found)
 
 
+def has_undated_death(joined: Joined, patient: str, choices: OutcomeChoices) -> bool:
+    """Whether a patient died of a known cause on a day that is not recorded."""
+    if choices.kind != "columns" or not (choices.cause and choices.death_days):
+        return False
+    cause = joined.cell(patient, choices.cause).lower()
+    return cause in CAUSES_OF_A_DEATH and is_missing(joined.cell(patient, choices.death_days))
+
+
+def has_recurrence(joined: Joined, patient: str, choices: OutcomeChoices) -> bool:
+    """Whether a day of recurrence is recorded: an event by itself, whatever is missing of the death."""
+    return bool(choices.recurrence_days) and not is_missing(joined.cell(patient, choices.recurrence_days))
+
+
 def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> None:
     """RefusedError where the event column holds a code that is neither the event nor its opposite.
 
     The opposite of 1 is 0, of yes no, of true false, of dead alive; of any other value the one other value there is.
     """
-    if choices.kind != "time":
+    if choices.kind not in ("time", "binary"):
         return
     event = _code(choices.event_value)
     cells = {patient: _code(joined.cell(patient, choices.event)) for patient in patients}
@@ -73,6 +91,28 @@ def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: Outcom
         raise RefusedError("event_code", joined.role(choices.event), text, "Recode it, or set outcome.event_value.")
 
 
+def rounded_days_flags(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> tuple[Flag, ...]:
+    """One flag a column of days that are not whole, with its lines.
+
+    RefusedError where every cell is a whole number or looks like thousands: 1.000 beside 900 may be either.
+    """
+    flags = []
+    for column in _day_columns(choices):
+        cells = {patient: joined.cell(patient, column) for patient in patients}
+        filled = {joined.line(patient, column): cell for patient, cell in cells.items() if not is_missing(cell)}
+        dotted = sorted(line for line, cell in filled.items() if THOUSANDS.fullmatch(cell))
+        whole = sum(WHOLE.fullmatch(cell) is not None for cell in filled.values())
+        if dotted and whole and len(dotted) + whole == len(filled):
+            text = f"column {column!r} holds days with a point before three digits, at lines {few_lines(dotted)}."
+            remedy = "The point may part thousands: export days as whole numbers without it."
+            raise RefusedError("thousands_separator", joined.role(column), text, remedy)
+        broken = sorted(joined.line(p, column) for p in patients if (joined.number(p, column) or 0) % 1)
+        if broken:
+            text = f"column {column!r} holds days that are not whole and are rounded, at lines {few_lines(broken)}."
+            flags.append(Flag(STAGE, "fractional_days", text, "If they are months or years, give days instead."))
+    return tuple(flags)
+
+
 def contradiction_flags(outcome: Outcome) -> tuple[Flag, ...]:
     """What does not go together in one patient's outcome."""
     flags = []
@@ -80,6 +120,8 @@ def contradiction_flags(outcome: Outcome) -> tuple[Flag, ...]:
     if recurrence is not None and death is not None and recurrence > death:
         flags.append(_flag(outcome.case_id, "recurrence_after_death", "recurrence is dated after death."))
     last = max(outcome.last_contact_days or 0, outcome.last_imaging_days or 0)
+    if death is not None and last > death:
+        flags.append(_flag(outcome.case_id, "contact_after_death", "the last contact or imaging is dated after death."))
     if outcome.dfs_days is not None and outcome.dfs_event and 0 < last < outcome.dfs_days:
         flags.append(_flag(outcome.case_id, "event_after_contact", "the event is dated after the last contact."))
     return tuple(flags)
@@ -164,9 +206,9 @@ def _from_binary(joined: Joined, patient: str, case_id: str, choices: OutcomeCho
     return _composite(case_id, time_zero, (None, None), label)
 
 
-def before_time_zero(case_id: str, time_zero: str, kind: str) -> Outcome:
-    """The outcome of a patient with a day before time zero: censored at day 0, undetermined, with its reason."""
-    outcome = _composite(case_id, time_zero, (0, False), Label(None, BEFORE_TIME_ZERO))
+def refused_outcome(case_id: str, time_zero: str, kind: str, reason: str) -> Outcome:
+    """The outcome of a patient whose row is refused: censored at day 0, undetermined, with its reason."""
+    outcome = _composite(case_id, time_zero, (0, False), Label(None, reason))
     return outcome if kind == "time" else dataclasses.replace(outcome, composite_only=False)
 
 

@@ -31,12 +31,18 @@ class Handler(BaseHTTPRequestHandler):
         parts = address.path.strip("/").split("/")[1:]
         if parts == ["studies"]:
             patient = parse_qs(address.query).get("PatientID", [""])[0]
-            found = {str(ds.StudyInstanceUID): ds for _, ds in self.server.files if str(ds.PatientID) == patient}
-            return self._list(found.values(), ("StudyInstanceUID", "PatientID"))
+            files = [ds for _, ds in self.server.files if self.server.unfiltered or str(ds.PatientID) == patient]
+            found = {str(ds.StudyInstanceUID): ds for ds in files}
+            names = ("StudyInstanceUID",) if self.server.unfiltered else ("StudyInstanceUID", "PatientID")
+            return self._list(found.values(), names)
         if len(parts) == 3:
             found = {str(d.SeriesInstanceUID): d for _, d in self.server.files if str(d.StudyInstanceUID) == parts[1]}
-            return self._list(found.values(), ("SeriesInstanceUID", "Modality"))
+            for uid, ds in found.items():
+                uids = [str(d.SeriesInstanceUID) for _, d in self.server.files]
+                ds.NumberOfSeriesRelatedInstances = uids.count(uid)
+            return self._list(found.values(), ("SeriesInstanceUID", "Modality", "NumberOfSeriesRelatedInstances"))
         raw = [path.read_bytes() for path, ds in self.server.files if str(ds.SeriesInstanceUID) == parts[3]]
+        raw = raw[: len(raw) - self.server.kept_back]
         body = b"".join(self._part(one) for one in raw) + f"--{BOUNDARY}--\r\n".encode()
         body = body[: int(len(body) * self.server.share)]
         return self._send(200, body, f'multipart/related; type="application/dicom"; boundary={BOUNDARY}')
@@ -65,18 +71,22 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Service(ThreadingHTTPServer):
-    """The service and its files."""
+    """The service, its files and its faults."""
 
-    def __init__(self, folder: Path, share: float) -> None:
+    def __init__(self, folder: Path, share: float, unfiltered: bool, kept_back: int) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.share = share
+        self.share, self.unfiltered, self.kept_back = share, unfiltered, kept_back
         self.files = [(path, pydicom.dcmread(path)) for path in sorted(folder.rglob("*.dcm"))]
 
 
 @contextmanager
-def serving(folder: Path, share: float = 1.0) -> Iterator[str]:
-    """Serve a folder; yields the base address. `share` below 1 breaks answers of WADO-RS off."""
-    service = Service(folder, share)
+def serving(folder: Path, share: float = 1.0, unfiltered: bool = False, kept_back: int = 0) -> Iterator[str]:
+    """Serve a folder; yields the base address.
+
+    `share` below 1 breaks answers of WADO-RS off; `unfiltered` lists every study and no patient id; `kept_back` files
+    of each series are announced and not sent.
+    """
+    service = Service(folder, share, unfiltered, kept_back)
     thread = threading.Thread(target=service.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{service.server_port}/dicom-web"

@@ -22,6 +22,7 @@ COLUMNS = Outcome(
     kind="columns", recurrence_days="rec", death_days="death", last_contact_days="contact", last_imaging_days="imaging"
 )
 TIME = Outcome(kind="time", time="days", event="event")
+BINARY = Outcome(kind="binary", event="event")
 
 
 def read(tmp_path, text, outcome=TIME, covariates=(), patients=("A", "B"), eligibility=Eligibility()):
@@ -92,6 +93,28 @@ def test_a_case_without_a_row_is_flagged(tmp_path):
     assert [f.code for f in read(tmp_path, "id,days,event\nA,1,0\n").flags] == ["no_clinical_row"]
 
 
+def test_contact_or_imaging_after_death_is_said_aloud(tmp_path):
+    table = read(tmp_path, "id,rec,death,imaging,contact\nA,,400,300,900\nB,,400,401,400\n", COLUMNS)
+    assert [(f.code, f.message[5:10]) for f in table.flags] == [
+        ("contact_after_death", "CASEA"),
+        ("contact_after_death", "CASEB"),
+    ]
+    assert read(tmp_path, "id,rec,death,imaging,contact\nA,,400,300,400\nB,,,1,2\n", COLUMNS).flags == ()
+
+
+def test_a_cause_of_death_without_its_day_is_never_event_free(tmp_path):
+    rules = COLUMNS.model_copy(update={"cause": "cause"})
+    text = "id,rec,death,imaging,contact,cause\nA,,,300,900,cancer\nB,,,300,900,unknown\nC,50,,300,900,other\n"
+    table = read(tmp_path, text, rules, patients=("A", "B", "C"))
+    found = [(o.dfs_days, o.dfs_event, o.dfs_label) for o in table.outcomes]
+    assert found == [(0, False, None), (900, False, False), (50, True, True)]
+    assert "cause of death" in table.outcomes[0].label_reason
+    assert [(f.code, "CASEC" in f.message) for f in table.flags] == [
+        ("undated_death", False),
+        ("unpaired_outcome", True),
+    ]
+
+
 def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
     table = read(tmp_path, "id,days,event\nA,-41,1\nB,800,0\n")
     assert table.outcomes[0].dfs_label is None
@@ -121,6 +144,7 @@ def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
         ("id,days,event\nMüller,1,1\n".encode("latin-1"), "encoding"),
         ("id,days,event\nA,1,1\n".encode("utf-16"), "encoding"),
         (b"id,days,event\nA\x00,1,1\n", "bad_bytes"),
+        (f"id,days,event,{'x' * 200_000}\nA,1,1,1\n", "malformed_csv"),
     ],
 )
 def test_tables_that_would_be_silently_wrong_are_refused(tmp_path, text, code):
@@ -128,6 +152,34 @@ def test_tables_that_would_be_silently_wrong_are_refused(tmp_path, text, code):
         read(tmp_path, text)
     assert caught.value.code == code
     assert "soon" not in str(caught.value)
+
+
+def test_days_that_are_not_whole_are_said_aloud_once_a_column(tmp_path):
+    table = read(tmp_path, "id,days,event\nA,12.5,1\nB,48.250,0\nC,60.0,0\n", patients=("A", "B", "C"))
+    assert [flag.code for flag in table.flags] == ["fractional_days"]
+    assert "lines 2, 3" in table.flags[0].message
+
+
+@pytest.mark.parametrize("cells", [("1.000", "900"), ("999", "12.345")])
+def test_a_point_that_may_part_thousands_is_refused(tmp_path, cells):
+    with pytest.raises(RefusedError, match="thousands_separator") as caught:
+        read(tmp_path, f"id;days;event\nA;{cells[0]};1\nB;{cells[1]};0\n")
+    assert cells[0] not in str(caught.value)
+
+
+@pytest.mark.parametrize("cells", [("100.000", "900.000"), ("100.0", "900.0"), ("1234.000", "7"), ("0.500", "12")])
+def test_a_point_that_parts_no_thousands_is_read(tmp_path, cells):
+    found = read(tmp_path, f"id;days;event\nA;{cells[0]};1\nB;{cells[1]};0\n").outcomes
+    assert [one.dfs_days for one in found] == [round(float(cell)) for cell in cells]
+
+
+@pytest.mark.parametrize("cells", ["2,0", "9,unknown", "yes,no", "1,yes"])
+def test_a_binary_outcome_knows_the_event_and_its_opposite_only(tmp_path, cells):
+    text = "id,event\n" + "".join(f"{p},{cell}\n" for p, cell in zip("AB", cells.split(","), strict=True))
+    with pytest.raises(RefusedError, match="event_code"):
+        read(tmp_path, text, BINARY)
+    found = read(tmp_path, "id,event\nA,1\nB,0\nC,NA\n", BINARY, patients=("A", "B", "C")).outcomes
+    assert [one.dfs_label for one in found] == [True, False, None]
 
 
 BORN = (CovariateColumn(column="born", kind="number"),)
@@ -141,6 +193,66 @@ def test_days_of_the_calendar_are_no_numbers(tmp_path, cells):
     assert "1950" not in str(caught.value)
     with pytest.raises(RefusedError, match="date_cell"):
         read(tmp_path, text, eligibility=Eligibility(scan_days="born"))
+
+
+@pytest.mark.parametrize("cells", [("04031950", "31121949"), ("4031950", "12311949"), ("04031950.0", "NA")])
+def test_days_of_the_calendar_may_begin_with_day_or_month(tmp_path, cells):
+    text = "id,days,event,born\n" + "".join(f"{p},1,0,{cell}\n" for p, cell in zip("AB", cells, strict=True))
+    with pytest.raises(RefusedError, match="date_cell"):
+        read(tmp_path, text, covariates=BORN)
+
+
+@pytest.mark.parametrize("name", ["born", "DateOfBirth", "DOB", "Geburtsdatum", "day of surgery"])
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_a_spreadsheets_dates_under_the_name_of_one_are_refused(tmp_path, name, kind):
+    text = f"id,days,event,{name}\nA,1,0,18325\nB,1,0,21000.0\n"
+    with pytest.raises(RefusedError, match=r"date_cell|date_in_category") as caught:
+        read(tmp_path, text, covariates=(CovariateColumn(column=name, kind=kind),))
+    assert "18325" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("volume_mm3", ("18325", "21000")),  # as a spreadsheet's dates, but not named so
+        ("birth year", ("1950", "1948")),
+        ("birth weight g", ("3500", "4100")),
+        ("days to update", ("12", "43000")),
+        ("date index", ("18325.5", "21000")),
+        ("cells", ("1234567", "7654321")),
+    ],
+)
+def test_ordinary_numbers_are_no_dates(tmp_path, name, cells):
+    text = f"id,days,event,{name}\nA,1,0,{cells[0]}\nB,1,0,{cells[1]}\n"
+    table = read(tmp_path, text, covariates=(CovariateColumn(column=name, kind="number"),))
+    assert [one.number for one in table.covariates] == [float(cell) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "geb. 04.03.1950", "*4.3.50", "4. März 1950", "4. Ma\u0308rz 1950", "7. Juni 1960", "March 4th 1950",
+        "Mar-1950", "1er août 1950", "4 de marzo de 1950", "1950-03", "03/1951", "03.1951", "04031950",
+        "04.03.1950-05.04.1950", "born 1950-03-04T00:00", "ID19500304",
+    ],
+)  # fmt: skip
+def test_a_date_in_the_text_of_a_category_is_refused(tmp_path, cell):
+    with pytest.raises(RefusedError, match="date_in_category") as caught:
+        read(tmp_path, f"id,days,event,note\nA,1,0,{cell}\nB,1,0,x\n", covariates=(CovariateColumn(column="note"),))
+    assert "50" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "pT2a N0 M0", "cT1c/N0/M0", "IA1-IA2", "UICC 8", "AJCC 8th edition 2017", "Masaoka 1981", "Mayo 2018", "8140/3",
+        "C34.10", "35917007", "1.2.840.10008.1.2.10", "2010-2012", "10-20 pack years", "60 Gy in 30", "1.1-2.0 cm",
+        "EGFR c.2235_2249del15", "marginal 2010", "12345678",
+    ],
+)  # fmt: skip
+def test_stages_codes_and_classes_are_no_dates(tmp_path, cell):
+    table = read(tmp_path, f"id,days,event,x\nA,1,0,{cell}\nB,1,0,x\n", covariates=(CovariateColumn(column="x"),))
+    assert table.covariates[0].category == cell
 
 
 @pytest.mark.parametrize("cells", [("19500304", "7"), ("19501304", "19491231"), ("20010229", "20000229"), ("", "NA")])

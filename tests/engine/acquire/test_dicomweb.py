@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from engine.acquire.check import check
@@ -96,6 +97,29 @@ def test_a_wrong_password_is_refused_without_saying_it(address, tmp_path):
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_an_answer_that_breaks_off_leaves_nothing_behind(files, tmp_path, share):
     with serving(files, share) as address, pytest.raises(RefusedError, match="broken_off"):
+        fetch_studies(Archive(address, USER, PASSWORD), ("P1",), tmp_path / "images")
+    assert not (tmp_path / "images").exists()
+
+
+def test_a_study_that_names_no_patient_is_nobodys(files, tmp_path):
+    with serving(files, unfiltered=True) as address, pytest.raises(RefusedError, match="no_patient"):
+        fetch_studies(Archive(address, USER, PASSWORD), ("P1",), tmp_path / "images")
+    assert not (tmp_path / "images").exists()
+
+
+def test_a_file_of_another_patient_is_never_written(files, tmp_path):
+    one = next(path for path in sorted(files.rglob("*.dcm")) if pydicom.dcmread(path).Modality == "CT")
+    other = pydicom.dcmread(one)
+    other.PatientID = "SOMEBODY_ELSE"
+    other.save_as(one.with_name("z.dcm"))
+    with serving(files) as address, pytest.raises(RefusedError, match="other_patient") as caught:
+        fetch_studies(Archive(address, USER, PASSWORD), ("P1",), tmp_path / "images")
+    assert "SOMEBODY" not in str(caught.value)
+    assert not (tmp_path / "images").exists()
+
+
+def test_a_series_shorter_than_announced_is_refused(files, tmp_path):
+    with serving(files, kept_back=1) as address, pytest.raises(RefusedError, match="cut_series"):
         fetch_studies(Archive(address, USER, PASSWORD), ("P1",), tmp_path / "images")
     assert not (tmp_path / "images").exists()
 

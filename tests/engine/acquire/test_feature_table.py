@@ -52,6 +52,13 @@ def test_every_column_is_reported_with_what_became_of_it(tmp_path):
     assert found.features.features == ("good", "gap")
 
 
+def test_a_declared_column_of_birth_dates_is_no_feature(tmp_path):
+    text = "id,Birth date,x\nA,18325,1\nB,21000,2\n"
+    with pytest.raises(RefusedError, match="date_cell"):
+        read(tmp_path, text, columns=["Birth date", "x"])
+    assert read(tmp_path, text, columns=["x"]).features.features == ("x",)
+
+
 @pytest.mark.parametrize("cell", ["1e39", "-1e39", "inf", "-Infinity"])
 def test_an_overflowed_value_costs_its_column_or_is_missing_by_policy(tmp_path, cell):
     text = table(good=(1, 2, 3), huge=(1, cell, 2))

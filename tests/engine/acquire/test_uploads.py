@@ -206,6 +206,12 @@ def test_a_mapping_that_would_store_dates_is_refused(study):
     assert read_protocol(study).clinical.files == ()
 
 
+def test_a_table_that_is_no_csv_leaves_nothing_behind(study):
+    with pytest.raises(RefusedError, match="malformed_csv"):
+        stage_table(study, b"id,days,event," + b"x" * 200_000 + b"\nA,1,1,1\n")
+    assert held(study) == []
+
+
 @pytest.mark.parametrize("token", ["", "../private", "0" * 15, "Z" * 16])
 def test_a_token_is_never_a_path(study, token):
     with pytest.raises(ValueError, match="token"):
