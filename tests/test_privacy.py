@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from engine.acquire.check import check, check_lines
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, PSEUDONYM, Pseudonyms
-from engine.acquire.withdrawn import withdrawn_cases
 from engine.bench.malformed.made_dicom import square, write_rtstruct, write_series
 from engine.commands import app
 from engine.protocol import Clinical, CovariateColumn, Covariates, Images, Outcome, Protocol, write_protocol
@@ -25,8 +24,8 @@ from store.export import EXPORTS, export_table, write_export
 from store.layout import StudyFolder
 from store.publisher import rebuild
 from store.snapshot import close_snapshots
+from store.tombstones import tombstones, withdrawn_cases
 from store.verification import verify
-from store.withdrawal import tombstones
 from tests.canaries import broken, canaries_in, everything_said, found_below, named
 from tests.conftest import HOUSE
 from tests.pages.conftest import show  # noqa: F401 - a fixture
