@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.acquire.withdrawn import unfinished_withdrawals
+from engine.run.intake import sweep
 from engine.run.reapply import reapply_withdrawals
 from engine.run.removal import Withdrawn, remove_patients
 from engine.run.runner import run_lock
@@ -30,8 +31,10 @@ def withdraw(study: Path, case_id: str, actor: str, reason: str) -> Withdrawn:
 def before_serving(study: Path) -> None:
     """Finish withdrawals before anybody sees a page: interrupted ones, and those that a restored backup undid.
 
-    A run that goes on did so.
+    A run that goes on did so. What was uploaded or imported and never kept is swept too.
     """
+    with suppress(ValueError, OSError):  # a study.toml that cannot be read is for the pages to say
+        sweep(study)
     if unfinished_withdrawals(study):
         with suppress(RuntimeError), run_lock(StudyFolder(study)):
             reapply_withdrawals(study)

@@ -3,7 +3,9 @@ restored backup."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 
 from engine.acquire.check import check
 from engine.acquire.pseudonyms import LINKS_FILE, PRIVATE_FOLDER, Pseudonyms, write_private
-from engine.acquire.uploads import accept_table, stage_table
+from engine.acquire.uploads import KEPT_SECONDS, accept_table, stage_table
 from engine.acquire.withdrawn import unfinished_withdrawals
 from engine.commands import app
 from engine.protocol import Clinical, Covariates, Images, Outcome, Protocol, Study, read_protocol, write_protocol
@@ -164,6 +166,17 @@ def test_a_publisher_sweeps_the_rows_that_a_killed_one_had_spilled(study):
     (spilled / "duckdb_temp_storage-0.tmp").write_text(GONE)
     publish(study)
     assert not spilled.exists()
+
+
+@pytest.mark.parametrize("begin", [before_serving, lambda study: run(study, "acquire", "inline")])
+def test_an_upload_that_nobody_kept_and_a_killed_import_are_swept_when_app_or_run_starts(study, begin):
+    upload = study / PRIVATE_FOLDER / "uploads" / stage_table(study, ROWS.encode())
+    long_ago = time.time() - 10 * KEPT_SECONDS
+    os.utime(upload, (long_ago, long_ago))
+    write_image(study / "images" / ".unpacking-killed" / "content" / "slice.nii.gz")
+    begin(study)
+    assert not upload.exists()
+    assert list((study / "images").glob(".*")) == []
 
 
 def test_a_tombstone_counts_where_an_older_private_folder_was_put_back(study, tmp_path):
