@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from engine.acquire.content_index import INDEX_FILE, ContentIndex
 from engine.acquire.pseudonyms import KEY_FILE, LINKS_FILE, PRIVATE_FOLDER, Pseudonyms, read_links
 from engine.acquire.withdrawn import forget_way_back, remember_withdrawal
 from store.layout import StudyFolder
@@ -73,3 +75,21 @@ def test_two_checks_side_by_side_keep_the_links_of_both(tmp_path):
     for check in checks:
         check.save()
     assert read_links(tmp_path) == cases
+
+
+def test_a_check_that_ends_after_a_withdrawal_does_not_bring_the_places_of_files_back(tmp_path):
+    files = {name: tmp_path / f"{name}.nii.gz" for name in ("known", "gone", "new")}
+    for path in files.values():
+        path.write_text(path.name)
+    first = ContentIndex(tmp_path)
+    first.sha256(files["known"])
+    first.save()
+    checking = ContentIndex(tmp_path)
+    for path in files.values():
+        checking.sha256(path)
+    withdrawing = ContentIndex(tmp_path)
+    withdrawing.forget(str(files["known"]))
+    withdrawing.save()
+    files["gone"].unlink()
+    checking.save()
+    assert list(json.loads((tmp_path / PRIVATE_FOLDER / INDEX_FILE).read_text())) == [str(files["new"])]
