@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.processes import write_for_owner_only
 from engine.run.withdrawal import before_serving
 from pages.gate import may_see_media, may_send_files, study_folder
 from pages.volume_routes import ROUTES
@@ -94,7 +95,8 @@ async def health(_: Request) -> PlainTextResponse:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Apply withdrawals before the first page is served; leave no snapshot open at the end."""
+    """Apply withdrawals before the first page is served; leave no snapshot open at its end; write for no other user."""
+    write_for_owner_only()
     study = study_folder()
     if study is not None:
         await run_in_threadpool(before_serving, study)

@@ -15,6 +15,7 @@ PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 GPU_PROGRAM, GPU_SECONDS = "nvidia-smi", 5.0
 GPU_FIELDS = "name,utilization.gpu,memory.used,memory.total"
 MIB_PER_GB = 1e9 / 2**20
+OWNER_ONLY = 0o077  # the bits that no file gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ def die_with_parent(parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def write_for_owner_only() -> None:
+    """Let nobody but this process's account read what it and its children write from now on."""
+    os.umask(OWNER_ONLY)
 
 
 def name_process(name: str) -> None:

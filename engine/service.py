@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from engine.acquire.check import CheckResult
-from engine.acquire.pseudonyms import Pseudonyms
+from engine.acquire.pseudonyms import read_links
 from engine.acquire.uploads import (
     ColumnFacts,
     TableCheck,
@@ -29,15 +29,17 @@ from engine.run.choices import change_choices
 from engine.run.launch import cancel, launch, launch_self_test, launch_training
 from engine.run.paperwork import retention_note
 from engine.run.plan_lock import lock_plan
+from engine.run.removal import Withdrawn
 from engine.run.runner import run_lock
 from engine.run.signature import Signature, take_signature
-from engine.run.withdrawal import Withdrawn, withdraw
+from engine.run.withdrawal import withdraw
 from store.access import Person, authorise, record_action, set_account
 from store.audit import AuditLine, audit_lines
+from store.known_cases import knows_case
 from store.layout import StudyFolder
-from store.withdrawal import tombstones
+from store.tombstones import listed_withdrawals, tombstones
 
-EARLIER = "earlier CT"  # in the audit
+EARLIER, UNKNOWN_CASE = "earlier CT", "unknown case"  # in the audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +120,42 @@ def note_images_seen(study: Path, person: Person, case_id: str, which: str = "")
 
 
 def name_patient(study: Path, person: Person, case_id: str, reason: str) -> str:
-    """The patient behind a case, where this computer holds the private folder; ValueError without a reason."""
+    """The patient behind a case, where this computer holds the private folder.
+
+    ValueError without a reason, and for a case that the study does not know.
+    """
     authorise(study, person, "name patient")
     if len(reason.strip()) < 3:
         raise ValueError("give the reason (--reason): the audit keeps it")
-    public = read_protocol(study).study.public_ids
-    patient = Pseudonyms(study, public_ids=public).patient_id(case_id)
+    _refuse_unknown(study, person, "name patient", case_id)
     record_action(study, person, "name patient", f"{case_id}: {reason}")
+    patient = read_links(study).get(case_id)
     if patient is None:
-        raise ValueError("this study knows no such case, or the link is not on this computer")
+        raise ValueError("the way back to this patient is not on this computer")
     return patient
 
 
 def withdraw_patient(study: Path, person: Person, case_id: str, reason: str) -> Withdrawn:
-    """Remove a patient from everything the study holds; errors as `withdraw`."""
+    """Remove a patient from everything the study holds; errors as `withdraw`, ValueError for an unknown case."""
     authorise(study, person, "withdraw patient")
+    _refuse_unknown(study, person, "withdraw patient", case_id)
     return withdraw(study, case_id, person.name, reason)
+
+
+def _refuse_unknown(study: Path, person: Person, action: str, case_id: str) -> None:
+    """ValueError for a case of which nothing here knows: it may be a name, so it is written nowhere and not repeated.
+
+    The error is for the eyes of whoever typed it: where it is the id of a patient, it gives his case id.
+    """
+    links = read_links(study)
+    if case_id in links or case_id in listed_withdrawals(study) or knows_case(study, case_id):
+        return
+    if (study / PROTOCOL_FILE).exists():
+        record_action(study, person, action, UNKNOWN_CASE)
+    meant = [case for case, patient in links.items() if patient.casefold() == case_id.strip().casefold()]
+    if meant:
+        raise ValueError(f"this is the id of a patient; nothing was done. Give the case id: {' or '.join(meant)}")
+    raise ValueError("this study knows no such case; nothing was done. Give a case id as the pages or `check` show it")
 
 
 def custody_notes(study: Path, person: Person) -> tuple[str, ...]:

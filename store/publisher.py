@@ -153,6 +153,7 @@ def publish(study: Path) -> Published:
     """
     folder = StudyFolder(study)
     with publisher_lock(folder), Ledger(folder) as ledger:
+        _sweep_spilled(folder)
         _check_room(folder)
         ingested = _ingest_or_rebuild(folder, ledger)
         generation = _next_generation(folder)
@@ -177,6 +178,11 @@ def rebuild(study: Path) -> Published:
     with publisher_lock(folder):
         _remove_work(folder)
     return publish(study)
+
+
+def _sweep_spilled(folder: StudyFolder) -> None:
+    """Remove rows that DuckDB had put on disk when an earlier publisher was killed: DuckDB itself leaves them."""
+    shutil.rmtree(folder.work_database.with_suffix(".duckdb.tmp"), ignore_errors=True)
 
 
 def _check_room(folder: StudyFolder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from store.layout import StudyFolder
@@ -12,6 +12,7 @@ from store.ledger import Ledger, now
 from store.meeting import forget_figures
 from store.publisher import publisher_lock
 from store.snapshot import close_snapshots
+from store.tombstones import Tombstone, tombstones
 
 SCHEMA = """CREATE TABLE IF NOT EXISTS withdrawal (
   case_id TEXT PRIMARY KEY, at TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, artifacts INTEGER NOT NULL,
@@ -22,28 +23,19 @@ TRAINED = "unit LIKE '#train %'"
 READS_TABLES = "stage IN ('clinical', 'imported')"  # their keys stay: they tell how many analyses there were
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """What is kept of a withdrawn case: that it was withdrawn, when, by whom, why, and which runs had used it."""
-
-    case_id: str
-    at: str
-    actor: str
-    reason: str
-    artifacts: int
-    runs: str  # run ids, separated by blanks; their results were removed
-
-
 def withdraw_case(study: Path, case_id: str, actor: str, reason: str) -> Tombstone:
     """Remove a case from ledger, artifacts and snapshots; the caller holds run.lock.
 
     Removed are the case's own results, every cohort result (outcomes, tables and predictions hold its rows), its
     verdicts and drawings, all snapshots, and unfinished trainings. A case that was never there gets its tombstone too:
-    so it is when a restored backup is older than the withdrawal. ValueError for an empty id.
+    so it is when a restored backup is older than the withdrawal. Files go before the tombstone is there: one that
+    stands says that they are gone. A case withdrawn before keeps its first tombstone, with what is found now added.
+    ValueError for an empty id.
     """
     if not case_id:
         raise ValueError("name the case to withdraw")
     folder = StudyFolder(study.resolve())
+    before = next((stone for stone in tombstones(folder.root) if stone.case_id == case_id), None)
     with publisher_lock(folder), Ledger(folder) as ledger:
         close_snapshots()
         with ledger.transaction() as connection:
@@ -52,18 +44,13 @@ def withdraw_case(study: Path, case_id: str, actor: str, reason: str) -> Tombsto
             keys |= _forget_rows(connection, case_id)
             files = _forget_results(connection, keys, case_id)
             forget_figures(connection, runs)
-            stone = Tombstone(case_id, now(), actor, reason, len(files), " ".join(runs))
+            stone = _together(before, Tombstone(case_id, now(), actor, reason, len(files), " ".join(runs)))
             connection.execute(
                 "INSERT OR REPLACE INTO withdrawal VALUES (?,?,?,?,?,?)",
                 (stone.case_id, stone.at, stone.actor, stone.reason, stone.artifacts, stone.runs),
             )
             ledger.append_audit(connection, actor, "withdraw", f"{case_id} {len(files)} files: {reason}")
-        for kind, key, suffix in files:
-            folder.artifact(kind, key, suffix).unlink(missing_ok=True)
-        shutil.rmtree(folder.training, ignore_errors=True)
-        for path in folder.snapshots.iterdir():
-            if path.name != folder.publisher_lock.name:
-                path.unlink()
+            _delete_files(folder, files)
     _overwrite_deleted(folder)
     return stone
 
@@ -82,6 +69,24 @@ def keys_of_unit(study: Path, stage: str, unit: str) -> tuple[str, ...]:
     return tuple(str(row[0]) for row in found)
 
 
+def _delete_files(folder: StudyFolder, files: list[tuple[str, str, str]]) -> None:
+    for kind, key, suffix in files:
+        folder.artifact(kind, key, suffix).unlink(missing_ok=True)
+    shutil.rmtree(folder.training, ignore_errors=True)
+    for path in folder.snapshots.iterdir():
+        if path.is_dir():  # rows that DuckDB had put on disk when its publisher was killed
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _together(before: Tombstone | None, stone: Tombstone) -> Tombstone:
+    if before is None:
+        return stone
+    runs = dict.fromkeys([*before.runs.split(), *stone.runs.split()])
+    return replace(before, artifacts=before.artifacts + stone.artifacts, runs=" ".join(runs))
+
+
 def _overwrite_deleted(folder: StudyFolder) -> None:
     """Rebuild the ledger's pages and empty its write-ahead log, so that deleted rows are not left in the file."""
     connection = sqlite3.connect(folder.ledger, timeout=30, isolation_level=None)
@@ -91,18 +96,6 @@ def _overwrite_deleted(folder: StudyFolder) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         connection.close()
-
-
-def tombstones(study: Path) -> tuple[Tombstone, ...]:
-    """The withdrawals that the ledger knows, in order of time."""
-    folder = StudyFolder(study)
-    if not folder.ledger.exists():
-        return ()
-    with Ledger(folder) as ledger:
-        if not ledger.rows("SELECT 1 FROM sqlite_master WHERE name='withdrawal'"):
-            return ()
-        found = ledger.rows("SELECT case_id, at, actor, reason, artifacts, runs FROM withdrawal ORDER BY at")
-    return tuple(Tombstone(*row) for row in found)  # type: ignore[arg-type]
 
 
 def _used(connection: sqlite3.Connection, case_id: str) -> tuple[set[str], list[str]]:

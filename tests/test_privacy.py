@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from engine.acquire.check import check, check_lines
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, PSEUDONYM, Pseudonyms
-from engine.acquire.withdrawn import withdrawn_cases
+from engine.bench.malformed.image_files import write_image
 from engine.bench.malformed.made_dicom import square, write_rtstruct, write_series
 from engine.commands import app
 from engine.protocol import Clinical, CovariateColumn, Covariates, Images, Outcome, Protocol, write_protocol
@@ -25,8 +25,8 @@ from store.export import EXPORTS, export_table, write_export
 from store.layout import StudyFolder
 from store.publisher import rebuild
 from store.snapshot import close_snapshots
+from store.tombstones import tombstones, withdrawn_cases
 from store.verification import verify
-from store.withdrawal import tombstones
 from tests.canaries import broken, canaries_in, everything_said, found_below, named
 from tests.conftest import HOUSE
 from tests.pages.conftest import show  # noqa: F401 - a fixture
@@ -190,3 +190,33 @@ def test_a_restored_backup_withdraws_again(copied, tmp_path):
     assert withdrawn_cases(copied) == {case_id: "asked for it"}
     assert case_id not in export_table(copied, "cases").column("case_id").to_pylist()
     rebuild(copied)
+
+
+def test_what_a_run_and_a_backup_write_is_for_their_own_account_only(tmp_path):
+    study, backup = tmp_path / "study", tmp_path / "backup"
+    write_image(tmp_path / "images" / "P1" / "image.nii.gz")
+    for words in (
+        ("new", study, "--images", tmp_path / "images", "--reference", "tumour"),
+        ("run", study, "--until", "acquire"),
+        ("backup", study, backup),
+    ):
+        command = [sys.executable, "-m", "engine", *map(str, words)]
+        subprocess.run(command, check=True, capture_output=True, umask=0o022)
+    written = [study, backup, *study.rglob("*"), *backup.rglob("*")]
+    assert {"ledger.sqlite", "artifacts", "snapshots", "study.toml", "run.lock"} <= {path.name for path in written}
+    assert [str(path) for path in written if path.stat().st_mode & 0o077] == []
+
+
+SERVED_ONCE = """import asyncio, app
+async def serve():
+    async with app.lifespan(app.app):
+        pass
+asyncio.run(serve())"""
+
+
+@pytest.mark.parametrize("begin", ["import engine.run.remote", SERVED_ONCE])
+def test_a_clusters_worker_and_the_app_write_for_their_own_account_only(begin):
+    code = f"{begin}\nimport os\nprint(oct(os.umask(0)))"
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, umask=0o002, cwd=HOUSE)
+    assert said.stdout.split()[-1] == "0o77"

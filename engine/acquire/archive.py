@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import lzma
+import shutil
 import stat
 import struct
 import tarfile
@@ -19,6 +21,7 @@ from typing import IO
 from store.records import RefusedError
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+UNPACKING, IN_USE, CONTENT = ".unpacking-", "in use", "content"
 CHUNK_BYTES = 1 << 20
 ENCRYPTED = 0x1
 LONGEST_NAME = 200
@@ -74,11 +77,36 @@ def appearing(target: Path) -> Iterator[Path]:
     if target.exists():
         raise ValueError("the folder to write into must not exist yet")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
-        place = Path(folder) / "content"
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=UNPACKING) as folder,
+        (Path(folder) / IN_USE).open("w") as held,
+    ):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        place = Path(folder) / CONTENT
         place.mkdir()
         yield place
         place.rename(target)
+
+
+def sweep_unpacking(folder: Path) -> int:
+    """Remove what unpackings and fetches that were killed left in a folder or one below; returns how many.
+
+    One that goes on holds its lock and is left alone.
+    """
+    left = [path for depth in ("", "*/") for path in folder.glob(f"{depth}{UNPACKING}*") if not path.is_symlink()]
+    return sum(_swept(path) for path in left)
+
+
+def _swept(left: Path) -> bool:
+    try:
+        if not {one.name for one in left.iterdir()} <= {IN_USE, CONTENT}:
+            return False
+        with (left / IN_USE).open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+    except OSError:
+        return False
+    return True
 
 
 def place_files(

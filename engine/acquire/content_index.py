@@ -20,8 +20,9 @@ class ContentIndex:
 
     def __init__(self, directory: Path) -> None:
         self._path = private_folder(directory) / INDEX_FILE
-        self._known: dict[str, list[object]] = json.loads(self._path.read_text("utf-8")) if self._path.exists() else {}
-        self._changed = False
+        self._known = self._read()
+        self._learned: dict[str, list[object]] = {}
+        self._forgotten: set[str] = set()
 
     def sha256(self, path: Path) -> str:
         """sha256 (hex) of a file's content."""
@@ -31,8 +32,8 @@ class ContentIndex:
             return str(remembered[2])
         with path.open("rb") as stream:
             value = hashlib.file_digest(stream, "sha256").hexdigest()
-        self._known[str(path)] = [status.st_size, status.st_mtime_ns, value]
-        self._changed = True
+        self._known[str(path)] = self._learned[str(path)] = [status.st_size, status.st_mtime_ns, value]
+        self._forgotten.discard(str(path))
         return value
 
     def source(self, role: str, path: Path) -> SourceFile:
@@ -46,7 +47,9 @@ class ContentIndex:
 
     def forget(self, path: str) -> None:
         """Remember nothing of a file: neither its hash nor where it lay."""
-        self._changed |= self._known.pop(path, None) is not None
+        if self._known.pop(path, None) is not None:
+            self._learned.pop(path, None)
+            self._forgotten.add(path)
 
     def forget_below(self, folder: Path) -> None:
         """Remember nothing of the files of a folder."""
@@ -66,10 +69,19 @@ class ContentIndex:
                 self.forget(path)
 
     def save(self) -> None:
-        """Write what was learned, readable by the owner only."""
-        if self._changed:
-            write_private(self._path, json.dumps(self._known))
-            self._changed = False
+        """Add what was learned and drop what was forgotten, readable by the owner only.
+
+        What others forgot meanwhile stays forgotten, and a file that is gone is not remembered: its patient may have
+        withdrawn.
+        """
+        if self._learned or self._forgotten:
+            learned = {path: facts for path, facts in self._learned.items() if Path(path).exists()}
+            known = {path: facts for path, facts in self._read().items() if path not in self._forgotten}
+            write_private(self._path, json.dumps(known | learned))
+            self._learned, self._forgotten = {}, set()
+
+    def _read(self) -> dict[str, list[object]]:
+        return dict(json.loads(self._path.read_text("utf-8"))) if self._path.exists() else {}
 
 
 def _no_file(role: str) -> RefusedError:

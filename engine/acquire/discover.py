@@ -15,10 +15,10 @@ from engine.acquire.dicom_cases import dicom_patients
 from engine.acquire.file_cases import IMAGE_ROLE, SAME_IMAGE, listed_cases, named_cases, stem_of
 from engine.acquire.patient_files import PatientFiles
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms
-from engine.acquire.withdrawn import withdrawn_cases
 from engine.protocol import Protocol
 from store.records import Refusal, RefusedError
 from store.sources import CaseSource, ClinicalSource, FeatureTableSource
+from store.tombstones import withdrawn_cases
 
 IMAGE_TABLE = "images.csv"
 UPLOAD_PREFIX = "upload-"  # an upload that was kept is a folder of its own: a table beside it does not list its cases

@@ -29,9 +29,9 @@ from engine.acquire.file_cases import (
 from engine.acquire.lungs import is_lung_name
 from engine.acquire.patient_files import split_label
 from engine.acquire.pseudonyms import Pseudonyms
-from engine.acquire.withdrawn import withdrawn_cases
 from engine.protocol import Images
 from store.records import RefusedError
+from store.tombstones import withdrawn_cases
 
 ROLE = "images.csv"
 NOTES = (".txt", ".csv", ".json", ".md", ".toml")  # beside files of several patients they are the study's, not one's

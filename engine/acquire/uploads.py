@@ -1,7 +1,7 @@
 """Uploads: kept apart in the private folder until the gate has seen them and somebody has said yes.
 
 An upload is a token; names that came with it never become paths outside its own folder. What is not accepted within a
-day is swept away.
+day is swept away at the next upload, run or start of the app.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.acquire.discover import UPLOAD_PREFIX
 from engine.acquire.joining import beside_the_study
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms, private_folder
 from engine.protocol import Clinical, Covariates, Eligibility, Outcome, Protocol, read_protocol, write_protocol
-from store.records import Flag, Refusal, RefusedError
+from store.records import Flag, Refusal
 from store.sources import ClinicalSource, SourceFile
 
 UPLOADS, TABLES, OWN_IMAGES = "uploads", "tables", "images"
@@ -63,7 +63,7 @@ def stage_archive(study: Path, stream: IO[bytes]) -> str:
             shutil.copyfileobj(stream, file, 1 << 20)
         unpack(packed, folder / CONTENT, limits=LIMITS)
         packed.unlink()
-    except RefusedError:
+    except BaseException:
         discard(study, token)
         raise
     return token
@@ -74,7 +74,7 @@ def stage_files(study: Path, files: Iterable[tuple[str, IO[bytes], int]]) -> str
     token, folder = _new_upload(study)
     try:
         place_files(files, folder / CONTENT, limits=LIMITS)
-    except RefusedError:
+    except BaseException:
         discard(study, token)
         raise
     return token
@@ -83,10 +83,10 @@ def stage_files(study: Path, files: Iterable[tuple[str, IO[bytes], int]]) -> str
 def stage_table(study: Path, raw: bytes) -> str:
     """Take a table in; returns the upload's token. RefusedError where it cannot be trusted."""
     token, folder = _new_upload(study)
-    (folder / TABLE_FILE).write_bytes(raw)
     try:
+        (folder / TABLE_FILE).write_bytes(raw)
         read_table(folder / TABLE_FILE, ROLE)
-    except RefusedError:
+    except BaseException:
         discard(study, token)
         raise
     return token
@@ -102,11 +102,11 @@ class _PassingPseudonyms(Pseudonyms):
 def discard(study: Path, token: str) -> None:
     """Remove an upload, and where its files lay."""
     folder = _folder(study, token)
-    shutil.rmtree(folder, ignore_errors=True)
     index = ContentIndex(study)
     index.forget_below(folder)
     index.forget_below(folder.resolve())
     index.save()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_upload(study: Path, token: str) -> CheckResult:
@@ -190,8 +190,9 @@ def accept_table(study: Path, token: str, id_column: str, outcome: Outcome, cova
 
 def sweep_uploads(study: Path) -> int:
     """Remove uploads that nobody accepted within a day; returns how many."""
-    folder = private_folder(study) / UPLOADS
-    old = [p for p in folder.glob("*") if time.time() - p.stat().st_mtime > KEPT_SECONDS] if folder.exists() else []
+    folder = study / PRIVATE_FOLDER / UPLOADS
+    waiting = [path for path in folder.glob("*") if TOKEN.fullmatch(path.name)] if folder.is_dir() else []
+    old = [path for path in waiting if time.time() - path.stat().st_mtime > KEPT_SECONDS]
     for path in old:
         discard(study, path.name)
     return len(old)

@@ -10,35 +10,38 @@ import json
 from pathlib import Path
 
 from engine.acquire.content_index import INDEX_FILE
-from engine.acquire.pseudonyms import LINKS_FILE, private_folder, write_private
-from store.source_list import forget_source
+from engine.acquire.pseudonyms import changed_links, private_folder, read_links, write_private
+from store.source_list import forget_source, has_sources, read_sources
+from store.tombstones import WITHDRAWN_FILE, listed_withdrawals, tombstones, withdrawn_cases
 
-WITHDRAWN_FILE = "withdrawn.json"
 
+def unfinished_withdrawals(directory: Path) -> dict[str, str]:
+    """Withdrawn case ids, with reasons, of which something is left or may be.
 
-def withdrawn_cases(directory: Path) -> dict[str, str]:
-    """Withdrawn case ids and the reasons given."""
-    path = directory / "private" / WITHDRAWN_FILE
-    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    The private folder does not list them, the ledger has no tombstone, or the way back is still there: it goes last.
+    """
+    gone = withdrawn_cases(directory)
+    if not gone:
+        return {}
+    done = {stone.case_id for stone in tombstones(directory)} & set(listed_withdrawals(directory))
+    links = read_links(directory)
+    return {case: reason for case, reason in gone.items() if case not in done or case in links}
 
 
 def remember_withdrawal(directory: Path, case_id: str, reason: str) -> None:
     """Keep a withdrawal where backups of the study do not reach."""
-    known = withdrawn_cases(directory) | {case_id: reason}
+    known = listed_withdrawals(directory) | {case_id: reason}
     write_private(private_folder(directory) / WITHDRAWN_FILE, json.dumps(known, indent=1, sort_keys=True))
 
 
-def forget_way_back(directory: Path, case_id: str) -> tuple[Path, ...]:
-    """Remove the link from pseudonym to patient and what was remembered of the case's files; returns their paths."""
-    private = private_folder(directory)
-    paths = forget_source(directory, case_id)
-    links = private / LINKS_FILE
-    if links.exists():
-        known = json.loads(links.read_text("utf-8"))
-        known.pop(case_id, None)
-        write_private(links, json.dumps(known, indent=1, sort_keys=True))
-    index = private / INDEX_FILE
+def forget_way_back(directory: Path, case_id: str) -> None:
+    """Remove what was remembered of the case's files and, last, the link from pseudonym to patient."""
+    index = private_folder(directory) / INDEX_FILE
     if index.exists():
+        sources = read_sources(directory).cases if has_sources(directory) else ()
+        paths = {file.path for case in sources if case.case_id == case_id for file in case.every_file}
         seen = json.loads(index.read_text("utf-8"))
         write_private(index, json.dumps({path: facts for path, facts in seen.items() if path not in paths}))
-    return tuple(Path(path) for path in sorted(paths))
+    forget_source(directory, case_id)
+    with changed_links(directory) as links:
+        links.pop(case_id, None)

@@ -20,6 +20,7 @@ from engine.commands.prognosis import prognosis_app
 from engine.commands.reports import report_app
 from engine.commands.statistics import stats_app
 from engine.commands.studies import study_app
+from engine.processes import write_for_owner_only
 from engine.run.runner import CancelledRunError
 from engine.run.task import reason_of
 from store.publisher import DamagedArtifactError
@@ -35,6 +36,7 @@ app.add_typer(bench_app, name="bench")
 
 def main() -> None:
     """Run the command line; a broken law is one sentence on stderr and exit 1."""
+    write_for_owner_only()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # it tells its number of threads
     try:

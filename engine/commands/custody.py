@@ -51,7 +51,8 @@ def whois(directory: Directory, case: Case, reason: Reason) -> None:
 def withdraw_command(directory: Directory, case: Case, reason: Reason) -> None:
     """Remove a patient: images in the study's folder, masks, features, results, snapshots; a tombstone stays."""
     done = withdraw_patient(directory, operator(), case, reason)
-    typer.echo(f"withdrawn {case}: {done.stone.artifacts} results and {done.deleted_files} image files removed")
+    results = sum(stone.artifacts for stone in done.stones)
+    typer.echo(f"withdrawn {case}: {results} results and {done.deleted_files} image files removed")
     for path in done.left_outside:
         typer.echo(f"outside the study, remove it yourself: {path}")
     for left in done.left_inside:

@@ -12,9 +12,9 @@ from engine.commands.studies import run_lines
 from engine.phantom.strategy_demo import build_strategy_demo
 from engine.phantom.training_set import training_cases
 from engine.protocol import PROTOCOL_FILE, read_protocol
+from engine.run.removal import marked_models
 from engine.run.runner import train
 from engine.run.trained_models import register_trained
-from engine.run.withdrawal import marked_models
 from engine.segment.checkpoint import import_model
 from engine.segment.folds import join_folds
 from engine.segment.model import Axes, find_model, list_models

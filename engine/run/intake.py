@@ -7,8 +7,10 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
+from engine.acquire.archive import sweep_unpacking
 from engine.acquire.discover import clinical_source, discover, feature_table_source
 from engine.acquire.pseudonyms import Pseudonyms
+from engine.acquire.uploads import sweep_uploads
 from engine.bench.reference_files import reference_files, shared_folder
 from engine.portable_model import ROLE
 from engine.protocol import Protocol, read_protocol
@@ -29,8 +31,10 @@ VERDICTS_FILE = "verdicts.csv"
 def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refusal, ...]]:
     """Find the inputs of a study and write them down for the workers; returns them with what was refused.
 
-    Withdrawals that a restored backup undid are applied again first. An unpacked bundle names its inputs by hash.
+    Withdrawals that a restored backup undid are applied again first, and uploads swept that nobody kept. An unpacked
+    bundle names its inputs by hash.
     """
+    sweep(study)
     if is_bundle(study):
         return bundled_sources(study), ()
     reapply_withdrawals(study)
@@ -48,6 +52,14 @@ def gather_sources(study: Path, protocol: Protocol) -> tuple[Sources, tuple[Refu
     sources = dataclasses.replace(sources, model=_model_file(study, protocol))
     write_sources(study, sources)
     return sources, refusals
+
+
+def sweep(study: Path) -> None:
+    """Remove uploads that nobody kept, and what a killed import left in the image folder."""
+    sweep_uploads(study)
+    root = read_protocol(study).images.root
+    if root:
+        sweep_unpacking(study / root)
 
 
 def model_sha256(study: Path, protocol: Protocol) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.protocol import Governance, Protocol, read_protocol
 from engine.segment.model import find_model, read_manifest
 from store.access import accounts
-from store.withdrawal import tombstones
+from store.tombstones import tombstones
 
 TO_FILL = "_to be filled in by the holder of the study_"
 

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.processes import write_for_owner_only
 from engine.run.children import use_threads
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 EPOCH_TOPIC = "cohortscope-epoch"
 use_threads(1)
+write_for_owner_only()
 
 
 class UnfitWorkerError(RuntimeError):

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from engine.acquire.archive import ArchiveLimits, unpack
-from engine.acquire.withdrawn import withdrawn_cases
 from engine.run.bundle_manifest import (
     MANIFEST,
     ROLE,
@@ -40,6 +39,7 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError, Verdict
 from store.source_list import Sources, sources_of, write_sources
+from store.tombstones import withdrawn_cases
 
 LIMITS = ArchiveLimits(entries=1_000_000)
 MEMBER = re.compile(r"[A-Za-z0-9_-]+(\.[a-z_]+)*(/[A-Za-z0-9_-]+(\.[a-z_]+)*)*")

@@ -54,15 +54,15 @@ def remove_files(study: Path, found: Holdings) -> Removed:
     """Delete files that are these cases' alone, and folders that this emptied; forget where all of them lay."""
     root = study / Path(_protocol(study).images.root)
     inside = {path for path in found.own if _may_delete(path, study, root)}
-    stuck = {path for path in inside if not _deleted(place_of(path))}
-    _remove_empty_folders({place_of(path).parent for path in inside}, root.resolve())
     every = found.own | found.shared | found.unattributed | found.beyond
     index = ContentIndex(study)
     index.forget_files(
         {place_of(path) for path in every},
         {str(path.relative_to(root)) for path in every if path.is_relative_to(root)},
     )
-    index.save()
+    index.save()  # before they go: after an interruption nobody would find them
+    stuck = {path for path in inside if not _deleted(place_of(path))}
+    _remove_empty_folders({place_of(path).parent for path in inside}, root.resolve())
     outside = (path for path in (*(found.own - inside), *found.beyond) if os.path.lexists(path))
     left = [LeftFile(path, SHARED) for path in found.shared] + [LeftFile(path, UNREMOVED) for path in stuck]
     left += [LeftFile(path, UNATTRIBUTED) for path in found.unattributed]

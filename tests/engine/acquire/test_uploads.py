@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.acquire.archive import appearing, sweep_unpacking
 from engine.acquire.check import check
 from engine.acquire.uploads import (
     KEPT_SECONDS,
@@ -224,3 +226,31 @@ def test_what_nobody_accepts_is_swept_after_a_day(study):
     os.utime(study / "private" / "uploads" / token, (old, old))
     assert sweep_uploads(study) == 1
     assert held(study) == []
+
+
+def test_an_upload_that_breaks_off_for_any_reason_leaves_nothing(study):
+    class BrokenStream(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise ConnectionError
+
+    stages = (
+        lambda: stage_archive(study, BrokenStream()),
+        lambda: stage_files(study, [("a.dcm", BrokenStream(), 3)]),
+        lambda: stage_table(study, f"id,{'x' * 200_000}\nP1,1\n".encode()),
+    )
+    for stage in stages:
+        with pytest.raises((ConnectionError, RefusedError, csv.Error)):
+            stage()
+    assert held(study) == []
+    assert list((study / "private" / "uploads").iterdir()) == []
+
+
+def test_what_a_killed_import_left_is_swept_and_one_that_goes_on_is_not(study):
+    killed = study / "images" / ".unpacking-old" / "content"
+    killed.mkdir(parents=True)
+    (killed / "slice.dcm").write_bytes(b"MUELLER")
+    with appearing(study / "images" / "site" / "new") as place:
+        (place / "slice.dcm").write_bytes(b"OTTO")
+        assert sweep_unpacking(study / "images") == 1
+    assert held(study) == ["images/site/new/slice.dcm"]
+    assert not killed.parent.exists()

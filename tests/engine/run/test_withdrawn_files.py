@@ -17,7 +17,8 @@ from engine.bench.malformed.made_dicom import write_rtstruct, write_series
 from engine.commands import app
 from engine.protocol import Images, Protocol, write_protocol
 from engine.run.reapply import reapply_withdrawals
-from engine.run.withdrawal import Withdrawn, withdraw
+from engine.run.removal import Withdrawn
+from engine.run.withdrawal import withdraw
 from engine.run.withdrawn_files import SHARED, UNATTRIBUTED, LeftFile
 
 
@@ -212,6 +213,7 @@ def test_the_command_names_what_is_left_and_counts_uploads(study):
     dicom(study, "DOE", "MRN1", "1.2.1", 2)
     put(study, "DOE/report.pdf")
     stage_table(study, b"id,age\nMRN1,60\n")
+    check(study)
     done = CliRunner().invoke(app, ["withdraw", str(study), case_of(study, "MRN1"), "--reason", "asked for it"])
     assert f"left, because {UNATTRIBUTED}; look at it yourself: {study}/images/DOE/report.pdf" in done.output
     assert "1 upload that nobody had kept yet held this case" in done.output
