@@ -17,7 +17,7 @@ from engine.present.figures.layout import clickable, inked
 from engine.present.numbers import moment
 from engine.present.wording.segmentation import plain_cell, variable_label
 from engine.present.wording.study import masks_line, packages_line, run_state
-from pages.gate import admit, stays
+from pages.gate import admit, may, stays
 from pages.gate import study_folder as study_folder
 from pages.keep import keep_button
 from store.access import Person
@@ -26,6 +26,7 @@ from store.queries.study import RunFacts, declined, failures, published_at, runs
 from store.snapshot import NoSnapshotError, Snapshot, open_snapshot
 
 REVIEW = Path(__file__).parent / "segmentation" / "review.py"
+NO_DOWNLOAD_CSS = Path(__file__).parent / "no_download.css"
 REFRESH_SECONDS = 5
 CLICKED = "open-case"
 BEGUN = "page-begun"
@@ -230,6 +231,18 @@ def table(records: Sequence[object], titles: dict[str, str], **settings: object)
     frame = pd.DataFrame(found, columns=list(titles))
     formats = {name: _column(name, title, frame[name]) for name, title in titles.items()}
     return grid(frame, placeholder="–", column_config=formats, **settings)
+
+
+def patients(shown: Shown, records: Sequence[object], titles: dict[str, str], **settings: object) -> object | None:
+    """A table of single patients for whoever may see images, None for others; its button is hidden from who may not
+    export them, which would leave no line in the audit.
+    """
+    if not may(shown.person, "view images"):
+        st.caption("Rows of single patients are shown to readers and administrators.")
+        return None
+    if not may(shown.person, "export pseudonymised"):
+        st.html(NO_DOWNLOAD_CSS)
+    return table(records, titles, **settings)
 
 
 def grid(rows: object, **settings: object) -> object:

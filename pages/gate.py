@@ -10,19 +10,36 @@ import hmac
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine.review.grants import session_digest
-from pages.sessions import session_of
+from pages.sessions import note_sign_out, session_of, sign_out_of
 from store.access import SIGNED_IN, Person, allowed, role_of
 
 V = TypeVar("V")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+FORWARDED = (  # by these proxies say that they pass on what somebody else asked
+    "Via",
+    "Forwarded",
+    "X-Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Port",
+    "X-Forwarded-Server",
+    "X-Forwarded-User",
+    "X-Real-Ip",
+    "X-Client-Ip",
+    "True-Client-Ip",
+    "CF-Connecting-IP",
+    "Fastly-Client-Ip",
+)
 FIRST_ACTION = "view study"
 STUDY_VARIABLE = "COHORTSCOPE_STUDY"
 SIGN_IN_VARIABLE = "COHORTSCOPE_SIGN_IN"
@@ -34,12 +51,23 @@ OPEN = Person("this computer", "administrator", "open on this computer")
 SECONDS_AN_HOUR = 3600
 MOST_SESSIONS = 10_000
 CLOSE_SECONDS = 5
-# Who is behind a session of Streamlit, and behind a browser's cookie, and until when: told when the gate let him in; of
-# many the oldest is forgotten first.
-VISITORS: dict[str, tuple[str, float]] = {}
-BROWSERS: dict[str, tuple[str, float]] = {}
-# When somebody signed out on a browser: Streamlit forgets him in one tab only, we in all.
-SIGNED_OUT: dict[str, float] = {}
+IN_A_SIGN_IN = ("iss", "sub", "iat", "nonce")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Whom the gate let in, until when, and by which sign-in (a digest of its identity; empty behind a proxy)."""
+
+    name: str
+    ends_at: float
+    sign_in: str
+
+
+NOBODY = Visitor("", 0.0, "")
+# Who is behind a session of Streamlit, and behind a browser's cookie: told when the gate let him in; of many the oldest
+# is forgotten first.
+VISITORS: dict[str, Visitor] = {}
+BROWSERS: dict[str, Visitor] = {}
 # When a proxy first named somebody on a browser, or he began anew: a proxy says who it is, not since when.
 PROXY_SESSIONS: dict[str, float] = {}
 
@@ -99,8 +127,8 @@ def still_may(study: Path, name: str, action: str) -> bool:
 
 def may_send_files(session_id: str) -> bool:
     """Whether a session of Streamlit belongs to somebody who may upload a mask, images or a table."""
-    study, (name, ends_at) = study_folder(), VISITORS.get(session_id, ("", 0.0))
-    return study is not None and time.time() < ends_at and still_may(study, name, "draw")
+    study, visitor = study_folder(), VISITORS.get(session_id, NOBODY)
+    return study is not None and time.time() < visitor.ends_at and still_may(study, visitor.name, "draw")
 
 
 def may_see_media(cookies: Mapping[str, str]) -> bool:
@@ -108,19 +136,19 @@ def may_see_media(cookies: Mapping[str, str]) -> bool:
     if not os.environ.get(SIGN_IN_VARIABLE, ""):
         return True
     study, browser = study_folder(), session_of(cookies)
-    name, ends_at = BROWSERS.get(session_digest(browser), ("", 0.0))
-    return bool(study and browser and time.time() < ends_at) and still_may(study, name, FIRST_ACTION)
+    visitor = BROWSERS.get(session_digest(browser), NOBODY)
+    return bool(study and browser and time.time() < visitor.ends_at) and still_may(study, visitor.name, FIRST_ACTION)
 
 
 def _remember_visitor(person: Person) -> None:
     context = get_script_run_ctx()
     if context is None:
         return
-    until = (person.name, session_ends_at())
-    _remember(VISITORS, context.session_id, until)
+    visitor = Visitor(person.name, session_ends_at(), _sign_in())
+    _remember(VISITORS, context.session_id, visitor)
     browser = session_of(st.context.cookies)
     if browser:
-        _remember(BROWSERS, session_digest(browser), until)
+        _remember(BROWSERS, session_digest(browser), visitor)
 
 
 def _remember(known: dict[str, V], session: str, value: V) -> None:
@@ -160,9 +188,18 @@ def _open_person() -> Person:
 
 
 def _local_only() -> bool:
-    """The server listens on loopback and nobody forwards requests from elsewhere."""
+    """The server listens on loopback, and the request neither says that it was forwarded nor names another computer."""
     forwarded = any(header(name) for name in FORWARDED)
-    return st.get_option("server.address") in LOOPBACK and not forwarded
+    own = all(_is_loopback(header(name)) for name in ("Host", "Origin"))
+    return st.get_option("server.address") in LOOPBACK and own and not forwarded
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether a Host or an Origin names this computer; one that was not sent does."""
+    try:
+        return not address or urlsplit(address if "//" in address else f"//{address}").hostname in LOOPBACK
+    except ValueError:
+        return False
 
 
 def _oidc_person() -> Person:
@@ -186,13 +223,22 @@ def _too_old() -> bool:
 
 
 def _left() -> bool:
-    """Whether somebody signed out on this browser, in whatever tab, after the provider issued the identity."""
-    return float(st.user.get("iat") or 0) < int(signed_out_at(session_digest(session_of(st.context.cookies))))
+    """Whether this sign-in was signed out, on whatever browser, or somebody signed out on this one after it began."""
+    browser = session_digest(session_of(st.context.cookies))
+    return signed_out_at(_sign_in()) > 0 or float(st.user.get("iat") or 0) < int(signed_out_at(browser))
 
 
-def signed_out_at(browser: str) -> float:
-    """When somebody last signed out on a browser (a digest of its cookie), 0 where nobody did."""
-    return SIGNED_OUT.get(browser, 0.0)
+def _sign_in() -> str:
+    """What tells one sign-in at the provider from another; empty where there is none."""
+    if os.environ.get(SIGN_IN_VARIABLE, "") != "oidc":
+        return ""
+    return session_digest(repr([st.user.get(claim) for claim in IN_A_SIGN_IN]))
+
+
+def signed_out_at(digest: str) -> float:
+    """When a sign-in, or somebody on a browser, signed out (a digest of its identity or cookie), 0 where nobody did."""
+    study = study_folder()
+    return sign_out_of(study, digest) if study else 0.0
 
 
 def session_ends_at() -> float:
@@ -251,13 +297,19 @@ def _person(name: str, how: str) -> Person:
 
 def _leave_button(way: str) -> None:
     if way == "oidc" and st.sidebar.button("Sign out", key="sign-out", type="tertiary"):
-        _forget_browser(session_digest(session_of(st.context.cookies)))
+        _forget_sign_in()
         st.logout()
 
 
-def _forget_browser(browser: str) -> None:
-    """End what was given out to a browser: media, tokens for images, uploads of whoever sat there."""
-    name, _ = BROWSERS.pop(browser, ("", 0.0))
-    _remember(SIGNED_OUT, browser, time.time())
-    for session in [one for one, (who, _) in VISITORS.items() if who == name]:
+def _forget_sign_in() -> None:
+    """End what was given out to a sign-in, on whatever browser its cookie is: pages, media, tokens, uploads."""
+    study, sign_in, browser = study_folder(), _sign_in(), session_of(st.context.cookies)
+    name = BROWSERS.get(session_digest(browser), NOBODY).name
+    browsers = {one for one, visitor in BROWSERS.items() if visitor.sign_in == sign_in}
+    browsers |= {session_digest(browser)} if browser else set()
+    if study:
+        note_sign_out(study, {sign_in, *browsers})
+    for one in browsers:
+        BROWSERS.pop(one, None)
+    for session in [one for one, visitor in VISITORS.items() if visitor.sign_in == sign_in or visitor.name == name]:
         VISITORS.pop(session, None)

@@ -69,6 +69,15 @@ def turned_array(array: NDArray[V], turn: Turn) -> NDArray[V]:
     return np.ascontiguousarray(moved[ends])
 
 
+def stored_array(array: NDArray[V], turn: Turn) -> NDArray[V]:
+    """A canonical array z, y, x in the order it was stored in: undoes `turned_array`."""
+    if turn.is_nothing:
+        return array
+    ends = tuple(slice(None, None, -1 if flip else 1) for flip in reversed(turn.flipped))
+    order = tuple(2 - axis for axis in reversed(turn.axes))
+    return np.ascontiguousarray(np.transpose(array[ends], np.argsort(order)))
+
+
 def axes_name(grid: Grid) -> str:
     """Where stored axes x, y, z grow to, as three letters: `LPS` (ITK, DICOM head first), `RAS`, `PIR`, ..."""
     turn = turn_of(grid)

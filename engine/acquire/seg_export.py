@@ -14,7 +14,25 @@ from pydicom.uid import generate_uid
 from store.volumes import BoolZyx
 
 MAKER = "Cohortscope"
-EMPTIED = (  # of what highdicom copies; a reader may expect these elements, so they stay, empty
+KEPT = (  # all that highdicom is told of a slice: which image it is and where its pixels lie
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "Rows",
+    "Columns",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "LossyImageCompression",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+)
+EMPTY = (  # elements that every file of the kind must have
     "PatientBirthDate",
     "PatientSex",
     "AccessionNumber",
@@ -23,30 +41,20 @@ EMPTIED = (  # of what highdicom copies; a reader may expect these elements, so 
     "StudyTime",
     "ReferringPhysicianName",
 )
-DROPPED = (
-    "PatientAge",
-    "PatientWeight",
-    "PatientSize",
-    "OtherPatientIDs",
-    "OtherPatientNames",
-    "EthnicGroup",
-    "PatientComments",
-    "StudyDescription",
-    "InstitutionName",
-)
+UTF_8 = "ISO_IR 192"
 
 
 def segmentation_bytes(paths: Sequence[str], voxels: BoolZyx, label: str, case_id: str) -> bytes:
     """One binary segment on the slices at these paths (in the order of the mask's z), as the bytes of a DICOM SEG.
 
-    It names the series by its UIDs and the patient by the case id only. ValueError where slices and mask differ in
-    number, or the mask is empty: a SEG holds no frame then.
+    It names the series by its UIDs and the patient by the case id only: of a slice's tags those in KEPT come into it.
+    ValueError where slices and mask differ in number, or the mask is empty: a SEG holds no frame then.
     """
     if len(paths) != len(voxels):
         raise ValueError(f"paths must be one a slice of the mask, got {len(paths)} for {len(voxels)}")
     if not voxels.any():
         raise ValueError("voxels must hold at least one: an empty mask cannot be a DICOM SEG")
-    sources = [_pseudonymous(pydicom.dcmread(path, stop_before_pixels=True), case_id) for path in paths]
+    sources = [_placed(path, case_id) for path in paths]
     segment = hd.seg.SegmentDescription(
         segment_number=1,
         segment_label=label,
@@ -74,12 +82,14 @@ def segmentation_bytes(paths: Sequence[str], voxels: BoolZyx, label: str, case_i
     return buffer.getvalue()
 
 
-def _pseudonymous(dataset: pydicom.Dataset, case_id: str) -> pydicom.Dataset:
-    """A slice's header without what names the patient: highdicom copies patient and study into what it makes."""
-    dataset.PatientID, dataset.PatientName = case_id, f"{case_id}^"
-    for name in EMPTIED:
-        setattr(dataset, name, "")
-    for name in DROPPED:
-        if name in dataset:
-            delattr(dataset, name)
-    return dataset
+def _placed(path: str, case_id: str) -> pydicom.Dataset:
+    """A slice's header made anew from KEPT: highdicom copies patient, study and trial into what it makes."""
+    read = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(KEPT))
+    made = pydicom.Dataset()
+    for name in KEPT:
+        if name in read:
+            made[name] = read[name]
+    for name in EMPTY:
+        setattr(made, name, "")
+    made.SpecificCharacterSet, made.PatientID, made.PatientName = UTF_8, case_id, f"{case_id}^"
+    return made

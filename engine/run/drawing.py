@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import uuid
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.acquire.ct_series import sort_along_normal
-from engine.acquire.dicom import read_header, read_segmentation_object
+from engine.acquire.ct_series import sort_along_normal, stored_grid
+from engine.acquire.dicom import DicomHeader, read_header, read_segmentation_object
+from engine.acquire.dicom_frames import read_headers
 from engine.acquire.dicom_seg import rasterise_segment
 from engine.acquire.nifti import read_mask_file
-from engine.acquire.seg_export import segmentation_bytes
+from engine.acquire.orientation import stored_array, turn_of, turned_array, turned_grid
+from engine.acquire.seg_export import MAKER, segmentation_bytes
+from engine.geometry import same_grid
 from engine.protocol import Acquire
 from engine.review.criteria import measured_edit
 from engine.review.grants import Grant
@@ -92,7 +96,10 @@ def save_from_file(study: Path, grant: Grant, body: bytes, name: str) -> Saved:
     if not kind:
         raise RefusedError("unknown_kind", ROLE, "a .nii.gz, .nii, .nrrd or .dcm file is needed.", "Export it so.")
     with _as_file(study, body, kind) as path:
-        voxels = _segment(path, grid) if kind == ".dcm" else read_mask_file(path, ROLE, grid, None, Acquire()).voxels
+        if kind == ".dcm":
+            voxels = _segment(path, grid, _slices(study, grant.case_id, grid), grant.case_id)
+        else:
+            voxels = read_mask_file(path, ROLE, grid, None, Acquire()).voxels
     return _store(study, grant, voxels, grid, FILE)
 
 
@@ -116,21 +123,35 @@ def exported(study: Path, grant: Grant) -> bytes:
 
 
 def exported_seg(study: Path, grant: Grant) -> bytes:
-    """The same as a DICOM SEG on the study's own slices; ValueError where the case is no DICOM, or nothing is drawn."""
-    mask = base_mask(study, grant)
-    files = [file for file in read_case_source(study, grant.case_id).files if file.role.startswith("CT slice")]
-    if not files or mask is None:
-        raise ValueError("a DICOM SEG needs a case read from DICOM and a mask of it")
-    ordered = sort_along_normal([read_header(Path(file.path)) for file in files])
-    return segmentation_bytes([header.path for header in ordered], mask.voxels, TUMOUR, grant.case_id)
+    """The same as a DICOM SEG on the study's own slices; ValueError where `has_segment` says that there is none."""
+    mask, grid = base_mask(study, grant), load_ct(study, grant.run_id, grant.case_id).grid
+    if mask is None or not has_segment(study, grant):
+        raise ValueError("a DICOM SEG needs a case read from DICOM, a mask that is not empty, and no blind mode")
+    slices = _slices(study, grant.case_id, grid)
+    voxels = stored_array(mask.voxels, turn_of(stored_grid(slices)))
+    return segmentation_bytes([header.path for header in slices], voxels, TUMOUR, grant.case_id)
 
 
-def is_dicom_case(study: Path, case_id: str) -> bool:
-    """Whether the latest run read a case from DICOM."""
-    try:
-        return read_case_source(study, case_id).layout == "dicom"
-    except KeyError:
+def has_segment(study: Path, grant: Grant) -> bool:
+    """Whether a reading's mask can go out as a DICOM SEG: one file a slice of the CT, a voxel in it, no blind mode.
+
+    A SEG names its series, and with it the case.
+    """
+    if grant.mode in BLIND:
         return False
+    shape = load_ct(study, grant.run_id, grant.case_id).grid.shape_zyx
+    if len(_slice_files(study, grant.case_id)) not in shape:
+        return False
+    if grant.drawn_key:
+        return _is_drawn(study, grant.drawn_key)
+    mask = base_mask(study, grant)
+    return mask is not None and bool(mask.voxels.any())
+
+
+@functools.lru_cache(maxsize=256)
+def _is_drawn(study: Path, drawn_key: str) -> bool:
+    """Whether a drawn mask holds a voxel; its key is of its content, and to read it takes a tenth of a second."""
+    return bool(load_drawn(StudyFolder(study), drawn_key).voxels.any())
 
 
 def exported_ct(study: Path, grant: Grant) -> bytes:
@@ -143,12 +164,48 @@ def _reading(grant: Grant) -> Reading:
     return Reading(grant.case_id, grant.reader, grant.mode, grant.reading)
 
 
-def _segment(path: Path, grid: Grid) -> BoolZyx:
+def _slice_files(study: Path, case_id: str) -> list[Path]:
+    """The DICOM files that the latest run read a case's CT from; none where it was no DICOM."""
+    try:
+        files = read_case_source(study, case_id).files
+    except (FileNotFoundError, KeyError):
+        return []
+    return [Path(file.path) for file in files if file.role.startswith("CT slice")]
+
+
+def _slices(study: Path, case_id: str, grid: Grid) -> list[DicomHeader]:
+    """The slices of a case's CT in stored order, none where it was no DICOM; RefusedError where they are others now."""
+    headers = [header for path in _slice_files(study, case_id) for header in read_headers(path)]
+    if not headers:
+        return []
+    stored = stored_grid(headers)
+    if not same_grid(turned_grid(stored, turn_of(stored)), grid):
+        text = "the slices are no longer those that the image was read from."
+        raise RefusedError("geometry_differs", "CT series", text, "Run the study again.")
+    return sort_along_normal(headers)
+
+
+def _segment(path: Path, grid: Grid, slices: Sequence[DicomHeader], case_id: str) -> BoolZyx:
+    """The one segment of a DICOM SEG on the CT's grid; RefusedError for another case's, or another number of them."""
+    _check_series(read_header(path), slices, case_id)
     segments = read_segmentation_object(str(path), ROLE)
     labels = [label for _, label in segments.labels]
     if len(labels) != 1:
         raise RefusedError("several_segments", ROLE, f"{len(labels)} segments; one is needed.", "Export one segment.")
-    return rasterise_segment(segments, labels[0], grid, ROLE).voxels
+    stored = stored_grid(slices) if slices else grid
+    return turned_array(rasterise_segment(segments, labels[0], stored, ROLE).voxels, turn_of(stored))
+
+
+def _check_series(sent: DicomHeader, slices: Sequence[DicomHeader], case_id: str) -> None:
+    """Refuse a SEG that names other series than the case's; where none can be compared, one of ours of another case."""
+    if slices and sent.referenced_series:
+        foreign = slices[0].series_uid not in sent.referenced_series
+    else:
+        foreign = sent.manufacturer == MAKER and sent.patient_id != case_id
+    if foreign:
+        text = "it was drawn on another series than the one shown."
+        remedy = "Open the case it belongs to; if it is this one, export the mask as NIfTI from where it was drawn."
+        raise RefusedError("other_series", ROLE, text, remedy)
 
 
 def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> Saved:

@@ -8,7 +8,7 @@ from engine.present.figures.flow import flow_figure
 from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
 from engine.service import custody_notes, note_images_seen
-from pages.frame import Shown, answer, begin, empty, end, figure, grid, open_case, table
+from pages.frame import Shown, answer, begin, empty, end, figure, grid, open_case, patients
 from pages.gate import may
 from pages.slices import glimpse
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
@@ -75,18 +75,33 @@ def summary_line(row: CovariateSummary) -> dict[str, str]:
     return {"Covariate": row.name, "Value": row.category, "n": str(row.known), "Summary": share}
 
 
-def refusal_table(refused: tuple[Refusal, ...]) -> None:
+def case_table(shown: Shown, found: tuple[CaseRow, ...]) -> None:
+    """The cases that pass the filters, a row each; a chosen row leads to its images."""
+    if not may(shown.person, "view images"):
+        st.subheader(f"Cases ({len(found)})", anchor=False)
+        patients(shown, found, TITLES)
+        return
+    kept = filtered(found)
+    st.subheader(f"Cases ({len(kept)} of {len(found)})", anchor=False)
+    ways = {"key": "cohort-table", "on_select": "rerun", "selection_mode": "single-row", "height": 420}
+    picked = patients(shown, kept, TITLES, **ways)
+    if picked.selection.rows:
+        case_id = kept[picked.selection.rows[0]].case_id
+        if st.button(f"Look at the images of {case_id}"):
+            open_case(case_id)
+    else:
+        st.caption("Choose a row to look at the case's images. DSC: automatic against reference.")
+
+
+def refusal_table(shown: Shown, refused: tuple[Refusal, ...]) -> None:
     """Who was kept out at the gate, and what to do about it."""
     st.markdown(f"**Refused: {len(refused)}**")
     if refused:
-        table(refused, {"case_id": "Case", "file": "File", "message": "Why", "remedy": "What to do"})
+        patients(shown, refused, {"case_id": "Case", "file": "File", "message": "Why", "remedy": "What to do"})
 
 
 def show_flagged(shown: Shown, case_id: str) -> None:
     """A flagged case in three slices, for whoever may see images; the audit keeps who looked."""
-    if not may(shown.person, "view images"):
-        st.caption("Images are shown to readers and administrators.")
-        return
     if st.session_state.get(GLIMPSED) != case_id:
         note_images_seen(shown.study, shown.person, case_id)
         st.session_state[GLIMPSED] = case_id
@@ -99,7 +114,7 @@ shown = begin("Who is in this study?")
 found = cases(shown.snapshot, shown.run.run_id)
 refused = refusals(shown.snapshot, shown.run.run_id)
 if not found:
-    refusal_table(refused)
+    refusal_table(shown, refused)
     empty("No case has been read yet.")
 answer(cohort_answer(found, shown.run))
 
@@ -113,15 +128,7 @@ for place, name in zip(st.columns(max(1, len(names))), names, strict=False):
 if not steps:
     st.caption("The inclusion flow is drawn when the stage *table* is done.")
 
-kept = filtered(found)
-st.subheader(f"Cases ({len(kept)} of {len(found)})", anchor=False)
-picked = table(kept, TITLES, key="cohort-table", on_select="rerun", selection_mode="single-row", height=420)
-if picked.selection.rows:
-    case_id = kept[picked.selection.rows[0]].case_id
-    if st.button(f"Look at the images of {case_id}"):
-        open_case(case_id)
-else:
-    st.caption("Choose a row to look at the case's images. DSC: automatic against reference.")
+case_table(shown, found)
 
 clinical, gate = st.columns(2)
 with clinical:
@@ -134,13 +141,13 @@ with gate:
     for note in custody_notes(shown.study, shown.person):
         st.caption(note)
     said = flags(shown.snapshot, shown.run.run_id)
-    refusal_table(refused)
+    refusal_table(shown, refused)
     st.markdown(f"**Accepted, but flagged: {len(said)}**")
     if said:
         titles = {"case_id": "Case", "message": "Flag", "remedy": "What to do"}
-        chosen = table(said, titles, key="flags-table", on_select="rerun", selection_mode="single-row")
-        if chosen.selection.rows:
+        chosen = patients(shown, said, titles, key="flags-table", on_select="rerun", selection_mode="single-row")
+        if chosen is not None and chosen.selection.rows:
             show_flagged(shown, said[chosen.selection.rows[0]].case_id)
-        else:
+        elif chosen is not None:
             st.caption("Choose a row to see the images that the flag is about.")
 end(shown)

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.menu import SECTIONS
+from store.access import Person
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.publisher import publish
@@ -125,6 +126,21 @@ def rows_as_a_page_draws_them() -> None:
     from pages.frame import grid
 
     grid([{"=Name": '=HYPERLINK("http://a")', "Change": "-0.2 to +0.4", "Comment": "@SUM(A1)", "n": -3}])
+
+
+@pytest.mark.parametrize(
+    ("role", "rows", "button"), [("viewer", 0, False), ("reader", 2, False), ("administrator", 2, True)]
+)
+def test_rows_of_single_patients_are_for_readers_and_their_file_for_who_may_export(
+    show, two_runs, monkeypatch, role, rows, button
+):
+    monkeypatch.setattr("pages.gate.OPEN", Person("Ada", role, "open on this computer"))
+    app = show(two_runs, "study/cohort.py")
+    assert not app.exception
+    assert len([one for one in app.dataframe if "case_id" in one.value]) == rows
+    assert ("shown to readers and administrators" in text_of(app)) == (rows == 0)
+    hidden = any("Download as CSV" in one.proto.body for one in app.get("html"))
+    assert hidden == (rows > 0 and not button)
 
 
 def test_a_table_hands_a_spreadsheet_no_formula():

@@ -8,13 +8,16 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app import StreamlitGate
+from engine.review.grants import session_digest
 from pages import gate
 from pages.gate import may_see_media, may_send_files, stays
 from pages.menu import ROOT, SECTIONS
+from pages.sessions import session_of
 from store.access import ACTIONS, ROLES, Person, allowed, set_account
 from store.audit import audit_lines
 from store.publisher import publish
@@ -137,6 +140,93 @@ def test_a_file_is_taken_from_sessions_of_those_who_may_send_one(show, study, be
         set_account(study, "ada@example.org", role, "boss")
         show(study, "study/runs.py")
         assert may_send_files(session) == sends
+
+
+@pytest.fixture
+def at_provider(monkeypatch, study):
+    """Pretend that a browser with this cookie sent the identity of a sign-in at a provider."""
+    monkeypatch.setenv("COHORTSCOPE_SIGN_IN", "oidc")
+    monkeypatch.setenv("COHORTSCOPE_STUDY", str(study))
+    monkeypatch.setattr("pages.gate.BROWSERS", {})
+    monkeypatch.setattr("pages.gate.VISITORS", {})
+
+    def come(browser: str, **claims: object) -> None:
+        identity = {"sub": "a-1", "iat": time.time() - 60} | claims
+        cookies = {"_streamlit_xsrf": f"2|00000000|{browser}|1"} if browser else {}
+        context = SimpleNamespace(cookies=cookies, headers={})
+        monkeypatch.setattr("pages.gate.st", SimpleNamespace(user=identity, context=context))
+
+    return come
+
+
+def test_signing_out_ends_the_sign_in_on_every_browser_that_holds_its_cookie(at_provider):
+    at_provider("aa11", iat=1000)
+    assert not gate._left()
+    gate._forget_sign_in()
+    for browser in ("aa11", "bb22", ""):
+        at_provider(browser, iat=1000)
+        assert gate._left()
+    at_provider("bb22", sub="b-2", iat=1000)
+    assert not gate._left()
+
+
+def test_whoever_signs_in_again_is_let_in(at_provider):
+    at_provider("aa11")
+    gate._forget_sign_in()
+    at_provider("aa11", iat=time.time() + 1)
+    assert not gate._left()
+
+
+def test_an_older_sign_in_on_the_same_browser_ends_too(at_provider):
+    at_provider("aa11", sub="b-2", iat=2000)
+    gate._forget_sign_in()
+    at_provider("aa11", iat=1000)
+    assert gate._left()
+
+
+def test_media_and_tokens_end_on_every_browser_of_a_sign_in_that_was_signed_out(at_provider, study):
+    set_account(study, "ada@example.org", "reader", "boss")
+    at_provider("bb22", iat=1000)
+    elsewhere = {"_streamlit_xsrf": "2|00000000|bb22|1"}
+    browser = session_digest(session_of(elsewhere))
+    gate.BROWSERS[browser] = gate.Visitor("ada@example.org", time.time() + 60, gate._sign_in())
+    assert may_see_media(elsewhere)
+    at_provider("aa11", iat=1000)
+    gate._forget_sign_in()
+    assert not may_see_media(elsewhere)
+    assert time.time() - 60 < gate.signed_out_at(browser) <= time.time()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "8.8.8.8"},
+        {"Via": "1.1 proxy"},
+        {"X-Forwarded-Host": "study.hospital.org"},
+        {"X-Forwarded-Proto": "https"},
+        {"CF-Connecting-IP": "8.8.8.8"},
+        {"Origin": "https://study.hospital.org"},
+        {"Origin": "https://127.0.0.1.hospital.org"},
+        {"Origin": "null"},
+        {"Host": "study.hospital.org"},
+        {"Host": "10.0.0.7:8501"},
+        {"Host": "[::1"},
+    ],
+)
+def test_without_sign_in_a_request_from_elsewhere_is_refused(show, study, monkeypatch, headers):
+    monkeypatch.delenv("COHORTSCOPE_SIGN_IN", raising=False)
+    monkeypatch.setattr("pages.gate.header", lambda name: headers.get(name, ""))
+    app = show(study, "study/runs.py")
+    assert "on this computer only" in app.error[0].value
+    assert not app.title
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8501", "localhost:8501", "[::1]:8501"])
+def test_without_sign_in_a_browser_on_this_computer_is_let_in(show, study, monkeypatch, host):
+    monkeypatch.delenv("COHORTSCOPE_SIGN_IN", raising=False)
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    monkeypatch.setattr("pages.gate.header", lambda name: headers.get(name, ""))
+    assert not show(study, "study/runs.py").error
 
 
 @pytest.fixture

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import io
 import time
 from dataclasses import replace
 
 import numpy as np
+import pydicom
 import pytest
 
-from engine.geometry import cropped_grid, resample_mask, same_grid
+from engine.acquire.ct_series import read_ct_series
+from engine.acquire.dicom import read_header
+from engine.acquire.orientation import canonical_ct
+from engine.bench.malformed.made_dicom import write_series
+from engine.geometry import cropped_grid, index_to_points_mm, resample_mask, same_grid
 from engine.measure.feature_image import feature_grid
 from engine.measure.regions import delineate_regions
-from engine.protocol import Protocol
+from engine.protocol import Acquire, Protocol
 from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
-from engine.run.drawing import exported, own_version, save_from_file, save_from_viewer
+from engine.run.drawing import exported, exported_seg, has_segment, own_version, save_from_file, save_from_viewer
 from engine.run.review_layers import MEASURED, case_layers, shown_first, visible_layers
 from engine.run.review_volumes import error_bytes, layers_bytes, tokens, viewed_grid, viewer_secret
 from engine.run.scan_parts import Extent
@@ -24,6 +30,8 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.records import RefusedError
 from store.reviews import Reading, draft_of, drawn_masks, drop_drawing, load_drawn
+from store.source_list import Sources, write_sources
+from store.sources import CaseSource, SourceFile
 from store.volumes import (
     AutomaticMasks,
     CtSeries,
@@ -155,6 +163,99 @@ def test_the_name_of_a_file_only_says_its_kind(study):
         save_from_file(study, GRANT, b"x", "mask.exe")
     assert save_from_file(study, GRANT, exported(study, GRANT), "../../etc/passwd.nii.gz").version == 1
     assert not list(StudyFolder(study).unfinished.iterdir())
+
+
+# how slices lie: row and column cosines, where the first begins, and the step to the next
+LAID = {
+    "head first": ((1, 0, 0, 0, 1, 0), (-8, -8, 0), (0, 0, 2)),
+    "prone": ((-1, 0, 0, 0, -1, 0), (8, 8, 0), (0, 0, 2)),
+    "sagittal": ((0, 1, 0, 0, 0, -1), (-12, -8, 8), (2, 0, 0)),
+}
+
+
+def dicom_study(folder, laid="head first", series_uid="1.2.3.4", drawn=(slice(3, 5), slice(4, 9), slice(2, 8))):
+    """Case A read from a DICOM series that lies so; its automatic tumour is a box on the canonical axes."""
+    cosines, first, step = LAID[laid]
+
+    def lay(number, slice_):
+        slice_.ImageOrientationPatient = list(cosines)
+        slice_.ImagePositionPatient = [start + number * by for start, by in zip(first, step, strict=True)]
+
+    paths = write_series(folder / "images", lay, series_uid)
+    ct = canonical_ct(read_ct_series([read_header(path) for path in paths], Acquire()).ct)
+    voxels = np.zeros(ct.grid.shape_zyx, bool)
+    if drawn:
+        voxels[drawn] = True
+    start_run(folder, "run-1")
+    masks = AutomaticMasks((Mask("tumour", "automatic", "model", voxels, ct.grid),))
+    put(folder, "acquire", ("ct", CtSeries, ct), ("references", ReferenceMasks, ReferenceMasks(())))
+    put(folder, "segment", ("masks", AutomaticMasks, masks))
+    files = tuple(SourceFile(f"CT slice {place}", str(path), "a" * 64) for place, path in enumerate(paths))
+    write_sources(folder, Sources((CaseSource("A", "dicom", files),)))
+    return masks.find("tumour")
+
+
+def points_mm(x, y, z):
+    """Points as a set, to a thousandth of a millimetre."""
+    return {tuple(np.round(point, 3) + 0.0) for point in np.stack([x, y, z], axis=1)}
+
+
+def pixels_in_space(sent: bytes):
+    """Where the pixels of a DICOM SEG lie by its own frames."""
+    seg = pydicom.dcmread(io.BytesIO(sent))
+    cosines = np.array(seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient, float)
+    found = []
+    for own, pixels in zip(seg.PerFrameFunctionalGroupsSequence, np.atleast_3d(seg.pixel_array), strict=True):
+        rows, columns = np.nonzero(pixels)
+        start = np.array(own.PlanePositionSequence[0].ImagePositionPatient, float)
+        found.append(start + columns[:, None] * cosines[:3] + rows[:, None] * cosines[3:])  # pixels of 1 mm
+    return points_mm(*np.concatenate(found).T)
+
+
+@pytest.mark.parametrize("laid", LAID)
+def test_a_dicom_seg_lies_where_the_mask_does_however_the_slices_lie_and_comes_back(tmp_path, laid):
+    mask = dicom_study(tmp_path, laid)
+    sent = exported_seg(tmp_path, GRANT)
+    z, y, x = np.nonzero(mask.voxels)
+    assert pixels_in_space(sent) == points_mm(
+        *index_to_points_mm(np.stack([x, y, z], axis=1).astype(float), mask.grid).T
+    )
+    saved = save_from_file(tmp_path, GRANT, sent, "A_mask.dcm")
+    assert (saved.voxels, saved.changed_voxels) == (2 * 5 * 6, 0)
+
+
+def test_a_dicom_seg_of_another_series_is_refused(tmp_path):
+    dicom_study(tmp_path / "other", series_uid="1.2.3.77")
+    dicom_study(tmp_path / "study")
+    sent = exported_seg(tmp_path / "other", GRANT)
+    with pytest.raises(RefusedError, match="another series") as refused:
+        save_from_file(tmp_path / "study", GRANT, sent, "mask.dcm")
+    assert refused.value.code == "other_series"
+
+
+def test_where_no_series_can_be_compared_our_own_seg_of_another_case_is_refused(tmp_path):
+    dicom_study(tmp_path)
+    sent = exported_seg(tmp_path, GRANT)
+    write_sources(tmp_path, Sources())
+    assert save_from_file(tmp_path, GRANT, sent, "mask.dcm").changed_voxels == 0
+    other, out = pydicom.dcmread(io.BytesIO(sent)), io.BytesIO()
+    other.PatientID = "B"
+    other.save_as(out)
+    with pytest.raises(RefusedError, match="another series"):
+        save_from_file(tmp_path, GRANT, out.getvalue(), "mask.dcm")
+
+
+def test_no_dicom_seg_in_a_blind_mode_of_an_empty_mask_or_of_a_case_that_is_no_dicom(tmp_path, study):
+    dicom_study(tmp_path / "drawn")
+    dicom_study(tmp_path / "empty", drawn=())
+    assert has_segment(tmp_path / "drawn", GRANT)
+    for mode in ("reader study", "blank canvas"):
+        assert not has_segment(tmp_path / "drawn", replace(GRANT, mode=mode))
+        with pytest.raises(ValueError, match="no blind mode"):
+            exported_seg(tmp_path / "drawn", replace(GRANT, mode=mode))
+    assert not has_segment(tmp_path / "empty", GRANT)
+    assert not has_segment(tmp_path / "drawn", replace(GRANT, layers=()))
+    assert not has_segment(study, GRANT)
 
 
 def test_a_small_file_that_unpacks_to_much_more_is_refused(study, monkeypatch):
