@@ -10,7 +10,7 @@ from pathlib import Path
 from store.layout import StudyFolder
 from store.ledger import Ledger, row_mark
 from store.reviews import drawn_masks
-from store.withdrawal import tombstones
+from store.tombstones import tombstones
 
 HEAD_FILE = "audit_head.json"
 MARK = re.compile(r" row [0-9a-f]{64}$")
