@@ -52,6 +52,7 @@ from pages.frame import (
     grid,
     open_case,
     open_clicked,
+    patients,
     selectable,
     table,
     tabs,
@@ -195,7 +196,9 @@ def scatter(rows: list[CaseAgreement], is_filtered: bool) -> tuple[str, ...]:
 def chosen_cases(rows: list[CaseAgreement], key: str, titles: dict[str, str]) -> None:
     """Cases as a table; a chosen row shows where its mask is wrong and leads to its images."""
     height = TABLE_HEIGHT if len(rows) > ROWS_IN_HEIGHT else "auto"
-    picked = table(rows, titles, key=key, on_select="rerun", selection_mode="single-row", height=height)
+    picked = patients(shown, rows, titles, key=key, on_select="rerun", selection_mode="single-row", height=height)
+    if picked is None:
+        return
     if not picked.selection.rows:
         st.caption("Choose a row to see where the mask is wrong, and its images.")
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pages.menu import SECTIONS
+from store.access import Person
 
 HOUSE = Path(__file__).parents[2]
 PAGES = [path.removeprefix("pages/") for _, pages in SECTIONS for path, _ in pages]
@@ -34,6 +35,14 @@ def test_every_file_of_a_section_is_in_the_menu():
 def test_addresses_are_unique():
     stems = [Path(page).stem for page in PAGES]
     assert len(stems) == len(set(stems))
+
+
+@pytest.mark.parametrize(("role", "shown"), [("viewer", False), ("reader", True)])
+def test_rows_of_single_patients_on_agreement_are_for_readers(show, demo_study, monkeypatch, role, shown):
+    monkeypatch.setattr("pages.gate.OPEN", Person("Ada", role, "open on this computer"))
+    app = show(demo_study, "segmentation/agreement.py")
+    assert not app.exception
+    assert any("case_id" in one.value or "Case" in one.value for one in app.dataframe) == shown
 
 
 @pytest.mark.parametrize("page", PAGES)
