@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import streamlit as st
 
 from engine.present.wording.review import stale_sentence
+from engine.protocol import PROTOCOL_FILE
 from engine.run.foresee import foresee
 from engine.service import bring_up_to_date
 from store.access import Person
-from store.foresight import Foreseen
+from store.foresight import Foreseen, reviewed_until, run_standing
 from store.ledger import running
 from store.queries.reviews import ReviewState
-from store.queries.study import RunFacts
 
 REFRESH_SECONDS = 3
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def foreseen(study: Path, run_id: str, signed: int) -> Foreseen:
-    """What a run would compute; known anew after every signature and every run."""
-    del run_id, signed
+def foreseen(study: Path) -> Foreseen:
+    """What a run would compute; known anew when anything it depends on has changed. ValueError from the choices."""
+    text = (study / PROTOCOL_FILE).read_text(encoding="utf-8")
+    return _foreseen(study, (hashlib.sha256(text.encode()).hexdigest(), *run_standing(study)))
+
+
+@st.cache_data(max_entries=4, show_spinner="Comparing keys")
+def _foreseen(study: Path, standing: tuple[str, ...]) -> Foreseen:
+    del standing
     return foresee(study)
 
 
-def stale(study: Path, person: Person, run: RunFacts, state: ReviewState) -> None:
+def stale(study: Path, person: Person, state: ReviewState) -> None:
     """Say what is not in the numbers yet, and offer to bring it up to date; nothing where all is."""
     if running(study):
         _waiting(study)
         return
-    if not any(verdict.signed_at > run.started_at for verdict in state.verdicts):
+    chosen = reviewed_until(study)
+    if not any(verdict.signed_at > chosen for verdict in state.verdicts):
         return
     try:
-        found = foreseen(study, run.run_id, len(state.verdicts))
+        found = foreseen(study)
     except ValueError as error:
         st.warning(f"What would be recomputed cannot be said: {error}")
         return

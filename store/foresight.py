@@ -124,6 +124,16 @@ def run_standing(study: Path) -> tuple[str, ...]:
         return (*((run.run_id, run.state) if run else ()), str(len(ledger.verdicts())))
 
 
+def reviewed_until(study: Path) -> str:
+    """When the newest run began that chose a mask for every case it placed in *review*; empty where none did."""
+    with closing(Ledger(StudyFolder(study))) as ledger:
+        found = ledger.rows(
+            "SELECT max(r.started_at) FROM (SELECT p.run_id FROM placement p JOIN task t USING (key)"
+            " WHERE p.stage='review' GROUP BY p.run_id HAVING min(t.state='done')) JOIN run r USING (run_id)"
+        )
+    return str(found[0][0] or "")
+
+
 def failed_stages(study: Path, reason: str) -> tuple[str, ...]:
     """The stages of all tasks that failed for exactly this reason, one for each."""
     with Ledger(StudyFolder(study)) as ledger:

@@ -352,7 +352,7 @@ else:
     settled = adjudications(present).get(at[0]) if mode == ADJUDICATION else None
     place = mode_sentence(mode, order.index(at) + 1, so_far.signed, so_far.total)
     answer(" ".join((place, differing_sentence(said), adjudicated_sentence(settled, reader.name))).strip())
-stale(shown.study, shown.person, shown.run, state)
+stale(shown.study, shown.person, state)
 open_reading(shown, protocol, reader, mode, order, at)
 if mode in (WORK_LIST, ADJUDICATION):
     verdicts_of(reader, mode, at[0], at in done)

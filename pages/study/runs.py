@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from pathlib import Path
@@ -38,8 +37,9 @@ from pages.choices import choices_form
 from pages.frame import Shown, begin_without_run, end, grid, table, tabs
 from pages.gate import admit, may
 from pages.headlines import found_headlines
+from pages.staleness import foreseen
 from store.access import Person
-from store.foresight import Foreseen, left_unfinished, run_standing
+from store.foresight import left_unfinished, run_standing
 from store.layout import StudyFolder
 from store.ledger import StageProgress, read_progress, running
 from store.live import CaseProgress, Pace, TaskAtWork, read_live
@@ -86,7 +86,7 @@ def going_on(study: Path, progress: tuple[StageProgress, ...]) -> None:
     now = read_live(study, with_cases=st.session_state.get("live-view") == CASES)
     st.markdown(f"**A run is going on.** {live_line(progress, now.pace)}")
     if now.whole:
-        st.caption(to_come(study, (*standing_of(study), str(int(time.time() // TO_COME_SECONDS)))))
+        st.caption(to_come(study, (*run_standing(study), str(int(time.time() // TO_COME_SECONDS)))))
     views = {
         STAGES: lambda: stages(study, progress, now.pace),
         CASES: lambda: cases(now.cases),
@@ -167,20 +167,13 @@ def start(study: Path, person: Person) -> None:
     st.rerun()
 
 
-@st.cache_data(max_entries=4, show_spinner="Comparing keys")
-def foreseen(study: Path, standing: tuple[str, ...]) -> Foreseen:
-    """What a run would compute; known anew when anything it depends on has changed."""
-    del standing
-    return foresee(study)
-
-
 def outlook(study: Path) -> None:
     """What a run started now would compute, stage by stage, and why; nothing while one goes on."""
     if running(study):
         return
     st.subheader("What a run would do now", anchor=False)
     try:
-        found = foreseen(study, standing_of(study))
+        found = foreseen(study)
     except ValueError as error:
         st.error(str(error))
         return
@@ -193,12 +186,6 @@ def outlook(study: Path) -> None:
         "Told from keys alone: choices, images, masks, verdicts and methods. Time: as tasks of the stage took before, "
         "over this machine's cores. New files in the image folder are found when a run starts."
     )
-
-
-def standing_of(study: Path) -> tuple[str, ...]:
-    """What decides which keys have no result: the choices, the last run and its state, what readers signed."""
-    text = (study / PROTOCOL_FILE).read_text(encoding="utf-8")
-    return (hashlib.sha256(text.encode()).hexdigest(), *run_standing(study))
 
 
 def changes(study: Path, shown: Shown) -> None:
