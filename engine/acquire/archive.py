@@ -23,6 +23,9 @@ from store.records import RefusedError
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 UNPACKING, IN_USE, CONTENT = ".unpacking-", "in use", "content"
 CHUNK_BYTES = 1 << 20
+END, END_FORM, LONGEST_END = b"PK\x05\x06", "<4s4H2LH", (1 << 16) + 128  # a comment of at most 65,535 bytes follows it
+LARGE_END, LARGE_END_FORM, LOCATOR_BYTES = b"PK\x06\x06", "<4sQ2H2L4Q", 20  # zip64: before the end and its locator
+NAMED_BYTES = 512  # what an entry takes in the table of contents, at most on average
 ENCRYPTED = 0x1
 LONGEST_NAME = 200
 DEEPEST = 16
@@ -68,7 +71,7 @@ def unpack(archive: Path, target: Path, role: str = "archive", limits: ArchiveLi
     """
     rules = limits or ArchiveLimits()
     with appearing(target) as place:
-        return _write_entries(_entries(archive, role), place, archive.stat().st_size, role, rules)
+        return _write_entries(_entries(archive, role, rules), place, archive.stat().st_size, role, rules)
 
 
 @contextmanager
@@ -122,7 +125,9 @@ def place_files(
         return _write_entries(entries, place, rules.total_bytes, role, rules)
 
 
-def _entries(archive: Path, role: str) -> Iterator[_Entry]:
+def _entries(archive: Path, role: str, rules: ArchiveLimits) -> Iterator[_Entry]:
+    if zipfile.is_zipfile(archive) and _contents_bytes(archive) > rules.entries * NAMED_BYTES:
+        raise _refuse("archive_bomb", role, f"its table of contents is too long for {rules.entries} entries.")
     try:
         if zipfile.is_zipfile(archive):
             return _zip_entries(archive, role)
@@ -147,6 +152,22 @@ def _zip_entries(archive: Path, role: str) -> Iterator[_Entry]:
                     yield _Entry(name, info.file_size, stream)
     except READ_ERRORS as error:
         raise _refuse("archive_damaged", role, "an entry cannot be unpacked (damaged or unknown method).") from error
+
+
+def _contents_bytes(archive: Path) -> int:
+    """How long a zip's table of contents is, as its end says: zipfile reads all of it before it tells a name."""
+    with archive.open("rb") as stream:
+        stream.seek(max(0, archive.stat().st_size - LONGEST_END))
+        tail = stream.read()
+    plain = len(tail) - struct.calcsize(END_FORM)
+    at = plain if tail.startswith(END, max(0, plain)) and tail.endswith(b"\0\0") else tail.rfind(END)
+    if not 0 <= at <= plain:
+        return 0
+    size = int(struct.unpack_from(END_FORM, tail, at)[5])
+    large = at - LOCATOR_BYTES - struct.calcsize(LARGE_END_FORM)
+    if large >= 0 and tail.startswith(LARGE_END, large):
+        size = max(size if size != 0xFFFFFFFF else 0, int(struct.unpack_from(LARGE_END_FORM, tail, large)[8]))
+    return size
 
 
 def _zip_problem(info: zipfile.ZipInfo, mode: int) -> tuple[str, str] | None:

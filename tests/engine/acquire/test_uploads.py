@@ -6,13 +6,14 @@ import csv
 import io
 import os
 import shutil
+import struct
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from engine.acquire.archive import appearing, sweep_unpacking
+from engine.acquire.archive import appearing, sweep_unpacking, unpack
 from engine.acquire.check import check
 from engine.acquire.uploads import (
     KEPT_SECONDS,
@@ -254,3 +255,22 @@ def test_what_a_killed_import_left_is_swept_and_one_that_goes_on_is_not(study):
         assert sweep_unpacking(study / "images") == 1
     assert held(study) == ["images/site/new/slice.dcm"]
     assert not killed.parent.exists()
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_zip_that_names_millions_of_entries_is_refused_before_they_are_read(tmp_path, monkeypatch, large):
+    """The table of contents alone: 30,000 entries a megabyte, of which zipfile makes eight megabytes."""
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 0, 20, 0, 0, 0, 0, 33, *[0] * 3, 1, *[0] * 6) + b"a"
+    count = 250_000
+    contents, start = entry * count, 30
+    zip64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, len(contents), start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, start + len(contents), 1)
+    said = 5 if large else len(contents)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, said, start, 0)
+    path = tmp_path / "many.zip"
+    path.write_bytes(b"PK\x03\x04" + bytes(26) + contents + (zip64 + locator if large else b"") + end)
+    assert zipfile.is_zipfile(path)
+    monkeypatch.setattr(zipfile, "ZipFile", None)  # nothing is read of it
+    with pytest.raises(RefusedError, match="table of contents"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
