@@ -17,6 +17,7 @@ from store.queries.inference import StepSeconds
 from store.records import JUDGEMENTS, PriorScan, Verdict
 from store.reviews import ADJUDICATION, BLANK_CANVAS, READER_STUDY
 
+SMALLEST_SE = 1e-6  # what rounding leaves of a standard error of 0
 MODE_SENTENCES = {
     READER_STUDY: "in random order; doubt, outcome, clinical data and the other reader are hidden, and some cases come "
     "twice",
@@ -124,8 +125,7 @@ def readers_answer(pairs: Sequence[PairAgreement]) -> str:
         return f"{alike}; kappa is not defined, because all judgements are the same word."
     return (
         f"{alike}: weighted kappa **{number(pair.kappa.estimate)}** "
-        f"(95 % CI {interval(pair.kappa.lower, pair.kappa.upper)}), Gwet's AC1 {number(pair.ac1.estimate)} "
-        f"({interval(pair.ac1.lower, pair.ac1.upper)})."
+        f"({_bounds(pair.kappa, '95 % CI ')}), Gwet's AC1 {_with_interval(pair.ac1)}."
     )
 
 
@@ -268,7 +268,13 @@ def masks_left_out(count: int) -> str:
 def _with_interval(found: RaterAgreement) -> str:
     if math.isnan(found.estimate):
         return "–"
-    return f"{number(found.estimate)} ({interval(found.lower, found.upper)})"
+    return f"{number(found.estimate)} ({_bounds(found)})"
+
+
+def _bounds(found: RaterAgreement, before: str = "") -> str:
+    """The interval; none where the standard error is 0 or unknown, which says nothing of how sure the estimate is."""
+    sure = found.se > SMALLEST_SE
+    return f"{before}{interval(found.lower, found.upper)}" if sure else f"no interval from these {found.n} cases"
 
 
 def stale_sentence(of_cases: int, cases: int, of_cohort: int, seconds: float | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from engine.metrics.readers import LeftOut, intra_reader, left_out, order_effect, pair_agreements, readers_of, summaries
-from engine.present.wording.review import aware_sentence, left_out_sentence
+from engine.present.wording.review import aware_sentence, left_out_sentence, readers_answer
 from engine.protocol import Review
 from engine.statistics.rater_agreement import weighted_kappa
 from store.records import Verdict
@@ -81,6 +81,17 @@ def test_one_word_for_all_leaves_kappa_undefined():
     (pair,) = pair_agreements(said("Ada", ["none"] * 3) + said("Ben", ["none"] * 3), Review())
     assert math.isnan(pair.kappa.estimate)
     assert pair.ac1.estimate == 1
+
+
+def test_no_interval_is_told_where_all_agree_or_one_case_was_judged_for_it_would_have_no_width():
+    words = ["none", "none", "minor", "major"]
+    for same in (words, words[:1]):
+        said_of = readers_answer(pair_agreements(said("Ada", same) + said("Ben", same), Review()))
+        assert "to 1.00" not in said_of
+        assert "nan" not in said_of
+    answer = readers_answer(pair_agreements(said("Ada", words) + said("Ben", words), Review()))
+    assert answer.count("no interval from these 4 cases") == 2
+    assert "95 % CI" in readers_answer(pair_agreements(said("Ada", ADA) + said("Ben", BEN), Review()))
 
 
 def test_words_on_different_masks_are_no_pair_and_are_told():
