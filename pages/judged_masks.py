@@ -28,7 +28,7 @@ def present_verdicts(shown: Shown, verdicts: tuple[Verdict, ...]) -> tuple[Verdi
 
 
 @st.cache_data(max_entries=8192, show_spinner="Reading which masks were judged")
-def _key(study: Path, run_id: str, case_id: str, segmentation: str) -> str:
-    del segmentation
-    mask = automatic_tumour(study, run_id, case_id)
+def _key(study: Path, _run_id: str, _case_id: str, segmentation: str) -> str:
+    del segmentation  # what is kept under it holds for every run and case with the same one
+    mask = automatic_tumour(study, _run_id, _case_id)
     return "" if mask is None else mask_key(mask)

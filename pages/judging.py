@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -298,7 +298,8 @@ def _signed(judging: Judging) -> None:
 
 
 def _change(judging: Judging, before: Verdict) -> None:
-    """The way to change what was signed; it begins from what that says."""
+    """The way to change what was signed; it begins from what that says, without what was drawn over an earlier mask."""
     if st.button("Change it", key=f"again-{judging.key}", type="tertiary"):
-        reopen_reading(judging.study, judging.person, before)
+        outdated = before.judgement != DRAWN and before.mask_key != judging.mask_key
+        reopen_reading(judging.study, judging.person, replace(before, drawn_key="") if outdated else before)
         st.rerun()

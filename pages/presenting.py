@@ -21,6 +21,7 @@ from engine.run.meeting_desk import note_decision, sign_consensus
 from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
+from pages.blinding import still_blind
 from pages.gate import FIRST_ACTION, admit, close_when_over, may, study_folder
 from pages.judging import WORDS
 from pages.keep import basket_owner
@@ -208,13 +209,20 @@ def _decision(shown: Shown, person: Person, case_id: str) -> None:
                 st.error(f"Not noted: {error}.")
 
 
+CONSENSUS_HIDDEN = "Hidden until you have read this case in your own reader study or on your blank canvas."
+
+
 def _consensus(shown: Shown, person: Person, case_id: str) -> None:
     """Which outline the team agrees on and what the automatic one needs, signed as an adjudication."""
     mask = automatic_tumour(shown.study, shown.run.run_id, case_id)
     if mask is None or not may(person, "judge"):
         st.caption("There is no automatic outline to judge.")
         return
-    rows, reader, seen = review_state(shown.study).verdicts, current_reader(), mask_key(mask)
+    state, reader, seen = review_state(shown.study), current_reader(), mask_key(mask)
+    if reader is not None and case_id in still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name):
+        st.caption(CONSENSUS_HIDDEN)
+        return
+    rows = state.verdicts
     offered = {v.drawn_key: f"{v.reader}'s correction" for v in drawings_to_take(rows, case_id, seen, "")}
     masks = {"": "The automatic outline", **offered}
     with st.form(f"meeting-consensus-{case_id}"):

@@ -79,7 +79,7 @@ def _rewritten(ledger: Ledger, withdrawn: set[str]) -> str:
     lines = ledger.rows("SELECT at, detail FROM audit WHERE action IN ('verdict', 'mask') ORDER BY seq")
     found = [(str(at), str(detail), MARK.search(str(detail))) for at, detail in lines]
     marks = {mark[0]: detail.split(" ", 1)[0] for _, detail, mark in found if mark}
-    unmarked_until = max((at for at, detail, mark in found if not mark and not detail.endswith(" undone")), default="")
+    unmarked_until = max((at for at, detail, mark in found if not mark), default="")
     try:
         rows = {row_mark(row): row.signed_at for row in ledger.verdicts()}
         rows |= {row_mark(row): row.saved_at for row in drawn_masks(ledger)}

@@ -234,8 +234,8 @@ def drop_drawing(ledger: Ledger, reading: Reading) -> None:
         key = draft_of(ledger, reading).drawn_key
         connection.execute(f"UPDATE draft SET drawn_key=''{ONE_READING}", reading.place)
         if key:
-            words = f"{reading.case_id} {reading.structure} {reading.mode} {key[:12]} undone"
-            ledger.append_audit(connection, reading.reader, "mask", words)
+            words = f"{reading.case_id} {reading.structure} {reading.mode} {key[:12]}"
+            ledger.append_audit(connection, reading.reader, "undo mask", words)
 
 
 def take_drawing(ledger: Ledger, reading: Reading, drawn_key: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from engine.geometry import same_grid
 from engine.measure.agreement import compare
 from engine.protocol import Agreement
 from store.records import ReaderOverlap, Verdict
@@ -45,10 +46,13 @@ def compare_readers(
 
     A reader who accepted the automatic mask has that mask; one who wanted a change and drew none has no mask. Rows of
     masks drawn over the automatic one are edit distances, and so are contours of a blank canvas by who had judged the
-    automatic mask of the case before; only the other contours are agreement with it.
+    automatic mask of the case before; only the other contours are agreement with it. What was drawn on
+    other images of the case (another grid) is left out; the stage *review* flags it.
     """
     predicted, reference = automatic.find(TUMOUR), references.find(TUMOUR)
-    theirs = tuple(readers_masks(verdicts, predicted))
+    grid = next((mask.grid for mask in (*automatic.masks, *references.masks)), None)
+    drawn_here = (one for one in readers_masks(verdicts, predicted) if grid is None or same_grid(one.mask.grid, grid))
+    theirs = tuple(drawn_here)
     rows = []
     for one in theirs:
         if predicted is not None:

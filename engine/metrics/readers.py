@@ -129,12 +129,12 @@ def left_out(verdicts: Sequence[Verdict], mode: str = "") -> tuple[LeftOut, ...]
 
 def summaries(verdicts: Sequence[Verdict], mode: str = "") -> tuple[ReaderSummary, ...]:
     """Every reader's counts and minutes, by name."""
-    unaware = _unaware(verdicts, mode)
+    unaware, signed = _unaware(verdicts, mode), _signed(verdicts)
     found = []
     for reader, said in sorted(_last_words(verdicts, FIRST_READING, mode).items()):
         words = [v.judgement for v in said.values()]
-        minutes = [math.fsum(one.active_seconds for one in _signed_by(verdicts, v)) / 60 for v in said.values()]
-        changed = [v for v in said.values() if _is_changed(verdicts, v)]
+        minutes = [math.fsum(one.active_seconds for one in signed[place_of(v)]) / 60 for v in said.values()]
+        changed = [v for v in said.values() if _is_changed(signed[place_of(v)])]
         found.append(
             ReaderSummary(
                 *(reader, len(words), tuple(words.count(word) for word in JUDGEMENTS)),
@@ -151,25 +151,30 @@ def order_effect(reader: str, order: Sequence[tuple[str, int]], verdicts: Sequen
 
     What he changed afterwards counts with his last word, and with the time of the first: he took it in that order.
     """
-    mine = [v for v in latest_verdicts(verdicts) if v.reader == reader and v.judgement in JUDGEMENTS]
+    mine_ever = [v for v in verdicts if v.reader == reader]
+    mine = [v for v in latest_verdicts(mine_ever) if v.judgement in JUDGEMENTS]
     found = {(v.case_id, v.reading): v for v in mine if v.mode == READER_STUDY}
     placed = [(place, found[one]) for place, one in enumerate(order, start=1) if one in found]
     if len(placed) < FEWEST_FOR_ORDER:
         return OrderEffect(reader, len(placed), None, None)
     places = [place for place, _ in placed]
     severity = [JUDGEMENTS.index(v.judgement) for _, v in placed]
-    seconds = [_signed_by(verdicts, v)[0].active_seconds for _, v in placed]
+    signed = _signed(mine_ever)
+    seconds = [signed[place_of(v)][0].active_seconds for _, v in placed]
     return OrderEffect(reader, len(placed), _correlation(places, severity), _correlation(places, seconds))
 
 
-def _signed_by(verdicts: Sequence[Verdict], last: Verdict) -> list[Verdict]:
-    """All that the reader of a last word signed on that reading, in order: what he amended stays in the record."""
-    return [v for v in verdicts if place_of(v) == place_of(last)]
+def _signed(verdicts: Sequence[Verdict]) -> dict[tuple[str, ...], list[Verdict]]:
+    """All that was signed on each reading, in order: what a reader amended stays in the record."""
+    found: dict[tuple[str, ...], list[Verdict]] = {}
+    for verdict in verdicts:
+        found.setdefault(place_of(verdict), []).append(verdict)
+    return found
 
 
-def _is_changed(verdicts: Sequence[Verdict], last: Verdict) -> bool:
-    """Whether a last word amends one on the same mask; a word on a new mask changes nobody's mind."""
-    return sum(v.mask_key == last.mask_key for v in _signed_by(verdicts, last)) > 1
+def _is_changed(said: Sequence[Verdict]) -> bool:
+    """Whether the last word on a reading amends one on the same mask; a word on a new mask changes nobody's mind."""
+    return sum(v.mask_key == said[-1].mask_key for v in said) > 1
 
 
 def _correlation(places: Sequence[float], values: Sequence[float]) -> Spearman | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.geometry import same_grid
 from store.records import Verdict
-from store.reviews import ADJUDICATOR, latest_verdicts, readers_words
+from store.reviews import ADJUDICATOR, BLANK_CANVAS, latest_verdicts, readers_words
 from store.sources import Verdicts
 from store.volumes import Grid, Mask
 
@@ -72,7 +72,9 @@ class Judged:
         """How many last words name a mask of other images, or an adjudication an earlier automatic mask."""
         last = self._adjudication()
         drawn = [v for v in readers_words(self.verdicts.rows, self.structure) if v.drawn_key]
-        said = drawn if last is None else [*drawn, last]
+        last_words = latest_verdicts(self.verdicts.rows)
+        contours = [v for v in last_words if v.structure == self.structure and v.mode == BLANK_CANVAS]
+        said = [*drawn, *contours, *([] if last is None else [last])]
         return sum(not self._is_of_now(v) for v in said)
 
     def _adjudication(self) -> Verdict | None:

@@ -179,9 +179,10 @@ def drawing_bytes(study: Path, grant: Grant) -> bytes:
 
 
 def base_mask(study: Path, grant: Grant) -> Mask | None:
-    """The mask that a drawing of this grant begins with."""
-    if grant.drawn_key:
-        return load_drawn(StudyFolder(study), grant.drawn_key)
+    """The mask that a drawing of this grant begins with; never one that was drawn on other images of the case."""
+    drawn = load_drawn(StudyFolder(study), grant.drawn_key) if grant.drawn_key else None
+    if drawn is not None and same_grid(drawn.grid, load_ct(study, grant.run_id, grant.case_id).grid):
+        return drawn
     return automatic_tumour(study, grant.run_id, grant.case_id) if "automatic" in grant.layers else None
 
 

@@ -28,15 +28,15 @@ from engine.present.wording.review import (
     share_sentence,
     table_caption,
 )
-from engine.review.reading_list import cases_known, kept_order, progress, signed_readings
+from engine.review.reading_list import cases_known
 from engine.run.review_desk import protocol_of
+from pages.blinding import still_blind
 from pages.frame import Shown, answer, begin, end, figure, table
 from pages.reader import current_reader
-from store.queries.agreement import review_cases
 from store.queries.inference import step_seconds
 from store.queries.reviews import ReviewState, review_state, stored_order
 from store.records import Verdict
-from store.reviews import BLANK_CANVAS, READER_STUDY, WORK_LIST
+from store.reviews import READER_STUDY, WORK_LIST
 
 MODES = {"": "All readings", WORK_LIST: "Work list", READER_STUDY: "Reader study"}
 PAIR_TITLES = {
@@ -87,22 +87,10 @@ def within(verdicts: tuple[Verdict, ...], mode: str) -> None:
             st.markdown(order_effect_sentence(order_effect(reader, order, verdicts)))
 
 
-def unfinished(state: ReviewState, reader: str) -> bool:
-    """Whether a reader is still in a reader study or on blank canvases, whose cases must stay unknown to him."""
-    cases = [case.case_id for case in review_cases(shown.snapshot, shown.run.run_id)]
-    counts = [
-        progress(
-            kept_order(stored_order(shown.study, reader, blind), cases), signed_readings(state.verdicts, reader, blind)
-        )
-        for blind in (READER_STUDY, BLANK_CANVAS)
-    ]
-    return any(count.signed < count.total for count in counts)
-
-
 def masks_drawn(state: ReviewState) -> None:
     """The masks that whoever looks may know of: his own and those of cases that he has signed himself."""
     reader = current_reader()
-    if reader is None or unfinished(state, reader.name):
+    if reader is None or still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name):
         st.caption(masks_hidden(named=reader is not None))
         return
     known = cases_known(state.verdicts, reader.name)

@@ -38,19 +38,20 @@ from engine.run.drawing import BLIND, own_version
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
 from engine.run.review_layers import MEASURED, TUMOUR, Layer, case_layers, others_words, shown_first, visible_layers
 from engine.service import EARLIER, note_images_seen
+from pages.blinding import still_blind
 from pages.frame import Shown, answer, begin, empty, end, table
 from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
 from pages.judged_masks import judged_key, present_verdicts
 from pages.judging import Judging, contour, judge
 from pages.mask_files import mask_files
-from pages.reader import Reader, require_reader
+from pages.reader import MODE_KEY, Reader, require_reader
 from pages.slices import slices
 from pages.staleness import stale
 from store.queries.agreement import ReviewCase, review_cases
 from store.queries.cohort import case_facts
 from store.queries.images import load_prior_scan
 from store.queries.inference import doubt_quality
-from store.queries.reviews import ReviewState, read_draft, review_state
+from store.queries.reviews import ReviewState, read_draft, review_state, stored_order
 from store.records import DrawnMask, Verdict
 from store.reviews import (
     ADJUDICATION,
@@ -100,8 +101,22 @@ def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases:
     if mode in (READER_STUDY, BLANK_CANVAS):
         return list(begin_order(shown.study, protocol, mode, reader.name, ids))
     if mode == ADJUDICATION:
-        return list(unread_first(kept_order(to_adjudicate(present, reader.name), ids), done))
+        blind = still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
+        waiting = kept_order(to_adjudicate(present, reader.name), [case for case in ids if case not in blind])
+        return list(unread_first(waiting, done))
     return list(unread_first([(case, 1) for case in ids], done))
+
+
+def first_mode(shown: Shown, reader: Reader, cases: tuple[ReviewCase, ...]) -> str:
+    """Where a reader goes on who has chosen no mode: the case of the address, else what he reads blinded, if begun."""
+    if "case" in st.query_params:
+        return WORK_LIST
+    ids = [case.case_id for case in cases]
+    for blind in BLIND:
+        begun = kept_order(stored_order(shown.study, reader.name, blind), ids)
+        if next_reading(begun, signed_readings(state.verdicts, reader.name, blind), None):
+            return blind
+    return WORK_LIST
 
 
 def done_of(mode: str, reader: Reader) -> frozenset[Place]:
@@ -147,7 +162,7 @@ def choose(order: list[Place], mode: str, signed: frozenset[Place], labels: dict
         return _by_case(order, mode, labels)
     if "case" in st.query_params:
         del st.query_params["case"]
-    key = f"at-{mode}"
+    key = place_key(mode)
     kept = st.session_state.get(key)
     at = kept if kept in order else next_reading(order, signed, None) or order[0]
     st.session_state[key] = at  # it stays on screen, also once it is signed in another tab
@@ -187,7 +202,12 @@ def go(mode: str, at: Place) -> None:
     if mode in (WORK_LIST, ADJUDICATION):
         st.query_params["case"] = at[0]
     else:
-        st.session_state[f"at-{mode}"] = at
+        st.session_state[place_key(mode)] = at
+
+
+def place_key(mode: str) -> str:
+    """Under which the place of this reader in a mode is kept in the session: another reader in this tab has his own."""
+    return f"at-{mode}-{reader.name}"
 
 
 def header(shown: Shown, mode: str, order: list[Place], at: Place) -> None:
@@ -302,7 +322,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
 
 def verdicts_of(reader: Reader, mode: str, case_id: str, signed: bool) -> None:
     """What was said of a case: one's own at once, the others' once one has signed oneself."""
-    all_said = [v for v in state.verdicts if v.case_id == case_id]
+    all_said = [v for v in state.verdicts if v.case_id == case_id and (v.mask_key or v.drawn_key)]
     shown_here = [v for v in all_said if signed or mode == ADJUDICATION or v.reader == reader.name]
     st.subheader(f"Verdicts on {case_id} ({len(shown_here)})", anchor=False)
     hidden = len(all_said) - len(shown_here)
@@ -320,14 +340,18 @@ if not cases:
     empty("No images have been read in this run; a study of imported features has none.", "acquire")
 state: ReviewState = review_state(shown.study)
 reader = require_reader(
-    frozenset({v.reader for v in state.verdicts} | {d.reader for d in state.drawn}), simulated_readers(state.verdicts)
+    frozenset({v.reader for v in state.verdicts} | {d.reader for d in state.drawn}),
+    simulated_readers(state.verdicts),
+    MODES,
 )
 protocol = protocol_of(shown.study, shown.run.run_id)
+if MODE_KEY not in st.session_state:
+    st.session_state[MODE_KEY] = first_mode(shown, reader, cases)
 mode = st.sidebar.selectbox(
     "Mode",
     list(MODES),
     format_func=MODES.__getitem__,
-    key="mode",
+    key=MODE_KEY,
     on_change=lambda: st.query_params.pop("case", None),
 )
 present = present_verdicts(shown, state.verdicts) if mode in (WORK_LIST, ADJUDICATION) else state.verdicts
@@ -345,8 +369,9 @@ at = choose(order, mode, done, labels)
 st.sidebar.progress(so_far.signed / so_far.total, progress_text(so_far.signed, so_far.total))
 if mode == WORK_LIST:
     case = next(case for case in cases if case.case_id == at[0])
-    words = readers_words([v for v in present if v.case_id == at[0]], TUMOUR)
-    answer(review_answer(case, words if at in done else (), 0 if at in done else len(words)))
+    words = readers_words([v for v in present if v.case_id == at[0] and v.mask_key], TUMOUR)
+    others = sum(v.reader != reader.name for v in words)
+    answer(review_answer(case, words if at in done else (), 0 if at in done else others))
 else:
     said = others_words(present, at[0], reader.name) if mode == ADJUDICATION else ()
     settled = adjudications(present).get(at[0]) if mode == ADJUDICATION else None

@@ -286,15 +286,15 @@ class Viewer {
       this.keepUnsaved()
       this.putPenDown()
     } else if (data.drawnFrom !== this.drawnOn.drawnFrom) {
-      await this.fetchDrawing(this.hasUnsaved() ? this.nv.drawBitmap.slice() : null)
+      await this.fetchDrawing()
     }
     return undefined
   }
 
-  async fetchDrawing(painted) {
+  async fetchDrawing() {
     const key = this.key
     try {
-      await this.beginDrawing()
+      const painted = await this.beginDrawing()
       if (painted) this.keepUnderneath(painted)
     } catch (error) {
       if (this.key === key) this.panel.say(`Your mask could not be fetched: ${error.message}.`, true)
@@ -481,16 +481,24 @@ class Viewer {
     this.panel.say(`Your mask now: ${millilitres.toFixed(1)} ml, ${voxels} voxels; not stored yet.`)
   }
 
-  async beginDrawing() {
+  /** Put the reader's mask under the pen; resolves with what was painted before and not saved. One at a time. */
+  beginDrawing() {
+    this.beginning ??= this.fetchMask().finally(() => (this.beginning = null))
+    return this.beginning
+  }
+
+  async fetchMask() {
     const { key, data } = this
     const mask = await NVImage.loadFromUrl({ url: 'drawing.nii', name: 'drawing.nii', buffer: await volume('drawing', this.tokens.GET) })
     if (this.key !== key) throw new Error('another case was opened meanwhile')
+    const painted = this.hasUnsaved() ? this.nv.drawBitmap.slice() : null
     this.nv.loadDrawing(mask)
     this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
     this.scene.drawing = true
     this.stored = this.nv.drawBitmap.slice()
     this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner, images: data.images, drawnFrom: data.drawnFrom }
     this.nv.drawScene()
+    return painted
   }
 
   undo() {
@@ -511,7 +519,10 @@ class Viewer {
       this.panel.say('Nothing is drawn.', true)
       return
     }
-    if (this.saving) return
+    if (this.saving) {
+      this.panel.say('The save before is still on its way: press Save again once it is through.', true)
+      return
+    }
     this.panel.say('Saving …')
     // whose drawing it is and what is sent, before anything is waited for: another case may be opened meanwhile
     const [key, token, sent] = [this.key, this.tokens.PUT, this.nv.drawBitmap.slice()]

@@ -22,9 +22,11 @@ ASKS_ELSEWHERE = {
     "sign_of_life": "counts a reader's own time; page and route ask for 'view images' or 'draw'",
     "save_from_viewer": "the route asks for a token and 'draw'",
     "viewer_secret": "makes the key of the tokens once",
+    "write_private": "remembers which sign-ins have ended; whoever signs out has asked for it",
+    "write_for_owner_only": "takes rights away from files that this process will make",
 }
 READ = {"role_of", "running", "basket", "decisions", "protocol_of", "left_unfinished", "run_standing", "read_progress"}
-READ |= {"read_training", "read_live", "tokens"}
+READ |= {"read_training", "read_live", "tokens", "reviewed_until"}
 
 
 def services() -> dict[str, Callable[..., object]]:

@@ -84,18 +84,20 @@ def legible(url: str) -> str:
     return " ".join([plain, *(urlsafe_b64decode(chunk).decode("latin-1") for chunk in hidden)]).lower()
 
 
-def enter(page: Page, address: str, name: str) -> None:
-    """Open a review page and say who reads."""
+def enter(page: Page, address: str, name: str, mode: str = "") -> None:
+    """Open a review page and say who reads, and in which mode."""
     page.goto(address)
-    name_again(page, name)
+    name_again(page, name, mode)
 
 
-def name_again(page: Page, name: str) -> None:
+def name_again(page: Page, name: str, mode: str = "") -> None:
     """Say who reads, on a page that asks: the first, or one that a restarted server brought back."""
     field = page.locator("[data-testid=stForm] input").first
     field.wait_for(timeout=WAIT_MS)
     field.fill(name)
     field.press("Enter")
+    if mode:
+        page.locator("[data-testid=stForm] label", has_text=mode).click()
     page.get_by_role("button", name="Begin").click()
     page.wait_for_selector("text=Reading as")
 

@@ -21,13 +21,13 @@ CLEO = Reading("A", "Cleo", "adjudication")
 NAMES_NO_MASK = "Not signed: an adjudication names the mask that is measured"
 
 
-def save_mask(study: Path, reading: Reading, filled: int, origin: str = "corrected") -> str:
+def save_mask(study: Path, reading: Reading, filled: int, origin: str = "corrected", begun: str = "") -> str:
     voxels = np.zeros(GRID.shape_zyx, bool)
     voxels.ravel()[:filled] = True
     mask = Mask("tumour", origin, reading.reader, voxels, GRID)
     about = DrawnMask("A", "tumour", 0, reading.reader, origin, "", SEEN, "viewer", 0, 0, 0.0, None, None, "")
     with open_ledger(study) as ledger:
-        add_drawn(StudyFolder(study), ledger, reading, mask, Edit(2, 0.95, -4.0), about, "")
+        add_drawn(StudyFolder(study), ledger, reading, mask, Edit(2, 0.95, -4.0), about, begun)
     return drawing_key("A", mask)
 
 
@@ -112,7 +112,7 @@ def test_a_signed_contour_is_amended_with_a_reason_and_both_stay(study):
     button(app, "Sign this contour").click().run()
     app.run()
     button(app, "Change it").click().run()
-    second = save_mask(study, blank, 6, "independent")
+    second = save_mask(study, blank, 6, "independent", first)
     app.run()
     button(app, "Sign this contour").click().run()
     assert "say why" in said(app)
@@ -132,7 +132,7 @@ def consensus(study: str) -> None:
     from store.access import Person
 
     run = SimpleNamespace(run_id="run-1")
-    shown = SimpleNamespace(study=Path(study), run=run)
+    shown = SimpleNamespace(study=Path(study), run=run, snapshot=None)
     presenting._consensus(shown, Person("this computer", "administrator", "test"), "A")
 
 
@@ -180,3 +180,11 @@ def test_a_consensus_without_its_mask_or_under_no_readers_name_is_refused_in_wor
     assert why in said(meeting)
     with open_ledger(study) as ledger:
         assert len(ledger.verdicts("A")) == 3
+
+
+def test_who_has_yet_to_read_the_case_blinded_is_told_of_no_correction_in_a_meeting(study, meeting, monkeypatch):
+    monkeypatch.setattr("pages.presenting.still_blind", lambda *_: frozenset({"A"}))
+    meeting.session_state["reader"] = "Zoe"
+    meeting.run()
+    assert not meeting.radio
+    assert "Hidden until you have read this case" in meeting.caption[0].value

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from engine.run.review_volumes import automatic_tumour
+from pages.blinding import still_blind
 from store.layout import StudyFolder
 from store.ledger import Ledger
+from store.queries.reviews import review_state
 from store.records import DrawnMask, Verdict
 from store.reviews import (
     ADJUDICATION,
@@ -22,6 +24,7 @@ from store.reviews import (
     sign,
     store_reading_order,
 )
+from store.snapshot import open_snapshot
 from store.volumes import mask_key
 from tests.pages.conftest import READER
 
@@ -52,7 +55,7 @@ class Desk:
         about = ("", mask_key(mask), "viewer", 0, 0, 0.0, None, None, "")
         with Ledger(self.folder) as ledger:
             row = DrawnMask(case, "tumour", 0, reader, "corrected", *about)
-            add_drawn(self.folder, ledger, Reading(case, reader), edited, Edit(1, 0.5, 0.0), row)
+            add_drawn(self.folder, ledger, Reading(case, reader), edited, Edit(1, 0.5, 0.0), row, "")
 
     def ordered(self, mode, order):
         with Ledger(self.folder) as ledger:
@@ -213,3 +216,46 @@ def test_adjudication_says_who_has_settled_a_case_and_puts_it_last(show, desk):
     assert progress_of(app) == "1 of 2 signed"
     app.button(key="next").click().run()
     assert any("Adjudicated by **Cleo**: **minor**" in text.value for text in app.markdown)
+
+
+def test_who_has_yet_to_read_a_case_is_offered_no_dispute_about_it(show, desk):
+    case = desk.cases[0]
+    desk.said(case, "Ada", "none")
+    desk.said(case, "Ben", "major")
+    assert case_box(in_mode(show, desk, ADJUDICATION)).value == case
+    desk.ordered(READER_STUDY, [(one, 1) for one in desk.cases])
+    assert "you have yet to read it" in in_mode(show, desk, ADJUDICATION).info[0].value
+
+
+def test_a_reader_goes_on_with_the_study_that_he_has_begun_unless_an_address_names_a_case(show, desk):
+    assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == "work list"
+    desk.ordered(READER_STUDY, [(desk.cases[0], 1)])
+    assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == READER_STUDY
+    assert show(desk.study, PAGE, case=desk.cases[1]).sidebar.selectbox(key="mode").value == "work list"
+    desk.said(desk.cases[0], READER, mode=READER_STUDY)
+    assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == "work list"
+
+
+def test_review_counts_neither_simulated_readers_nor_oneself_among_those_who_are_hidden(show, desk):
+    case = desk.cases[0]
+    desk.said(case, "reader-A", mask_key="", identity="")
+    desk.said(case, "Ada")
+    desk.said(case, READER, mode=READER_STUDY)
+    app = show(desk.study, PAGE, case=case)
+    assert "What 1 reader judged is hidden" in " ".join(str(element.value) for element in app.markdown)
+
+
+def test_a_case_is_still_blind_until_it_is_read_in_each_order_it_stands_in(desk):
+    first, second = desk.cases[:2]
+    desk.ordered(READER_STUDY, [(first, 1), (second, 1), (first, 2)])
+
+    def waiting():
+        return still_blind(desk.study, open_snapshot(desk.study), desk.run_id, review_state(desk.study), READER)
+
+    assert waiting() == {first, second}
+    desk.said(first, READER)  # in the work list
+    desk.said(first, READER, mode=READER_STUDY)
+    desk.said(second, READER, mode=READER_STUDY)
+    assert waiting() == {first}
+    desk.said(first, READER, mode=READER_STUDY, reading=2)
+    assert waiting() == set()

@@ -11,7 +11,7 @@ def page_that_asks() -> None:
 
     from pages.reader import require_reader
 
-    reader = require_reader(frozenset({"Ada", "reader-A"}), frozenset({"reader-A"}))
+    reader = require_reader(frozenset({"Ada", "reader-A"}), frozenset({"reader-A"}), {"study": "Reader study"})
     st.markdown(f"shown to {reader.name}")
 
 

@@ -31,7 +31,6 @@ from tests.pages.review_study import (
     SHAPE_ZYX,
     WAIT_MS,
     build_study,
-    choose_option,
     draw_on_axial,
     drawn_points,
     enter,
@@ -76,10 +75,8 @@ def verdicts_once(study: Path, number: int) -> list:
 
 
 def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, server, page):
-    enter(page, f"{server.address}/review", "Ada")
-    shown = key_of(page)
-    choose_option(page, "Mode", "Blank canvas")
-    seen = set()
+    enter(page, f"{server.address}/review", "Ada", "Blank canvas")
+    shown, seen = "", set()
     for number in range(1, len(DIRECTIONS) + 1):
         page.wait_for_selector(f"text=reading {number} of {len(DIRECTIONS)}")
         viewer = viewer_of(page, shown)
@@ -106,11 +103,9 @@ def test_a_stroke_is_exactly_the_drawn_voxels_however_the_scan_lies(study, serve
 def test_a_save_while_the_server_is_gone_is_said_to_be_not_stored_and_the_drawing_comes_back(study, page):
     server = Server(study)
     try:
-        enter(page, f"{server.address}/review", "Gwen")
-        of_work_list = key_of(page)
-        choose_option(page, "Mode", "Blank canvas")
+        enter(page, f"{server.address}/review", "Gwen", "Blank canvas")
         page.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
-        viewer = viewer_of(page, of_work_list)  # a pen taken before is put down when the images change
+        viewer = viewer_of(page)
         take_pen(viewer, "draw")
         draw_on_axial(page, viewer, TRIANGLE)
         drawn = drawn_points(viewer)
@@ -119,8 +114,7 @@ def test_a_save_while_the_server_is_gone_is_said_to_be_not_stored_and_the_drawin
         page.wait_for_selector("text=NOT stored")
         assert not masks_of(study, "Gwen")
         server.start()
-        name_again(page, "Gwen")
-        choose_option(page, "Mode", "Blank canvas")
+        name_again(page, "Gwen")  # the canvas that she has begun
         page.locator(".viewer[data-restored]").wait_for(timeout=WAIT_MS)
         again = viewer_of(page)
         assert drawn_points(again) == drawn

@@ -14,7 +14,7 @@ from engine.protocol import Images, Protocol, Study, write_protocol
 from store.audit import audit_lines, verify_audit
 from tests.conftest import command_line
 from tests.pages.conftest import Server
-from tests.pages.review_study import WAIT_MS, choose_option, enter, press, viewer_of
+from tests.pages.review_study import WAIT_MS, enter, press, viewer_of
 
 SHAPE_ZYX = (28, 36, 40)
 SPACING = (2.5, 2.0, 3.0)
@@ -271,10 +271,7 @@ def until_earlier(page: Page) -> None:
     [("Reader study", "Earlier CT"), ("Blank canvas", f"Earlier CT: {DAYS} days before")],
 )
 def test_an_earlier_ct_says_in_each_mode_what_the_header_may_say_and_lies_where_it_does(server, page, mode, title):
-    viewer = with_earlier(page, server, f"Ines {mode}")
-    wanted = str(viewer.get_attribute("data-wanted"))
-    choose_option(page, "Mode", mode)
-    page.locator(f".viewer[data-wanted]:not([data-wanted='{wanted}'])").wait_for()
+    enter(page, f"{server.address}/review", f"Ines {mode}", mode)
     until_earlier(page)
     expect(page.locator(".earlier .title")).to_have_text(title)
     now, then = places(viewer_free(page))

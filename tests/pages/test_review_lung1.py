@@ -27,6 +27,7 @@ from tests.pages.review_study import (
     key_of,
     mask_points,
     masks_of,
+    name_again,
     press,
     save,
     take_pen,
@@ -172,11 +173,10 @@ def test_a_stroke_kept_and_a_stroke_undone_are_stored_as_they_are_seen(study, pa
     assert mask_points(load_drawn(StudyFolder(study), stored.drawn_key)) == drawn
 
 
-def test_a_blank_canvas_opens_on_the_whole_scan_has_no_close_up_and_sends_the_pen_to_the_whole_series(page):
-    shown = key_of(page)
+def test_a_blank_canvas_opens_on_the_whole_scan_has_no_close_up_and_sends_the_pen_to_the_whole_series(server, page):
     assert viewer_of(page).locator("button[data-name=close]").count() == 1
-    choose_option(page, "Mode", "Blank canvas")
-    viewer = viewer_of(page, shown)
+    enter(page, f"{server.address}/review", "Cora", "Blank canvas")  # who has met no outline of it
+    viewer = viewer_of(page)
     assert viewer.locator("button[data-name=close]").count() == 0
     expect(page.locator(".viewer .part")).to_contain_text("preview, each point the mean of 2 × 2 × 1 voxels")
     assert viewer.evaluate("host => host.viewer.nv.volumes[0].dimsRAS.slice(1, 4)") == [256, 256, 134]
@@ -219,10 +219,12 @@ def test_no_address_names_the_patient_the_reader_or_outside_the_work_list_the_ca
     assert set(asked.naming(case)) == {page.url}
     assert page.url == f"{server.address}/review?case={case}"
     in_the_work_list = len(asked.found)
-    for mode in ("Reader study", "Blank canvas"):
-        shown = key_of(page)
-        choose_option(page, "Mode", mode)
-        key_of_other(page, shown)
+    shown = key_of(page)
+    choose_option(page, "Mode", "Reader study")
+    key_of_other(page, shown)
+    page.get_by_role("button", name="Another reader").click()
+    name_again(page, "Bea Quillfeather", "Blank canvas")
+    viewer_of(page)
     page.get_by_text("Simple slices", exact=True).click()
     page.locator("[data-testid=stImage] img").first.wait_for()
     assert page.url == f"{server.address}/review"

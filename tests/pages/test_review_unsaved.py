@@ -20,7 +20,6 @@ from tests.pages.review_study import (
     DIRECTIONS,
     WAIT_MS,
     build_study,
-    choose_option,
     draw_on_axial,
     drawn_points,
     enter,
@@ -121,11 +120,9 @@ def test_a_drawing_sent_with_the_token_of_another_case_is_not_stored_and_then_is
 
 def saved_canvas(page: Page, server: Server, reader: str) -> Locator:
     """The first blank canvas of a reader, with a first version saved."""
-    enter(page, f"{server.address}/review", reader)
-    shown = key_of(page)
-    choose_option(page, "Mode", "Blank canvas")
+    enter(page, f"{server.address}/review", reader, "Blank canvas")
     page.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
-    viewer = viewer_of(page, shown)
+    viewer = viewer_of(page)
     settled(page)
     take_pen(viewer, "draw")
     draw_on_axial(page, viewer, TRIANGLE)
@@ -162,7 +159,6 @@ def another_tab(page: Page, server: Server, reader: str) -> tuple[Page, Locator]
     """The same reader's blank canvas in a second tab of the same browser."""
     tab = page.context.new_page()
     enter(tab, f"{server.address}/review", reader)
-    choose_option(tab, "Mode", "Blank canvas")
     tab.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
     viewer = viewer_of(tab)
     settled(tab)

@@ -317,6 +317,19 @@ def test_a_signed_row_that_was_rewritten_is_seen(tmp_path, ledger, statement):
     assert "not as they were stored" in verify_audit(tmp_path).problem
 
 
+def test_a_reason_that_speaks_of_undoing_in_an_old_line_is_no_sign_of_tampering(tmp_path, ledger):
+    with ledger.transaction() as connection:
+        said = "Z tumour none reader work list replaces: the correction was undone"
+        ledger.append_audit(connection, "old", "verdict", said)
+        connection.execute(
+            "INSERT INTO verdict (case_id, structure, reader, judgement, reason, comment, active_seconds, signed_at,"
+            " mask_key) VALUES ('Z','tumour','old','none','','',1.0,'2020-01-01T00:00:00','seen')"
+        )
+    add(tmp_path, ledger, drawn())
+    drop_drawing(ledger, ADA)
+    assert verify_audit(tmp_path).whole
+
+
 def test_rows_of_a_withdrawn_case_may_be_gone_and_those_from_before_the_marks_are_not_covered(tmp_path, ledger):
     with ledger.transaction() as connection:
         ledger.append_audit(connection, "old", "verdict", "Z tumour none reader work list")

@@ -81,8 +81,9 @@ def nothing_waits(mode: str) -> str:
     if mode != ADJUDICATION:
         return "No case of this list is in this run."
     return (
-        "No case waits for adjudication: nobody disagrees, or you judged every such case yourself. It takes two "
-        "readers who judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
+        "No case waits for adjudication: nobody disagrees, you judged every such case yourself, or you have yet to "
+        "read it in your own reader study or on a blank canvas. It takes two readers who judged the same case "
+        "differently; choose **Work list** or **Reader study** under *Mode* to judge."
     )
 
 

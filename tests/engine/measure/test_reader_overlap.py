@@ -1,5 +1,7 @@
 """Readers' masks against the automatic one, the reference and each other; cubes of known overlap."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,13 @@ def test_a_contour_by_who_had_judged_the_outline_before_is_an_edit_distance():
 def test_verdicts_on_another_mask_have_no_row():
     other = cube("model", "automatic", 5)
     assert compared([said("Ada", "none")], automatic=(other,)) == {}
+
+
+def test_what_was_drawn_on_other_images_of_the_case_is_left_out_and_stops_nobody_else():
+    moved = replace(GRID, origin_mm=(6.0, 0.0, 0.0))
+    smaller = Grid((12, 12, 6), (1, 1, 2), (0, 0, 0))
+    edit = replace(cube("Ben", "corrected", 6), grid=moved)
+    free = Mask("tumour", "independent", "Ada", np.ones(smaller.shape_zyx, bool), smaller)
+    now = cube("Cleo", "corrected", 6)
+    said_of = [said("Ben", "major", edit), said("Ada", "drawn", free, "blank canvas"), said("Cleo", "major", now)]
+    assert {pair[:2] for pair in compared(said_of, edit, free, now)} == {("Cleo", "model"), ("reference", "Cleo")}

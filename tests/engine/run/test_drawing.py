@@ -28,8 +28,8 @@ from engine.run.scan_parts import Extent
 from store.artifacts import store_value
 from store.layout import StudyFolder
 from store.ledger import Ledger
-from store.records import RefusedError
-from store.reviews import Reading, draft_of, drawn_masks, drop_drawing, load_drawn
+from store.records import DrawnMask, RefusedError
+from store.reviews import Edit, Reading, add_drawn, draft_of, drawing_key, drawn_masks, drop_drawing, load_drawn
 from store.source_list import Sources, write_sources
 from store.sources import CaseSource, SourceFile
 from store.volumes import (
@@ -465,3 +465,17 @@ def test_after_undo_versions_count_from_the_automatic_mask_again_and_from_there_
     with Ledger(StudyFolder(study)) as ledger:
         parents = {mask.parent_key for mask in drawn_masks(ledger)}
     assert parents == {mask_key(Mask("tumour", "automatic", "model", tumour(), GRID))}
+
+
+def test_a_drawing_on_other_images_of_the_case_is_not_gone_on_with(study):
+    """The case was acquired again: what is drawn next begins from the automatic mask, as it is seen on screen."""
+    moved = replace(GRID, origin_mm=(0.0, 0.0, 0.0))
+    mask = Mask("tumour", "corrected", "Ada", np.ones(GRID.shape_zyx, bool), moved)
+    about = DrawnMask("A", "tumour", 0, "Ada", "corrected", "", "", "viewer", 0, 0, 0.0, None, None, "")
+    with Ledger(StudyFolder(study)) as ledger:
+        add_drawn(StudyFolder(study), ledger, Reading("A", "Ada"), mask, Edit(0, 1.0, 0.0), about, "")
+    old = drawing_key("A", mask)
+    saved = save_from_viewer(study, replace(GRANT, drawn_key=old), sent(np.zeros((10, 10, 10), bool)))
+    expected = tumour()
+    expected[2:12, 3:13, 4:14] = False
+    assert (load_drawn(StudyFolder(study), saved.drawn_key).voxels == expected).all()
