@@ -8,7 +8,7 @@ import stat
 from collections.abc import Set
 from pathlib import Path
 
-from engine.acquire.pseudonyms import private_folder, write_private
+from engine.acquire.pseudonyms import locked_folder, private_folder, write_private
 from store.records import RefusedError
 from store.sources import SourceFile
 
@@ -76,8 +76,9 @@ class ContentIndex:
         """
         if self._learned or self._forgotten:
             learned = {path: facts for path, facts in self._learned.items() if Path(path).exists()}
-            known = {path: facts for path, facts in self._read().items() if path not in self._forgotten}
-            write_private(self._path, json.dumps(known | learned))
+            with locked_folder(self._path.parent):
+                known = {path: facts for path, facts in self._read().items() if path not in self._forgotten}
+                write_private(self._path, json.dumps(known | learned))
             self._learned, self._forgotten = {}, set()
 
     def _read(self) -> dict[str, list[object]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -73,7 +73,7 @@ def read_ct_series(headers: Sequence[DicomHeader], rules: Acquire) -> DicomCt:
     _check_gaps(_positions(ordered), rules.max_spacing_gap_share)
     _check_tilt(ordered)
     grid = _grid_of(ordered)
-    flags = (*flags, *_instance_flags(ordered), *_value_flags(ordered))
+    flags = (*flags, *_instance_flags(ordered), *_frame_flags(ordered), *_value_flags(ordered))
     return DicomCt(CtSeries(_read_hu(ordered), grid), tuple(ordered), flags)
 
 
@@ -110,7 +110,7 @@ def _tag_problem(header: DicomHeader) -> tuple[str, str] | None:
         (not header.modality, "no_modality", "Modality is missing."),
         (header.modality != "CT", "not_ct", "Modality must be CT."),
         (not _is_ct_frame(header), "not_ct_image", "CT Image Storage is needed, single-frame or enhanced."),
-        (_is_no_slice(header), "not_ct_slice", "ImageType says screen, scout, projection, rendering or map."),
+        (is_no_slice(header), "not_ct_slice", "ImageType says screen, scout, projection, rendering or map."),
         (header.burned_in, "burned_in", "BurnedInAnnotation is YES: the pixels may name the patient."),
         (header.position is None, "no_position", "ImagePositionPatient is missing."),
         (header.orientation is None, "no_orientation", "ImageOrientationPatient is missing."),
@@ -126,17 +126,18 @@ def _is_ct_frame(header: DicomHeader) -> bool:
     return header.sop_class in (CT_IMAGE, *MULTI_FRAME_CT) and header.frames == 1
 
 
-def _is_no_slice(header: DicomHeader) -> bool:
+def is_no_slice(header: DicomHeader) -> bool:
+    """Whether ImageType says screen, scout, projection, rendering or map: no slice of a chest in HU."""
     return any(word in NO_SLICES for value in header.image_type[2:] for word in value.split())
 
 
 def _check_uniform(headers: Sequence[DicomHeader]) -> None:
     first = headers[0]
     for code, name, values in (
-        ("mixed_frames", "FrameOfReferenceUID", {h.frame_of_reference for h in headers}),
-        ("mixed_studies", "StudyInstanceUID", {h.study_uid for h in headers}),
+        ("mixed_frames", "FrameOfReferenceUID", set() if _own_frames(headers) else _frames_of(headers)),
+        ("mixed_studies", "StudyInstanceUID", {h.study_uid for h in headers} - {""}),
     ):
-        if len(values - {""}) > 1:
+        if len(values) > 1:
             raise _refuse(code, "CT series", f"slices differ in {name}.", "Split the series.")
     for header in headers:
         if (header.rows, header.columns) != (first.rows, first.columns):
@@ -148,6 +149,27 @@ def _check_uniform(headers: Sequence[DicomHeader]) -> None:
     row, column = _cosines(first)
     if abs(row @ row - 1) + abs(column @ column - 1) + abs(row @ column) > LARGEST_COSINE_DIFFERENCE:
         raise _refuse("not_orthonormal", "CT series", "ImageOrientationPatient is not orthonormal.")
+
+
+def _frames_of(headers: Sequence[DicomHeader]) -> set[str]:
+    return {header.frame_of_reference for header in headers} - {""}
+
+
+def _own_frames(headers: Sequence[DicomHeader]) -> bool:
+    """Whether each slice names a frame of reference of its own, as some software leaves them that removes names."""
+    return 1 < len(_frames_of(headers)) == len({header.sop_uid for header in headers})
+
+
+def without_own_frames(headers: Sequence[DicomHeader]) -> list[DicomHeader]:
+    """The slices, without their frames of reference where each has its own: these tell nothing of any outline."""
+    return [replace(h, frame_of_reference="") for h in headers] if _own_frames(headers) else list(headers)
+
+
+def _frame_flags(ordered: Sequence[DicomHeader]) -> tuple[Flag, ...]:
+    if not _own_frames(ordered):
+        return ()
+    text = "each slice names a FrameOfReferenceUID of its own: only their regular steps say that they belong together."
+    return (Flag("acquire", "frame_per_slice", text, "Give the slices the frame of reference that they share."),)
 
 
 def _differs(one: tuple[float, ...] | None, other: tuple[float, ...] | None, allowed: float) -> bool:

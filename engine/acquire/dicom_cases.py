@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.acquire.content_index import ContentIndex
-from engine.acquire.ct_series import sort_along_normal
+from engine.acquire.ct_series import is_no_slice, sort_along_normal
 from engine.acquire.dicom import (
     CT_IMAGE,
     MULTI_FRAME_CT,
@@ -177,7 +177,7 @@ def _patient(
         if any(_is_ct(header) and header.series_uid in tree.shared_series for header in headers):
             text = "slices of one SeriesInstanceUID are found under several patient ids."
             raise RefusedError("shared_series", "CT series", text, "Find out whose they are, and correct PatientID.")
-        candidates = _candidates(headers)
+        candidates = _candidates(headers, protocol.acquire.min_slices)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
         slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
@@ -186,7 +186,8 @@ def _patient(
         prior = _prior_of(candidates, choice.series, protocol, index)
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
-    return PatientFiles(patient, "dicom", tuple(files), choice.reason, choice.alternatives, prior=prior)
+    reason = choice.reason + _left_out(choice, headers)
+    return PatientFiles(patient, "dicom", tuple(files), reason, choice.alternatives, prior=prior)
 
 
 def _prior_of(
@@ -200,7 +201,7 @@ def _prior_of(
     return replace(found[0], others=tuple(found[1:])) if found else None
 
 
-def _candidates(headers: list[DicomHeader]) -> list[SeriesCandidate]:
+def _candidates(headers: list[DicomHeader], fewest_slices: int) -> list[SeriesCandidate]:
     series: dict[str, list[DicomHeader]] = {}
     with_ct = {header.series_uid for header in headers if _is_ct(header)}
     for header in headers:
@@ -210,7 +211,23 @@ def _candidates(headers: list[DicomHeader]) -> list[SeriesCandidate]:
         text = "there is no CT series of this patient."
         raise RefusedError("no_ct", "DICOM files", text, "Add the CT on which the tumour was outlined.")
     referenced = {uid for h in headers if h.outline_kind for uid in h.referenced_series}
-    return [SeriesCandidate(uid, tuple(own), uid in referenced) for uid, own in series.items()]
+    slices = _slices_only(series, fewest_slices)
+    return [SeriesCandidate(uid, tuple(own), uid in referenced) for uid, own in slices.items()]
+
+
+def _slices_only(series: dict[str, list[DicomHeader]], fewest_slices: int) -> dict[str, list[DicomHeader]]:
+    """The series without screens, projections and maps; all as they are, to be refused, where none is left."""
+    slices = {uid: [header for header in own if not is_no_slice(header)] for uid, own in series.items()}
+    left = {uid: own for uid, own in slices.items() if own == series[uid] or len(own) >= fewest_slices}
+    return left or series
+
+
+def _left_out(choice: SeriesChoice, headers: list[DicomHeader]) -> str:
+    """What the series choice says of what is no slice and was left out, scouts aside; empty where nothing was."""
+    count = sum(_is_ct(h) and is_no_slice(h) and "LOCALIZER" not in h.image_type for h in headers)
+    if not count or any(map(is_no_slice, choice.series.headers)):
+        return ""
+    return f"; left out: {count} images that ImageType calls screen, projection, rendering or map"
 
 
 def _is_ct(header: DicomHeader) -> bool:

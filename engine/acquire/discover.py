@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ from store.tombstones import withdrawn_cases
 IMAGE_TABLE = "images.csv"
 UPLOAD_PREFIX = "upload-"  # an upload that was kept is a folder of its own: a table beside it does not list its cases
 STUDY_FOLDERS = (PRIVATE_FOLDER, "artifacts", "snapshots")
+# what file servers, desktops and an import that goes on keep beside the files of a user: never his, never looked into
+NOT_OF_USERS = re.compile(r"\.snapshots?|\.zfs|\.Trashes|\.Trash-[0-9]+|\.nfs[0-9a-f]+|\.unpacking-.+")
+HIDDEN_IMAGES = "hidden_images"
 APPLE_DOUBLE = "._"  # beside each file that a Mac wrote to a foreign disk: what its own disk keeps apart, no image
 
 
@@ -226,16 +230,24 @@ def _hidden_images(root: Path, own: Sequence[Path]) -> list[RefusedError]:
     count = sum(os.path.realpath(path) not in seen for path in hidden)
     text = f"{count} images under names with a dot in front were not read."
     remedy = "Take the dot off these names, or take the images out of the folder."
-    return [RefusedError("hidden_images", "image folder", text, remedy)] if count else []
+    return [RefusedError(HIDDEN_IMAGES, "image folder", text, remedy)] if count else []
 
 
 def _hidden_files(root: Path, own: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for folder, folders, names in _walk(root, own):
         found += [folder / name for name in names if name.startswith(".")]
-        for one in (folder / name for name in folders if name.startswith(".")):
-            found += [Path(inside) / name for inside, _, files in os.walk(one) for name in files]
-    return [path for path in found if not path.name.startswith(APPLE_DOUBLE)]
+        for one in (name for name in folders if name.startswith(".") and not NOT_OF_USERS.fullmatch(name)):
+            found += _files_below(folder / one)
+    return [path for path in found if not path.name.startswith(APPLE_DOUBLE) and not NOT_OF_USERS.fullmatch(path.name)]
+
+
+def _files_below(hidden: Path) -> list[Path]:
+    found: list[Path] = []
+    for inside, folders, names in os.walk(hidden):
+        folders[:] = [name for name in folders if not NOT_OF_USERS.fullmatch(name)]
+        found += [Path(inside) / name for name in names]
+    return found
 
 
 def _is_image(path: Path) -> bool:

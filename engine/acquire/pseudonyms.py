@@ -30,6 +30,13 @@ NO_KEY = (
 )
 
 
+class LostKeyError(ValueError):
+    """A pseudonym was asked for, and the study's key is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_KEY)
+
+
 class Pseudonyms:
     """Case ids of one study: `base32(HMAC-SHA256(key, patient id))`, first 12 characters.
 
@@ -70,7 +77,7 @@ class Pseudonyms:
 
     def _pseudonym(self, patient_id: str) -> str:
         if not self._key:
-            raise ValueError(NO_KEY)
+            raise LostKeyError
         mac = hmac.new(self._key, patient_id.encode("utf-8"), hashlib.sha256).digest()
         return base64.b32encode(mac).decode("ascii")[:PSEUDONYM_LENGTH]
 
@@ -110,15 +117,21 @@ def read_links(directory: Path) -> dict[str, str]:
 @contextmanager
 def changed_links(directory: Path) -> Iterator[dict[str, str]]:
     """The links to be changed, written atomically when they were; nobody else changes them meanwhile."""
-    folder = private_folder(directory)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with locked_folder(private_folder(directory)) as folder:
         links = read_links(directory)
         before = dict(links)
         yield links
         if links != before:
             write_private(folder / LINKS_FILE, json.dumps(links, indent=1, sort_keys=True))
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[Path]:
+    """A private folder whose files nobody else reads, changes and writes meanwhile; not to be taken twice."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield folder
     finally:
         os.close(held)
 

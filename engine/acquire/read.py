@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, manufacturer_of, vendor_of
-from engine.acquire.ct_series import air_flags, check_hu_range, read_ct_series
+from engine.acquire.ct_series import air_flags, check_hu_range, read_ct_series, without_own_frames
 from engine.acquire.dicom import DicomHeader
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.file_cases import IMAGE_ROLE, NO, YES, same_image_flags
@@ -77,7 +77,7 @@ def _read_dicom(source: CaseSource, images: Images, rules: Acquire) -> _Read:
     slices = (file for file in source.files if file.role.startswith("CT slice"))
     headers = [header for file in slices for header in read_headers(Path(file.path))]
     series = read_ct_series(headers, rules)
-    outlines = outlines_in_dicom(source, images, outlined_series(headers, series.ct.grid))
+    outlines = outlines_in_dicom(source, images, outlined_series(without_own_frames(headers), series.ct.grid))
     ct = canonical_ct(series.ct)
     acquisition = _dicom_acquisition(series.headers[0], ct.grid, source)
     acquisition = dataclasses.replace(acquisition, stored_axes=axes_name(series.ct.grid))

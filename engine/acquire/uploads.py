@@ -6,21 +6,22 @@ day is swept away at the next upload, run or start of the app.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from engine.acquire.archive import ArchiveLimits, place_files, unpack
-from engine.acquire.check import CheckResult, check_images
+from engine.acquire.check import CheckResult, FlaggedInput, check_images
 from engine.acquire.clinical import read_clinical, refused_rows
 from engine.acquire.content_index import ContentIndex
 from engine.acquire.csv_table import DATE, Table, are_days, as_float, is_missing, read_table
-from engine.acquire.discover import UPLOAD_PREFIX
+from engine.acquire.discover import HIDDEN_IMAGES, UPLOAD_PREFIX
 from engine.acquire.joining import beside_the_study
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms, private_folder
 from engine.protocol import Clinical, Covariates, Eligibility, Outcome, Protocol, read_protocol, write_protocol
@@ -116,16 +117,17 @@ def check_upload(study: Path, token: str) -> CheckResult:
     images = protocol.images.model_copy(update={"root": str(content)})
     pseudonyms = _PassingPseudonyms(study, public_ids=protocol.study.public_ids)
     apart = check_images(study, protocol.model_copy(update={"images": images}), pseudonyms)[0]
-    return beside_the_study(study, protocol, content, apart, pseudonyms)
+    return beside_the_study(study, protocol, content, _hidden_flagged(apart), pseudonyms)
 
 
 def accept_images(study: Path, token: str) -> Path:
     """Move checked images into the study's image folder; returns where they lie.
 
-    ValueError where the gate refuses a case of the upload, and where the study's images lie outside its folder: there
-    only their holder adds to them.
+    What lies under names with a dot in front is not taken. ValueError where the gate refuses a case of the upload, and
+    where the study's images lie outside its folder: there only their holder adds to them.
     """
     protocol = read_protocol(study)
+    _remove_hidden(_folder(study, token) / CONTENT)
     found = check_upload(study, token)
     if found.refused or not found.accepted:
         raise ValueError(f"the gate refuses {len(found.refused)} of the upload; correct it and upload it again")
@@ -140,6 +142,24 @@ def accept_images(study: Path, token: str) -> Path:
         images = protocol.images.model_copy(update={"root": OWN_IMAGES})
         write_protocol(study, protocol.model_copy(update={"images": images}))
     return target
+
+
+def _hidden_flagged(result: CheckResult) -> CheckResult:
+    """A result with hidden images flagged: nobody can take them out of an upload, and it is kept without them."""
+    hidden = [one for one in result.refused if one.code == HIDDEN_IMAGES]
+    remedy = "Images that are wanted need names without the dot: upload them again."
+    flags = [FlaggedInput("", HIDDEN_IMAGES, f"{one.message} They are not kept.", remedy) for one in hidden]
+    refused = tuple(one for one in result.refused if one.code != HIDDEN_IMAGES)
+    return replace(result, refused=refused, flagged=(*result.flagged, *flags))
+
+
+def _remove_hidden(content: Path) -> None:
+    for folder, folders, names in os.walk(content):
+        for name in (one for one in names if one.startswith(".")):
+            (Path(folder) / name).unlink()
+        for name in (one for one in folders if one.startswith(".")):
+            shutil.rmtree(Path(folder) / name)
+        folders[:] = [one for one in folders if not one.startswith(".")]
 
 
 def column_facts(study: Path, token: str) -> tuple[ColumnFacts, ...]:

@@ -151,6 +151,16 @@ def test_a_slice_of_another_making_is_flagged(tmp_path, name):
     assert words in flag.message
 
 
+def test_a_frame_of_reference_of_its_own_in_each_slice_is_flagged_and_a_few_frames_are_refused(tmp_path):
+    def framed(slices_each):
+        return lambda number, ds: ds.update({"FrameOfReferenceUID": f"1.2.3.10.{number // slices_each}"})
+
+    series = read(write_series(tmp_path / "own", framed(1)))
+    assert [flag.code for flag in series.flags] == ["frame_per_slice"]
+    with pytest.raises(RefusedError, match="mixed_frames"):
+        read(write_series(tmp_path / "pairs", framed(2)))
+
+
 def test_missing_slices_are_named_by_position(tmp_path):
     with pytest.raises(RefusedError, match=r"2 slices are missing at 6\.00\.\.12\.00 mm") as caught:
         read(write_series(tmp_path, numbers=[n for n in range(14) if n not in (4, 5)]))

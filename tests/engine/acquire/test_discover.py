@@ -63,6 +63,48 @@ def test_a_dicom_patient_is_one_case_with_its_structure_set(tmp_path):
     assert (case.lesions[0].centroid_x_mm, case.lesions[0].centroid_z_mm) == pytest.approx((-1.5, 9.0))
 
 
+NO_SLICES = {
+    "projection": ["DERIVED", "SECONDARY", "REFORMATTED", "MIP"],
+    "map": ["DERIVED", "PRIMARY", "AXIAL", "EFF_ATOMIC_NUM"],
+}
+
+
+@pytest.mark.parametrize("image_type", NO_SLICES.values(), ids=NO_SLICES)
+def test_a_series_that_is_no_slices_is_not_chosen_over_one_that_is(tmp_path, image_type):
+    """The other is thinner, and its UID the first: by the rules of the choice it would be read, and refused."""
+
+    def average(number, ds):
+        ds.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+
+    def other(number, ds):
+        ds.ImageType, ds.SliceThickness = image_type, 1.0
+
+    write_series(tmp_path / "in/av", average, series_uid="1.2.3.9")
+    write_series(tmp_path / "in/other", other, series_uid="1.2.3.1")
+    (source,) = find(tmp_path / "in", tmp_path / "study").cases
+    assert {Path(file.path).parent.name for file in source.files} == {"av"}
+    assert source.choice.startswith(f"the only CT series; left out: {SLICES} images")
+    assert read(source).ct.grid.size_xyz[2] == SLICES
+
+
+def test_a_screen_in_a_series_of_slices_is_left_out(tmp_path):
+    def screen(number, ds):
+        ds.ImageType, ds.SOPInstanceUID = ["DERIVED", "SECONDARY", "SCREEN SAVE"], "1.2.3.5"
+
+    root = dicom_case(tmp_path / "in")
+    write_series(root / "screen", screen, numbers=[0])
+    (source,) = find(root, tmp_path / "study").cases
+    assert source.choice.endswith("left out: 1 images that ImageType calls screen, projection, rendering or map")
+    assert read(source).ct.grid.size_xyz[2] == SLICES
+
+
+def test_slices_with_a_frame_of_reference_each_are_read_with_the_outlines_of_their_series(tmp_path):
+    root = dicom_case(tmp_path / "in", edit=lambda number, ds: ds.update({"FrameOfReferenceUID": f"1.2.3.{number}.9"}))
+    case = read(find(root, tmp_path / "study").cases[0])
+    assert [(mask.structure, mask.voxels) for mask in case.masks] == [("tumour", 72)]
+    assert "frame_per_slice" in {flag.code for flag in case.flags}
+
+
 def test_file_names_do_not_enter_roles_or_hashes(tmp_path):
     first = find(dicom_case(tmp_path / "a"), tmp_path / "one").cases[0]
     for number, path in enumerate(sorted((tmp_path / "a/ct").iterdir())):
@@ -165,6 +207,23 @@ def test_images_under_hidden_names_are_said_aloud(tmp_path, name):
     (refusal,) = find(root, tmp_path / "study").refusals
     assert (refusal.case_id, refusal.code) == ("", "hidden_images")
     assert refusal.message.startswith("2 images")
+
+
+NOT_OF_USERS = (".snapshot/daily.0", ".snapshots/1", ".zfs/snapshot", ".Trash-1000/files", ".Trashes/501")
+
+
+@pytest.mark.parametrize("folder", [*NOT_OF_USERS, ".unpacking-x1/content", ".git/.snapshot"])
+def test_what_servers_desktops_and_an_import_keep_is_nothing_to_say_and_not_looked_into(tmp_path, monkeypatch, folder):
+    root = dicom_case(tmp_path / "in")
+    image_file(root / folder / "1.nii.gz")
+    image_file(root / ".nfs1.nii.gz").rename(root / ".nfs00000000018a")
+    walked, walk = [], os.walk
+    noted = lambda *top, **kept: (walked.append(Path(one[0])) or one for one in walk(*top, **kept))  # noqa: E731
+    monkeypatch.setattr(os, "walk", noted)
+    found = find(root, tmp_path / "study")
+    assert ([one.case_id for one in found.cases], found.refusals) == (["P1"], ())
+    assert root / "ct" in walked
+    assert root / folder not in walked
 
 
 def test_hidden_files_that_are_no_images_or_have_a_name_elsewhere_are_nothing_to_say(tmp_path):

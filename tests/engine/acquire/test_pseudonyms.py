@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from engine.acquire.content_index import INDEX_FILE, ContentIndex
-from engine.acquire.pseudonyms import KEY_FILE, LINKS_FILE, PRIVATE_FOLDER, Pseudonyms, read_links
+from engine.acquire.pseudonyms import KEY_FILE, LINKS_FILE, PRIVATE_FOLDER, Pseudonyms, locked_folder, read_links
 from engine.acquire.withdrawn import forget_way_back, remember_withdrawal
 from store.layout import StudyFolder
 from store.ledger import Ledger
@@ -75,6 +76,20 @@ def test_two_checks_side_by_side_keep_the_links_of_both(tmp_path):
     for check in checks:
         check.save()
     assert read_links(tmp_path) == cases
+
+
+def test_who_saves_places_of_files_waits_for_who_is_saving_them(tmp_path):
+    path = tmp_path / "new.nii.gz"
+    path.write_text("new")
+    index = ContentIndex(tmp_path)
+    index.sha256(path)
+    saving = Thread(target=index.save)
+    with locked_folder(tmp_path / PRIVATE_FOLDER) as folder:
+        saving.start()
+        saving.join(0.1)
+        assert not (folder / INDEX_FILE).exists()
+    saving.join()
+    assert (folder / INDEX_FILE).exists()
 
 
 def test_a_check_that_ends_after_a_withdrawal_does_not_bring_the_places_of_files_back(tmp_path):

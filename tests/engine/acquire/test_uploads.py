@@ -117,6 +117,21 @@ def test_an_upload_with_a_refused_case_cannot_be_kept(study, tmp_path):
     assert not (study / "images").exists()
 
 
+@pytest.mark.parametrize("folder", [".Trashes/501", ".part"])
+def test_an_upload_with_images_under_hidden_names_is_kept_without_them(study, tmp_path, folder):
+    write_outlined(tmp_path / "made")
+    write_image(tmp_path / "made" / folder / "old_image.nii.gz")
+    token = stage_archive(study, zipped(tmp_path / "made"))
+    found = check_upload(study, token)
+    assert (found.accepted, found.refused) == (("P1",), ())
+    assert [flag.message for flag in found.flagged if flag.code == "hidden_images"] == (
+        ["1 images under names with a dot in front were not read. They are not kept."] if folder == ".part" else []
+    )
+    accept_images(study, token)
+    assert not list((study / "images").glob("*/.*"))
+    assert (check(study).accepted, check(study).refused) == (("P1",), ())
+
+
 def test_images_outside_the_study_are_not_added_to(study, packed, tmp_path):
     write_protocol(study, Protocol(images=Images(root=str(tmp_path / "elsewhere"), reference=("Tumour",))))
     token = stage_archive(study, packed)

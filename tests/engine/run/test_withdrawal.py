@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from engine.acquire.check import check
-from engine.acquire.pseudonyms import LINKS_FILE, PRIVATE_FOLDER, Pseudonyms, write_private
+from engine.acquire.pseudonyms import LINKS_FILE, PRIVATE_FOLDER, LostKeyError, Pseudonyms, write_private
 from engine.acquire.uploads import KEPT_SECONDS, accept_table, stage_table
 from engine.acquire.withdrawn import unfinished_withdrawals
 from engine.commands import app
@@ -192,6 +192,36 @@ def test_a_tombstone_counts_where_an_older_private_folder_was_put_back(study, tm
     assert naming(study) == set()
     assert listed_withdrawals(study) == {case_id: "asked for it"}
     assert unfinished_withdrawals(study) == {}
+
+
+def test_a_study_with_a_withdrawal_and_no_private_folder_is_served_with_its_snapshots_and_lists_it_again(study):
+    """A backup leaves private/ out by design; the tombstone that it brings says that the files are gone."""
+    case_id = case_of(study)
+    withdraw(study, case_id, "holder", "asked for it")
+    publish(study)
+    close_snapshots()
+    shutil.rmtree(study / PRIVATE_FOLDER)
+    before = (sorted((study / "snapshots").iterdir()), tombstones(study), results(study))
+    before_serving(study)
+    assert (sorted((study / "snapshots").iterdir()), tombstones(study), results(study)) == before
+    assert before[0]
+    assert listed_withdrawals(study) == {case_id: "asked for it"}
+
+
+def test_without_the_key_results_are_served_only_if_no_withdrawn_patient_is_in_them(study, caplog):
+    case_id = case_of(study)
+    links = (study / PRIVATE_FOLDER / LINKS_FILE).read_text()
+    withdraw(study, case_id, "holder", "asked for it")
+    write_private(study / PRIVATE_FOLDER / LINKS_FILE, links)
+    (study / PRIVATE_FOLDER / "key").unlink()
+    before_serving(study)
+    assert "put private/ back" in caplog.text
+    assert GONE not in caplog.text
+    assert case_id not in caplog.text
+    for path in study.glob("ledger.sqlite*"):
+        path.unlink()
+    with pytest.raises(LostKeyError):
+        before_serving(study)
 
 
 @pytest.mark.parametrize("command", ["whois", "withdraw"])
