@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import are_serials, check_no_dates, holds_date, is_missing
+from engine.acquire.csv_table import are_ranges_of_years, are_serials, check_no_dates, holds_date, is_missing
 from engine.acquire.joined import Joined, join_tables
 from engine.acquire.outcomes import (
     BEFORE_TIME_ZERO,
@@ -108,6 +108,7 @@ def _check_category(joined: Joined, patients: list[str], column: CovariateColumn
     cells = {patient: joined.cell(patient, name) for patient in patients}
     filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
     dates = sorted(joined.line(patient, name) for patient, cell in filled.items() if holds_date(cell))
+    dates = [] if are_ranges_of_years(tuple(filled.values())) else dates
     if not dates and are_serials(name, tuple(filled.values())):
         dates = sorted(joined.line(patient, name) for patient in filled)
     if dates:
