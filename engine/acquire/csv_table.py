@@ -48,7 +48,7 @@ _SHORT_DATE = (
     rf"|(0[1-9]|1[3-9]|2\d|3[01])(?P<c>[-/.]){_DAY}(?P=c)\d{{2}}"
     rf"|{_DAY}(?P<d>[-/.])(0[1-9]|1[3-9]|2\d|3[01])(?P=d)\d{{2}}"
     rf"|(?<![^\W\d_])(?<![^\W\d_] ){_DAY}(?P<e>[-/.]){_DAY}(?P=e)\d{{2}})"
-    rf"|\b{_DATE_WORD} ?{_DAY}(?P<f>[-/.]){_DAY}(?P=f)\d{{2}}"
+    rf"|(\*|\b{_DATE_WORD}\.? ?)({_DAY}(?P<f>[-/.]){_DAY}(?P=f)\d{{2}}|{_MONTH}\.{_YEAR})"
 )
 _CLASSIFICATION = "".join(rf"(?<!\b{name} )" for name in ("who", "tnm", "uicc", "ajcc", "iaslc", "itmig"))
 # the same inside a text; month before year, without a day, leaves out editions of classifications
