@@ -15,6 +15,7 @@ from engine.acquire.outcomes import (
     days_before_zero,
     has_recurrence,
     has_undated_death,
+    is_no_event_code,
     outcome_of,
     refused_outcome,
     rounded_days_flags,
@@ -129,7 +130,7 @@ def _unpaired_flags(joined: Joined, known: list[tuple[str, str]], outcome: Outco
         if outcome.kind != "time":
             continue
         has_time = not is_missing(joined.cell(patient, outcome.time))
-        if has_time == is_missing(joined.cell(patient, outcome.event)):
+        if has_time == is_no_event_code(joined.cell(patient, outcome.event)):
             text = f"case {case_id} has {'a time without event code' if has_time else 'an event code without time'}."
             flags.append(Flag(STAGE, "unpaired_outcome", text, "Fill both or neither."))
     return flags

@@ -182,6 +182,23 @@ def test_a_binary_outcome_knows_the_event_and_its_opposite_only(tmp_path, cells)
     assert [one.dfs_label for one in found] == [True, False, None]
 
 
+@pytest.mark.parametrize("word", ["unknown", "Not known", "unbekannt", "?"])
+def test_an_event_that_is_said_to_be_unknown_is_undetermined(tmp_path, word):
+    text = f"id,days,event\nA,800,1\nB,800,0\nC,800,{word}\n"
+    for outcome in (TIME, BINARY):
+        third = read(tmp_path, text, outcome, patients=("A", "B", "C")).outcomes[2]
+        assert (third.dfs_days, third.dfs_event, third.dfs_label) == (None, None, None)
+        assert third.label_reason == "outcome recorded as unknown"
+    assert [flag.code for flag in read(tmp_path, text, TIME, patients=("A", "B", "C")).flags] == ["unpaired_outcome"]
+
+
+def test_months_made_days_are_no_thousands_where_one_would_be_five_centuries(tmp_path):
+    text = "id,days,event\nA,182.625,1\nB,365,0\nC,12.175,0\n"
+    table = read(tmp_path, text, patients=("A", "B", "C"))
+    assert [one.dfs_days for one in table.outcomes] == [183, 365, 12]
+    assert [flag.code for flag in table.flags] == ["fractional_days"]
+
+
 BORN = (CovariateColumn(column="born", kind="number"),)
 
 
@@ -241,7 +258,7 @@ def test_ordinary_numbers_are_no_dates(tmp_path, name, cells):
         "Mar-1950", "1er août 1950", "4 de marzo de 1950", "1950-03", "03/1951", "03.1951", "04031950",
         "04.03.1950-05.04.1950", "born 1950-03-04T00:00", "ID19500304", "3.1951", "4-GEN-1950",
         "born 4/3/50", "geb. 4.3.19", "OP 4.3.19", "seen 04.3.19", "seen 14/3/19", "scan 3/14/19", "geb. 3/1951",
-        "geb. 03.1951", "04-MAR-50", "4. Mai 50",
+        "geb. 03.1951", "geb. 3.1950", "*12.1950", "04-MAR-50", "4. Mai 50",
     ],
 )  # fmt: skip
 def test_a_date_in_the_text_of_a_category_is_refused(tmp_path, cell):
