@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.acquire.csv_table import are_serials, check_no_dates, holds_date, is_missing
+from engine.acquire.csv_table import are_ranges_of_years, are_serials, check_no_dates, holds_date, is_missing
 from engine.acquire.joined import Joined, join_tables
 from engine.acquire.outcomes import (
     BEFORE_TIME_ZERO,
@@ -15,6 +15,7 @@ from engine.acquire.outcomes import (
     days_before_zero,
     has_recurrence,
     has_undated_death,
+    is_no_event_code,
     outcome_of,
     refused_outcome,
     rounded_days_flags,
@@ -108,6 +109,7 @@ def _check_category(joined: Joined, patients: list[str], column: CovariateColumn
     cells = {patient: joined.cell(patient, name) for patient in patients}
     filled = {patient: cell for patient, cell in cells.items() if not is_missing(cell)}
     dates = sorted(joined.line(patient, name) for patient, cell in filled.items() if holds_date(cell))
+    dates = [] if are_ranges_of_years(tuple(filled.values())) else dates
     if not dates and are_serials(name, tuple(filled.values())):
         dates = sorted(joined.line(patient, name) for patient in filled)
     if dates:
@@ -128,7 +130,7 @@ def _unpaired_flags(joined: Joined, known: list[tuple[str, str]], outcome: Outco
         if outcome.kind != "time":
             continue
         has_time = not is_missing(joined.cell(patient, outcome.time))
-        if has_time == is_missing(joined.cell(patient, outcome.event)):
+        if has_time == is_no_event_code(joined.cell(patient, outcome.event)):
             text = f"case {case_id} has {'a time without event code' if has_time else 'an event code without time'}."
             flags.append(Flag(STAGE, "unpaired_outcome", text, "Fill both or neither."))
     return flags

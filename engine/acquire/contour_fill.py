@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 Polygon = NDArray[np.float64]  # (n, 2) pixel indices x, y
 SAME_LINE_PIXELS = 0.1  # two lines nearer than this are one: of a repeated contour, of two contours that touch
+LEAST_SHARE_OUTSIDE = 0.1  # of the smaller of two contours: a hole may stick out by less and remains one
+LEAST_WALL_SHARE = 0.25  # of the larger: where less lies outside the smaller, that is no hole but the outline again
 INDEX_DECIMALS = 9
-DISTANCES_AT_ONCE = 1_000_000
+SAMPLE_PIXELS = 0.02
+MOST_SAMPLES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,16 @@ class _Loop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pairs:
-    """Loops that share pixels: which two, and whether they are the same line or overlap in part."""
+    """Loops that share pixels: which two, whether they are the same line, whether they cross, whether they are joined.
+
+    Those that cross are joined unless one is a hole in the other that sticks out a little.
+    """
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     same: NDArray[np.bool_]
     across: NDArray[np.bool_]
+    joined: NDArray[np.bool_]
 
 
 def fill_polygons(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) -> FilledSlice:
@@ -48,7 +56,7 @@ def fill_polygons(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) -> Fil
 
     A polygon is cut where it comes back to a point, so that the inner ring of a keyhole is a contour of its own. One
     inside another is a hole, one of the same line or the same pixels is read once, and those that overlap in part are
-    joined and said to cross, as is one that crosses itself.
+    joined and said to cross, as is one that crosses itself. A hole that sticks out a little remains one, said to cross.
     """
     unique = list({polygon.tobytes(): polygon for polygon in polygons}.values())
     loops = [_loop(ring, pixels.shape) for polygon in unique for ring in _rings(polygon) if len(ring) > 2]
@@ -123,10 +131,15 @@ def _pairs(loops: Sequence[_Loop], size: int) -> _Pairs:
     first, second, shared = found.row.astype(np.int64), found.col.astype(np.int64), found.data
     perimeters = np.array([loop.perimeter for loop in loops])
     slack = SAME_LINE_PIXELS * np.minimum(perimeters[first], perimeters[second])
-    left_over = np.minimum(areas[first], areas[second]) - shared
-    same = (areas[first] == shared) & (areas[second] == shared)
-    same |= [_one_line(loops[a].polygon, loops[b].polygon) for a, b in zip(first, second, strict=True)]
-    return _Pairs(first, second, same, ~same & (shared > slack) & (left_over > slack))
+    smaller, larger = np.minimum(areas[first], areas[second]), np.maximum(areas[first], areas[second])
+    left_over, wall = smaller - shared, larger - shared
+    near = left_over + wall <= 2 * np.maximum(perimeters[first], perimeters[second])
+    same = left_over + wall == 0
+    for place in np.flatnonzero(near & ~same):
+        same[place] = _one_line(loops[first[place]].polygon, loops[second[place]].polygon)
+    across = ~same & (shared > slack) & (left_over > slack)
+    hole = (left_over <= LEAST_SHARE_OUTSIDE * smaller) & (wall >= LEAST_WALL_SHARE * larger)
+    return _Pairs(first, second, same, across, across & ~hole)
 
 
 def _one_line(one: Polygon, other: Polygon) -> bool:
@@ -134,26 +147,30 @@ def _one_line(one: Polygon, other: Polygon) -> bool:
     ends = np.abs([one.min(axis=0) - other.min(axis=0), one.max(axis=0) - other.max(axis=0)])
     if ends.max() > SAME_LINE_PIXELS:
         return False
-    return max(_furthest(one, other), _furthest(other, one)) <= SAME_LINE_PIXELS
+    return _runs_along(one, other) and _runs_along(other, one)
 
 
-def _furthest(points: Polygon, polygon: Polygon) -> float:
-    """The largest distance of points from the edges of a polygon, in pixels."""
+def _runs_along(points: Polygon, polygon: Polygon) -> bool:
+    """Whether no point lies further than SAME_LINE_PIXELS from the edges of a polygon, to half a step of its samples.
+
+    Distances are those to samples of the edges, so that the work grows with the length of a line and not with points
+    times edges.
+    """
     along = np.roll(polygon, -1, axis=0) - polygon
-    squared = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
-    largest = 0.0
-    for some in np.array_split(points, len(points) * len(polygon) // DISTANCES_AT_ONCE + 1):
-        away = some[:, None] - polygon[None]
-        share = np.clip((away * along).sum(axis=2) / squared, 0, 1)
-        nearest = np.linalg.norm(away - share[..., None] * along, axis=2).min(axis=1)
-        largest = max(largest, float(nearest.max(initial=0.0)))
-    return largest
+    length = np.linalg.norm(along, axis=1)
+    step = max(SAMPLE_PIXELS, float(length.sum()) / MOST_SAMPLES)
+    count = np.maximum(np.ceil(length / step), 1).astype(int)
+    edge = np.repeat(np.arange(len(polygon)), count)
+    share = (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)) / count[edge]
+    tree = KDTree(polygon[edge] + share[:, None] * along[edge])
+    away = tree.query(points, distance_upper_bound=np.hypot(SAME_LINE_PIXELS, step / 2))[0]
+    return bool(np.isfinite(away).all())
 
 
 def _counts(loops: Sequence[_Loop], repeated: set[int], pairs: _Pairs, size: int) -> NDArray[np.int64]:
-    """In how many loops each pixel lies, repeated ones left out and those that cross taken as one."""
-    ones = np.ones(int(pairs.across.sum()))
-    links = (pairs.first[pairs.across], pairs.second[pairs.across])
+    """In how many loops each pixel lies, repeated ones left out and those that are joined taken as one."""
+    ones = np.ones(int(pairs.joined.sum()))
+    links = (pairs.first[pairs.joined], pairs.second[pairs.joined])
     graph = sparse.coo_matrix((ones, links), shape=(len(loops), len(loops)))
     group = connected_components(graph, directed=False)[1]
     kept = [number for number in range(len(loops)) if number not in repeated]

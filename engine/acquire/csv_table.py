@@ -23,12 +23,6 @@ DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 FEWEST_NAMED = 4  # one column in so many that is named by a number or a date: the names are missing
 MOST_BYTES = 1 << 28
-# 2019-03-04, 04/03/2019, 4.3.19, 20190304, 2019-03, 3/2019, 3 March 2019, 4. März 1950: a date, whatever its order
-DATE = re.compile(
-    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ].*)?|(19|20)\d{6}"
-    r"|(19|20)\d{2}[-/](0?[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-/](19|20)\d{2}"
-    r"|\d{1,2}\.?[- ]?[^\W\d_]{3,9}\.?[- ,]*\d{2,4}"
-)
 _YEAR, _MONTH, _DAY = r"(19|20)\d{2}", r"(0?[1-9]|1[0-2])", r"(0?[1-9]|[12]\d|3[01])"
 _MONTH_NAME = (
     r"(jan|january?|janvier|janv|jänner|januari|janeiro|enero|gennaio|feb|february?|februari|févr?|février|fevrier"
@@ -38,16 +32,38 @@ _MONTH_NAME = (
     r"|oct|okt|october|oktober|octobre|octubre|ottobre|outubro|nov|november|novembre|noviembre|novembro"
     r"|dec|dez|déc|december|dezember|décembre|decembre|diciembre|dicembre|dezembro)\.?"
 )
-# the same inside a text; month before year, without a day, leaves out Mayo's classifications
+_SHORT_NAME = r"(gen|mag|giu|lug|ago|sett?|ott|dic|ene|abr|fev|out|maj|marts|augusti|desember)\.?"  # words elsewhere
+# 2019-03-04, 04/03/2019, 4.3.19, 20190304, 2019-03, 3/2019, 3 March 2019, 4. März 1950: a date, whatever its order
+DATE = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ].*)?|(19|20)\d{6}"
+    rf"|{_YEAR}[-/]{_MONTH}|{_MONTH}[-/]{_YEAR}"
+    rf"|\d{{1,2}}\.?[- ]?({_MONTH_NAME}|{_SHORT_NAME})[- ,]*(\d{{4}}|'?\d{{2}})",
+    re.IGNORECASE,
+)
+MONTH_POINT_YEAR = re.compile(rf"(0[1-9]|1[0-2])\.{_YEAR}|[1-9]\.(19|20)(?!00)\d{{2}}")  # 3.1951, not 1.2000
+# 4.3.19 behind a word is a version or days of treatment (syngo 4.1.10, Cis 1-8-15) but for these words and numbers
+_DATE_WORD = r"(on|am|vom|seit|since|dated?|datum|born|geb|geboren|dob|née?|op|ed|died|gest)"
+_SHORT_DATE = (
+    rf"(?<!\d-)({_DAY}(?P<b>[-/.]){_DAY}(?P=b)(3[2-9]|[4-9]\d)"
+    rf"|(0[1-9]|1[3-9]|2\d|3[01])(?P<c>[-/.]){_DAY}(?P=c)\d{{2}}"
+    rf"|{_DAY}(?P<d>[-/.])(0[1-9]|1[3-9]|2\d|3[01])(?P=d)\d{{2}}"
+    rf"|(?<![^\W\d_])(?<![^\W\d_] ){_DAY}(?P<e>[-/.]){_DAY}(?P=e)\d{{2}})"
+    rf"|(\*|\b{_DATE_WORD}\.? ?)({_DAY}(?P<f>[-/.]){_DAY}(?P=f)\d{{2}}|{_MONTH}\.{_YEAR})"
+)
+_CLASSIFICATION = "".join(rf"(?<!\b{name} )" for name in ("who", "tnm", "uicc", "ajcc", "iaslc", "itmig"))
+# the same inside a text; month before year, without a day, leaves out editions of classifications
 DATE_WITHIN = re.compile(
-    rf"(?<!\d)(?<!\d[/.])({_YEAR}(?P<a>[-/.]){_MONTH}(?P=a){_DAY}|{_YEAR}[-/]{_MONTH}|{_MONTH}[-/.]{_YEAR}"
-    rf"|{_DAY}(?P<b>[-/.]){_DAY}(?P=b)({_YEAR}|\d{{2}})"
+    rf"(?<!\d)(?<!\d[/.])({_YEAR}(?P<a>[-/.]){_MONTH}(?P=a){_DAY}|{_YEAR}[-/]{_MONTH}"
+    rf"|{_CLASSIFICATION}{_MONTH}[-/]{_YEAR}|0[1-9]\.{_YEAR}"
+    rf"|{_DAY}(?P<g>[-/.]){_DAY}(?P=g){_YEAR}|{_SHORT_DATE}"
     r"|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
     r"|(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])(19|20)\d{2}|(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(19|20)\d{2}"
     rf"|{_DAY}(st|nd|rd|th)?[. -]*((of|de) +)?{_MONTH_NAME}[ ,-]*(de +)?({_YEAR}|'?\d{{2}})"
     rf"|\b(?!mayo\b){_MONTH_NAME}[ -]*({_DAY}(st|nd|rd|th)?[ ,]+)?{_YEAR})(?!\d)(?![/.]\d)",
     re.IGNORECASE,
 )
+YEARS = re.compile(r"(19|20)(?P<first>\d{2})[-/](?P<last>\d{2})")
+FIRST_RANGE = 2005  # 2008-10 may be years, 1950-03 is a month
 # 19500304 or 04031950, also as a spreadsheet or pandas writes it: 19500304.0, 4031950
 COMPACT_DAYS = (
     re.compile(r"(?P<year>(19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(\.0+)?"),
@@ -55,8 +71,10 @@ COMPACT_DAYS = (
     re.compile(r"(?P<month>[0-9]{1,2})(?P<day>[0-9]{2})(?P<year>(19|20)[0-9]{2})(\.0+)?"),
 )
 NAMED_DATE = re.compile(
-    r"datum|date\b|\bdate|birth|\bborn\b|geburt|\bgeb\b|\bdob\b|\bday of\b|naissance|nacimiento|nascita"
+    r"\b((birth|death|surgery|operation|op|scan|ct|visit|diagnosis|start|end|event)?dates?|\w*datum"
+    r"|birth(day)?|born|geburt(stag)?|geb|dob|day of|naissance|nacimiento|nascita)\b"
 )
+NAMED_NUMBER = re.compile(r"\b(days|tage|jours|age|alter|since|seit|count|diff(erence)?|interval|weight|to date)\b")
 SERIAL = re.compile(r"(?P<day>[0-9]{4,5})(\.0+)?")
 FIRST_SERIAL, LAST_SERIAL = 7_000, 47_000  # days that a spreadsheet counts from 1900: March 1919 to September 2028
 # an id such as 00123E45 or 123456789012 after a spreadsheet has turned it into a number
@@ -174,13 +192,19 @@ def are_serials(name: str, cells: Sequence[str]) -> bool:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", " ", name).lower()
     found = [SERIAL.fullmatch(cell) for cell in cells]
     inside = all(match and FIRST_SERIAL <= int(match["day"]) <= LAST_SERIAL for match in found)
-    return bool(found) and inside and NAMED_DATE.search(words) is not None
+    return bool(found) and inside and NAMED_DATE.search(words) is not None and NAMED_NUMBER.search(words) is None
+
+
+def are_ranges_of_years(cells: Sequence[str]) -> bool:
+    """Whether every cell is a range such as 2008-10 or 1998/99; False without a cell, or where one may be a birth."""
+    found = [YEARS.fullmatch(cell) for cell in cells]
+    return bool(found) and all(match is not None and _is_range(match) for match in found)
 
 
 def holds_date(cell: str) -> bool:
     """Whether a cell is a date or has one in its text: `geb. 04.03.1950`, `4. März 1950`, `1950-03`."""
     text = unicodedata.normalize("NFC", cell)
-    return DATE.fullmatch(text) is not None or DATE_WITHIN.search(text) is not None
+    return any(form.fullmatch(text) for form in (DATE, MONTH_POINT_YEAR)) or DATE_WITHIN.search(text) is not None
 
 
 def check_no_dates(name: str, cells: Mapping[int, str], role: str) -> None:
@@ -189,6 +213,11 @@ def check_no_dates(name: str, cells: Mapping[int, str], role: str) -> None:
     if are_days(tuple(filled.values())) or are_serials(name, tuple(filled.values())):
         text = f"column {name!r} holds dates written as numbers, first at line {min(filled)}."
         raise _refuse("date_cell", role, text, "Give days from time zero, or years, instead of dates.")
+
+
+def _is_range(match: re.Match[str]) -> bool:
+    last = int(match["last"])
+    return last > int(match["first"]) and (last > 12 or int(match.group()[:4]) >= FIRST_RANGE)
 
 
 def _is_day(cell: str) -> bool:

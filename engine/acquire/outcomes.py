@@ -16,6 +16,10 @@ OPPOSITE = {"1": "0", "yes": "no", "true": "false", "y": "n", "0": "1", "dead": 
 BEFORE_TIME_ZERO = "undetermined: a recorded day lies before time zero (row refused, counts as censored at day 0)"
 UNDATED_DEATH = "undetermined: a cause of death and no day of any event (row refused, counts as censored at day 0)"
 CAUSES_OF_A_DEATH = ("cancer", "other")  # a table may well say "unknown" of the living
+UNKNOWN = frozenset(
+    ("unknown", "not known", "unk", "n.a.", "not recorded", "not reported", "-", "?", "unbekannt", "nicht bekannt")
+    + ("k.a.", "k. a.", "keine angabe", "inconnu", "desconocido", "sconosciuto", "onbekend")
+)
 STAGE = "clinical"
 WHOLE = re.compile(r"\d+")
 THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # 1.000: one day, or a thousand
@@ -77,12 +81,13 @@ def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: Outcom
     """RefusedError where the event column holds a code that is neither the event nor its opposite.
 
     The opposite of 1 is 0, of yes no, of true false, of dead alive; of any other value the one other value there is.
+    Words for unknown are missing values, not codes.
     """
     if choices.kind not in ("time", "binary"):
         return
     event = _code(choices.event_value)
     cells = {patient: _code(joined.cell(patient, choices.event)) for patient in patients}
-    others = sorted({code for code in cells.values() if not is_missing(code) and code != event})
+    others = sorted({code for code in cells.values() if not is_no_event_code(code) and code != event})
     allowed = {OPPOSITE[event]} if event in OPPOSITE else set(others[:1])
     wrong = [joined.line(patient, choices.event) for patient, code in cells.items() if code in set(others) - allowed]
     if wrong or (event not in OPPOSITE and len(others) > 1):
@@ -91,10 +96,16 @@ def check_event_codes(joined: Joined, patients: tuple[str, ...], choices: Outcom
         raise RefusedError("event_code", joined.role(choices.event), text, "Recode it, or set outcome.event_value.")
 
 
+def is_no_event_code(cell: str) -> bool:
+    """Whether a cell of the event column is empty or says that the event is not known."""
+    return is_missing(cell) or cell.strip().lower() in UNKNOWN
+
+
 def rounded_days_flags(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> tuple[Flag, ...]:
     """One flag a column of days that are not whole, with its lines.
 
-    RefusedError where every cell is a whole number or looks like thousands: 1.000 beside 900 may be either.
+    RefusedError where every cell is a whole number or looks like thousands: 1.000 beside 900 may be either, but not
+    where one would be more than MOST_DAYS as thousands.
     """
     flags = []
     for column in _day_columns(choices):
@@ -102,7 +113,8 @@ def rounded_days_flags(joined: Joined, patients: tuple[str, ...], choices: Outco
         filled = {joined.line(patient, column): cell for patient, cell in cells.items() if not is_missing(cell)}
         dotted = sorted(line for line, cell in filled.items() if THOUSANDS.fullmatch(cell))
         whole = sum(WHOLE.fullmatch(cell) is not None for cell in filled.values())
-        if dotted and whole and len(dotted) + whole == len(filled):
+        most = max((int(filled[line].replace(".", "")) for line in dotted), default=0)
+        if dotted and whole and len(dotted) + whole == len(filled) and most <= MOST_DAYS:
             text = f"column {column!r} holds days with a point before three digits, at lines {few_lines(dotted)}."
             remedy = "The point may part thousands: export days as whole numbers without it."
             raise RefusedError("thousands_separator", joined.role(column), text, remedy)
@@ -189,21 +201,25 @@ def _cause(joined: Joined, patient: str, column: str) -> str:
 def _from_time(joined: Joined, patient: str, case_id: str, choices: OutcomeChoices, time_zero: str) -> Outcome:
     days = _days(joined, patient, choices.time)
     cell = _code(joined.cell(patient, choices.event))
-    event = None if is_missing(cell) else cell == _code(choices.event_value)
+    event = None if is_no_event_code(cell) else cell == _code(choices.event_value)
     known = days is not None and event is not None
     if event and days is None:
         text = f"column {choices.event!r}, line {joined.line(patient, choices.event)} has an event without a time."
         raise RefusedError("event_without_time", joined.role(choices.event), text, "Give its day, or empty the event.")
-    label = horizon_label(days, event, choices.horizon_days)
+    label = horizon_label(days, event, choices.horizon_days) if known else _no_label(cell)
     return _composite(case_id, time_zero, (days, event) if known else (None, None), label)
 
 
 def _from_binary(joined: Joined, patient: str, case_id: str, choices: OutcomeChoices, time_zero: str) -> Outcome:
     cell = _code(joined.cell(patient, choices.event))
-    if is_missing(cell):
-        return _composite(case_id, time_zero, (None, None), Label(None, "no outcome recorded"))
+    if is_no_event_code(cell):
+        return _composite(case_id, time_zero, (None, None), _no_label(cell))
     label = Label(cell == _code(choices.event_value), "declared yes or no")
     return _composite(case_id, time_zero, (None, None), label)
+
+
+def _no_label(cell: str) -> Label:
+    return Label(None, "outcome recorded as unknown" if cell in UNKNOWN else "no outcome recorded")
 
 
 def refused_outcome(case_id: str, time_zero: str, kind: str, reason: str) -> Outcome:

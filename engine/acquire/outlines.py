@@ -14,7 +14,7 @@ from engine.acquire.file_cases import LUNG_ROLES, REFERENCE_LABEL, REFERENCE_NAM
 from engine.acquire.known_words import STRUCTURES
 from engine.acquire.lungs import is_lung_name, side_of_name
 from engine.acquire.nifti import read_lungs_file, read_mask_file
-from engine.acquire.outlined_series import OutlinedSeries, check_frame_of_reference, image_flags
+from engine.acquire.outlined_series import OutlinedSeries, check_frame_of_reference, frame_flags, image_flags
 from engine.acquire.patient_files import split_label
 from engine.acquire.rtstruct import OutlinedMask, find_roi, near_names, rasterise_roi
 from engine.protocol import Acquire, Images
@@ -124,11 +124,12 @@ def _outlines_of_file(file: SourceFile) -> list[_Outline]:
 
 
 def _rasterise(one: _Outline, series: OutlinedSeries) -> OutlinedMask:
-    check_frame_of_reference(one.drawing.frame_of_reference, series, one.role)
     if isinstance(one.drawing, SegmentationObject):
+        check_frame_of_reference(one.drawing.frame_of_reference, series, one.role)
         return rasterise_segment(one.drawing, one.name, series.grid, one.role)
+    frames = frame_flags(one.drawing, series, one.role)
     mask = rasterise_roi(one.drawing, series.grid, one.role)
-    return replace(mask, flags=(*mask.flags, *image_flags(one.drawing, series)))
+    return replace(mask, flags=(*mask.flags, *frames, *image_flags(one.drawing, series)))
 
 
 def _lesions(

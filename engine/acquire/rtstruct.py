@@ -136,7 +136,7 @@ def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]
         flags.append(Flag("acquire", "repeated_contours", text, "Export the structure set again."))
     crossing = sum(one.crossing for one in filled)
     if crossing:
-        text = f"on {crossing} slices contours of ROI {name!r} cross themselves, or overlap in part and were joined."
+        text = f"on {crossing} slices contours of ROI {name!r} cross themselves, or overlap (joined, or left a hole)."
         flags.append(Flag("acquire", "contours_cross", text, "Look at these slices; outline them anew if need be."))
     lost = sum(one.empty for one in filled)
     if lost:

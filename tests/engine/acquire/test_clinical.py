@@ -182,6 +182,23 @@ def test_a_binary_outcome_knows_the_event_and_its_opposite_only(tmp_path, cells)
     assert [one.dfs_label for one in found] == [True, False, None]
 
 
+@pytest.mark.parametrize("word", ["unknown", "Not known", "unbekannt", "?"])
+def test_an_event_that_is_said_to_be_unknown_is_undetermined(tmp_path, word):
+    text = f"id,days,event\nA,800,1\nB,800,0\nC,800,{word}\n"
+    for outcome in (TIME, BINARY):
+        third = read(tmp_path, text, outcome, patients=("A", "B", "C")).outcomes[2]
+        assert (third.dfs_days, third.dfs_event, third.dfs_label) == (None, None, None)
+        assert third.label_reason == "outcome recorded as unknown"
+    assert [flag.code for flag in read(tmp_path, text, TIME, patients=("A", "B", "C")).flags] == ["unpaired_outcome"]
+
+
+def test_months_made_days_are_no_thousands_where_one_would_be_five_centuries(tmp_path):
+    text = "id,days,event\nA,182.625,1\nB,365,0\nC,12.175,0\n"
+    table = read(tmp_path, text, patients=("A", "B", "C"))
+    assert [one.dfs_days for one in table.outcomes] == [183, 365, 12]
+    assert [flag.code for flag in table.flags] == ["fractional_days"]
+
+
 BORN = (CovariateColumn(column="born", kind="number"),)
 
 
@@ -202,7 +219,7 @@ def test_days_of_the_calendar_may_begin_with_day_or_month(tmp_path, cells):
         read(tmp_path, text, covariates=BORN)
 
 
-@pytest.mark.parametrize("name", ["born", "DateOfBirth", "DOB", "Geburtsdatum", "day of surgery"])
+@pytest.mark.parametrize("name", ["born", "DateOfBirth", "DOB", "Geburtsdatum", "day of surgery", "birthdate"])
 @pytest.mark.parametrize("kind", ["number", "category"])
 def test_a_spreadsheets_dates_under_the_name_of_one_are_refused(tmp_path, name, kind):
     text = f"id,days,event,{name}\nA,1,0,18325\nB,1,0,21000.0\n"
@@ -219,6 +236,12 @@ def test_a_spreadsheets_dates_under_the_name_of_one_are_refused(tmp_path, name, 
         ("birth weight g", ("3500", "4100")),
         ("days to update", ("12", "43000")),
         ("date index", ("18325.5", "21000")),
+        ("days_since_birth", ("20000", "23300")),
+        ("days since date of scan", ("7100", "8000")),
+        ("x update", ("7400", "9000")),
+        ("cost to date", ("12000", "30000")),
+        ("candidate", ("7300", "9000")),
+        ("date_diff", ("7300", "9000")),
         ("cells", ("1234567", "7654321")),
     ],
 )
@@ -233,7 +256,9 @@ def test_ordinary_numbers_are_no_dates(tmp_path, name, cells):
     [
         "geb. 04.03.1950", "*4.3.50", "4. März 1950", "4. Ma\u0308rz 1950", "7. Juni 1960", "March 4th 1950",
         "Mar-1950", "1er août 1950", "4 de marzo de 1950", "1950-03", "03/1951", "03.1951", "04031950",
-        "04.03.1950-05.04.1950", "born 1950-03-04T00:00", "ID19500304",
+        "04.03.1950-05.04.1950", "born 1950-03-04T00:00", "ID19500304", "3.1951", "4-GEN-1950",
+        "born 4/3/50", "geb. 4.3.19", "OP 4.3.19", "seen 04.3.19", "seen 14/3/19", "scan 3/14/19", "geb. 3/1951",
+        "geb. 03.1951", "geb. 3.1950", "*12.1950", "04-MAR-50", "4. Mai 50",
     ],
 )  # fmt: skip
 def test_a_date_in_the_text_of_a_category_is_refused(tmp_path, cell):
@@ -247,12 +272,28 @@ def test_a_date_in_the_text_of_a_category_is_refused(tmp_path, cell):
     [
         "pT2a N0 M0", "cT1c/N0/M0", "IA1-IA2", "UICC 8", "AJCC 8th edition 2017", "Masaoka 1981", "Mayo 2018", "8140/3",
         "C34.10", "35917007", "1.2.840.10008.1.2.10", "2010-2012", "10-20 pack years", "60 Gy in 30", "1.1-2.0 cm",
-        "EGFR c.2235_2249del15", "marginal 2010", "12345678",
+        "EGFR c.2235_2249del15", "marginal 2010", "12345678", "7. Auflage 2010", "7. Edition 2009", "syngo 4.1.10",
+        "v2.3.11", "VB20A 1.2.15", "Cis 1-8-15", "Cis 1-8-15-22", "Day 1-8-15", "paclitaxel 1/8/15", "pT1/2/10",
+        "WHO 5/2021", "1.2000", "5.2000 mm",
     ],
 )  # fmt: skip
 def test_stages_codes_and_classes_are_no_dates(tmp_path, cell):
     table = read(tmp_path, f"id,days,event,x\nA,1,0,{cell}\nB,1,0,x\n", covariates=(CovariateColumn(column="x"),))
     assert table.covariates[0].category == cell
+
+
+@pytest.mark.parametrize("cells", [("2008-10", "2011-12"), ("2009/11", "2012/15")])
+def test_ranges_of_years_are_no_months(tmp_path, cells):
+    text = f"id,days,event,x\nA,1,0,{cells[0]}\nB,1,0,{cells[1]}\n"
+    table = read(tmp_path, text, covariates=(CovariateColumn(column="x"),))
+    assert [one.category for one in table.covariates] == list(cells)
+
+
+@pytest.mark.parametrize("cells", [("2008-10", "2008-03"), ("2001-04", "2008-10"), ("1950-12", ""), ("2008-10", "x")])
+def test_months_that_are_no_ranges_of_years_are_refused(tmp_path, cells):
+    text = f"id,days,event,x\nA,1,0,{cells[0]}\nB,1,0,{cells[1]}\n"
+    with pytest.raises(RefusedError, match="date_in_category"):
+        read(tmp_path, text, covariates=(CovariateColumn(column="x"),))
 
 
 @pytest.mark.parametrize("cells", [("19500304", "7"), ("19501304", "19491231"), ("20010229", "20000229"), ("", "NA")])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engine.acquire.dicom import read_header
 from engine.acquire.dicom_structures import OutlinedRoi, read_structure_set
-from engine.acquire.outlined_series import check_frame_of_reference, image_flags, outlined_series
+from engine.acquire.outlined_series import check_frame_of_reference, frame_flags, image_flags, outlined_series
 from engine.bench.malformed.made_dicom import SIDE, square, write_rtstruct, write_series
 from store.records import RefusedError
 from store.volumes import Grid
@@ -35,6 +37,23 @@ def test_an_outline_in_another_frame_of_reference_is_refused(series):
 def test_the_same_frame_or_none_named_is_accepted(series):
     for frame in (FRAME, ""):
         check_frame_of_reference(frame, series, "RTSTRUCT 1")
+
+
+def test_an_invented_frame_is_flagged_where_every_contour_names_the_slice_on_which_it_lies(series, tmp_path):
+    invented = replace(drawn(tmp_path, square(8.0), square(10.0)), frame_of_reference="8.8.8")
+    assert [flag.code for flag in frame_flags(invented, series, "RTSTRUCT 1")] == ["other_frame"]
+    assert frame_flags(replace(invented, frame_of_reference=FRAME), series, "RTSTRUCT 1") == ()
+
+
+@pytest.mark.parametrize("images", [(), ("5.5.5",), ("slice at 8 mm",)], ids=["none", "foreign", "another slice"])
+def test_another_frame_is_refused_where_one_contour_does_not_name_its_slice(series, tmp_path, images):
+    roi = drawn(tmp_path, square(8.0), square(10.0))
+    images = roi.contours[0].images if images == ("slice at 8 mm",) else images
+    other = replace(
+        roi, contours=(roi.contours[0], replace(roi.contours[1], images=images)), frame_of_reference="8.8.8"
+    )
+    with pytest.raises(RefusedError, match="other_frame"):
+        frame_flags(other, series, "RTSTRUCT 1")
 
 
 def test_an_roi_without_a_frame_has_the_only_one_of_its_structure_set(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,35 @@ def test_contours_that_overlap_in_part_are_joined_and_flagged():
     mask = fill(rectangle(1.5, 7.5, 1.5, 7.5, 4.0), rectangle(4.5, 10.5, 4.5, 10.5, 4.0))
     assert mask.voxels.sum() == 36 + 36 - 9
     assert [flag.code for flag in mask.flags] == ["contours_cross"]
+
+
+def disc(x, y, radius, points=60):
+    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return outlined(np.column_stack([x + radius * np.cos(angles), y + radius * np.sin(angles)]))
+
+
+WIDE = Grid((64, 64, 10), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
+
+
+def test_a_hole_that_sticks_out_by_half_a_pixel_remains_a_hole_and_is_flagged():
+    outer, hole = disc(30, 30, 20), disc(40.5, 30, 10)
+    mask = fill(outer, hole, grid=WIDE)
+    assert (mask.voxels == (fill(outer, grid=WIDE).voxels ^ fill(hole, grid=WIDE).voxels)).all()
+    assert [flag.code for flag in mask.flags] == ["contours_cross"]
+
+
+def test_an_outline_drawn_again_a_little_aside_is_joined_and_not_a_hole():
+    one, again = disc(30, 30, 20), disc(31.5, 30, 19)
+    mask = fill(one, again, grid=WIDE)
+    assert (mask.voxels == (fill(one, grid=WIDE).voxels | fill(again, grid=WIDE).voxels)).all()
+    assert [flag.code for flag in mask.flags] == ["contours_cross"]
+
+
+def test_two_lines_of_very_many_points_are_compared_in_seconds():
+    began = process_time()
+    mask = fill(disc(30, 30, 20, 20_000), disc(30.05, 30, 20, 20_000), grid=WIDE)
+    assert process_time() - began < 10  # points times edges took 47
+    assert [flag.code for flag in mask.flags] == ["repeated_contours"]
 
 
 def test_contours_that_touch_or_lie_apart_are_not_flagged():
