@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.layout import StudyFolder
-from store.ledger import Ledger, row_mark
+from store.ledger import Ledger
 from store.reviews import drawn_masks
+from store.row_marks import row_mark
 from store.tombstones import tombstones
 
 HEAD_FILE = "audit_head.json"

@@ -20,6 +20,7 @@ from store.ledger_schema import SCHEMA as SCHEMA
 from store.ledger_schema import WORKED_BEFORE_4
 from store.records import Refusal, Verdict
 from store.review_schema import DRAFTS_BEFORE_5, REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
+from store.row_marks import row_mark
 
 LEDGER_VERSION = 5
 BUSY_MS = 30_000
@@ -106,13 +107,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def row_mark(row: object) -> str:
-    """What an audit line ends with so that the row it tells of cannot be rewritten: sha256 of all its fields."""
-    cells = dataclasses.astuple(row)  # type: ignore[call-overload]
-    plain = [float(cell) if isinstance(cell, int | float) else cell for cell in cells]  # as they come back from SQLite
-    return f" row {hashlib.sha256(json.dumps(plain).encode()).hexdigest()}"
-
-
 def process_start(pid: int) -> str:
     """When a process of this host started, as the kernel counts; empty when there is no such process."""
     try:
@@ -147,10 +141,8 @@ class Ledger:
         for name, kind in VERDICT_COLUMNS_SINCE_3:
             if name not in known:
                 self._connection.execute(f"ALTER TABLE verdict ADD COLUMN {name} {kind}")
-        self._connection.execute(WORKED_BEFORE_4)
-        self._connection.execute(DRAFTS_BEFORE_5)
-        self._connection.execute(f"PRAGMA user_version={LEDGER_VERSION}")
-        self._connection.execute("COMMIT")
+        for last in (WORKED_BEFORE_4, DRAFTS_BEFORE_5, f"PRAGMA user_version={LEDGER_VERSION}", "COMMIT"):
+            self._connection.execute(last)
 
     def __enter__(self) -> Ledger:
         return self

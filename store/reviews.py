@@ -14,8 +14,9 @@ from pathlib import Path
 
 from store.artifacts import read_value, store_value
 from store.layout import StudyFolder
-from store.ledger import DRAWN_KIND, Ledger, now, row_mark
+from store.ledger import DRAWN_KIND, Ledger, now
 from store.records import REVIEW_MODES, DrawnMask, RefusedError, Verdict
+from store.row_marks import row_mark
 from store.sources import Verdicts
 from store.volumes import Mask, MaskSet, mask_key
 
