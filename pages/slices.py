@@ -72,21 +72,25 @@ def slices(
     _earlier(study, run_id, reading, axial, window, widget)
 
 
-def glimpse(study: Path, run_id: str, case_id: str) -> None:
-    """One slice of each plane through the middle of the measured tumour, or of the images where there is none."""
+def glimpse(study: Path, run_id: str, case_id: str, *, blind: bool) -> None:
+    """One slice of each plane through the middle of the measured tumour, or of the images where there is none.
+
+    blind: whoever looks has yet to read the case unaware, so no outline is drawn.
+    """
     try:
         series = series_of(study, run_id, case_id)
     except (KeyError, FileNotFoundError):  # not read in this run, or an unpacked bundle
         st.caption("The images of this case are not here.")
         return
-    chosen = load_masks(study, run_id, case_id, CHOSEN).find(TUMOUR)
+    chosen = None if blind else load_masks(study, run_id, case_id, CHOSEN).find(TUMOUR)
     tumour = None if chosen is None else viewed_mask(chosen, series)
     contours = [] if tumour is None else [Contour(tumour, CONTOUR_COLOURS["automatic"])]
     for place, plane in zip(st.columns(3), PLANES, strict=True):
         at = middle_slice(tumour, series, plane)
         picture = render_slice(series, plane, at, WINDOWS[GLIMPSE_WINDOW], contours)
         place.image(picture, caption=f"{plane}, slice {at + 1}", width="stretch")
-    outlined = "no tumour is outlined" if tumour is None else "outlined: the tumour as it is measured"
+    none = "its outline is hidden until you have read it blinded" if blind else "no tumour is outlined"
+    outlined = none if tumour is None else "outlined: the tumour as it is measured"
     st.caption(f"{case_id}, {GLIMPSE_WINDOW.lower()} window; {outlined}.")
 
 

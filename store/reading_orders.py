@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from store.ledger import Ledger
-from store.reviews import BLANK_CANVAS
+from store.reviews import BLANK_CANVAS, reading_order
 
 SHOWN = """
 SELECT case_id FROM verdict WHERE reader=? AND mode<>? AND mask_key<>''
 UNION SELECT case_id FROM draft WHERE reader=? AND mode<>?
 UNION SELECT detail FROM audit WHERE actor=? AND action='view images'
 """
+
+
+MET = """
+SELECT case_id FROM verdict WHERE reader=? AND mode<>? AND mask_key<>''
+UNION SELECT case_id FROM draft WHERE reader=? AND mode<>?
+EXCEPT SELECT case_id FROM verdict WHERE reader=? AND mode=?
+"""
+
+
+def order_now(ledger: Ledger, reader: str, mode: str) -> tuple[tuple[str, int], ...]:
+    """A reader's stored order; of a blank canvas without cases whose outline he has met before he contoured them."""
+    stored = reading_order(ledger, reader, mode)
+    if mode != BLANK_CANVAS:
+        return stored
+    met = {str(row[0]) for row in ledger.rows(MET, (reader, BLANK_CANVAS) * 3)}
+    return tuple((case, number) for case, number in stored if case not in met)
 
 
 def cases_shown(ledger: Ledger, reader: str) -> frozenset[str]:

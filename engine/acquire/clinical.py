@@ -10,6 +10,7 @@ from engine.acquire.outcomes import (
     BEFORE_TIME_ZERO,
     STAGE,
     UNDATED_DEATH,
+    check_causes,
     check_event_codes,
     contradiction_flags,
     days_before_zero,
@@ -58,6 +59,7 @@ def read_clinical(
     outcomes = []
     if outcome.kind != "none":
         check_event_codes(joined, tuple(patient for _, patient in known), outcome)
+        check_causes(joined, tuple(patient for _, patient in known), outcome)
         for case_id, patient in known:
             if case_id in refused:
                 reason = REASONS[refused[case_id].code]

@@ -177,6 +177,9 @@ def _patient(
         if any(_is_ct(header) and header.series_uid in tree.shared_series for header in headers):
             text = "slices of one SeriesInstanceUID are found under several patient ids."
             raise RefusedError("shared_series", "CT series", text, "Find out whose they are, and correct PatientID.")
+        if _are_several_people(headers):
+            text = "files of one PatientID differ in birth date, sex or issuer of the id: they may be of two people."
+            raise RefusedError("two_people", "DICOM files", text, "Give each person an id, or correct the files.")
         candidates = _candidates(headers, protocol.acquire.min_slices)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
@@ -188,6 +191,12 @@ def _patient(
         return PatientFiles(patient, "dicom", (), problem=error)
     reason = choice.reason + _left_out(choice, headers)
     return PatientFiles(patient, "dicom", tuple(files), reason, choice.alternatives, prior=prior)
+
+
+def _are_several_people(headers: list[DicomHeader]) -> bool:
+    """Whether what tells people apart differs between files; what a file does not say differs from nothing."""
+    said = zip(*(header.person for header in headers), strict=True)
+    return any(len(set(values) - {""}) > 1 for values in said)
 
 
 def _prior_of(

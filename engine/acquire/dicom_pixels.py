@@ -74,6 +74,8 @@ def _check_length(dataset: Dataset, role: str, most_bytes: int) -> None:
     if str(dataset.PhotometricInterpretation).strip() != GREY:
         text = f"PhotometricInterpretation must be {GREY}: values of a palette or an inverted image may be no HU."
         raise RefusedError("photometric", role, text, "Export the original slices again.")
+    if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
+        raise undecodable(role, "HighBit is not BitsStored - 1, so its values are shifted")
     frames = int(dataset.get("NumberOfFrames") or 1)
     frame = int(dataset.Rows) * int(dataset.Columns) * max(8, int(dataset.BitsAllocated)) // 8
     if frame * frames > most_bytes or frame < 1:

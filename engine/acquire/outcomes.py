@@ -20,6 +20,7 @@ UNKNOWN = frozenset(
     ("unknown", "not known", "unk", "n.a.", "not recorded", "not reported", "-", "?", "unbekannt", "nicht bekannt")
     + ("k.a.", "k. a.", "keine angabe", "inconnu", "desconocido", "sconosciuto", "onbekend")
 )
+NO_DEATH = frozenset(("none", "no", "0", "alive", "living", "not dead", "not applicable", "keine", "lebt", "lebend"))
 STAGE = "clinical"
 WHOLE = re.compile(r"\d+")
 THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # 1.000: one day, or a thousand
@@ -70,6 +71,21 @@ def has_undated_death(joined: Joined, patient: str, choices: OutcomeChoices) -> 
         return False
     cause = joined.cell(patient, choices.cause).lower()
     return cause in CAUSES_OF_A_DEATH and is_missing(joined.cell(patient, choices.death_days))
+
+
+def check_causes(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> None:
+    """RefusedError where the column of causes says what is no declared cause, of whomever: he may be dead, unread."""
+    if choices.kind != "columns" or not choices.cause:
+        return
+    known = {*CAUSES, *UNKNOWN, *NO_DEATH}
+    cells = {patient: joined.cell(patient, choices.cause).strip().lower() for patient in patients}
+    wrong = sorted(
+        joined.line(p, choices.cause) for p, cell in cells.items() if not is_missing(cell) and cell not in known
+    )
+    if wrong:
+        text = f"column {choices.cause!r} holds what is none of {', '.join(CAUSES)}, at lines {few_lines(wrong)}."
+        remedy = "Recode the cause of death; leave it empty for the living."
+        raise RefusedError("cause_code", joined.role(choices.cause), text, remedy)
 
 
 def has_recurrence(joined: Joined, patient: str, choices: OutcomeChoices) -> bool:
@@ -189,8 +205,8 @@ def _from_columns(joined: Joined, patient: str, case_id: str, choices: OutcomeCh
 
 
 def _cause(joined: Joined, patient: str, column: str) -> str:
-    cell = joined.cell(patient, column).lower() if column else ""
-    if is_missing(cell):
+    cell = joined.cell(patient, column).strip().lower() if column else ""
+    if is_missing(cell) or cell in UNKNOWN:
         return "unknown"
     if cell not in CAUSES:
         text = f"column {column!r}, line {joined.line(patient, column)} is none of {', '.join(CAUSES)}."

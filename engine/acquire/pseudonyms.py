@@ -41,8 +41,8 @@ class Pseudonyms:
     """Case ids of one study: `base32(HMAC-SHA256(key, patient id))`, first 12 characters.
 
     With public ids a patient id that is plain (letters, digits, point, underscore, hyphen, at most 64) is itself the
-    case id. The key is made once, for a study without cases; where it was lost a pseudonym is a ValueError. Links are
-    written to the private folder by `save`.
+    case id; a folder's name that is no UTF-8 counts by its bytes. The key is made once, for a study without cases;
+    where it was lost a pseudonym is a ValueError. Links are written to the private folder by `save`.
     """
 
     def __init__(self, directory: Path, *, public_ids: bool) -> None:
@@ -78,7 +78,7 @@ class Pseudonyms:
     def _pseudonym(self, patient_id: str) -> str:
         if not self._key:
             raise LostKeyError
-        mac = hmac.new(self._key, patient_id.encode("utf-8"), hashlib.sha256).digest()
+        mac = hmac.new(self._key, patient_id.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
         return base64.b32encode(mac).decode("ascii")[:PSEUDONYM_LENGTH]
 
 

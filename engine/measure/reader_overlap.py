@@ -46,7 +46,8 @@ def compare_readers(
 
     A reader who accepted the automatic mask has that mask; one who wanted a change and drew none has no mask. Rows of
     masks drawn over the automatic one are edit distances, and so are contours of a blank canvas by who had judged the
-    automatic mask of the case before; only the other contours are agreement with it. What was drawn on
+    automatic mask of the case before; only the other contours are agreement with it. The
+    reference is one more reader. What was drawn on
     other images of the case (another grid) is left out; the stage *review* flags it.
     """
     predicted, reference = automatic.find(TUMOUR), references.find(TUMOUR)
@@ -59,7 +60,7 @@ def compare_readers(
             rows.append(_row(one, predicted, predicted.source, AGREEMENT if one.independent else EDIT_DISTANCE, rules))
         if reference is not None and reference.origin == "independent":
             drawn = ReadersMask(reference.source, reference.source, reference, True)
-            rows.append(_row(drawn, one.mask, one.name, AGREEMENT, rules))
+            rows.append(_row(drawn, one.mask, one.name, READERS, rules))
     for one, other in combinations(theirs, 2):
         if one.reader != other.reader and one.independent == other.independent:
             rows.append(_row(one, other.mask, other.name, READERS, rules))

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.protocol import Protocol
 from engine.review.reading_list import blank_sample, kept_order, study_order
 from engine.run.ticket import run_protocol
-from store.reading_orders import cases_shown, extend_reading_order
+from store.reading_orders import cases_shown, extend_reading_order, order_now
 from store.records import Verdict
 from store.reviews import (
     BLANK_CANVAS,
@@ -40,7 +40,8 @@ def begin_order(
     """A reader's stored order of a reader study or of the blank canvas, without cases that have left the run.
 
     Drawn and stored the first time. Cases that came later are read once each at the end of a reader study, in random
-    order; the sample of the blank canvas stays as it was drawn, of cases whose outline he had not seen.
+    order; the sample of the blank canvas stays as it was drawn, of cases whose outline he had
+    not seen; one that he meets elsewhere before he contours it drops out.
     """
     if mode not in (READER_STUDY, BLANK_CANVAS):
         return ()
@@ -56,7 +57,7 @@ def begin_order(
                 store_reading_order(ledger, reader, mode, sample)
         elif mode == READER_STUDY and new:
             extend_reading_order(ledger, reader, mode, study_order(new, reader, seed, 0.0))
-        return kept_order(reading_order(ledger, reader, mode), cases)
+        return kept_order(order_now(ledger, reader, mode), cases)
 
 
 def keep_draft(study: Path, reading: Reading, judgement: str, reason: str, comment: str) -> None:

@@ -41,6 +41,8 @@ from engine.present.wording.segmentation import (
     pair_label,
     variable_label,
 )
+from engine.review.reading_list import cases_known
+from pages.blinding import blind_cases
 from pages.frame import (
     Shown,
     answer,
@@ -57,6 +59,7 @@ from pages.frame import (
     table,
     tabs,
 )
+from pages.reader import current_reader
 from store.queries.agreement import (
     CaseAgreement,
     MaskPair,
@@ -68,10 +71,13 @@ from store.queries.agreement import (
     case_covariates,
     mask_pairs,
     review_cases,
+    signed_readers,
     tolerance_curve,
 )
 from store.queries.images import AUTOMATIC, FURTHER, REFERENCE, load_masks
 from store.queries.inference import doubt_estimates, doubt_quality, step_seconds
+from store.queries.reviews import review_state
+from store.reviews import BLANK_CANVAS
 from store.volumes import Mask
 
 SECONDS_TITLES = {
@@ -288,6 +294,30 @@ def distributions(rows: list[CaseAgreement]) -> None:
             st.caption(curve_sentence(points, thick))
 
 
+def pairs_to_show(shown: Shown) -> tuple[MaskPair, ...]:
+    """The pairs of masks; without those of readers while whoever looks has yet to read cases blinded."""
+    found = mask_pairs(shown.snapshot, shown.run.run_id)
+    theirs = [one for one in found if {one.from_source, one.to_source} & signed_readers(shown.snapshot)]
+    if not theirs or not blind_cases(shown.study, shown.snapshot, shown.run.run_id):
+        return found
+    st.sidebar.caption("What readers drew is hidden until your reader study and blank canvases are signed.")
+    return tuple(one for one in found if one not in theirs)
+
+
+def cases_to_show(shown: Shown, pair: MaskPair) -> tuple[CaseAgreement, ...]:
+    """The cases of a pair; of masks of other readers those only that whoever reads has signed himself."""
+    found = case_agreements(shown.snapshot, shown.run.run_id, pair, shown.run.lobe)
+    reader, makers = current_reader(), {pair.from_source, pair.to_source}
+    others = makers & signed_readers(shown.snapshot)
+    if reader is None or not {name.removesuffix(f", {BLANK_CANVAS}") for name in others} - {reader.name}:
+        return found
+    known = cases_known(review_state(shown.study).verdicts, reader.name)
+    left = tuple(row for row in found if row.case_id in known)
+    if len(left) < len(found):
+        st.caption(f"Cases that you have not signed yourself are left out below: {len(found) - len(left)}.")
+    return left
+
+
 def choose_pair(pairs: tuple[MaskPair, ...]) -> MaskPair:
     """Reader against program, reader against reader, program against program: one list."""
     st.sidebar.subheader("Compare", anchor=False)
@@ -296,7 +326,7 @@ def choose_pair(pairs: tuple[MaskPair, ...]) -> MaskPair:
 
 open_clicked()
 shown = begin("How well do the masks agree, and what makes it harder?")
-found_pairs = mask_pairs(shown.snapshot, shown.run.run_id)
+found_pairs = pairs_to_show(shown)
 if not any(one.comparison == "agreement" for one in found_pairs) and review_cases(shown.snapshot, shown.run.run_id):
     without_reference(shown)
 if not found_pairs:
@@ -312,7 +342,7 @@ with st.container(horizontal=True):
     for name, shown_value, beside in headline(summary, shown.run.tolerance_mm):
         st.metric(name, shown_value, beside, "off", delta_arrow="off", width="content")
 
-every = case_agreements(shown.snapshot, shown.run.run_id, pair, shown.run.lobe)
+every = cases_to_show(shown, pair)
 tests = tuple(test for test in associations(shown.snapshot, shown.run.run_id) if is_of_pair(test, pair))
 rows = filtered(every)
 if len(rows) < len(every):

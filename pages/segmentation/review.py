@@ -36,7 +36,16 @@ from engine.review.reading_list import (
 )
 from engine.run.drawing import BLIND, own_version
 from engine.run.review_desk import begin_order, protocol_of, sign_of_life
-from engine.run.review_layers import MEASURED, TUMOUR, Layer, case_layers, others_words, shown_first, visible_layers
+from engine.run.review_layers import (
+    FIRST_READER,
+    MEASURED,
+    TUMOUR,
+    Layer,
+    case_layers,
+    others_words,
+    shown_first,
+    visible_layers,
+)
 from engine.service import EARLIER, note_images_seen
 from pages.blinding import still_blind
 from pages.frame import Shown, answer, begin, empty, end, table
@@ -278,8 +287,9 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     if can_draw:
         sign_of_life(shown.study, reading, protocol.review.idle_seconds)
     drawn_key = read_draft(shown.study, reading).drawn_key if before is None or can_draw else before.drawn_key
-    others = tuple(v.drawn_key for v in others_words(present, at[0], reader.name) if v.drawn_key)
     names = visible_layers(mode, at in done)
+    shared = others_words(present, at[0], reader.name) if FIRST_READER in names else ()
+    others = tuple(v.drawn_key for v in shared if v.drawn_key)
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
     viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
     judging = replace(judging, drawn=drawn_of(reading, drawn_key), unsaved=unsaved(viewed))

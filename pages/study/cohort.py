@@ -8,6 +8,7 @@ from engine.present.figures.flow import flow_figure
 from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
 from engine.service import custody_notes, note_images_seen
+from pages.blinding import blind_cases
 from pages.frame import Shown, answer, begin, empty, end, figure, grid, open_case, patients
 from pages.gate import may
 from pages.slices import glimpse
@@ -105,7 +106,8 @@ def show_flagged(shown: Shown, case_id: str) -> None:
     if st.session_state.get(GLIMPSED) != case_id:
         note_images_seen(shown.study, shown.person, case_id)
         st.session_state[GLIMPSED] = case_id
-    glimpse(shown.study, shown.run.run_id, case_id)
+    blind = case_id in blind_cases(shown.study, shown.snapshot, shown.run.run_id)
+    glimpse(shown.study, shown.run.run_id, case_id, blind=blind)
     if st.button(f"Open {case_id} in Review", key="open-flagged"):
         open_case(case_id)
 

@@ -20,16 +20,23 @@ class MaskPair:
     n: int
 
 
-PAIRS = """
+SIGNED_READERS = "SELECT reader FROM verdict UNION SELECT reader || ', blank canvas' FROM verdict"
+PAIRS = f"""
 SELECT structure, from_source, to_source, comparison, count(*) AS n FROM overlap WHERE run_id = ?
 GROUP BY structure, from_source, to_source, comparison
-ORDER BY structure <> 'tumour', comparison, n DESC, structure, from_source, to_source
+ORDER BY structure <> 'tumour', comparison, from_source IN ({SIGNED_READERS}) OR to_source IN ({SIGNED_READERS}),
+  n DESC, structure, from_source, to_source
 """
 
 
 def mask_pairs(snapshot: Snapshot, run_id: str) -> tuple[MaskPair, ...]:
-    """Which masks were compared: tumours first, the commonest pair first."""
+    """Which masks were compared: tumours first, the commonest pair first, what readers of the review drew last."""
     return ask(snapshot, MaskPair, PAIRS, (run_id,))
+
+
+def signed_readers(snapshot: Snapshot) -> frozenset[str]:
+    """Under which names masks of readers of the review stand in comparisons."""
+    return frozenset(str(row[0]) for row in snapshot.rows(SIGNED_READERS).rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +214,14 @@ class ReviewCase:
     missed_probability: float | None
 
 
-REVIEW_CASES = """
+REVIEW_CASES = f"""
 SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
   min(d.place) AS place, min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability
 FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
 LEFT JOIN segmentation s ON s.run_id = ? AND s.case_id = t.case_id AND s.model_sha256 <> ''
 LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'
   AND o.comparison IN ('agreement', 'edit_distance')
+  AND o.from_source NOT IN ({SIGNED_READERS}) AND o.to_source NOT IN ({SIGNED_READERS})
   AND (s.case_id IS NULL OR left(s.model_sha256, 12) IN (o.from_source, o.to_source))
 LEFT JOIN doubt_estimate d ON d.run_id = ? AND d.case_id = t.case_id
 GROUP BY t.case_id ORDER BY place NULLS LAST, t.case_id
@@ -223,7 +231,8 @@ GROUP BY t.case_id ORDER BY place NULLS LAST, t.case_id
 def review_cases(snapshot: Snapshot, run_id: str) -> tuple[ReviewCase, ...]:
     """The cases whose images can be looked at, the most doubtful outline first.
 
-    DSC and missed are those of the model's own mask, which is the one that is judged; those of other programs stand on
+    DSC and missed are those of the model's own mask, which is the one that is judged, against what the study brought,
+    never against what another reader drew; those of other programs stand on
     the page Agreement. Without a model they are the worst of what was brought along.
     """
     return ask(snapshot, ReviewCase, REVIEW_CASES, (run_id,) * 4)

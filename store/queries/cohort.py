@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from store.queries.agreement import SIGNED_READERS
 from store.queries.answers import ask
 from store.snapshot import Snapshot
 
@@ -47,8 +48,11 @@ shape AS (
     CASE mask_source WHEN 'reference' THEN 0 ELSE 1 END) AS of FROM morphology
   WHERE run_id = $run AND roi = 'intratumoural' GROUP BY case_id),
 fit AS (
-  SELECT case_id, min(dsc) AS dsc, bool_or(missed) AS missed FROM overlap
-  WHERE run_id = $run AND structure = 'tumour' AND comparison = 'agreement' GROUP BY case_id),
+  SELECT o.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed FROM overlap o
+  LEFT JOIN segmentation s ON s.run_id = $run AND s.case_id = o.case_id AND s.model_sha256 <> ''
+  WHERE o.run_id = $run AND o.structure = 'tumour' AND o.comparison = 'agreement'
+    AND (s.case_id IS NULL OR left(s.model_sha256, 12) IN (o.from_source, o.to_source))
+    AND o.from_source NOT IN ($readers) AND o.to_source NOT IN ($readers) GROUP BY o.case_id),
 used AS (
   SELECT case_id, min(mask_source) AS mask_source FROM feature_mask
   WHERE run_id = $run AND structure = 'tumour' GROUP BY case_id),
@@ -67,8 +71,9 @@ ORDER BY i.case_id
 
 
 def cases(snapshot: Snapshot, run_id: str) -> tuple[CaseRow, ...]:
-    """Every case of a run with acquisition, place, shape, outcome and its lowest DSC against a reader."""
-    return ask(snapshot, CaseRow, CASES.replace("$run", "?"), (run_id,) * CASES.count("$run"))
+    """Every case of a run with acquisition, place, shape, outcome and its model's lowest DSC against the references."""
+    sql = CASES.replace("$run", "?").replace("$readers", SIGNED_READERS)
+    return ask(snapshot, CaseRow, sql, (run_id,) * CASES.count("$run"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from store.reading_orders import order_now
 from store.records import DrawnMask, Verdict
-from store.reviews import Draft, Reading, draft_of, drawn_masks, is_begun, open_ledger, reading_order
+from store.reviews import Draft, Reading, draft_of, drawn_masks, is_begun, open_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,16 @@ def change_begun(study: Path, reading: Reading) -> bool:
         return is_begun(ledger, reading)
 
 
-def stored_order(study: Path, reader: str, mode: str) -> tuple[tuple[str, int], ...]:
-    """A reader's stored order of a mode, empty where none was drawn."""
+def readers_with_orders(study: Path) -> tuple[str, ...]:
+    """Who has begun a reader study or a blank canvas, by name."""
     with open_ledger(study) as ledger:
-        return reading_order(ledger, reader, mode)
+        return tuple(str(row[0]) for row in ledger.rows("SELECT DISTINCT reader FROM reading_place ORDER BY reader"))
+
+
+def stored_order(study: Path, reader: str, mode: str) -> tuple[tuple[str, int], ...]:
+    """A reader's stored order of a mode as it is now, empty where none was drawn."""
+    with open_ledger(study) as ledger:
+        return order_now(ledger, reader, mode)
 
 
 def segmentations(study: Path, run_id: str) -> dict[str, str]:

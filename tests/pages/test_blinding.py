@@ -20,15 +20,17 @@ from store.reviews import (
     Edit,
     Reading,
     add_drawn,
+    drawing_key,
     reading_order,
     sign,
     store_reading_order,
 )
 from store.snapshot import open_snapshot
 from store.volumes import mask_key
+from tests.conftest import command_line
 from tests.pages.conftest import READER
 
-PAGE, READERS = "segmentation/review.py", "segmentation/readers.py"
+PAGE, READERS, AGREEMENT = (f"segmentation/{name}.py" for name in ("review", "readers", "agreement"))
 
 
 class Desk:
@@ -56,6 +58,7 @@ class Desk:
         with Ledger(self.folder) as ledger:
             row = DrawnMask(case, "tumour", 0, reader, "corrected", *about)
             add_drawn(self.folder, ledger, Reading(case, reader), edited, Edit(1, 0.5, 0.0), row, "")
+        return drawing_key(case, edited)
 
     def ordered(self, mode, order):
         with Ledger(self.folder) as ledger:
@@ -243,6 +246,26 @@ def test_review_counts_neither_simulated_readers_nor_oneself_among_those_who_are
     desk.said(case, READER, mode=READER_STUDY)
     app = show(desk.study, PAGE, case=case)
     assert "What 1 reader judged is hidden" in " ".join(str(element.value) for element in app.markdown)
+
+
+def test_a_case_that_one_meets_after_the_blank_canvas_was_drawn_drops_out_of_it(show, desk):
+    first, second = desk.cases[:2]
+    desk.ordered(BLANK_CANVAS, [(first, 1), (second, 1)])
+    show(desk.study, PAGE, case=second)  # an address of the work list: its draft is begun by looking
+    assert progress_of(show(desk.study, PAGE)) == "0 of 1 signed"
+
+
+def test_agreement_shows_no_pair_of_readers_to_who_is_still_blind(show, desk):
+    case = desk.cases[0]
+    desk.said(case, "Ada", "major", drawn_key=desk.drew(case, "Ada"))
+    command_line("run", str(desk.study), "--until", "readers")
+
+    def offered():
+        return " ".join(map(str, show(desk.study, AGREEMENT).sidebar.selectbox(key="agreement-pair").options))
+
+    assert "Ada" in offered()
+    desk.ordered(READER_STUDY, [(desk.cases[1], 1)])
+    assert "Ada" not in offered()
 
 
 def test_a_case_is_still_blind_until_it_is_read_in_each_order_it_stands_in(desk):

@@ -115,6 +115,18 @@ def test_a_cause_of_death_without_its_day_is_never_event_free(tmp_path):
     ]
 
 
+def test_a_cause_that_is_no_declared_one_is_refused_also_of_who_has_no_day_of_death(tmp_path):
+    rules = COLUMNS.model_copy(update={"cause": "cause"})
+    for cause in ("lung cancer", "dead"):
+        with pytest.raises(RefusedError, match="at lines 2") as found:
+            read(tmp_path, f"id,rec,death,imaging,contact,cause\nA,,,300,900,{cause}\n", rules, patients=("A",))
+        assert found.value.code == "cause_code"
+        assert cause not in str(found.value)
+    for living in ("", "alive", "None", "unknown", "not known"):
+        table = read(tmp_path, f"id,rec,death,imaging,contact,cause\nA,,,300,900,{living}\n", rules, patients=("A",))
+        assert table.outcomes[0].dfs_label is False
+
+
 def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
     table = read(tmp_path, "id,days,event\nA,-41,1\nB,800,0\n")
     assert table.outcomes[0].dfs_label is None

@@ -300,6 +300,39 @@ def test_a_series_under_two_patient_ids_refuses_both(tmp_path, other):
     assert "P1" not in refused["P1"].message
 
 
+@pytest.mark.parametrize(
+    ("of", "ours", "theirs", "two"),
+    [
+        ("PatientBirthDate", "19500101", "19600101", True),
+        ("PatientSex", "M", "F", True),
+        ("IssuerOfPatientID", "HOSPITAL A", "HOSPITAL B", True),
+        ("PatientSex", "O", "F", False),
+        ("PatientBirthDate", "19500101", "", False),
+        ("PatientName", "A^B", "A^Smith", False),
+    ],
+)
+def test_two_people_under_one_patient_id_are_not_one_patient(tmp_path, of, ours, theirs, two):
+    write_series(tmp_path / "in/1", lambda _, ds: setattr(ds, of, ours))
+    write_series(tmp_path / "in/2", lambda _, ds: setattr(ds, of, theirs), series_uid="1.2.3.5")
+    found = find(tmp_path / "in", tmp_path / "study")
+    assert [r.code for r in found.refusals] == (["two_people"] if two else [])
+    assert not any(ours in r.message or (theirs and theirs in r.message) for r in found.refusals)
+
+
+def test_a_folder_whose_name_is_no_utf_8_stops_nobody(tmp_path, make_study):
+    """As on disks written under Latin-1; the case is named by the bytes of its folder."""
+    root = tmp_path / "in"
+    for patient in ("P1", "P2"):
+        image_file(root / patient / "image.nii.gz")
+        mask_file(root / patient / "tumour.nii.gz")
+    os.rename(root / "P2", os.path.join(os.fsencode(root), b"M\xfcller"))
+    found = find(root, tmp_path / "study")
+    assert len(found.cases) == 2
+    assert "P1" in {case.case_id for case in found.cases}
+    assert all(PSEUDONYM.fullmatch(case.case_id) for case in found.cases if case.case_id != "P1")
+    assert len(check(make_study(root)).accepted) == 2
+
+
 def test_one_image_file_under_two_patient_ids_is_flagged_in_both_without_naming_either(tmp_path, make_study):
     root = tmp_path / "in"
     for patient, low in (("P1", -700), ("P2", -700), ("P3", -701)):
