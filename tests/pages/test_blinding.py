@@ -80,9 +80,9 @@ def listed(app):
 
 def test_readers_lists_masks_of_cases_that_one_has_signed_and_no_others(show, desk):
     first, second = desk.cases[:2]
-    desk.said(second, "Ada")
     desk.drew(first, "Ada")
     desk.drew(second, "Ada")
+    desk.said(second, "Ada")
     assert listed(show(desk.study, READERS)) == set()
     desk.said(second, READER)
     app = show(desk.study, READERS)
@@ -92,10 +92,10 @@ def test_readers_lists_masks_of_cases_that_one_has_signed_and_no_others(show, de
 
 @pytest.mark.parametrize("mode", [READER_STUDY, BLANK_CANVAS])
 def test_readers_lists_no_mask_while_a_blind_order_is_unfinished(show, desk, mode):
-    case = desk.cases[0]
+    case, other = desk.cases[:2]
     desk.drew(case, "Ada")
     desk.said(case, READER)  # in the work list: no reading of the order
-    desk.ordered(mode, [(case, 1)])
+    desk.ordered(mode, [(other, 1)])
     assert listed(show(desk.study, READERS)) == set()
 
 
@@ -232,16 +232,17 @@ def test_who_has_yet_to_read_a_case_is_offered_no_dispute_about_it(show, desk):
 
 def test_a_reader_goes_on_with_the_study_that_he_has_begun_unless_an_address_names_a_case(show, desk):
     assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == "work list"
-    desk.ordered(READER_STUDY, [(desk.cases[0], 1)])
+    desk.ordered(READER_STUDY, [(case, 1) for case in desk.cases])
     assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == READER_STUDY
     assert show(desk.study, PAGE, case=desk.cases[1]).sidebar.selectbox(key="mode").value == "work list"
-    desk.said(desk.cases[0], READER, mode=READER_STUDY)
+    for case in desk.cases:
+        desk.said(case, READER, mode=READER_STUDY)
     assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == "work list"
 
 
 def test_review_counts_neither_simulated_readers_nor_oneself_among_those_who_are_hidden(show, desk):
     case = desk.cases[0]
-    desk.said(case, "reader-A", mask_key="", identity="")
+    desk.said(case, "reader-Z", mask_key="", identity="")
     desk.said(case, "Ada")
     desk.said(case, READER, mode=READER_STUDY)
     app = show(desk.study, PAGE, case=case)
@@ -260,10 +261,23 @@ def test_agreement_shows_no_pair_of_readers_to_who_is_still_blind(show, desk):
     desk.said(case, "Ada", "major", drawn_key=desk.drew(case, "Ada"))
     command_line("run", str(desk.study), "--until", "readers")
 
+    def pairs():
+        return show(desk.study, AGREEMENT, run="2").sidebar.selectbox(key="agreement-pair")
+
     def offered():
-        return " ".join(map(str, show(desk.study, AGREEMENT).sidebar.selectbox(key="agreement-pair").options))
+        return " ".join(map(str, pairs().options))
+
+    def rows_of_adas():
+        box = pairs()
+        (adas,) = [number for number, option in enumerate(box.options) if "Ada" in option and "edit" in option]
+        app = box.select_index(adas).run()
+        assert not app.exception
+        return [row for one in app.dataframe if "case_id" in one.value for row in one.value["case_id"]]
 
     assert "Ada" in offered()
+    assert rows_of_adas() == []
+    desk.said(case, READER)
+    assert rows_of_adas() == [case]
     desk.ordered(READER_STUDY, [(desk.cases[1], 1)])
     assert "Ada" not in offered()
 
