@@ -438,9 +438,9 @@ class Viewer {
   measured(at) {
     if (this.panel.current !== 'disk' || !at.voxStart) return
     const image = this.nv.volumes[0]
-    const shown = image.img
+    const [shown, of] = [image.img, this.slabOn() ? ' of this slice, not of the slab' : '']
     if (this.slab) image.img = this.slab.plain // HU are those of the slice, also under a slab
-    this.panel.say(diskStatistics(image, at) + (this.slabOn() ? ' of this slice, not of the slab' : ''))
+    this.panel.say(diskStatistics(image, at) + of)
     image.img = shown
   }
 

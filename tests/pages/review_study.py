@@ -92,7 +92,7 @@ def enter(page: Page, address: str, name: str, mode: str = "") -> None:
 
 def name_again(page: Page, name: str, mode: str = "") -> None:
     """Say who reads, on a page that asks: the first, or one that a restarted server brought back."""
-    field = page.locator("[data-testid=stForm] input").first
+    field = page.locator("[data-testid=stForm] [data-testid=stSelectbox] input").first
     field.wait_for(timeout=WAIT_MS)
     field.fill(name)
     field.press("Enter")

@@ -15,7 +15,7 @@ def end_of(page) -> None:
 
 def name_oneself(page) -> None:
     """Say who reads: no case is shown before."""
-    field = page.locator("[data-testid=stForm] input").first
+    field = page.locator("[data-testid=stForm] [data-testid=stSelectbox] input").first
     field.fill("Reader of tests")
     field.press("Enter")
     page.get_by_role("button", name="Begin").click()

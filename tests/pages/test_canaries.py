@@ -188,7 +188,7 @@ def test_no_page_shows_sends_or_is_addressed_by_a_planted_text(server, page, ste
     listen(page, heard)
     page.goto(f"{server.address}/{stem}")
     if stem == "review":
-        field = page.locator("[data-testid=stForm] input").first
+        field = page.locator("[data-testid=stForm] [data-testid=stSelectbox] input").first
         field.fill("Reader of tests")
         field.press("Enter")
         page.get_by_role("button", name="Begin").click()

@@ -20,7 +20,7 @@ from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.publisher import rebuild
 from store.records import DrawnMask
-from store.reviews import Edit, Reading, add_drawn, drawn_masks, load_drawn
+from store.reviews import Edit, Reading, add_drawn, draft_of, drawn_masks, load_drawn
 from store.snapshot import open_snapshot
 from store.verification import verify
 from store.volumes import Grid, Mask
@@ -101,7 +101,9 @@ def draw(folder: Path, filled: int) -> None:
     about = DrawnMask("A", "tumour", 0, "Ada", "corrected", "", "seen", "viewer", 0, 0, 0.0, None, None, "")
     with Ledger(StudyFolder(folder)) as ledger:
         mask = Mask("tumour", "corrected", "Ada", voxels, GRID)
-        add_drawn(StudyFolder(folder), ledger, Reading("A", "Ada"), mask, Edit(2, 0.95, -4.0), about, "")
+        ada = Reading("A", "Ada")
+        begun = draft_of(ledger, ada).drawn_key
+        add_drawn(StudyFolder(folder), ledger, ada, mask, Edit(2, 0.95, -4.0), about, begun)
 
 
 def one_result(folder: Path) -> Path:
