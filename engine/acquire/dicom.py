@@ -7,6 +7,7 @@ import logging
 import struct
 import warnings
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -363,7 +364,15 @@ def _frame_of(own: Dataset, shared: Dataset) -> SegmentFrame:
     named = "SegmentIdentificationSequence" in own or "SegmentIdentificationSequence" in shared  # a LABELMAP has none
     return SegmentFrame(
         segment=int(first("SegmentIdentificationSequence").ReferencedSegmentNumber) if named else None,
-        position=tuple(float(v) for v in first("PlanePositionSequence").ImagePositionPatient),
-        orientation=tuple(float(v) for v in first("PlaneOrientationSequence").ImageOrientationPatient),
-        pixel_spacing=tuple(float(v) for v in first("PixelMeasuresSequence").PixelSpacing),
+        position=_exactly(first("PlanePositionSequence").ImagePositionPatient, 3),
+        orientation=_exactly(first("PlaneOrientationSequence").ImageOrientationPatient, 6),
+        pixel_spacing=_exactly(first("PixelMeasuresSequence").PixelSpacing, 2),
     )
+
+
+def _exactly(values: Iterable[object], count: int) -> tuple[float, ...]:
+    """So many numbers; ValueError for fewer or more, as in a file whose element is empty."""
+    found = tuple(float(str(value)) for value in values)
+    if len(found) != count:
+        raise ValueError(f"{count} numbers are needed, got {len(found)}")
+    return found
