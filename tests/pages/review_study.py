@@ -94,6 +94,7 @@ def name_again(page: Page, name: str, mode: str = "") -> None:
     """Say who reads, on a page that asks: the first, or one that a restarted server brought back."""
     field = page.locator("[data-testid=stForm] [data-testid=stSelectbox] input").first
     field.wait_for(timeout=WAIT_MS)
+    settled(page)  # until then what the page showed before the form, a viewer too, may stay
     field.fill(name)
     field.press("Enter")
     if mode:
