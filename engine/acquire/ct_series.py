@@ -20,6 +20,7 @@ LARGEST_COSINE_DIFFERENCE = 1e-3
 LARGEST_SPACING_DIFFERENCE = 1e-4
 SAME_POSITION_SHARE = 0.01
 SMALLEST_INT16, LARGEST_INT16 = -32768, 32767
+SMALLEST_EDGE_MM, LARGEST_EDGE_MM = 0.1, 15.0
 AIR_HU = -500
 # values of ImageType from the third on (blanks and vendors' prefixes aside) of what is no slice of a chest in HU:
 # screens, scouts, projections, renderings, maps of materials and of other quantities (PS3.3 C.8.15.3, C.8.2.1.1.1)
@@ -322,6 +323,13 @@ def check_hu_range(ct: CtSeries, role: str) -> None:
     if lowest < SMALLEST_INT16 or highest > LARGEST_INT16:
         text = f"values reach from {lowest:.6g} to {highest:.6g}, which no CT has."
         raise _refuse("hu_range", role, text, "Check the rescale slope, the sign of stored values and the padding.")
+
+
+def check_voxel_size(grid: Grid, role: str) -> None:
+    """RefusedError `voxel_size` where an edge of a voxel is none of a chest CT: the unit of length is another."""
+    if min(grid.spacing_mm) < SMALLEST_EDGE_MM or max(grid.spacing_mm) > LARGEST_EDGE_MM:
+        text = "voxels of " + " x ".join(f"{edge:.4g}" for edge in grid.spacing_mm) + " mm, which no chest CT has."
+        raise _refuse("voxel_size", role, text, "Check the unit of length in the header; it should be millimetres.")
 
 
 def air_flags(ct: CtSeries) -> tuple[Flag, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,6 +62,7 @@ def discover(directory: Path, protocol: Protocol, pseudonyms: Pseudonyms, joinin
     except RefusedError as error:
         refusals.append(refusal_of("", error))
     refusals += [refusal_of("", one) for folder in (root, *added) for one in _hidden_images(folder, own)]
+    refusals += [refusal_of("", one) for folder in (root, *added) for one in _closed_folders(folder, own)]
     refusals += [refusal_of("", one.problem) for one in found if not one.patient_id and one.problem]
     counts = Counter(one.patient_id for one in found if one.patient_id)
     gone = withdrawn_cases(directory)
@@ -207,10 +208,12 @@ def _named_files(root: Path, own: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _walk(root: Path, own: Sequence[Path]) -> Iterator[tuple[Path, list[str], list[str]]]:
+def _walk(
+    root: Path, own: Sequence[Path], on_error: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Each folder once, with the names of its folders and files; hidden folders are named but not entered."""
     seen: set[Path] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, onerror=on_error, followlinks=True):
         real = Path(folder).resolve()
         if real in seen or real in own:
             folders.clear()
@@ -219,6 +222,16 @@ def _walk(root: Path, own: Sequence[Path]) -> Iterator[tuple[Path, list[str], li
         inside = sorted(one for one in folders if real / one not in own)
         folders[:] = [one for one in inside if not one.startswith(".")]
         yield Path(folder), inside, sorted(names)
+
+
+def _closed_folders(root: Path, own: Sequence[Path]) -> list[RefusedError]:
+    """What is said of folders that cannot be listed: whose images lie in them is not known."""
+    closed: list[OSError] = []
+    for _ in _walk(root, own, closed.append):
+        pass
+    text = f"{len(closed)} folders cannot be listed: what lies in them was not read."
+    remedy = "Give the account that runs Cohortscope the right to read them."
+    return [RefusedError("closed_folder", "image folder", text, remedy)] if closed else []
 
 
 def _hidden_images(root: Path, own: Sequence[Path]) -> list[RefusedError]:

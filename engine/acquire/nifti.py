@@ -34,6 +34,7 @@ CHUNK_BYTES = 1 << 22
 LARGEST_TAIL_BYTES = 1 << 20
 ONE_FILE, TWO_FILES = b"n+1\0", b"ni1\0"
 FLOAT_TYPES = {16: "f4", 64: "f8"}
+COMPLEX_TYPES = (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,8 @@ def _read(path: Path, library: str, role: str, most_voxels: int) -> sitk.Image:
 def _as_volume(image: sitk.Image, role: str) -> tuple[sitk.Image, tuple[Flag, ...]]:
     if image.GetNumberOfComponentsPerPixel() != 1 or image.GetDimension() < 3:
         raise RefusedError("not_a_volume", role, "one grey volume is needed.", "Export a three-dimensional image.")
+    if image.GetPixelID() in COMPLEX_TYPES:
+        raise RefusedError("not_a_volume", role, "its values are complex numbers.", "Export the magnitude, in HU.")
     axes = np.array(image.GetDirection()).reshape(image.GetDimension(), -1)
     _check_shear(axes[:3, :3], "its axes", role)
     if image.GetDimension() == 3:

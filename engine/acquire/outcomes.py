@@ -24,6 +24,7 @@ NO_DEATH = frozenset(("none", "no", "0", "alive", "living", "not dead", "not app
 STAGE = "clinical"
 WHOLE = re.compile(r"\d+")
 THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # 1.000: one day, or a thousand
+CODES_OF_UNKNOWN = (7777, 8888, 9999)  # as registries write "not known"; 999 days is a follow-up that exists
 MOST_DAYS = 30_000  # 82 years; today as a spreadsheet's date is 46,000
 
 
@@ -176,6 +177,11 @@ def _days(joined: Joined, patient: str, column: str) -> int | None:
         )
         remedy = "It looks like a spreadsheet's date: give days counted from time zero."
         raise RefusedError("too_many_days", joined.role(column), text, remedy)
+    if value in CODES_OF_UNKNOWN:
+        text = (
+            f"column {column!r}, line {joined.line(patient, column)} says {value:.0f}, a code for unknown, not a day."
+        )
+        raise RefusedError("code_as_day", joined.role(column), text, "Empty the cell.")
     return None if value is None else round(value)
 
 

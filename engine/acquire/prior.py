@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from engine.acquire.acquisition import contrast_of, kernel_group
-from engine.acquire.ct_series import check_hu_range, read_ct_series
+from engine.acquire.ct_series import check_hu_range, check_voxel_size, read_ct_series
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.known_words import KERNELS
 from engine.acquire.nifti import read_ct_file
@@ -77,6 +77,7 @@ def _read_one(source: PriorSource, ct: CtSeries, rules: Acquire) -> Prior:
     try:
         read = _read_dicom(source, rules) if source.layout == "dicom" else _read_file(source, rules)
         check_hu_range(read.ct, "earlier CT")
+        check_voxel_size(read.ct.grid, "earlier CT")
     except RefusedError as error:
         text = f"the earlier CT is not shown: {error.message}"
         return Prior(nothing, (), (Flag("prior", "prior_refused", text, error.remedy),))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, manufacturer_of, vendor_of
-from engine.acquire.ct_series import air_flags, check_hu_range, read_ct_series, without_own_frames
+from engine.acquire.ct_series import air_flags, check_hu_range, check_voxel_size, read_ct_series, without_own_frames
 from engine.acquire.dicom import DicomHeader
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.file_cases import IMAGE_ROLE, NO, YES, same_image_flags
@@ -61,7 +61,9 @@ def acquire(source: CaseSource, images: Images, rules: Acquire) -> Acquired:
     RefusedError, with file role and remedy, for every input that would be silently wrong.
     """
     read = _read_dicom(source, images, rules) if source.layout == "dicom" else _read_files(source, images, rules)
-    check_hu_range(read.ct, "CT series" if source.layout == "dicom" else IMAGE_ROLE)
+    role = "CT series" if source.layout == "dicom" else IMAGE_ROLE
+    check_hu_range(read.ct, role)
+    check_voxel_size(read.ct.grid, role)
     masks = _masks(read.outlines, images, read.ct.grid)
     return Acquired(
         ct=read.ct,

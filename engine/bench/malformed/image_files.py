@@ -18,6 +18,8 @@ GRID = Grid((12, 14, 16), (1.0, 1.5, 2.0), (-5.0, 3.0, 10.0))
 FLIPPED = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
 Array = NDArray[np.generic]
 DIM, DATATYPE, PIXDIM, OFFSET, SLOPE, CODES, SFORM, MAGIC = 40, 70, 76, 108, 112, 252, 280, 344
+UNITS = 123
+_UNITS = {"metres": bytes([1]), "micrometres": bytes([3])}
 
 
 def write_image(path: Path, array: Array | None = None, grid: Grid = GRID) -> Path:
@@ -110,6 +112,8 @@ def image_specimens() -> tuple[Specimen, ...]:
         *(_written("several volumes", str(n), ("several_volumes",), _several(n)) for n in (2, 5)),
         _written("not a volume", "one slice", ("not_a_volume", "few_slices"), _flat),
         _written("not a volume", "colour", ("not_a_volume", "several_volumes"), _colour),
+        _written("not a volume", "complex numbers", ("not_a_volume",), _complex),
+        *(_patched("another unit of length", name, ("voxel_size",), (UNITS, unit)) for name, unit in _UNITS.items()),
         *(_written("too few slices", str(n), ("few_slices",), _few(n)) for n in (1, 4, 9)),
         *(
             _written(
@@ -295,6 +299,10 @@ def _colour(folder: Path) -> None:
     (folder / "P1").mkdir()
     colours = np.repeat(np.zeros(GRID.shape_zyx, np.uint8)[..., None], 3, axis=3)
     sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(folder / "P1/image.nii.gz"))
+
+
+def _complex(folder: Path) -> None:
+    write_image(folder / "P1/image.nii", image_array().astype(np.complex64))
 
 
 def _few(count: int) -> Make:

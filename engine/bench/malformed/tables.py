@@ -250,6 +250,7 @@ _OUTCOMES: tuple[Text, ...] = (
     ("outcome", "days in months", ("fractional_days",), HEADER + ROWS.replace("100", "12.5")),
     ("outcome", "point between thousands", ("thousands_separator",), HEADER + ROWS.replace("900", "1.900")),
     ("outcome", "too many days", ("too_many_days",), HEADER + ROWS.replace("900", "99999")),
+    ("outcome", "a code for unknown", ("code_as_day",), HEADER + ROWS.replace("900", "9999")),
     (
         "names as a category",
         "another in every row",

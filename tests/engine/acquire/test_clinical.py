@@ -151,6 +151,7 @@ def test_a_day_before_time_zero_is_undetermined_and_said_aloud(tmp_path):
         ("id,days,event\n,1,1\n", "bad_id"),
         ("id,days,event\nA\u00a0,1,1\n", "bad_id"),
         ("id,days,event\nA,43921,1\n", "too_many_days"),
+        ("id,days,event\nA,9999,0\nB,999,1\n", "code_as_day"),
         ("id,days,event\nA,,1\n", "event_without_time"),
         ("id,days,event\nA,04/03/2019,1\n", "date_cell"),
         ("id,days,event\nMüller,1,1\n".encode("latin-1"), "encoding"),

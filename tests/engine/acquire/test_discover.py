@@ -209,6 +209,26 @@ def test_images_under_hidden_names_are_said_aloud(tmp_path, name):
     assert refusal.message.startswith("2 images")
 
 
+def test_a_folder_that_cannot_be_listed_is_said_aloud_and_the_others_are_read(tmp_path, monkeypatch):
+    root = dicom_case(tmp_path / "in")
+    closed = root / "another"
+    closed.mkdir()
+    scan = os.scandir
+
+    def refused(path):
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = find(root, tmp_path / "study")
+    assert [one.case_id for one in found.cases] == ["P1"]
+    (refusal,) = found.refusals
+    assert (refusal.case_id, refusal.code) == ("", "closed_folder")
+    assert refusal.message.startswith("1 folders")
+    assert "another" not in refusal.message
+
+
 NOT_OF_USERS = (".snapshot/daily.0", ".snapshots/1", ".zfs/snapshot", ".Trash-1000/files", ".Trashes/501")
 
 
