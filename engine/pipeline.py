@@ -44,7 +44,7 @@ from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("acquire", 5, "case", acquire),
-    Stage("clinical", 3, "cohort", read_clinical),
+    Stage("clinical", 4, "cohort", read_clinical),
     Stage("prior", 3, "case", read_prior, PRIOR_SUBSET),
     Stage("segment", 8, "case", segment),
     Stage("review", 4, "case", choose_feature_masks),
@@ -83,7 +83,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
 TRAINING_STAGES = ("acquire", "label_maps", "anatomy", "training_plan", "training", "trained_overlap", "strategies")
 
 TABLE_STUDY: tuple[Stage, ...] = (
-    Stage("clinical", 3, "cohort", read_clinical),
+    Stage("clinical", 4, "cohort", read_clinical),
     Stage("imported", 2, "cohort", read_feature_table),
     Stage("reproducibility", 2, "cohort", reproduce_import),
     Stage("table", 4, "cohort", tabulate_import),

@@ -22,6 +22,7 @@ from engine.acquire.outcomes import (
     rounded_days_flags,
 )
 from engine.acquire.treatments import treatment_of
+from engine.acquire.units_of_time import check_units, short_follow_up_flags
 from engine.protocol import Clinical, CovariateColumn, Covariates, Eligibility, Outcome
 from store import records
 from store.records import Covariate, Flag, Refusal, RefusedError, Treatment
@@ -50,9 +51,10 @@ def read_clinical(
     A case without a row is flagged. A row with a day before time zero, or a cause of death and no day of any event, is
     refused as an outcome: the patient counts as censored at day 0, undetermined, and is flagged. RefusedError, with
     line numbers and no cell, for tables that cannot be trusted: repeated patients, ragged rows, decimal commas,
-    undeclared event codes, missing columns.
+    undeclared event codes, missing columns, months or years where days are declared.
     """
     joined = join_tables(source, clinical)
+    check_units(joined, outcome, eligibility)
     cases = sorted((case_id, patient) for patient, case_id in source.cases)
     known = [(case_id, patient) for case_id, patient in cases if joined.knows(patient)]
     refused = {refusal.case_id: refusal for refusal in refused_rows(source, clinical, outcome)}
@@ -70,6 +72,7 @@ def read_clinical(
     flags += _missing_row_flags(cases, known)
     flags += rounded_days_flags(joined, tuple(patient for _, patient in known), outcome)
     flags += [flag for one in outcomes for flag in contradiction_flags(one)]
+    flags += short_follow_up_flags(outcomes, outcome.horizon_days)
     for name in (*(c.column.strip() for c in covariates.columns if c.kind == "number"), eligibility.scan_days):
         _check_number(joined, [patient for _, patient in known], name)
     for column in covariates.columns:

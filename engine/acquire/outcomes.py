@@ -59,7 +59,7 @@ def outcome_of(joined: Joined, patient: str, case_id: str, choices: OutcomeChoic
 def days_before_zero(joined: Joined, patient: str, choices: OutcomeChoices) -> tuple[str, ...]:
     """The declared day columns in which a patient has a negative day."""
     found = []
-    for column in _day_columns(choices):
+    for column in day_columns(choices):
         value = joined.number(patient, column)
         if value is not None and value < 0:
             found.append(column)
@@ -125,7 +125,7 @@ def rounded_days_flags(joined: Joined, patients: tuple[str, ...], choices: Outco
     where one would be more than MOST_DAYS as thousands.
     """
     flags = []
-    for column in _day_columns(choices):
+    for column in day_columns(choices):
         cells = {patient: joined.cell(patient, column) for patient in patients}
         filled = {joined.line(patient, column): cell for patient, cell in cells.items() if not is_missing(cell)}
         dotted = sorted(line for line, cell in filled.items() if THOUSANDS.fullmatch(cell))
@@ -153,14 +153,18 @@ def contradiction_flags(outcome: Outcome) -> tuple[Flag, ...]:
         flags.append(_flag(outcome.case_id, "contact_after_death", "the last contact or imaging is dated after death."))
     if outcome.dfs_days is not None and outcome.dfs_event and 0 < last < outcome.dfs_days:
         flags.append(_flag(outcome.case_id, "event_after_contact", "the event is dated after the last contact."))
+    if outcome.dfs_event and outcome.dfs_days == 0:
+        remedy = "If 0 stands for no event, empty the cell."
+        flags.append(_flag(outcome.case_id, "event_at_day_0", "the event is dated at time zero.", remedy))
     return tuple(flags)
 
 
-def _flag(case_id: str, code: str, message: str) -> Flag:
-    return Flag(STAGE, code, f"case {case_id}: {message}", "Check the dates.")
+def _flag(case_id: str, code: str, message: str, remedy: str = "Check the dates.") -> Flag:
+    return Flag(STAGE, code, f"case {case_id}: {message}", remedy)
 
 
-def _day_columns(choices: OutcomeChoices) -> tuple[str, ...]:
+def day_columns(choices: OutcomeChoices) -> tuple[str, ...]:
+    """The declared columns of days of an outcome."""
     if choices.kind == "time":
         return (choices.time,)
     if choices.kind != "columns":

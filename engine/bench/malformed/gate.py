@@ -16,7 +16,7 @@ from engine.bench.malformed.listed import listed_specimens
 from engine.bench.malformed.outlines import outline_specimens
 from engine.bench.malformed.series import series_specimens
 from engine.bench.malformed.specimen import Specimen
-from engine.bench.malformed.tables import ARCHIVE, TABLE, archive_specimens, table_specimens
+from engine.bench.malformed.tables import ARCHIVE, MONTHS, TABLE, YEARS, archive_specimens, table_specimens
 from engine.protocol import (
     Clinical,
     CovariateColumn,
@@ -81,15 +81,22 @@ def answer_of_gate(specimen: Specimen, folder: Path) -> Answer:
 
 def _of_table(folder: Path) -> Answer:
     patients = [(name, f"CASE{name}") for name in "ABCDEFGHIJKL"]
+    outcome = _declared_over((folder / TABLE).read_bytes())
     try:
         source = clinical_source(folder, Protocol(clinical=CLINICAL), patients)
         if source is None:
             raise ValueError("the specimen has no table")
-        rows = refused_rows(source, CLINICAL, OUTCOME)
-        flags = read_clinical(source, CLINICAL, OUTCOME, COVARIATES, Eligibility()).flags
+        rows = refused_rows(source, CLINICAL, outcome)
+        flags = read_clinical(source, CLINICAL, outcome, COVARIATES, Eligibility()).flags
     except RefusedError as error:
         return Answer((error.code,), ())
     return Answer(tuple(row.code for row in rows), tuple(flag.code for flag in flags))
+
+
+def _declared_over(table: bytes) -> Outcome:
+    """The outcome that a study declares: days, or the column of the table that is named by another unit."""
+    named = (name for name in (MONTHS, YEARS) if name.encode() in table)
+    return OUTCOME.model_copy(update={"time": next(named, OUTCOME.time)})
 
 
 def _of_archive(archive: Path, target: Path) -> Answer:

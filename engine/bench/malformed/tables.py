@@ -13,6 +13,7 @@ from pathlib import Path
 from engine.bench.malformed.specimen import Specimen
 
 TABLE, ARCHIVE = "clinical.csv", "upload"
+MONTHS, YEARS = "os_months", "OS (years)"
 HEADER = "id,days,event,age,stage\n"
 ROWS = "A,100,1,60,I\nB,900,0,71,II\nC,400,1,55,I\n"
 EPOCH = (2020, 1, 1, 0, 0, 0)
@@ -60,6 +61,11 @@ def _born(*cells: str) -> str:
     return HEADER + "".join(
         f"{name},{100 + day},{day % 2},{cell},I\n" for day, (name, cell) in enumerate(zip("ABC", cells, strict=True))
     )
+
+
+def _in_units(column: str, *times: int) -> str:
+    rows = (f"{'ABCDEFGHIJKL'[place]},{time},{place % 2},60,I\n" for place, time in enumerate(times))
+    return HEADER.replace("days", column) + "".join(rows)
 
 
 def _put(folder: Path, raw: bytes) -> None:
@@ -251,6 +257,10 @@ _OUTCOMES: tuple[Text, ...] = (
     ("outcome", "point between thousands", ("thousands_separator",), HEADER + ROWS.replace("900", "1.900")),
     ("outcome", "too many days", ("too_many_days",), HEADER + ROWS.replace("900", "99999")),
     ("outcome", "a code for unknown", ("code_as_day",), HEADER + ROWS.replace("900", "9999")),
+    ("outcome", "event at day 0", ("event_at_day_0",), HEADER + ROWS.replace("100", "0")),
+    ("unit of time", "a column named months", ("not_days",), _in_units(MONTHS, 36, 48, 60)),
+    ("unit of time", "a column named years", ("not_days",), _in_units(YEARS, 3, 4, 5)),
+    ("unit of time", "months as days", ("short_follow_up",), _in_units("days", *range(14, 74, 5))),
     (
         "names as a category",
         "another in every row",

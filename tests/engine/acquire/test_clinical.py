@@ -173,6 +173,57 @@ def test_days_that_are_not_whole_are_said_aloud_once_a_column(tmp_path):
     assert "lines 2, 3" in table.flags[0].message
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os_months", "OS (years)", "OSMonths", "DFSmonths", "survival.mo", "OS (mths)", "OS_yr", "Überleben Monate",
+        "Jahre", "suivi (mois)", "Durée (années)", "años", "tiempo_meses", "FU weeks", "mois d'observation",
+    ],
+)  # fmt: skip
+def test_a_column_that_is_named_by_another_unit_is_never_read_as_days(tmp_path, name):
+    text = f"id,{name},event\nA,36,1\nB,72,0\n"
+    for outcome in (
+        TIME.model_copy(update={"time": name}),
+        Outcome(kind="columns", recurrence_days="event", last_contact_days=name),
+    ):
+        with pytest.raises(RefusedError, match="not_days"):
+            read(tmp_path, text, outcome)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["days", "Survival.time", "dfs_2y_days", "OS days (24 months)", "last_year_OSdays", "Tage", "momentum", "stage"],
+)
+def test_a_column_that_is_named_by_days_or_by_no_unit_is_read(tmp_path, name):
+    table = read(tmp_path, f"id,{name},event\nA,36,1\nB,900,0\n", TIME.model_copy(update={"time": name}))
+    assert [one.dfs_days for one in table.outcomes] == [36, 900]
+    assert table.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("patients", "longest", "horizon", "codes"),
+    [
+        (10, 199, 730, ["short_follow_up"]),
+        (9, 199, 730, []),
+        (10, 200, 730, []),
+        (10, 90, 90, []),
+        (10, 89, 90, ["short_follow_up"]),
+    ],
+)
+def test_a_cohort_that_nobody_of_is_followed_for_long_may_be_in_months(tmp_path, patients, longest, horizon, codes):
+    names = "ABCDEFGHIJ"[:patients]
+    text = "id,days,event\n" + "".join(f"{name},{longest - place},0\n" for place, name in enumerate(names))
+    rules = TIME.model_copy(update={"horizon_days": horizon})
+    assert [flag.code for flag in read(tmp_path, text, rules, patients=tuple(names)).flags] == codes
+
+
+def test_an_event_at_day_0_may_mean_none_and_is_said_aloud(tmp_path):
+    table = read(tmp_path, "id,rec,death,imaging,contact\nA,0,,300,900\nB,,,300,900\n", COLUMNS)
+    assert [(flag.code, "CASEA" in flag.message) for flag in table.flags] == [("event_at_day_0", True)]
+    found = read(tmp_path, "id,days,event\nA,0,1\nB,0,0\n").flags
+    assert [(flag.code, "CASEA" in flag.message) for flag in found] == [("event_at_day_0", True)]
+
+
 @pytest.mark.parametrize("cells", [("1.000", "900"), ("999", "12.345")])
 def test_a_point_that_may_part_thousands_is_refused(tmp_path, cells):
     with pytest.raises(RefusedError, match="thousands_separator") as caught:
