@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from engine.bench.malformed.made_dicom import ct_slice, square, write, write_rtstruct, write_series
@@ -26,7 +27,7 @@ from pages.gate import OPEN
 from tests.store.recorded import text_of_member
 
 CANARIES = (
-    *("Canariensis", "CANARY-4711", "19470731", "1947-07-31", "31.07.1947", "ACC-90210", "Castle Hospital"),
+    *("Canariensis", "CANARY-4711", "19470731", "1947-07-31", "31.07.1947", "31.07.47", "ACC-90210", "Castle Hospital"),
     *("Dr. Serinus", "Dr Serinus", "1.2.826.4711"),
 )
 NAME, BIRTH = "Canariensis^Serinus", "19470731"
@@ -183,16 +184,22 @@ def _to_dicom(folder: Path, to: Path, patient: str) -> None:
         ds.PixelData = (np.clip(plane, -1024, 3000) + 1024).astype(np.uint16).tobytes()
         named(number, ds)
         write(ds, to / "Canariensis" / f"{BIRTH}-{number}.dcm")
-    contours = []
-    for number in np.flatnonzero(outlined.any(axis=(1, 2))):
-        rows, columns = np.flatnonzero(outlined[number].any(1)), np.flatnonzero(outlined[number].any(0))
-        contour = square(origin[2] + spacing[2] * float(number))
-        corners = [(columns[0], rows[0]), (columns[-1], rows[0]), (columns[-1], rows[-1]), (columns[0], rows[-1])]
-        points = ((origin[0] + x * spacing[0], origin[1] + y * spacing[1]) for x, y in corners)
-        contour.ContourData = [float(v) for x, y in points for v in (x, y, origin[2] + spacing[2] * float(number))]
-        contours.append(contour)
-    rois = [("tumour", contours), ("tumour Canariensis", contours[:2])]
+    heights_mm = [origin[2] + spacing[2] * number for number in range(len(hu))]
+    numbers = np.flatnonzero(outlined.any(axis=(1, 2)))
+    contours = [_rectangle(outlined[number], image, heights_mm[number]) for number in numbers]
+    above = _rectangle(outlined[numbers[-1]], image, heights_mm[numbers[-1] + 2])  # no part of the tumour
+    rois = [("tumour", contours), ("tumour Canariensis", contours[:2]), ("tumour 31.07.47", [above])]
     write_rtstruct(to / "Canariensis.dcm", rois, series_uid=uid, patient=patient)
+
+
+def _rectangle(outlined: NDArray[np.uint8], image: sitk.Image, height_mm: float) -> Dataset:
+    """A contour around what is outlined in one slice, at a height of its own."""
+    rows, columns = np.flatnonzero(outlined.any(1)), np.flatnonzero(outlined.any(0))
+    spacing, origin, contour = image.GetSpacing(), image.GetOrigin(), square(height_mm)
+    corners = [(columns[0], rows[0]), (columns[-1], rows[0]), (columns[-1], rows[-1]), (columns[0], rows[-1])]
+    points = ((origin[0] + x * spacing[0], origin[1] + y * spacing[1]) for x, y in corners)
+    contour.ContourData = [float(v) for x, y in points for v in (x, y, height_mm)]
+    return contour
 
 
 def canaries_in(text: bytes) -> list[str]:

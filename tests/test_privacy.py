@@ -46,7 +46,8 @@ def named_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
             images / patient / "ct", edit, series_uid=f"1.2.{len(patient)}.{ord(patient[-1])}", patient=patient
         )
         uid = f"1.2.{len(patient)}.{ord(patient[-1])}"
-        write_rtstruct(images / patient / "Canariensis.dcm", [("Tumour", contours)], series_uid=uid, patient=patient)
+        rois = [("Tumour", contours), ("GTV 31.07.47", [square(18.0)])]
+        write_rtstruct(images / patient / "Canariensis.dcm", rois, series_uid=uid, patient=patient)
     (images / "Canariensis 19470731.dcm").write_bytes(bytes(128) + b"DICM" + b"Canariensis" * 9)
     rows = "CANARY-4711,300,1,I,Canariensis\nCANARY-4711-c,900,0,II,Serinus\n"
     (root / "Canariensis.csv").write_text("id,days,event,stage,name\n" + rows)

@@ -207,6 +207,12 @@ def holds_date(cell: str) -> bool:
     return any(form.fullmatch(text) for form in (DATE, MONTH_POINT_YEAR)) or DATE_WITHIN.search(text) is not None
 
 
+def without_dates(text: str, mark: str) -> str:
+    """A text with every date that `holds_date` finds as the mark."""
+    text = unicodedata.normalize("NFC", text)
+    return mark if any(form.fullmatch(text) for form in (DATE, MONTH_POINT_YEAR)) else DATE_WITHIN.sub(mark, text)
+
+
 def check_no_dates(name: str, cells: Mapping[int, str], role: str) -> None:
     """RefusedError for a column of numbers, by line, that are all dates: a birth date names people once stored."""
     filled = {line: cell for line, cell in cells.items() if not is_missing(cell)}

@@ -6,11 +6,15 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from engine.acquire.csv_table import without_dates
+
 LONGEST_TEXT = 64
 TOLD_DIGITS = 2
 UNLISTED, LEFT_OUT = "unlisted", "…"
 TOLD_APART = re.compile(UNLISTED + r"-[0-9a-f]{2}")
-TOKEN = re.compile(rf"{TOLD_APART.pattern}(?!\S)|[^\s\\_/,;.()-]+")
+BETWEEN, WORD = r"[\s\\_/,;.()-]", r"[^\s\\_/,;.()-]"
+THREE_NUMBERS = rf"{WORD}*\d({BETWEEN}+\d+)+{BETWEEN}+\d{WORD}*"  # 31.07.47, GTV12-03-19: may be a day
+TOKEN = re.compile(rf"{TOLD_APART.pattern}(?!\S)|{THREE_NUMBERS}|{WORD}+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +29,16 @@ class KnownWords:
         return word.upper() in self.words or any(p.fullmatch(word) for p in (self.shapes, TOLD_APART))
 
     def shortened(self, text: str) -> str:
-        """The text with every other word, and every mark that is no plain separator, as `…`."""
-        kept = TOKEN.sub(lambda found: found[0] if self.holds(found[0]) else LEFT_OUT, text)
-        return re.sub(rf"{LEFT_OUT}([\s\\_/,;.()-]*{LEFT_OUT})+", LEFT_OUT, kept).strip()[:LONGEST_TEXT]
+        """The text with every other word, date and three numbers in a row, and every mark but separators, as `…`."""
+        kept = TOKEN.sub(lambda found: found[0] if self.holds(found[0]) else LEFT_OUT, without_dates(text, LEFT_OUT))
+        return re.sub(rf"{LEFT_OUT}({BETWEEN}*{LEFT_OUT})+", LEFT_OUT, kept).strip()[:LONGEST_TEXT]
 
     def stated(self, text: str) -> str:
         """The known words, and for the others together one `unlisted-3f`; empty where there is no text.
 
         The two digits are 8 bits of a hash: enough that two kernels stay two batches, too few to tell a name by.
         """
-        words = TOKEN.findall(text)
+        words = [found[0] for found in TOKEN.finditer(without_dates(text, LEFT_OUT))]
         found, others = [w for w in words if self.holds(w)], [w.upper() for w in words if not self.holds(w)]
         if others or (text.strip() and not words):
             found.append(f"{UNLISTED}-{hashlib.sha256(' '.join(others).encode()).hexdigest()[:TOLD_DIGITS]}")
@@ -79,7 +83,7 @@ STRUCTURES = KnownWords(
         "LYMPH NEOPLASM PRIMARY MASS NODULE SATELLITE MET METS METASTASIS METASTASES MEDIASTINAL MEDIASTINUM HILAR "
         "HILUS HILUM SUBCARINAL PARATRACHEAL SUPRACLAVICULAR AXILLARY LEFT RIGHT L R LT RT UPPER LOWER MIDDLE LOBE "
         "RUL RML RLL LUL LLL LUNG LUNGS PET CT INDEX TOTAL ALL BOOST VOLUME MIP EXP INSP AND OF IN REFERENCE EXTRA "
-        "OTHER SECOND FIRST"
+        "OTHER SECOND FIRST 3D 4D"
     ),
     re.compile(r"(GTV|GTVN|GTVP|LN|NODE|LESION|TUMOU?R|N|T)?\d{1,3}[LR]?", re.IGNORECASE),  # GTV1, N2, 4R, 7
 )
