@@ -19,6 +19,9 @@ LARGEST_TILT_DEGREES = 0.5
 LARGEST_COSINE_DIFFERENCE = 1e-3
 LARGEST_SPACING_DIFFERENCE = 1e-4
 SAME_POSITION_SHARE = 0.01
+ROUNDED_MM = 0.01  # off even steps, of positions written with two decimals: half a hundredth, and as much at an end
+ROUNDED_STEP_MM = 0.025  # of one such step, more than by which two of them differ
+LARGEST_DRIFT_SHARE = 0.1  # of a step, off even steps, however little each step differs from the next
 SMALLEST_INT16, LARGEST_INT16 = -32768, 32767
 SMALLEST_EDGE_MM, LARGEST_EDGE_MM = 0.1, 15.0
 AIR_HU = -500
@@ -238,9 +241,15 @@ def _check_acquisitions(ordered: list[DicomHeader]) -> None:
 def _check_gaps(positions: NDArray[np.float64], allowed_share: float) -> None:
     steps = np.diff(positions)
     usual = float(np.median(steps))
-    wrong = np.flatnonzero(np.abs(steps - usual) > allowed_share * usual)
-    if not len(wrong):
+    uneven_mm = np.abs(steps - usual)
+    off_mm = float(np.abs(positions - np.linspace(positions[0], positions[-1], len(positions))).max())
+    most_mm = LARGEST_DRIFT_SHARE * usual if uneven_mm.max() <= allowed_share * usual else ROUNDED_MM
+    if round(off_mm, 6) <= most_mm:
         return
+    wrong = np.flatnonzero(uneven_mm > max(allowed_share * usual, ROUNDED_STEP_MM))
+    if not len(wrong):
+        text = f"slice steps drift: slices lie up to {off_mm:.2f} mm off even ones."
+        raise _refuse("variable_spacing", "CT series", text, "Use a series with one slice step.")
     where = ", ".join(f"{positions[k]:.2f}..{positions[k + 1]:.2f}" for k in wrong[:5])
     multiples = steps[wrong] / usual
     if np.all((np.abs(multiples - np.rint(multiples)) < 0.1) & (multiples > 1.5)):

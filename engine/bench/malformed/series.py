@@ -247,6 +247,7 @@ _STEPS: Variants = {
     "2 then 5 mm": (_height(lambda n: 2.0 * n if n < 6 else 10.0 + 5.0 * (n - 5)), None),
     "one 0.1 mm off": (_height(lambda n: 2.0 * n + 0.1 * (n == 7)), None),
     "growing": (_height(lambda n: 2.0 * n + 0.02 * n * n), None),
+    "1 % more from the middle on": (_height(lambda n: n + 0.01 * max(0, n - 20)), range(60)),
     "one 3 % off": (_height(lambda n: 2.0 * n + 0.06 * (n >= 8)), None),
 }
 _TWICE: Variants = {

@@ -129,6 +129,39 @@ def test_refused(tmp_path, name):
     assert str(tmp_path) not in str(caught.value)
 
 
+def placed(tmp_path, position, slices=SLICES):
+    def edit(number, ds):
+        ds.ImagePositionPatient = [-8.0, -8.0, position(number)]
+
+    return read(write_series(tmp_path, edit, numbers=range(slices)))
+
+
+@pytest.mark.parametrize("step_mm", [0.5, 0.625, 1.25, 2 / 3, 0.75])
+@pytest.mark.parametrize("first_mm", [0.0, -310.125])
+def test_positions_written_with_two_decimals_are_even_steps(tmp_path, step_mm, first_mm):
+    grid = placed(tmp_path, lambda n: round(first_mm + step_mm * n, 2), 40).ct.grid
+    last_mm = round(first_mm + step_mm * 39, 2)
+    assert grid.origin_mm[2] == round(first_mm, 2)
+    assert grid.origin_mm[2] + 39 * grid.spacing_mm[2] == pytest.approx(last_mm)
+    assert grid.spacing_mm[2] == pytest.approx(step_mm, abs=0.01 / 39)
+
+
+@pytest.mark.parametrize(
+    ("position", "code"),
+    [
+        (lambda n: round(0.625 * (n + (n > 20)), 2), "missing_slices"),
+        (lambda n: round(0.625 * n, 2) + 0.03 * (n == 20), "variable_spacing"),
+        (lambda n: round(0.625 * n, 2) + 0.03 * (n > 20), "variable_spacing"),
+        (lambda n: n + 0.01 * max(0, n - 20), "variable_spacing"),  # each step within 1 %, 0.13 mm off even ones
+        (lambda n: round(0.75 * n, 1), "variable_spacing"),
+    ],
+)
+def test_uneven_steps_are_refused_however_positions_are_written(tmp_path, position, code):
+    with pytest.raises(RefusedError) as caught:
+        placed(tmp_path, position, 60)
+    assert caught.value.code == code
+
+
 NOTICED = {
     "kernel": ({"ConvolutionKernel": "B70f"}, "mixed_acquisition", "ConvolutionKernel"),
     "tube voltage": ({"KVP": 80}, "mixed_acquisition", "KVP"),
