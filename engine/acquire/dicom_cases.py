@@ -13,6 +13,7 @@ from engine.acquire.content_index import ContentIndex
 from engine.acquire.ct_series import is_no_slice, sort_along_normal
 from engine.acquire.dicom import (
     CT_IMAGE,
+    DICOM_SUFFIXES,
     MULTI_FRAME_CT,
     PREAMBLE_BYTES,
     DicomHeader,
@@ -36,22 +37,14 @@ from engine.protocol import Protocol
 from store.records import RefusedError
 from store.sources import PriorSource, SourceFile
 
-PLAIN_SUFFIXES = (
-    ".txt",
-    ".csv",
-    ".json",
-    ".xml",
-    ".md",
-    ".html",
-    ".pdf",
-    ".png",
-    ".jpg",
-    ".toml",
-    ".xz",
-    ".gz",
-    ".zip",
-)
-PLAIN_NAMES = ("dicomdir", "license", "readme", "version", "lockfile")
+PLAIN_SUFFIX_TEXT = """
+.txt .csv .json .xml .md .html .htm .pdf .png .jpg .jpeg .gif .bmp .ico .toml .xz .gz .zip .rtf .doc .docx .xls .xlsx
+.ppt .pptx .exe .dll .bat .inf .ini .css .js .jar .lnk .url .log .md5 .sha1 .sha256
+"""
+PLAIN_SUFFIXES = frozenset(PLAIN_SUFFIX_TEXT.split())
+PLAIN_NAMES = ("dicomdir", "license", "readme", "version", "lockfile", "md5sum", "md5sums", "sha256sums", "checksums")
+FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")  # 0002 or 0008, in either order of bytes
+DROPPINGS = (".ds_store", "thumbs.db", "desktop.ini")  # left by file browsers, previews of images among them
 
 
 @dataclass(slots=True)
@@ -117,6 +110,8 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
                 suspicious.append(path)
             continue
         found = _headers_of(path)
+        if any(header.is_directory for header in found):
+            continue
         if not found:
             suspicious.append(path)
             tree.nameless_folders.add(path.parent)
@@ -126,15 +121,33 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
                 tree.damaged_patients.add(found[0].patient_id)
             else:
                 tree.nameless_folders.add(path.parent)
-        elif path.name.lower() != "dicomdir":
+        else:
             tree.headers += found
-    tree.damaged_folders = {p.parent for p in suspicious if p.stem.lower() not in PLAIN_NAMES}
+    tree.damaged_folders = {path.parent for path in suspicious}
     return tree
 
 
 def _says_no_dicom(path: Path) -> bool:
-    """Whether a name is that of another kind of file; asked only of files whose content is not DICOM."""
-    return path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES
+    """Whether a name is that of another kind of file, and the content no DICOM without its preamble.
+
+    Asked only of files that are not DICOM as it should be.
+    """
+    name, suffix = path.name.lower(), path.suffix.lower()
+    if name.endswith(IMAGE_SUFFIXES):
+        return True
+    plain = path.stem.lower() in PLAIN_NAMES and suffix not in DICOM_SUFFIXES
+    return (plain or suffix in PLAIN_SUFFIXES or name in DROPPINGS) and not _begins_as_data_set(path)
+
+
+def _begins_as_data_set(path: Path) -> bool:
+    """Whether a file begins with an element of group 0002 or 0008, as DICOM without its preamble does."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with path.open("rb") as stream:
+            return stream.read(2) in FIRST_GROUPS
+    except OSError:
+        return False
 
 
 def _is_packed_dicom(path: Path) -> bool:

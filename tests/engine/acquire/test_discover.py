@@ -16,7 +16,7 @@ from engine.acquire.check import check
 from engine.acquire.discover import discover
 from engine.acquire.pseudonyms import PSEUDONYM, Pseudonyms
 from engine.acquire.read import acquire
-from engine.bench.malformed.made_dicom import SLICES, square, write_rtstruct, write_series
+from engine.bench.malformed.made_dicom import SLICES, square, write_directory, write_rtstruct, write_series
 from engine.protocol import Images, Protocol
 
 GTV = ("GTV-1", [square(8.0), square(10.0)])
@@ -158,6 +158,40 @@ def test_a_licence_beside_the_slices_does_no_harm(tmp_path):
     root = dicom_case(tmp_path / "in")
     (root / "ct" / "LICENSE").write_text("free")
     assert len(find(root, tmp_path / "study").cases) == 1
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", "notes.docx", "IM001.jpeg", "md5sums", "viewer.exe"])
+def test_what_file_browsers_and_discs_leave_beside_slices_does_no_harm_unless_it_may_be_a_slice(tmp_path, name):
+    root = dicom_case(tmp_path / "in")
+    (root / "ct" / name).write_bytes(b"\xd0\xcf\x11\xe0" * 64)
+    assert len(find(root, tmp_path / "study").cases) == 1
+    bare = next((root / "ct").glob("*_11.dcm"))
+    (root / "ct" / name).write_bytes(bare.read_bytes()[132:])  # a slice without its preamble
+    bare.unlink()
+    assert [r.code for r in find(root, tmp_path / "study").refusals] == ["undecodable"]
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "ct/DICOMDIR", "ct/dir.dcm"])
+def test_the_directory_of_a_disc_is_no_image_and_refuses_nobody(tmp_path, name):
+    root = dicom_case(tmp_path / "in")
+    dicom_case(tmp_path / "in/second", patient="P2", series_uid="1.2.3.5", rois=(GTV,))
+    write_rtstruct(root / "second/rs.dcm", (GTV,), series_uid="1.2.3.5", patient="P2")
+    write_directory(root / name, "P1", "P2")
+    found = find(root, tmp_path / "study")
+    assert [one.case_id for one in found.cases] == ["P1", "P2"]
+    assert found.refusals == ()
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "Thumbs.db", "LICENSE"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_slice_is_read_or_refused_though_its_name_is_that_of_a_file_without_image(tmp_path, name, whole):
+    root = dicom_case(tmp_path / "in")
+    path = next((root / "ct").glob("*_11.dcm")).rename(root / "ct" / name)
+    if not whole:
+        path.write_bytes(path.read_bytes()[:400])
+    found = find(root, tmp_path / "study")
+    assert [sum(file.role.startswith("CT slice") for file in one.files) for one in found.cases] == [SLICES] * whole
+    assert [r.code for r in found.refusals] == ["undecodable"] * (not whole)
 
 
 def moved(root, place):
