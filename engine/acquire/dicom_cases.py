@@ -193,7 +193,7 @@ def _patient(
         if _are_several_people(headers):
             text = "files of one PatientID differ in birth date, sex or issuer of the id: they may be of two people."
             raise RefusedError("two_people", "DICOM files", text, "Give each person an id, or correct the files.")
-        candidates = _candidates(headers, protocol.acquire.min_slices)
+        candidates = _candidates(headers, protocol)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
         slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
@@ -223,7 +223,7 @@ def _prior_of(
     return replace(found[0], others=tuple(found[1:])) if found else None
 
 
-def _candidates(headers: list[DicomHeader], fewest_slices: int) -> list[SeriesCandidate]:
+def _candidates(headers: list[DicomHeader], protocol: Protocol) -> list[SeriesCandidate]:
     series: dict[str, list[DicomHeader]] = {}
     with_ct = {header.series_uid for header in headers if _is_ct(header)}
     for header in headers:
@@ -232,9 +232,12 @@ def _candidates(headers: list[DicomHeader], fewest_slices: int) -> list[SeriesCa
     if not series:
         text = "there is no CT series of this patient."
         raise RefusedError("no_ct", "DICOM files", text, "Add the CT on which the tumour was outlined.")
-    referenced = {uid for h in headers if h.outline_kind for uid in h.referenced_series}
-    slices = _slices_only(series, fewest_slices)
-    return [SeriesCandidate(uid, tuple(own), uid in referenced) for uid, own in slices.items()]
+    slices = _slices_only(series, protocol.acquire.min_slices)
+    outlines = [header for header in headers if header.outline_kind]
+    drawn = {uid for header in outlines for uid in header.referenced_series}
+    wanted = [header for header in outlines if len(slices) > 1 and _names_reference(header, protocol)]
+    with_reference = {uid for header in wanted for uid in header.referenced_series}
+    return [SeriesCandidate(uid, tuple(own), uid in drawn, uid in with_reference) for uid, own in slices.items()]
 
 
 def _slices_only(series: dict[str, list[DicomHeader]], fewest_slices: int) -> dict[str, list[DicomHeader]]:
@@ -266,8 +269,9 @@ def _outlines_of(choice: SeriesChoice, headers: list[DicomHeader], protocol: Pro
         raise RefusedError("undecodable", "outlines", text, "Copy it again, or take it out.")
     foreign = [h for h in outlines if h not in own and _names_reference(h, protocol)]
     if foreign and not any(_names_reference(h, protocol) for h in own):
-        text = "the reference was outlined on another series than those present."
-        raise RefusedError("other_series", foreign[0].outline_kind, text, "Add the series it was outlined on.")
+        text = f"the reference was outlined on another series than the one chosen ({choice.reason})."
+        remedy = "Add the series it was outlined on, with all its slices."
+        raise RefusedError("other_series", foreign[0].outline_kind, text, remedy)
     return own
 
 

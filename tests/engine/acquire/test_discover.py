@@ -423,6 +423,31 @@ def test_the_outlined_series_is_the_index_series(tmp_path):
     assert read(source).acquisition[0].slice_thickness_mm == 2.0
 
 
+@pytest.mark.parametrize(("later", "thickness"), [("20210601", 2.0), ("20200101", 1.0)], ids=["follow-up", "thin"])
+def test_lungs_outlined_on_another_series_do_not_draw_the_choice_off_the_tumour(tmp_path, later, thickness):
+    def other(number, ds):
+        ds.StudyDate, ds.SliceThickness = later, thickness
+
+    root = dicom_case(tmp_path / "in", edit=lambda n, ds: setattr(ds, "StudyDate", "20200101"))
+    write_series(root / "other", other, series_uid="1.2.3.5")
+    write_rtstruct(root / "lungs.dcm", [("Lung_L", [square(8.0)]), ("Heart", [square(8.0)])], series_uid="1.2.3.5")
+    (source,) = find(root, tmp_path / "study").cases
+    assert source.choice == "of 2 CT series, decided by: the reference outlined"
+    assert [(mask.structure, mask.voxels) for mask in read(source).masks] == [("tumour", 72)]
+    (source,) = find(root, tmp_path / "unnamed", reference=()).cases
+    assert "the reference outlined" not in source.choice
+
+
+def test_a_reference_on_a_part_of_a_series_is_refused_by_the_series_that_was_chosen(tmp_path):
+    root = dicom_case(tmp_path / "in", numbers=range(3))
+    write_series(root / "other", series_uid="1.2.3.5")
+    (refusal,) = find(root, tmp_path / "study").refusals
+    assert (refusal.code, refusal.message) == (
+        "other_series",
+        "the reference was outlined on another series than the one chosen (of 2 CT series, decided by: enough slices).",
+    )
+
+
 def test_a_scout_is_no_alternative(tmp_path):
     def scout(number, ds):
         ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
