@@ -25,6 +25,7 @@ from engine.acquire.dicom import (
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
+from engine.acquire.persons import TWO_PEOPLE, differing_traits
 from engine.acquire.prior import PRIOR_SLICE_ROLE
 from engine.acquire.series_choice import (
     SeriesCandidate,
@@ -190,9 +191,7 @@ def _patient(
         if any(_is_ct(header) and header.series_uid in tree.shared_series for header in headers):
             text = "slices of one SeriesInstanceUID are found under several patient ids."
             raise RefusedError("shared_series", "CT series", text, "Find out whose they are, and correct PatientID.")
-        if _are_several_people(headers):
-            text = "files of one PatientID differ in birth date, sex or issuer of the id: they may be of two people."
-            raise RefusedError("two_people", "DICOM files", text, "Give each person an id, or correct the files.")
+        traits = differing_traits(headers, {header.series_uid for header in headers if _is_ct(header)})
         candidates = _candidates(headers, protocol)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
@@ -203,13 +202,8 @@ def _patient(
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
     reason = choice.reason + _left_out(choice, headers)
-    return PatientFiles(patient, "dicom", tuple(files), reason, choice.alternatives, prior=prior)
-
-
-def _are_several_people(headers: list[DicomHeader]) -> bool:
-    """Whether what tells people apart differs between files; what a file does not say differs from nothing."""
-    said = zip(*(header.person for header in headers), strict=True)
-    return any(len(set(values) - {""}) > 1 for values in said)
+    columns = ((TWO_PEOPLE, traits),) if traits else ()
+    return PatientFiles(patient, "dicom", tuple(files), reason, choice.alternatives, columns, prior=prior)
 
 
 def _prior_of(

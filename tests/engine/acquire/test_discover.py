@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
@@ -371,6 +372,52 @@ def test_two_people_under_one_patient_id_are_not_one_patient(tmp_path, of, ours,
     found = find(tmp_path / "in", tmp_path / "study")
     assert [r.code for r in found.refusals] == (["two_people"] if two else [])
     assert not any(ours in r.message or (theirs and theirs in r.message) for r in found.refusals)
+
+
+def set_tags(path, **tags):
+    ds = pydicom.dcmread(path)
+    for name, value in tags.items():
+        setattr(ds, name, value)
+    ds.save_as(path)
+
+
+OF_PLANNING = {
+    "birth date": {"PatientBirthDate": "19500101"},
+    "issuer of the id": {"IssuerOfPatientID": "PLANNING"},
+    "birth date, sex, issuer of the id": {
+        "PatientBirthDate": "19000101",
+        "PatientSex": "M",
+        "IssuerOfPatientID": "PLANNING",
+    },
+}
+
+
+@pytest.mark.parametrize("traits", OF_PLANNING)
+def test_outlines_that_name_the_series_are_read_and_flagged_whatever_the_planning_system_says(tmp_path, traits):
+    def person(number, ds):
+        ds.PatientBirthDate, ds.PatientSex, ds.IssuerOfPatientID = "19500304", "F", "HOSPITAL"
+
+    root = dicom_case(tmp_path / "in", edit=person)
+    set_tags(root / "rs.dcm", **OF_PLANNING[traits])
+    (source,) = find(root, tmp_path / "study").cases
+    (flag,) = [flag for flag in read(source).flags if flag.code == "two_people"]
+    assert flag.message.startswith(f"files of one PatientID differ in {traits}, though")
+    assert not any(value in flag.message for value in OF_PLANNING[traits].values())
+    write_rtstruct(root / "other.dcm", [("Heart", [])], series_uid="1.2.9")
+    set_tags(root / "other.dcm", PatientBirthDate="19600101")
+    assert [r.code for r in find(root, tmp_path / "study").refusals] == ["two_people"]
+
+
+@pytest.mark.parametrize(("theirs", "two"), [("19500304", False), ("19500305", True), ("", True)])
+def test_series_of_two_issuers_are_of_one_person_if_all_say_one_birth_date(tmp_path, theirs, two):
+    root = tmp_path / "in"
+    for uid, issuer, born in (("1.2.3.4", "A", "19500304"), ("1.2.3.5", "B", theirs)):
+        write_series(root / uid, series_uid=uid)
+        for path in (root / uid).iterdir():
+            set_tags(path, IssuerOfPatientID=issuer, PatientBirthDate=born)
+    found = find(root, tmp_path / "study", reference=())
+    assert [r.code for r in found.refusals] == ["two_people"] * two
+    assert ["two_people" in {flag.code for flag in read(one, ()).flags} for one in found.cases] == [True] * (not two)
 
 
 def test_a_folder_whose_name_is_no_utf_8_stops_nobody(tmp_path, make_study):
