@@ -33,7 +33,9 @@ LOSSY_SYNTAXES = (
     "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
     "1.2.840.10008.1.2.4.91",  # JPEG 2000, lossless or not: LossyImageCompression decides
 )
+MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 PREAMBLE_BYTES = 132
+DICOM_SUFFIXES = (".dcm", ".ima")
 MOST_SEGMENT_PIXELS = 4_000_000_000
 ATTENUATION_WORDS = ("CTAC", "AC CT", "CT AC", "ATTENUATION", "WB CT", "LOW DOSE CT FOR PET")
 # pydicom quotes values that break a rule, which may be names: neither its log nor its warnings leave this door
@@ -120,6 +122,11 @@ class DicomHeader:
             return "RTSTRUCT"
         return "SEG" if self.modality == "SEG" or self.sop_class in SEGMENTATIONS else ""
 
+    @property
+    def is_directory(self) -> bool:
+        """Whether the file is the directory of a disc (DICOMDIR), which holds no image, whatever its name."""
+        return self.sop_class == MEDIA_DIRECTORY and not self.series_uid
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentFrame:
@@ -153,7 +160,7 @@ def is_dicom(path: Path) -> bool:
         return False
     if head[128:] == b"DICM":
         return True
-    return path.suffix.lower() in (".dcm", ".ima") and bool(_bare_class(path))
+    return path.suffix.lower() in DICOM_SUFFIXES and bool(_bare_class(path))
 
 
 def read_header(path: Path) -> DicomHeader:
@@ -236,7 +243,7 @@ def _header_of(dataset: Dataset, path: str) -> DicomHeader:
     descriptions = f"{text_of(dataset, 'StudyDescription')} {text_of(dataset, 'SeriesDescription')}".upper()
     return DicomHeader(
         path=path,
-        sop_class=text_of(dataset, "SOPClassUID"),
+        sop_class=text_of(dataset, "SOPClassUID") or _directory_class(dataset),
         sop_uid=text_of(dataset, "SOPInstanceUID"),
         patient_id=text_of(dataset, "PatientID"),
         study_uid=text_of(dataset, "StudyInstanceUID"),
@@ -271,6 +278,13 @@ def _header_of(dataset: Dataset, path: str) -> DicomHeader:
         lossy=_is_lossy(dataset),
         person=_person_of(dataset),
     )
+
+
+def _directory_class(dataset: Dataset) -> str:
+    """The class of the directory of a disc, which only the file's meta information names; else empty."""
+    meta = getattr(dataset, "file_meta", None)
+    named = str(meta.get("MediaStorageSOPClassUID", "")) if meta else ""
+    return named if named == MEDIA_DIRECTORY else ""
 
 
 def _person_of(dataset: Dataset) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ from engine.acquire.content_index import ContentIndex
 from engine.acquire.ct_series import is_no_slice, sort_along_normal
 from engine.acquire.dicom import (
     CT_IMAGE,
+    DICOM_SUFFIXES,
     MULTI_FRAME_CT,
     PREAMBLE_BYTES,
     DicomHeader,
@@ -24,6 +25,7 @@ from engine.acquire.dicom import (
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.nifti import IMAGE_SUFFIXES
 from engine.acquire.patient_files import PatientFiles, split_label
+from engine.acquire.persons import TWO_PEOPLE, differing_traits
 from engine.acquire.prior import PRIOR_SLICE_ROLE
 from engine.acquire.series_choice import (
     SeriesCandidate,
@@ -36,22 +38,14 @@ from engine.protocol import Protocol
 from store.records import RefusedError
 from store.sources import PriorSource, SourceFile
 
-PLAIN_SUFFIXES = (
-    ".txt",
-    ".csv",
-    ".json",
-    ".xml",
-    ".md",
-    ".html",
-    ".pdf",
-    ".png",
-    ".jpg",
-    ".toml",
-    ".xz",
-    ".gz",
-    ".zip",
-)
-PLAIN_NAMES = ("dicomdir", "license", "readme", "version", "lockfile")
+PLAIN_SUFFIX_TEXT = """
+.txt .csv .json .xml .md .html .htm .pdf .png .jpg .jpeg .gif .bmp .ico .toml .xz .gz .zip .rtf .doc .docx .xls .xlsx
+.ppt .pptx .exe .dll .bat .inf .ini .css .js .jar .lnk .url .log .md5 .sha1 .sha256
+"""
+PLAIN_SUFFIXES = frozenset(PLAIN_SUFFIX_TEXT.split())
+PLAIN_NAMES = ("dicomdir", "license", "readme", "version", "lockfile", "md5sum", "md5sums", "sha256sums", "checksums")
+FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")  # 0002 or 0008, in either order of bytes
+DROPPINGS = (".ds_store", "thumbs.db", "desktop.ini")  # left by file browsers, previews of images among them
 
 
 @dataclass(slots=True)
@@ -117,6 +111,8 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
                 suspicious.append(path)
             continue
         found = _headers_of(path)
+        if any(header.is_directory for header in found):
+            continue
         if not found:
             suspicious.append(path)
             tree.nameless_folders.add(path.parent)
@@ -126,15 +122,33 @@ def _read_headers(files: Sequence[Path]) -> _Tree:
                 tree.damaged_patients.add(found[0].patient_id)
             else:
                 tree.nameless_folders.add(path.parent)
-        elif path.name.lower() != "dicomdir":
+        else:
             tree.headers += found
-    tree.damaged_folders = {p.parent for p in suspicious if p.stem.lower() not in PLAIN_NAMES}
+    tree.damaged_folders = {path.parent for path in suspicious}
     return tree
 
 
 def _says_no_dicom(path: Path) -> bool:
-    """Whether a name is that of another kind of file; asked only of files whose content is not DICOM."""
-    return path.name.lower().endswith(IMAGE_SUFFIXES) or path.suffix.lower() in PLAIN_SUFFIXES
+    """Whether a name is that of another kind of file, and the content no DICOM without its preamble.
+
+    Asked only of files that are not DICOM as it should be.
+    """
+    name, suffix = path.name.lower(), path.suffix.lower()
+    if name.endswith(IMAGE_SUFFIXES):
+        return True
+    plain = path.stem.lower() in PLAIN_NAMES and suffix not in DICOM_SUFFIXES
+    return (plain or suffix in PLAIN_SUFFIXES or name in DROPPINGS) and not _begins_as_data_set(path)
+
+
+def _begins_as_data_set(path: Path) -> bool:
+    """Whether a file begins with an element of group 0002 or 0008, as DICOM without its preamble does."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with path.open("rb") as stream:
+            return stream.read(2) in FIRST_GROUPS
+    except OSError:
+        return False
 
 
 def _is_packed_dicom(path: Path) -> bool:
@@ -177,10 +191,8 @@ def _patient(
         if any(_is_ct(header) and header.series_uid in tree.shared_series for header in headers):
             text = "slices of one SeriesInstanceUID are found under several patient ids."
             raise RefusedError("shared_series", "CT series", text, "Find out whose they are, and correct PatientID.")
-        if _are_several_people(headers):
-            text = "files of one PatientID differ in birth date, sex or issuer of the id: they may be of two people."
-            raise RefusedError("two_people", "DICOM files", text, "Give each person an id, or correct the files.")
-        candidates = _candidates(headers, protocol.acquire.min_slices)
+        traits = differing_traits(headers, {header.series_uid for header in headers if _is_ct(header)})
+        candidates = _candidates(headers, protocol)
         choice = choose_index_series(candidates, protocol.acquire.min_slices)
         outlines = _outlines_of(choice, headers, protocol)
         slices = dict.fromkeys(header.path for header in sort_along_normal(choice.series.headers))
@@ -190,13 +202,8 @@ def _patient(
     except RefusedError as error:
         return PatientFiles(patient, "dicom", (), problem=error)
     reason = choice.reason + _left_out(choice, headers)
-    return PatientFiles(patient, "dicom", tuple(files), reason, choice.alternatives, prior=prior)
-
-
-def _are_several_people(headers: list[DicomHeader]) -> bool:
-    """Whether what tells people apart differs between files; what a file does not say differs from nothing."""
-    said = zip(*(header.person for header in headers), strict=True)
-    return any(len(set(values) - {""}) > 1 for values in said)
+    columns = ((TWO_PEOPLE, traits),) if traits else ()
+    return PatientFiles(patient, "dicom", tuple(files), reason, choice.alternatives, columns, prior=prior)
 
 
 def _prior_of(
@@ -210,7 +217,7 @@ def _prior_of(
     return replace(found[0], others=tuple(found[1:])) if found else None
 
 
-def _candidates(headers: list[DicomHeader], fewest_slices: int) -> list[SeriesCandidate]:
+def _candidates(headers: list[DicomHeader], protocol: Protocol) -> list[SeriesCandidate]:
     series: dict[str, list[DicomHeader]] = {}
     with_ct = {header.series_uid for header in headers if _is_ct(header)}
     for header in headers:
@@ -219,9 +226,12 @@ def _candidates(headers: list[DicomHeader], fewest_slices: int) -> list[SeriesCa
     if not series:
         text = "there is no CT series of this patient."
         raise RefusedError("no_ct", "DICOM files", text, "Add the CT on which the tumour was outlined.")
-    referenced = {uid for h in headers if h.outline_kind for uid in h.referenced_series}
-    slices = _slices_only(series, fewest_slices)
-    return [SeriesCandidate(uid, tuple(own), uid in referenced) for uid, own in slices.items()]
+    slices = _slices_only(series, protocol.acquire.min_slices)
+    outlines = [header for header in headers if header.outline_kind]
+    drawn = {uid for header in outlines for uid in header.referenced_series}
+    wanted = [header for header in outlines if len(slices) > 1 and _names_reference(header, protocol)]
+    with_reference = {uid for header in wanted for uid in header.referenced_series}
+    return [SeriesCandidate(uid, tuple(own), uid in drawn, uid in with_reference) for uid, own in slices.items()]
 
 
 def _slices_only(series: dict[str, list[DicomHeader]], fewest_slices: int) -> dict[str, list[DicomHeader]]:
@@ -253,8 +263,9 @@ def _outlines_of(choice: SeriesChoice, headers: list[DicomHeader], protocol: Pro
         raise RefusedError("undecodable", "outlines", text, "Copy it again, or take it out.")
     foreign = [h for h in outlines if h not in own and _names_reference(h, protocol)]
     if foreign and not any(_names_reference(h, protocol) for h in own):
-        text = "the reference was outlined on another series than those present."
-        raise RefusedError("other_series", foreign[0].outline_kind, text, "Add the series it was outlined on.")
+        text = f"the reference was outlined on another series than the one chosen ({choice.reason})."
+        remedy = "Add the series it was outlined on, with all its slices."
+        raise RefusedError("other_series", foreign[0].outline_kind, text, remedy)
     return own
 
 

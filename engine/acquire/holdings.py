@@ -16,7 +16,8 @@ from pathlib import Path
 
 from engine.acquire.csv_table import BLANKS, delimited_text
 from engine.acquire.dicom import is_dicom, read_header
-from engine.acquire.dicom_cases import unnamed_patient
+from engine.acquire.dicom_cases import DROPPINGS, unnamed_patient
+from engine.acquire.disc_directory import patients_on_disc
 from engine.acquire.discover import IMAGE_TABLE, UPLOAD_PREFIX, image_files, study_folders
 from engine.acquire.file_cases import (
     ACQUISITION_COLUMNS,
@@ -35,7 +36,6 @@ from store.tombstones import withdrawn_cases
 
 ROLE = "images.csv"
 NOTES = (".txt", ".csv", ".json", ".md", ".toml")  # beside files of several patients they are the study's, not one's
-DROPPINGS = (".ds_store", "thumbs.db", "desktop.ini")  # left by file browsers, previews of images among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class _Folder:
     owners: dict[Path, set[str]] = field(default_factory=dict)
     patients: set[str] = field(default_factory=set)
     nameless: set[Path] = field(default_factory=set)  # DICOM files that name no patient
+    directories: list[Path] = field(default_factory=list)  # of discs: DICOM files that name many
     settled: set[Path] = field(default_factory=set)  # by header, by the table of their own folder or by a flat name
     beyond: dict[Path, set[str]] = field(default_factory=dict)
     own_folders: dict[Path, str] = field(default_factory=dict)  # of `<case>/image.nii.gz`
@@ -137,6 +138,8 @@ def holdings(
     folder.patients |= {patient for case in cases if (patient := pseudonyms.patient_id(case))}
     for path in folder.unclaimed():
         _claim_dicom(folder, path)
+    for path in folder.directories:
+        _claim_directory(folder, path)
     for top in sorted(folder.tops):
         _claim_listed(folder, top / IMAGE_TABLE)
     _claim_named(folder, images)
@@ -179,11 +182,24 @@ def _claim_dicom(folder: _Folder, path: Path) -> None:
     except RefusedError:
         folder.nameless.add(place_of(path))
         return
+    if header.is_directory:
+        folder.directories.append(path)
+        return
     unnamed = unnamed_patient(header.study_uid)
     if header.patient_id:
         folder.settle(path, {folder.case(header.patient_id)})
     elif folder.case_of(unnamed) in folder.gone:
         folder.settle(path, {folder.case_of(unnamed)})
+    else:
+        folder.nameless.add(place_of(path))
+
+
+def _claim_directory(folder: _Folder, path: Path) -> None:
+    """The directory of a disc goes with the first of its patients who withdraws: it holds no image, and names him."""
+    listed = {folder.case_of(patient) for patient in patients_on_disc(path)}
+    known = listed & {folder.case_of(patient) for patient in folder.patients}
+    if owners := listed & folder.gone or known:
+        folder.settle(path, owners)
     else:
         folder.nameless.add(place_of(path))
 

@@ -20,6 +20,7 @@ from engine.acquire.nifti import read_ct_file
 from engine.acquire.orientation import axes_name, canonical_ct, turn_of, turned_array
 from engine.acquire.outlined_series import outlined_series
 from engine.acquire.outlines import OutlinedLesion, OutlinedLung, Outlines, outlines_in_dicom, outlines_in_files
+from engine.acquire.persons import person_flags
 from engine.geometry import index_to_points_mm
 from engine.protocol import Acquire, Images
 from store.records import Acquisition, Flag, Lesion, MaskVersion, RefusedError
@@ -83,7 +84,8 @@ def _read_dicom(source: CaseSource, images: Images, rules: Acquire) -> _Read:
     ct = canonical_ct(series.ct)
     acquisition = _dicom_acquisition(series.headers[0], ct.grid, source)
     acquisition = dataclasses.replace(acquisition, stored_axes=axes_name(series.ct.grid))
-    return _Read(ct, _canonical_outlines(outlines, series.ct.grid), acquisition, (*series.flags, *outlines.flags))
+    flags = (*series.flags, *person_flags(source), *outlines.flags)
+    return _Read(ct, _canonical_outlines(outlines, series.ct.grid), acquisition, flags)
 
 
 def _canonical_outlines(outlines: Outlines, grid: Grid) -> Outlines:

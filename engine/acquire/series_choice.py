@@ -17,11 +17,12 @@ DAY = re.compile("[0-9]{8}")  # not isdigit(): a superscript is a digit that int
 
 @dataclass(frozen=True, slots=True)
 class SeriesCandidate:
-    """One CT series of a patient: the headers of its slices and whether somebody outlined on it."""
+    """One CT series of a patient: its slices' headers, whether somebody outlined on it, and whether the reference."""
 
     series_uid: str
     headers: tuple[DicomHeader, ...]
     outlined: bool
+    reference_outlined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class SeriesChoice:
 def choose_index_series(candidates: Sequence[SeriesCandidate], fewest_slices: int) -> SeriesChoice:
     """The index series of a patient.
 
-    In order: enough slices, outlined, not the attenuation CT of a PET, original rather than derived, latest date, at
-    most 3 mm, soft kernel, thinnest, most slices, then by UID. ValueError where there is no candidate.
+    In order: enough slices, outlined, the reference outlined (lungs and organs are outlined on any series, often by
+    software), not the attenuation CT of a PET, original rather than derived, latest date, at most 3 mm, soft kernel,
+    thinnest, most slices, then by UID. ValueError where there is no candidate.
     """
     if not candidates:
         raise ValueError("a patient needs at least one CT series, got none")
@@ -81,6 +83,7 @@ LATEST = "latest date (time zero unknown here)"
 RULES = (
     "enough slices",
     "outlined",
+    "the reference outlined",
     "not the attenuation CT of a PET",
     "original, not derived",
     LATEST,
@@ -98,6 +101,7 @@ def _rank(candidate: SeriesCandidate, fewest_slices: int) -> tuple[float | str, 
     return (
         float(len(candidate.headers) < fewest_slices),
         float(not candidate.outlined),
+        float(not candidate.reference_outlined),
         float(first.attenuation_map),
         float("DERIVED" in first.image_type),
         -float(_date(candidate)),

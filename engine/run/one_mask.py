@@ -83,7 +83,8 @@ def _read_image(path: Path, rules: Acquire) -> CtSeries:
 def _ct_slices(folder: Path) -> list[DicomHeader]:
     """The slices of the one CT series below a folder; a file without a modality is left to the gate, which says so."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file() and is_dicom(file))
-    slices = [header for file in files for header in read_headers(file) if header.modality in ("", "CT")]
+    headers = [header for file in files for header in read_headers(file) if not header.is_directory]
+    slices = [header for header in headers if header.modality in ("", "CT")]
     series = {header.series_uid for header in slices}
     if not slices:
         raise RefusedError("no_ct", "image folder", "it holds no DICOM CT.", "Name the folder of one CT series.")

@@ -18,7 +18,11 @@ from engine.acquire.uploads import CONTENT, TABLE_FILE, TOKEN, UPLOADS, discard
 from engine.protocol import PROTOCOL_FILE, Protocol, read_protocol
 from store.source_list import has_sources, read_sources
 
-SHARED, UNATTRIBUTED, UNREMOVED = "another case has it too", "it names no patient", "it could not be removed"
+SHARED, UNATTRIBUTED, UNREMOVED = (
+    "another case has it too",
+    "it names no patient of the study",
+    "it could not be removed",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from engine.bench.malformed.made_dicom import Edit
 from engine.bench.malformed.specimen import Specimen, write_outlined
 
 LAST_TWO = ("_10", "_11")
+PREAMBLE_BYTES = 132
 Value = str | int | list[str]
 
 
@@ -23,6 +24,7 @@ def belonging_specimens() -> tuple[Specimen, ...]:
         *_half("two frames of reference", ("mixed_frames",), {"half": {"FrameOfReferenceUID": "1.2.3.10"}}),
         *_half("two studies", ("mixed_studies",), {"half": {"StudyInstanceUID": "1.2.4"}}),
         *_half("two patients", ("shared_series",), {id_: {"PatientID": id_} for id_ in ("P2", "p1")}),
+        *_half("two people, one id", ("two_people",), {name: {name: said} for name, said in _OTHER_PERSON.items()}),
         *_half(
             "two reconstructions", ("mixed_acquisition",), {"kernel": {"ConvolutionKernel": "B70f"}, "kVp": {"KVP": 80}}
         ),
@@ -32,6 +34,10 @@ def belonging_specimens() -> tuple[Specimen, ...]:
         *_half("derived", ("derived",), {"reformat": {"ImageType": ["DERIVED", "SECONDARY", "AXIAL", "CT_SOM5 MPR"]}}),
         *_half("not MONOCHROME2", ("photometric",), {kind: {"PhotometricInterpretation": kind} for kind in _COLOURS}),
         *(Specimen("series", "slices hidden", name, ("hidden_images",), _renamed(to)) for name, to in _HIDDEN.items()),
+        *(
+            Specimen("series", "slice under a name of no image", name, ("undecodable",), _bare(name))
+            for name in ("DICOMDIR", "Thumbs.db", "LICENSE")
+        ),
         Specimen("series", "slices packed", "gzip", ("undecodable",), _packed),
         *(Specimen("image", "name of no file", name, ("no_file",), _no_file(make)) for name, make in _NO_FILES.items()),
         *(
@@ -43,11 +49,11 @@ def belonging_specimens() -> tuple[Specimen, ...]:
 
 
 def _half(kind: str, codes: tuple[str, ...], variants: dict[str, dict[str, Value]]) -> tuple[Specimen, ...]:
-    """Series whose second half has other tags; a kernel is known of the first."""
+    """Series whose second half has other tags; a kernel, a birth date and a sex are known of the first."""
 
     def edit(tags: dict[str, Value]) -> Edit:
         def change(number: int, ds: Dataset) -> None:
-            ds.ConvolutionKernel = "B30f"
+            ds.ConvolutionKernel, ds.PatientBirthDate, ds.PatientSex = "B30f", "19500304", "F"
             for name, value in tags.items() if number > 5 else ():
                 setattr(ds, name, value)
 
@@ -70,6 +76,18 @@ def _renamed(to: str) -> Callable[[Path], None]:
             target = path.parent / to.format(path.name)
             target.parent.mkdir(exist_ok=True)
             path.rename(target)
+
+    return make
+
+
+def _bare(name: str) -> Callable[[Path], None]:
+    """A slice without its preamble, which only a name with a DICOM suffix makes readers try."""
+
+    def make(folder: Path) -> None:
+        write_outlined(folder)
+        (path,) = (folder / "ct").glob(f"*{LAST_TWO[1]}.dcm")
+        path.with_name(name).write_bytes(path.read_bytes()[PREAMBLE_BYTES:])
+        path.unlink()
 
     return make
 
@@ -109,6 +127,7 @@ _NO_SLICES: dict[str, Value] = {
     "projections, a vendor's words": ["DERIVED", "PRIMARY", "MPR", "CT_SOM5 MIP"],
     "a material": ["DERIVED", "PRIMARY", "VOLUME", "MAT_SPECIFIC"],
 }
+_OTHER_PERSON: dict[str, Value] = {"PatientBirthDate": "19600101", "PatientSex": "M"}
 _COLOURS = ("MONOCHROME1", "PALETTE COLOR")
 _HIDDEN = {"in a folder": ".part/{}", "by their names": ".{}"}
 _NO_FILES: dict[str, Callable[[Path], object]] = {

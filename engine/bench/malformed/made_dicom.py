@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 SLICES, SIDE = 12, 16
 PIXEL_MM, STEP_MM = 1.0, 2.0
 Edit = Callable[[int, Dataset], None]
@@ -104,6 +105,22 @@ def write_rtstruct(
         ds.ROIContourSequence.append(item)
         ds.RTROIObservationsSequence.append(seen)
     return write(ds, path)
+
+
+def write_directory(path: Path, *patients: str) -> Path:
+    """The DICOMDIR of a disc that lists these patients; its class stands in the file's meta information only."""
+    ds = Dataset()
+    ds.FileSetID, ds.DirectoryRecordSequence = "DISC", []
+    for patient in patients:
+        record = Dataset()
+        record.DirectoryRecordType, record.PatientName, record.PatientID = "PATIENT", f"{patient}^A", patient
+        ds.DirectoryRecordSequence.append(record)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = DIRECTORY_CLASS, generate_uid()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ds.save_as(path, enforce_file_format=True)
+    return path
 
 
 def _on_slice(contour: Dataset, series_uid: str) -> Dataset:

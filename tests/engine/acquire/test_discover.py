@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
@@ -16,7 +17,7 @@ from engine.acquire.check import check
 from engine.acquire.discover import discover
 from engine.acquire.pseudonyms import PSEUDONYM, Pseudonyms
 from engine.acquire.read import acquire
-from engine.bench.malformed.made_dicom import SLICES, square, write_rtstruct, write_series
+from engine.bench.malformed.made_dicom import SLICES, square, write_directory, write_rtstruct, write_series
 from engine.protocol import Images, Protocol
 
 GTV = ("GTV-1", [square(8.0), square(10.0)])
@@ -158,6 +159,40 @@ def test_a_licence_beside_the_slices_does_no_harm(tmp_path):
     root = dicom_case(tmp_path / "in")
     (root / "ct" / "LICENSE").write_text("free")
     assert len(find(root, tmp_path / "study").cases) == 1
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", "notes.docx", "IM001.jpeg", "md5sums", "viewer.exe"])
+def test_what_file_browsers_and_discs_leave_beside_slices_does_no_harm_unless_it_may_be_a_slice(tmp_path, name):
+    root = dicom_case(tmp_path / "in")
+    (root / "ct" / name).write_bytes(b"\xd0\xcf\x11\xe0" * 64)
+    assert len(find(root, tmp_path / "study").cases) == 1
+    bare = next((root / "ct").glob("*_11.dcm"))
+    (root / "ct" / name).write_bytes(bare.read_bytes()[132:])  # a slice without its preamble
+    bare.unlink()
+    assert [r.code for r in find(root, tmp_path / "study").refusals] == ["undecodable"]
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "ct/DICOMDIR", "ct/dir.dcm"])
+def test_the_directory_of_a_disc_is_no_image_and_refuses_nobody(tmp_path, name):
+    root = dicom_case(tmp_path / "in")
+    dicom_case(tmp_path / "in/second", patient="P2", series_uid="1.2.3.5", rois=(GTV,))
+    write_rtstruct(root / "second/rs.dcm", (GTV,), series_uid="1.2.3.5", patient="P2")
+    write_directory(root / name, "P1", "P2")
+    found = find(root, tmp_path / "study")
+    assert [one.case_id for one in found.cases] == ["P1", "P2"]
+    assert found.refusals == ()
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "Thumbs.db", "LICENSE"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_slice_is_read_or_refused_though_its_name_is_that_of_a_file_without_image(tmp_path, name, whole):
+    root = dicom_case(tmp_path / "in")
+    path = next((root / "ct").glob("*_11.dcm")).rename(root / "ct" / name)
+    if not whole:
+        path.write_bytes(path.read_bytes()[:400])
+    found = find(root, tmp_path / "study")
+    assert [sum(file.role.startswith("CT slice") for file in one.files) for one in found.cases] == [SLICES] * whole
+    assert [r.code for r in found.refusals] == ["undecodable"] * (not whole)
 
 
 def moved(root, place):
@@ -339,6 +374,52 @@ def test_two_people_under_one_patient_id_are_not_one_patient(tmp_path, of, ours,
     assert not any(ours in r.message or (theirs and theirs in r.message) for r in found.refusals)
 
 
+def set_tags(path, **tags):
+    ds = pydicom.dcmread(path)
+    for name, value in tags.items():
+        setattr(ds, name, value)
+    ds.save_as(path)
+
+
+OF_PLANNING = {
+    "birth date": {"PatientBirthDate": "19500101"},
+    "issuer of the id": {"IssuerOfPatientID": "PLANNING"},
+    "birth date, sex, issuer of the id": {
+        "PatientBirthDate": "19000101",
+        "PatientSex": "M",
+        "IssuerOfPatientID": "PLANNING",
+    },
+}
+
+
+@pytest.mark.parametrize("traits", OF_PLANNING)
+def test_outlines_that_name_the_series_are_read_and_flagged_whatever_the_planning_system_says(tmp_path, traits):
+    def person(number, ds):
+        ds.PatientBirthDate, ds.PatientSex, ds.IssuerOfPatientID = "19500304", "F", "HOSPITAL"
+
+    root = dicom_case(tmp_path / "in", edit=person)
+    set_tags(root / "rs.dcm", **OF_PLANNING[traits])
+    (source,) = find(root, tmp_path / "study").cases
+    (flag,) = [flag for flag in read(source).flags if flag.code == "two_people"]
+    assert flag.message.startswith(f"files of one PatientID differ in {traits}, though")
+    assert not any(value in flag.message for value in OF_PLANNING[traits].values())
+    write_rtstruct(root / "other.dcm", [("Heart", [])], series_uid="1.2.9")
+    set_tags(root / "other.dcm", PatientBirthDate="19600101")
+    assert [r.code for r in find(root, tmp_path / "study").refusals] == ["two_people"]
+
+
+@pytest.mark.parametrize(("theirs", "two"), [("19500304", False), ("19500305", True), ("", True)])
+def test_series_of_two_issuers_are_of_one_person_if_all_say_one_birth_date(tmp_path, theirs, two):
+    root = tmp_path / "in"
+    for uid, issuer, born in (("1.2.3.4", "A", "19500304"), ("1.2.3.5", "B", theirs)):
+        write_series(root / uid, series_uid=uid)
+        for path in (root / uid).iterdir():
+            set_tags(path, IssuerOfPatientID=issuer, PatientBirthDate=born)
+    found = find(root, tmp_path / "study", reference=())
+    assert [r.code for r in found.refusals] == ["two_people"] * two
+    assert ["two_people" in {flag.code for flag in read(one, ()).flags} for one in found.cases] == [True] * (not two)
+
+
 def test_a_folder_whose_name_is_no_utf_8_stops_nobody(tmp_path, make_study):
     """As on disks written under Latin-1; the case is named by the bytes of its folder."""
     root = tmp_path / "in"
@@ -387,6 +468,31 @@ def test_the_outlined_series_is_the_index_series(tmp_path):
     assert source.alternatives == 1
     assert source.choice == "of 2 CT series, decided by: outlined"
     assert read(source).acquisition[0].slice_thickness_mm == 2.0
+
+
+@pytest.mark.parametrize(("later", "thickness"), [("20210601", 2.0), ("20200101", 1.0)], ids=["follow-up", "thin"])
+def test_lungs_outlined_on_another_series_do_not_draw_the_choice_off_the_tumour(tmp_path, later, thickness):
+    def other(number, ds):
+        ds.StudyDate, ds.SliceThickness = later, thickness
+
+    root = dicom_case(tmp_path / "in", edit=lambda n, ds: setattr(ds, "StudyDate", "20200101"))
+    write_series(root / "other", other, series_uid="1.2.3.5")
+    write_rtstruct(root / "lungs.dcm", [("Lung_L", [square(8.0)]), ("Heart", [square(8.0)])], series_uid="1.2.3.5")
+    (source,) = find(root, tmp_path / "study").cases
+    assert source.choice == "of 2 CT series, decided by: the reference outlined"
+    assert [(mask.structure, mask.voxels) for mask in read(source).masks] == [("tumour", 72)]
+    (source,) = find(root, tmp_path / "unnamed", reference=()).cases
+    assert "the reference outlined" not in source.choice
+
+
+def test_a_reference_on_a_part_of_a_series_is_refused_by_the_series_that_was_chosen(tmp_path):
+    root = dicom_case(tmp_path / "in", numbers=range(3))
+    write_series(root / "other", series_uid="1.2.3.5")
+    (refusal,) = find(root, tmp_path / "study").refusals
+    assert (refusal.code, refusal.message) == (
+        "other_series",
+        "the reference was outlined on another series than the one chosen (of 2 CT series, decided by: enough slices).",
+    )
 
 
 def test_a_scout_is_no_alternative(tmp_path):

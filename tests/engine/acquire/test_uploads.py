@@ -29,7 +29,7 @@ from engine.acquire.uploads import (
     sweep_uploads,
 )
 from engine.bench.malformed.image_files import write_image
-from engine.bench.malformed.made_dicom import write_series
+from engine.bench.malformed.made_dicom import write_directory, write_series
 from engine.bench.malformed.specimen import write_outlined
 from engine.protocol import CovariateColumn, Covariates, Images, Outcome, Protocol, Study, read_protocol, write_protocol
 from store.records import RefusedError
@@ -130,6 +130,17 @@ def test_an_upload_with_images_under_hidden_names_is_kept_without_them(study, tm
     accept_images(study, token)
     assert not list((study / "images").glob("*/.*"))
     assert (check(study).accepted, check(study).refused) == (("P1",), ())
+
+
+def test_a_disc_with_its_directory_and_droppings_can_be_uploaded_and_kept(study, tmp_path):
+    write_outlined(tmp_path / "made")
+    write_directory(tmp_path / "made/DICOMDIR", "P1", "P2")
+    for name in ("Thumbs.db", "AUTORUN.INF"):
+        (tmp_path / "made/ct" / name).write_bytes(b"[autorun]")
+    token = stage_archive(study, zipped(tmp_path / "made"))
+    assert (check_upload(study, token).accepted, check_upload(study, token).refused) == (("P1",), ())
+    accept_images(study, token)
+    assert check(study).accepted == ("P1",)
 
 
 def test_images_outside_the_study_are_not_added_to(study, packed, tmp_path):

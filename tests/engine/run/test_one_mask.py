@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from engine.bench.malformed.made_dicom import SIDE, SLICES, write_rtstruct, write_series
+from engine.bench.malformed.made_dicom import SIDE, SLICES, write_directory, write_rtstruct, write_series
 from engine.protocol import Features
 from engine.run.one_mask import as_csv, extract_one
 from store.records import RefusedError
@@ -67,7 +67,7 @@ def test_an_absent_mask_is_said_without_its_path(files, tmp_path):
 
 @pytest.fixture
 def dicom(tmp_path):
-    """A series of noise with its structure set beside it, and a mask of labels 1 and 3 on its grid."""
+    """A series of noise with a structure set and a DICOMDIR beside it, and a mask of labels 1 and 3 on its grid."""
     rng = np.random.default_rng(1)
 
     def noise(number, ds):
@@ -75,6 +75,7 @@ def dicom(tmp_path):
 
     write_series(tmp_path / "ct", noise)
     write_rtstruct(tmp_path / "ct" / "rs.dcm", [("GTV-1", [])])
+    write_directory(tmp_path / "ct" / "DICOMDIR", "P1")
     labels = np.zeros((SLICES, SIDE, SIDE), dtype=np.uint8)
     labels[3:8, 4:10, 5:12] = 1
     labels[3:8, 4:10, 12:15] = 3

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from engine.acquire.check import check
 from engine.acquire.pseudonyms import PRIVATE_FOLDER, Pseudonyms
 from engine.acquire.uploads import stage_files, stage_table
-from engine.bench.malformed.made_dicom import write_rtstruct, write_series
+from engine.bench.malformed.made_dicom import write_directory, write_rtstruct, write_series
 from engine.commands import app
 from engine.protocol import Images, Protocol, write_protocol
 from engine.run.reapply import reapply_withdrawals
@@ -74,6 +74,16 @@ def test_dicom_files_without_a_patient_are_named_and_stay(study):
     assert left == tuple(
         LeftFile(study / "images" / name, UNATTRIBUTED) for name in ("DOE/report.pdf", "elsewhere/000_0.dcm")
     )
+
+
+def test_the_directory_of_a_disc_goes_with_the_first_of_its_patients(study):
+    for patient, uid in (("MRN1", "1.2.1"), ("MRN2", "1.2.2"), ("MRN3", "1.2.3")):
+        dicom(study, patient, patient, uid, 1)
+    write_directory(study / "images/DICOMDIR", "MRN1", "MRN2")
+    write_directory(study / "images/other/DICOMDIR", "unknown")
+    unknown = (LeftFile(study / "images/other/DICOMDIR", UNATTRIBUTED),)
+    assert (gone(study, "MRN3").left_inside, gone(study, "MRN1").left_inside) == (unknown, unknown)
+    assert remaining(study) == {"MRN2", "MRN2/000_0.dcm", "other", "other/DICOMDIR"}
 
 
 def test_files_of_a_case_folder_go_whether_they_were_used_or_not(study):
