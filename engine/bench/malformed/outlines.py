@@ -100,6 +100,14 @@ def outline_specimens() -> tuple[Specimen, ...]:
             for gone in ((5,), (4, 5, 6))
         ),
         *(
+            _drawn("lesions that overlap", name, (code,), [("Tumour", _block()), (roi, _block(low, high))])
+            for name, code, roi, low, high in (
+                ("the tumour again, wider", "same_lesion", "GTV PET", -6.5, 3.5),
+                ("the tumour again, narrower", "same_lesion", "GTV old", -4.5, 0.5),
+                ("a node in part", "lesions_overlap", "Node", -0.5, 5.5),
+            )
+        ),
+        *(
             _edited("coordinate no number", value, ("not_finite", "undecodable"), _coordinate(value))
             for value in ("nan", "inf", "1e400")
         ),
@@ -162,8 +170,8 @@ def outline_specimens() -> tuple[Specimen, ...]:
     )
 
 
-def _block() -> list[Dataset]:
-    return [square(2.0 * number) for number in TUMOUR_SLICES]
+def _block(low_mm: float = -4.5, high_mm: float = 1.5) -> list[Dataset]:
+    return [square(2.0 * number, low_mm, high_mm) for number in TUMOUR_SLICES]
 
 
 def _drawn(kind: str, name: str, codes: tuple[str, ...], rois: Sequence[Roi]) -> Specimen:
