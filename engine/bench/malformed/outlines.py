@@ -77,8 +77,10 @@ def outline_specimens() -> tuple[Specimen, ...]:
                 ("reversed", _turned(square(8.0), -1, 0)),
                 ("from another point", _turned(square(8.0), 1, 1)),
                 ("0.01 mm apart", square(8.0, -4.51, 1.51)),
+                ("0.6 mm inside", square(8.0, -3.9, 0.9)),
             )
         ),
+        _drawn("hole with a thin wall", "1.2 mm", ("thin_wall",), [("Tumour", [*_block(), square(8.0, -3.3, 0.3)])]),
         _drawn("contours cross", "two", ("contours_cross",), [("Tumour", [*_block(), square(8.0, -1.5, 4.5)])]),
         _drawn("contours cross", "one itself", ("contours_cross",), [("Tumour", [*_block(), _bow_tie(16.0)])]),
         *(
