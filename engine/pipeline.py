@@ -43,12 +43,12 @@ from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
-    Stage("acquire", 5, "case", acquire),
+    Stage("acquire", 6, "case", acquire),
     Stage("clinical", 4, "cohort", read_clinical),
     Stage("prior", 3, "case", read_prior, PRIOR_SUBSET),
     Stage("segment", 8, "case", segment),
     Stage("review", 4, "case", choose_feature_masks),
-    Stage("further", 2, "case", read_further_masks),
+    Stage("further", 3, "case", read_further_masks),
     Stage("agreement", 3, "case", measure_agreement),
     Stage("readers", 4, "case", compare_readers),
     Stage("doubt", 3, "cohort", estimate_doubt),

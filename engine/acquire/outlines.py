@@ -25,6 +25,7 @@ from store.volumes import BoolZyx, Grid
 LESION_NAME = re.compile(r"(gtv|ctv|ptv|tumou?r|lesion|node|ln|neoplasm)([-_ \d.].*|s|n.*|p.*|$)", re.IGNORECASE)
 NODE_NAME = re.compile(r"(gtv[-_ ]?n.*|.*node.*|ln.*)", re.IGNORECASE)
 MARGIN_NAME = re.compile(r"(ctv|ptv).*", re.IGNORECASE)
+MOST_SHARED = 0.5  # of either of two lesions: outlines that share more are of one lesion
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +54,14 @@ class Outlines:
     flags: tuple[Flag, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Voxels that two lesions share, and as a share of the smaller of them."""
+
+    voxels: int
+    most: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outline:
     role: str
@@ -63,6 +72,7 @@ class _Outline:
 def outlines_in_dicom(source: CaseSource, images: Images, series: OutlinedSeries) -> Outlines:
     """Reference, other lesions and lungs in the RTSTRUCT and SEG files of a case, on the CT's grid.
 
+    An outline that shares most of itself or of the reference with it is the same lesion again, flagged and left out.
     RefusedError where files hold outlines but none has a wanted name (with near names), two have the same, or one was
     drawn in another frame of reference.
     """
@@ -160,8 +170,25 @@ def _add_other(one: _Outline, series: OutlinedSeries, lesions: list[OutlinedLesi
         text = f"another outlined lesion could not be read: {error.code}."
         flags.append(Flag("acquire", "other_lesion_unread", text, error.remedy))
         return
+    name, shared = STRUCTURES.shortened(one.name), _shared_with_index(mask.voxels, lesions)
+    if shared.most > MOST_SHARED:
+        text = f"{name!r} shares {shared.most:.0%} of its own or of the tumour's voxels: not kept as another lesion."
+        flags.append(Flag("acquire", "same_lesion", text, "Check that it is the tumour outlined again."))
+        return
+    if shared.voxels:
+        text = f"the other lesion {name!r} shares {shared.voxels} voxels with the tumour, to which they are left."
+        flags.append(Flag("acquire", "lesions_overlap", text, "Check the two outlines where they overlap."))
     role = "node" if NODE_NAME.fullmatch(one.name) else "other"
-    lesions.append(OutlinedLesion(STRUCTURES.shortened(one.name), role, mask.voxels))
+    lesions.append(OutlinedLesion(name, role, mask.voxels))
+
+
+def _shared_with_index(voxels: BoolZyx, lesions: Sequence[OutlinedLesion]) -> _Shared:
+    """What an outline shares with the index lesion; nothing where there is none."""
+    if not lesions or lesions[0].role != "index":
+        return _Shared(0, 0.0)
+    index = lesions[0].voxels
+    shared = int((voxels & index).sum())
+    return _Shared(shared, shared / max(1, min(int(voxels.sum()), int(index.sum()))))
 
 
 def _no_reference(names: Sequence[str], wanted: Sequence[str]) -> RefusedError:

@@ -9,13 +9,13 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.contour_fill import INDEX_DECIMALS, FilledSlice, Polygon, fill_polygons
+from engine.acquire.contour_fill import INDEX_DECIMALS, FilledSlice, Polygon, fill_declared_xor, fill_polygons
 from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.geometry import points_to_index
 from store.records import Flag, RefusedError
 from store.volumes import BoolZyx, Grid
 
-CLOSED = "CLOSED_PLANAR"
+CLOSED, CLOSED_XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 FURTHEST_FROM_SLICE = 0.1  # of the slice step
 FURTHEST_OUTSIDE_PIXELS = 1.0
 
@@ -32,6 +32,7 @@ class OutlinedMask:
 class _SliceContours:
     place: int
     polygons: tuple[Polygon, ...]
+    declared_xor: bool
 
 
 def find_roi(names: Sequence[str], wanted: Sequence[str], role: str) -> str | None:
@@ -61,10 +62,11 @@ def rasterise_roi(roi: OutlinedRoi, grid: Grid, role: str) -> OutlinedMask:
     """Voxels of an ROI on a grid.
 
     A pixel is inside when its centre is (half-open edges: a centre on a left or upper edge is inside, on a right or
-    lower edge it is not); a contour inside another is a hole. One that repeats another is read once, those that overlap
-    in part are joined, and a slice whose contours are too small to hold a centre keeps the pixel at their middle: all
-    flagged. RefusedError for contours that are not CLOSED_PLANAR, lie between slices or outside the image, and for an
-    ROI without contours.
+    lower edge it is not); a contour inside another is a hole. One that repeats another is read once, a hole with a thin
+    wall remains one, those that overlap in part are joined, and a slice whose contours are too small to hold a centre
+    keeps the pixel at their middle: all flagged. A slice with a CLOSEDPLANAR_XOR contour is even-odd, nothing joined.
+    RefusedError for contours that are not closed, lie between slices or outside the image, and for an ROI without
+    contours.
     """
     if not roi.contours:
         raise RefusedError("no_contours", role, f"ROI {roi.name!r} has no contours.", "Outline it or name another ROI.")
@@ -72,7 +74,8 @@ def rasterise_roi(roi: OutlinedRoi, grid: Grid, role: str) -> OutlinedMask:
     slices = _by_slice(roi.contours, grid, role, roi.name)
     filled = []
     for one in slices:
-        filled.append(fill_polygons(voxels[one.place], one.polygons))
+        fill = fill_declared_xor if one.declared_xor else fill_polygons
+        filled.append(fill(voxels[one.place], one.polygons))
         if filled[-1].empty:
             _keep_middle(voxels[one.place], one.polygons)
     return OutlinedMask(
@@ -91,13 +94,18 @@ def gap_flags(what: str, places: Sequence[int]) -> tuple[Flag, ...]:
 
 def _by_slice(contours: Sequence[Contour], grid: Grid, role: str, name: str) -> list[_SliceContours]:
     polygons: dict[int, list[NDArray[np.float64]]] = {}
+    declared_xor = set()
     for contour in contours:
-        if contour.kind != CLOSED:
-            text = f"ROI {name!r} has a {contour.kind or 'untyped'} contour; only {CLOSED} encloses an area."
+        if contour.kind not in (CLOSED, CLOSED_XOR):
+            kind = contour.kind or "untyped"
+            text = f"ROI {name!r} has a {kind} contour; only {CLOSED} and {CLOSED_XOR} enclose an area."
             raise RefusedError("open_contour", role, text, "Export closed contours.")
         index = np.round(points_to_index(contour.points_mm, grid), INDEX_DECIMALS)
-        polygons.setdefault(_slice_of(index[:, 2], grid, role, name), []).append(_inside_image(index, grid, role, name))
-    return [_SliceContours(place, tuple(polygons[place])) for place in sorted(polygons)]
+        place = _slice_of(index[:, 2], grid, role, name)
+        polygons.setdefault(place, []).append(_inside_image(index, grid, role, name))
+        if contour.kind == CLOSED_XOR:
+            declared_xor.add(place)
+    return [_SliceContours(place, tuple(polygons[place]), place in declared_xor) for place in sorted(polygons)]
 
 
 def _slice_of(along: NDArray[np.float64], grid: Grid, role: str, name: str) -> int:
@@ -138,6 +146,10 @@ def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]
     if crossing:
         text = f"on {crossing} slices contours of ROI {name!r} cross themselves, or overlap (joined, or left a hole)."
         flags.append(Flag("acquire", "contours_cross", text, "Look at these slices; outline them anew if need be."))
+    thin = sum(one.thin_wall for one in filled)
+    if thin:
+        text = f"on {thin} slices a contour of ROI {name!r} leaves a thin wall of another; it was read as a hole."
+        flags.append(Flag("acquire", "thin_wall", text, "Look at these slices: is it a hole, or the outline again?"))
     lost = sum(one.empty for one in filled)
     if lost:
         text = f"on {lost} slices the contours of ROI {name!r} hold no pixel centre; the middle pixel was kept."

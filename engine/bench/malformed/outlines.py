@@ -77,8 +77,10 @@ def outline_specimens() -> tuple[Specimen, ...]:
                 ("reversed", _turned(square(8.0), -1, 0)),
                 ("from another point", _turned(square(8.0), 1, 1)),
                 ("0.01 mm apart", square(8.0, -4.51, 1.51)),
+                ("0.6 mm inside", square(8.0, -3.9, 0.9)),
             )
         ),
+        _drawn("hole with a thin wall", "1.2 mm", ("thin_wall",), [("Tumour", [*_block(), square(8.0, -3.3, 0.3)])]),
         _drawn("contours cross", "two", ("contours_cross",), [("Tumour", [*_block(), square(8.0, -1.5, 4.5)])]),
         _drawn("contours cross", "one itself", ("contours_cross",), [("Tumour", [*_block(), _bow_tie(16.0)])]),
         *(
@@ -98,6 +100,14 @@ def outline_specimens() -> tuple[Specimen, ...]:
                 [("Tumour", [c for n, c in zip(TUMOUR_SLICES, _block(), strict=True) if n not in gone])],
             )
             for gone in ((5,), (4, 5, 6))
+        ),
+        *(
+            _drawn("lesions that overlap", name, (code,), [("Tumour", _block()), (roi, _block(low, high))])
+            for name, code, roi, low, high in (
+                ("the tumour again, wider", "same_lesion", "GTV PET", -6.5, 3.5),
+                ("the tumour again, narrower", "same_lesion", "GTV old", -4.5, 0.5),
+                ("a node in part", "lesions_overlap", "Node", -0.5, 5.5),
+            )
         ),
         *(
             _edited("coordinate no number", value, ("not_finite", "undecodable"), _coordinate(value))
@@ -162,8 +172,8 @@ def outline_specimens() -> tuple[Specimen, ...]:
     )
 
 
-def _block() -> list[Dataset]:
-    return [square(2.0 * number) for number in TUMOUR_SLICES]
+def _block(low_mm: float = -4.5, high_mm: float = 1.5) -> list[Dataset]:
+    return [square(2.0 * number, low_mm, high_mm) for number in TUMOUR_SLICES]
 
 
 def _drawn(kind: str, name: str, codes: tuple[str, ...], rois: Sequence[Roi]) -> Specimen:

@@ -151,9 +151,72 @@ def test_contours_that_touch_or_lie_apart_are_not_flagged():
 
 
 def test_an_island_in_a_hole_is_inside_and_not_flagged():
-    mask = fill(outlined(OUTER), outlined(INNER), outlined(corners(5.5, 6.5, 5.5, 6.5)))
-    assert mask.voxels.sum() == 100 - 9 + 1
+    outer, hole, island = (outlined(corners(low, high, low, high)) for low, high in ((0, 19), (4, 14), (7, 10)))
+    mask = fill(outer, hole, island)
+    assert mask.voxels.sum() == 19**2 - 10**2 + 3**2
     assert mask.flags == ()
+
+
+@pytest.mark.parametrize("inside", [0.15, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("radius", [4, 14, 24])
+def test_an_outline_drawn_again_less_than_a_pixel_inside_is_read_once(radius, inside):
+    outer, again = disc(30, 30, radius), disc(30, 30, radius - inside)
+    for contours in ((outer, again), (again, outer)):
+        mask = fill(*contours, grid=WIDE)
+        assert (mask.voxels == fill(outer, grid=WIDE).voxels).all()
+        assert [flag.code for flag in mask.flags] == ["repeated_contours"]
+
+
+@pytest.mark.parametrize(
+    ("hole", "flags"),
+    [
+        (disc(30, 30, 12.5), ["thin_wall"]),  # 1.5 pixels all round
+        (disc(30.6, 30, 12.5), ["thin_wall"]),  # 0.9 to 2.1
+        (disc(30, 30, 11.5), []),  # 2.5
+        (disc(32, 30, 11), []),  # 1 to 5
+        (disc(42, 30, 1.5), []),  # small, half a pixel from the outer line
+    ],
+)
+def test_a_hole_with_a_wall_of_more_than_a_pixel_remains_one_and_a_thin_wall_is_flagged(hole, flags):
+    outer = disc(30, 30, 14)
+    mask = fill(outer, hole, grid=WIDE)
+    assert (mask.voxels == (fill(outer, grid=WIDE).voxels & ~fill(hole, grid=WIDE).voxels)).all()
+    assert [flag.code for flag in mask.flags] == flags
+
+
+def test_a_cavity_that_lies_along_the_outline_by_half_remains_a_hole():
+    upper = np.linspace(0, np.pi, 60)
+    air = outlined(np.column_stack([30 + 13.5 * np.cos(upper), 30 + 13.5 * np.sin(upper)]))
+    outer = disc(30, 30, 14)
+    mask = fill(outer, air, grid=WIDE)
+    assert (mask.voxels == (fill(outer, grid=WIDE).voxels & ~fill(air, grid=WIDE).voxels)).all()
+
+
+def test_two_lobes_that_share_a_mere_strip_lose_nothing():
+    mask = fill(rectangle(1.5, 9.5, 1.5, 17.5, 4.0), rectangle(8.9, 17.5, 8.5, 10.5, 4.0))
+    assert mask.voxels.sum() == 8 * 16 + 8 * 2  # of the second, x = 10 to 17 lie outside the first and x = 9 inside
+    assert mask.flags == ()
+
+
+def test_declared_exclusive_or_is_even_odd_whatever_the_wall():
+    outer, inner = corners(1.5, 11.5, 1.5, 11.5), corners(2.2, 10.8, 2.2, 10.8)
+    declared = [Contour("CLOSEDPLANAR_XOR", outlined(line).points_mm) for line in (outer, inner)]
+    mask = fill(*declared)
+    assert mask.voxels.sum() == 10**2 - 8**2
+    assert [flag.code for flag in mask.flags] == ["thin_wall"]
+
+
+def test_declared_exclusive_or_takes_a_hole_out_without_a_word():
+    mask = fill(rectangle(1.5, 11.5, 1.5, 11.5, 0, "CLOSEDPLANAR_XOR"), rectangle(4.5, 7.5, 4.5, 7.5, 0))
+    assert mask.voxels.sum() == 100 - 9
+    assert mask.flags == ()
+
+
+def test_hundreds_of_lines_drawn_upon_each_other_take_seconds():
+    began = process_time()
+    mask = fill(*(disc(30, 30, 20 - 0.002 * n) for n in range(200)), grid=WIDE)
+    assert process_time() - began < 10
+    assert (mask.voxels == fill(disc(30, 30, 20), grid=WIDE).voxels).all()
 
 
 def test_a_contour_that_crosses_itself_is_flagged():
