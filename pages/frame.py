@@ -31,6 +31,7 @@ REFRESH_SECONDS = 5
 CLICKED = "open-case"
 BEGUN = "page-begun"
 BADGE = "page-badge"
+RUNS_ITSELF, RAN_ITSELF = "page-runs-itself", "page-ran-itself"
 RUN, CHOSEN_RUN = "run", "run-chosen"
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 BOX_CONFIG = PLOT_CONFIG | {"displayModeBar": True, "modeBarButtons": [["select2d", "pan2d"]]}
@@ -62,6 +63,7 @@ def begin(question: str, action: str = "view study") -> Shown:
 def begin_without_run(question: str, action: str = "view study") -> tuple[Path, Shown | None]:
     """As `begin`, for a page that has something to show before the first run is published."""
     person = admit(action)
+    st.session_state[RAN_ITSELF] = st.session_state.pop(RUNS_ITSELF, False)
     st.title(question, anchor=False)
     study = require_study()
     try:
@@ -165,7 +167,18 @@ def _follow(study: Path, generation: str, person: Person, action: str) -> None:
     except NoSnapshotError:
         changed = False
     if changed or not stays(study, person, action):
-        st.rerun(scope="app")
+        run_by_itself()
+
+
+def run_by_itself() -> NoReturn:
+    """Run the page again although nobody asked for it: `ran_by_itself` then says so."""
+    st.session_state[RUNS_ITSELF] = True
+    st.rerun(scope="app")
+
+
+def ran_by_itself() -> bool:
+    """Whether the page runs because something was published or a run ended: no sign of life of who has it open."""
+    return bool(st.session_state.get(RAN_ITSELF))
 
 
 def answer(text: str) -> None:

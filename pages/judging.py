@@ -35,6 +35,10 @@ NAMES_NO_MASK = (
     "Not signed: an adjudication names the mask that is measured: take a reader's mask, or draw and save one; None "
     "names the automatic mask."
 )
+OTHER_MASK = (
+    "Your word **{word}** is of another automatic mask than the one on screen: the mask changed, or you chose the word "
+    "before the app noted of which mask it is. Look at this one and choose again."
+)
 NOT_SAVED = "You drew and did not save: press Save mask, or undo the strokes, then sign."
 
 
@@ -66,10 +70,13 @@ class Judging:
 
 def judge(judging: Judging) -> bool:
     """Show the strip; True when the reader has just signed."""
-    draft = read_draft(judging.study, judging.reading)
+    kept = read_draft(judging.study, judging.reading)
     if judging.before is not None and not judging.changing:
         _signed(judging)
         return False
+    draft = _on_this_mask(kept, judging.mask_key)
+    if draft != kept:
+        st.warning(OTHER_MASK.format(word=WORDS[kept.judgement]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="judging-strip"):
         for word in JUDGEMENTS:
             _word(judging, draft, word)
@@ -105,6 +112,11 @@ def contour(judging: Judging) -> bool:
     return pressed and _sign(judging, Draft(DRAWN, "", "", draft.drawn_key, draft.active_seconds), amends)
 
 
+def _on_this_mask(draft: Draft, mask_key: str) -> Draft:
+    """A draft without its word where that was chosen on another automatic mask: it is not signed for this one."""
+    return draft if draft.mask_key == mask_key or not draft.judgement else replace(draft, judgement="")
+
+
 def _word(judging: Judging, draft: Draft, word: str) -> None:
     """One judgement as a button with its key; choosing keeps the draft."""
     st.button(
@@ -118,8 +130,10 @@ def _word(judging: Judging, draft: Draft, word: str) -> None:
 
 
 def _choose(judging: Judging, word: str) -> None:
+    """Keep a word, as one on the automatic mask that stood beside its button."""
     draft = read_draft(judging.study, judging.reading)
-    keep_words(judging.study, judging.person, judging.reading, word, draft.reason, draft.comment)
+    said = replace(draft, judgement=word, mask_key=judging.mask_key if word else "")
+    keep_words(judging.study, judging.person, judging.reading, said)
 
 
 def _reason(judging: Judging, draft: Draft) -> None:
@@ -159,13 +173,15 @@ def _follow(key: str, value: str) -> None:
 
 
 def _keep_reason(judging: Judging, key: str) -> None:
-    draft, reason = read_draft(judging.study, judging.reading), st.session_state[key] or NO_REASON
-    keep_words(judging.study, judging.person, judging.reading, draft.judgement, reason, draft.comment)
+    draft = read_draft(judging.study, judging.reading)
+    said = replace(draft, reason=st.session_state[key] or NO_REASON)
+    keep_words(judging.study, judging.person, judging.reading, said)
 
 
 def _keep_comment(judging: Judging, key: str) -> None:
-    draft, comment = read_draft(judging.study, judging.reading), st.session_state[key] or ""
-    keep_words(judging.study, judging.person, judging.reading, draft.judgement, draft.reason, comment)
+    draft = read_draft(judging.study, judging.reading)
+    said = replace(draft, comment=st.session_state[key] or "")
+    keep_words(judging.study, judging.person, judging.reading, said)
 
 
 def _why(judging: Judging) -> str:

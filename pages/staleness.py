@@ -11,6 +11,7 @@ from engine.present.wording.review import stale_sentence
 from engine.protocol import PROTOCOL_FILE
 from engine.run.foresee import foresee
 from engine.service import bring_up_to_date
+from pages.frame import run_by_itself
 from store.access import Person
 from store.foresight import Foreseen, reviewed_until, run_standing
 from store.ledger import running
@@ -68,4 +69,4 @@ def _waiting(study: Path) -> None:
     if running(study):
         st.markdown(":blue-badge[Running] The numbers are being brought up to date; see **Runs**.")
     else:
-        st.rerun(scope="app")
+        run_by_itself()

@@ -19,10 +19,10 @@ from store.layout import StoredFile, StudyFolder
 from store.ledger_schema import SCHEMA as SCHEMA
 from store.ledger_schema import WORKED_BEFORE_4
 from store.records import Refusal, Verdict
-from store.review_schema import DRAFTS_BEFORE_5, REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
+from store.review_schema import DRAFT_COLUMNS_SINCE_6, DRAFTS_BEFORE_5, REVIEW_SCHEMA, VERDICT_COLUMNS_SINCE_3
 from store.row_marks import row_mark
 
-LEDGER_VERSION = 5
+LEDGER_VERSION = 6
 BUSY_MS = 30_000
 DRAWN_KIND = "drawn"
 FINISHED = ("done", "failed", "declined", "refused")
@@ -137,10 +137,11 @@ class Ledger:
     def _migrate(self) -> None:
         """Add what an older or an empty ledger lacks; all of it or nothing, whoever else opens it."""
         self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {REVIEW_SCHEMA}")
-        known = {str(row[1]) for row in self.rows("PRAGMA table_info(verdict)")}
-        for name, kind in VERDICT_COLUMNS_SINCE_3:
-            if name not in known:
-                self._connection.execute(f"ALTER TABLE verdict ADD COLUMN {name} {kind}")
+        for table, columns in (("verdict", VERDICT_COLUMNS_SINCE_3), ("draft", DRAFT_COLUMNS_SINCE_6)):
+            known = {str(row[1]) for row in self.rows(f"PRAGMA table_info({table})")}
+            for name, kind in columns:
+                if name not in known:
+                    self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
         for last in (WORKED_BEFORE_4, DRAFTS_BEFORE_5, f"PRAGMA user_version={LEDGER_VERSION}", "COMMIT"):
             self._connection.execute(last)
 

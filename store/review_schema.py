@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS draft (
   case_id TEXT NOT NULL, structure TEXT NOT NULL, reader TEXT NOT NULL, mode TEXT NOT NULL, reading INTEGER NOT NULL,
   judgement TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '', comment TEXT NOT NULL DEFAULT '',
   drawn_key TEXT NOT NULL DEFAULT '', active_seconds REAL NOT NULL DEFAULT 0, last_active_at REAL NOT NULL DEFAULT 0,
+  mask_key TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (case_id, structure, reader, mode, reading)) STRICT;
 CREATE TABLE IF NOT EXISTS drawn_mask (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL, structure TEXT NOT NULL, version INTEGER NOT NULL,
@@ -34,6 +35,9 @@ VERDICT_COLUMNS_SINCE_3 = (
     ("drawn_key", "TEXT NOT NULL DEFAULT ''"),
     ("identity", "TEXT NOT NULL DEFAULT ''"),
 )
+
+# Until version 6 nobody noted on which automatic mask a word was chosen that is not signed yet.
+DRAFT_COLUMNS_SINCE_6 = (("mask_key", "TEXT NOT NULL DEFAULT ''"),)
 
 # Until version 5 a sign of life after the signature began a draft again.
 DRAFTS_BEFORE_5 = """DELETE FROM draft WHERE judgement='' AND drawn_key='' AND EXISTS (SELECT 1 FROM verdict v

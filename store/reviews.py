@@ -25,7 +25,7 @@ JUDGING_MODES = (WORK_LIST, READER_STUDY)
 ADJUDICATOR = "adjudicator"
 FIRST_READING = 1
 ONE_READING = " WHERE case_id=? AND structure=? AND reader=? AND mode=? AND reading=?"
-DRAFT_FIELDS = "judgement, reason, comment, drawn_key, active_seconds"
+DRAFT_FIELDS = "judgement, reason, comment, drawn_key, active_seconds, mask_key"
 
 
 class UnsignedError(ValueError):
@@ -58,13 +58,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a reader has said and not signed; active_seconds counts also where nothing is said yet."""
+    """What a reader has said and not signed; active_seconds counts also where nothing is said yet.
+
+    mask_key: of the automatic mask that he saw when he chose his word; empty on a blank canvas, and where nobody noted
+    it (before version 6 of the ledger).
+    """
 
     judgement: str = ""
     reason: str = ""
     comment: str = ""
     drawn_key: str = ""
     active_seconds: float = 0.0
+    mask_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +87,19 @@ def draft_of(ledger: Ledger, reading: Reading) -> Draft:
     return Draft(*found[0]) if found else Draft()  # type: ignore[arg-type]
 
 
-def save_draft(ledger: Ledger, reading: Reading, judgement: str, reason: str, comment: str) -> None:
-    """Keep what a reader has said so far; time and drawn mask of the draft stay. What is signed takes none."""
+def save_draft(ledger: Ledger, reading: Reading, judgement: str, reason: str, comment: str, mask_key: str = "") -> None:
+    """Keep what a reader has said so far, and of which automatic mask his word is.
+
+    Time and drawn mask of the draft stay. What is signed takes none.
+    """
     with ledger.transaction() as connection:
         if _is_closed(connection, reading):
             return
         connection.execute(
-            "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment)"
-            " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET judgement=excluded.judgement,"
-            " reason=excluded.reason, comment=excluded.comment",
-            (*reading.place, judgement, reason, comment),
+            "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment, mask_key)"
+            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET judgement=excluded.judgement,"
+            " reason=excluded.reason, comment=excluded.comment, mask_key=excluded.mask_key",
+            (*reading.place, judgement, reason, comment, mask_key),
         )
 
 
@@ -100,12 +108,12 @@ def reopen(ledger: Ledger, verdict: Verdict) -> None:
 
     A change that was begun before, in another tab or session, goes on from where it is.
     """
-    cells = (verdict.judgement, verdict.reason, verdict.comment, verdict.drawn_key)
+    cells = (verdict.judgement, verdict.reason, verdict.comment, verdict.drawn_key, verdict.mask_key)
     place = Reading(verdict.case_id, verdict.reader, verdict.mode, verdict.reading, verdict.structure).place
     with ledger.transaction() as connection:
         connection.execute(
-            "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment, drawn_key)"
-            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+            "INSERT INTO draft (case_id, structure, reader, mode, reading, judgement, reason, comment, drawn_key,"
+            " mask_key) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
             (*place, *cells),
         )
 

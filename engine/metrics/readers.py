@@ -210,7 +210,7 @@ def _judged(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def _last_words(verdicts: Sequence[Verdict], reading: int, mode: str) -> dict[str, dict[str, Verdict]]:
-    """Reader -> case -> his last word; a reader study counts before the work list, where he read in both."""
+    """Reader -> case -> his last word on the mask that he judged last, by `_by_reader`."""
     return _by_reader([v for v in _judged(latest_verdicts(verdicts)) if v.reading == reading], mode)
 
 
@@ -235,8 +235,14 @@ def _unaware(verdicts: Sequence[Verdict], mode: str) -> dict[str, dict[str, Verd
 
 
 def _by_reader(words: Sequence[Verdict], mode: str) -> dict[str, dict[str, Verdict]]:
+    """Reader -> case -> his last word on the mask judged last; of two on it the one of the reader study counts.
+
+    Words in order of signing: what a reader study said of a mask that he has judged anew since gives way.
+    """
+    asked = [v for v in words if mode in ("", v.mode)]
+    judged_last = {(v.reader, v.case_id): v.mask_key for v in asked}
     found: dict[str, dict[str, Verdict]] = {}
-    for verdict in sorted(words, key=lambda v: v.mode == READER_STUDY):
-        if mode in ("", verdict.mode):
+    for verdict in sorted(asked, key=lambda v: v.mode == READER_STUDY):
+        if verdict.mask_key == judged_last[verdict.reader, verdict.case_id]:
             found.setdefault(verdict.reader, {})[verdict.case_id] = verdict
     return found

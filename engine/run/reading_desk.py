@@ -9,13 +9,13 @@ from engine.run.drawing import Saved, exported, exported_ct, exported_seg, save_
 from engine.run.review_desk import change_signed, keep_draft, keep_signed, sign_verdict, take_over, undo_drawing
 from store.access import Person, authorise, record_action
 from store.records import Verdict
-from store.reviews import Reading
+from store.reviews import Draft, Reading
 
 
-def keep_words(study: Path, person: Person, reading: Reading, judgement: str, reason: str, comment: str) -> None:
+def keep_words(study: Path, person: Person, reading: Reading, words: Draft) -> None:
     """Autosave what a reader has said so far."""
     authorise(study, person, "judge")
-    keep_draft(study, reading, judgement, reason, comment)
+    keep_draft(study, reading, words)
 
 
 def sign_reading(study: Path, person: Person, verdict: Verdict) -> Verdict:

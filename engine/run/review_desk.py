@@ -14,6 +14,7 @@ from store.records import Verdict
 from store.reviews import (
     BLANK_CANVAS,
     READER_STUDY,
+    Draft,
     Reading,
     drop_change,
     drop_drawing,
@@ -60,10 +61,10 @@ def begin_order(
         return kept_order(order_now(ledger, reader, mode), cases)
 
 
-def keep_draft(study: Path, reading: Reading, judgement: str, reason: str, comment: str) -> None:
-    """Autosave what a reader has said so far."""
+def keep_draft(study: Path, reading: Reading, words: Draft) -> None:
+    """Autosave what a reader has said so far, with the key of the automatic mask that his word is of."""
     with open_ledger(study) as ledger:
-        save_draft(ledger, reading, judgement, reason, comment)
+        save_draft(ledger, reading, words.judgement, words.reason, words.comment, words.mask_key)
 
 
 def undo_drawing(study: Path, reading: Reading) -> None:

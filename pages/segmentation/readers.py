@@ -22,16 +22,19 @@ from engine.present.wording.review import (
     masks_hidden,
     masks_left_out,
     order_effect_sentence,
+    other_masks_sentence,
     pair_rows,
     readers_answer,
     seconds_beside,
     share_sentence,
     table_caption,
+    which_masks,
 )
 from engine.review.reading_list import cases_known
 from engine.run.review_desk import protocol_of
 from pages.blinding import still_blind
 from pages.frame import Shown, answer, begin, end, figure, table
+from pages.judged_masks import present_verdicts
 from pages.reader import current_reader
 from store.queries.inference import step_seconds
 from store.queries.reviews import ReviewState, review_state, stored_order
@@ -59,7 +62,13 @@ HISTORY_TITLES = {
     "edit_dsc": "DSC to its parent",
     "volume_change_percent": "Volume change (%)",
 }
+PRESENT, EARLIER = "As they are now", "Earlier ones"
 EMPTY = "Nobody has signed a verdict. Open **Review**, say who you are, and judge a case."
+
+
+def on_earlier(outdated: tuple[Verdict, ...]) -> bool:
+    """Whether verdicts on masks that are no more are asked for: never together with those on the present ones."""
+    return bool(outdated) and st.sidebar.selectbox("Automatic masks", (PRESENT, EARLIER), key="masks") == EARLIER
 
 
 def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
@@ -72,7 +81,8 @@ def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
     widest = max(range(len(pairs)), key=lambda place: pairs[place].n)
     names = {f"{pair.first} and {pair.second} (n = {pair.n})": pair for pair in pairs}
     chosen = st.sidebar.selectbox("Two readers", list(names), index=widest, key="pair")
-    figure(judgement_table(names[chosen]), table_caption(names[chosen]), "judgement-table")
+    caption = f"{table_caption(names[chosen])} {which_masks(earlier)}"
+    figure(judgement_table(names[chosen]), caption, "judgement-table")
     table(pair_rows(pairs), PAIR_TITLES)
 
 
@@ -110,22 +120,27 @@ shown = begin("Do the readers agree?")
 state = review_state(shown.study)
 protocol = protocol_of(shown.study, shown.run.run_id)
 mode = st.sidebar.selectbox("Readings", list(MODES), format_func=MODES.__getitem__, key="readings")
-verdicts = state.verdicts
+present = frozenset(present_verdicts(shown, state.verdicts))
+outdated = tuple(v for v in state.verdicts if v not in present)
+earlier = on_earlier(outdated)
+verdicts = outdated if earlier else tuple(v for v in state.verdicts if v in present)
+others = other_masks_sentence(sum(bool(v.mask_key) for v in {*state.verdicts} - {*verdicts}), earlier)
 pairs = pair_agreements(verdicts, protocol.review, mode)
 if not readers_of(verdicts, mode):
-    st.info(EMPTY)
+    st.info(others or EMPTY)
     end(shown)
     st.stop()
 answer(readers_answer(pairs))
 pairs_of(pairs)
 each = summaries(verdicts, mode)
-for without in (left_out_sentence(left_out(verdicts, mode)), aware_sentence(each)):
+for without in (others, left_out_sentence(left_out(verdicts, mode)), aware_sentence(each)):
     if without:
         st.caption(without)
 st.subheader("What did each reader say?", anchor=False)
 figure(
     judgement_shares(each),
-    f"n = {sum(one.n for one in each)} verdicts, the last word of each; bars: Wilson's 95 % intervals.",
+    f"n = {sum(one.n for one in each)} verdicts, the last word of each; bars: Wilson's 95 % intervals. "
+    f"{which_masks(earlier)}",
     "shares",
 )
 for one in each:

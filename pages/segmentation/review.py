@@ -48,7 +48,7 @@ from engine.run.review_layers import (
 )
 from engine.service import EARLIER, note_images_seen
 from pages.blinding import still_blind
-from pages.frame import Shown, answer, begin, empty, end, table
+from pages.frame import Shown, answer, begin, empty, end, ran_by_itself, table
 from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
 from pages.judged_masks import judged_key, present_verdicts
 from pages.judging import Judging, contour, judge
@@ -284,7 +284,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     role = ADJUDICATOR if mode == ADJUDICATION else "reader"
     judging = Judging(shown.study, shown.person, reader, reading, role, judged, before, None, False, protocol.review)
     can_draw = before is None or judging.changing
-    if can_draw:
+    if can_draw and not ran_by_itself():
         sign_of_life(shown.study, reading, protocol.review.idle_seconds)
     drawn_key = read_draft(shown.study, reading).drawn_key if before is None or can_draw else before.drawn_key
     names = visible_layers(mode, at in done)

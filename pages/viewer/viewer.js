@@ -6,6 +6,7 @@ import { fillBetween } from './between.js'
 import { layPlanes, pixelsOfVoxel, wholePixels } from './layout.js'
 import { caliperText, diskStatistics, latestAxes, slabMaximum } from './measure.js'
 import { alive, Refused, save, volume } from './server.js'
+import { packed, unpacked } from './packing.js'
 import { panel } from './panel.js'
 import { Parts } from './parts.js'
 import { fractions, millimetres } from './places.js'
@@ -15,10 +16,10 @@ import { scrollSlices } from './wheel.js'
 
 const ALIVE_EVERY_MS = 5000
 const viewers = new WeakMap()
-// Drawings that were not stored when their images left the screen, by whose they are; gone with the browser's tab.
+// Drawings that were not stored when their images left the screen, packed, by whose they are; however many, until they
+// are stored or the browser's tab is closed.
 const unsaved = new Map()
 const mounted = new Set()
-const UNSAVED_KEPT = 4
 const LINE_PIXELS = 1.6
 const AHEAD_AFTER_MS = 1000
 // What is around a tumour is seen through and drawn before it.
@@ -234,8 +235,7 @@ class Viewer {
     if (!this.scene.drawing || !this.drawnOn) return
     const { drawingKey, owner, drawnFrom } = this.drawnOn
     unsaved.delete(drawingKey)
-    if (this.hasUnsaved()) unsaved.set(drawingKey, { owner, drawnFrom, drawn: this.nv.drawBitmap.slice() })
-    if (unsaved.size > UNSAVED_KEPT) unsaved.delete(unsaved.keys().next().value)
+    if (this.hasUnsaved()) unsaved.set(drawingKey, { owner, drawnFrom, drawn: packed(this.nv.drawBitmap) })
   }
 
   /** Tell the page whose drawings were not stored, where that changed since it was told: it signs none of them. */
@@ -260,13 +260,14 @@ class Viewer {
 
   /** Bring a drawing back that was not stored, once its images are here again. */
   async restore(data) {
-    const { drawn, drawnFrom } = unsaved.get(data.drawingKey) ?? {}
-    if (!drawn || !data.editable || !data.canDraw) return
+    const kept = unsaved.get(data.drawingKey)
+    if (!kept || !data.editable || !data.canDraw) return
     await this.beginDrawing()
+    const drawn = unpacked(kept.drawn)
     if (drawn.length !== this.nv.drawBitmap.length) return
     this.paintOver(drawn)
     this.host.dataset.restored = data.drawingKey
-    const over = drawnFrom === data.drawnFrom ? '' : ' Your mask was changed meanwhile: Undo stroke shows it, Save replaces it.'
+    const over = kept.drawnFrom === data.drawnFrom ? '' : ' Your mask was changed meanwhile: Undo stroke shows it, Save replaces it.'
     this.panel.say(`A drawing of yours was not stored. It is here again: press Save.${over}`, true)
   }
 
@@ -533,7 +534,7 @@ class Viewer {
       const bytes = await this.nv.volumes[0].saveToUint8Array('drawing.nii.gz', sent)
       const stored = await save(bytes, token, drawnOn)
       if (this.key !== key) {
-        if (unsaved.has(of) && same(unsaved.get(of).drawn, sent)) unsaved.delete(of)
+        if (unsaved.has(of) && same(unsaved.get(of).drawn, packed(sent))) unsaved.delete(of)
         return
       }
       this.stored = sent

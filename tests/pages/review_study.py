@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from base64 import urlsafe_b64decode
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote_plus
 
@@ -34,7 +35,7 @@ DIRECTIONS = {
 }
 
 
-def build_study(folder: Path) -> None:
+def build_study(folder: Path, directions: Mapping[str, np.ndarray] = DIRECTIONS) -> None:
     """Air in soft tissue with a ball in it, once for each direction; the reference is the ball."""
     images = folder / "images"
     images.mkdir(parents=True)
@@ -44,7 +45,7 @@ def build_study(folder: Path) -> None:
     hu[3:-3, 3:-3, 3:-3] = 40
     hu[5:-5, 5:-5, 5:-5] = -850
     hu[ball] = 30
-    for name, direction in DIRECTIONS.items():
+    for name, direction in directions.items():
         for stem, array in (("image", hu), ("tumour", ball.astype(np.uint8))):
             image = sitk.GetImageFromArray(array)
             image.SetSpacing(SPACING)

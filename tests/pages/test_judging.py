@@ -1,4 +1,4 @@
-"""What two tabs of one reader say of one case: neither takes back what the other has said."""
+"""What two tabs of one reader say of one case: neither takes back what the other has said. A word is of one mask."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from store.reviews import Draft, Reading, draft_of
 def strip(study: str) -> None:
     from pathlib import Path
 
+    import streamlit as st
+
     from engine.protocol import Review
     from pages.judging import Judging, judge
     from pages.reader import Reader
@@ -26,7 +28,8 @@ def strip(study: str) -> None:
         Reader("Ada", "named himself"),
         Reading("A", "Ada"),
     )
-    judge(Judging(Path(study), person, reader, reading, "reader", "seen", None, None, False, Review()))
+    mask = st.session_state.get("mask", "seen")
+    judge(Judging(Path(study), person, reader, reading, "reader", mask, None, None, False, Review()))
 
 
 @pytest.fixture
@@ -41,12 +44,17 @@ def kept(study: Path) -> Draft:
         return draft_of(ledger, Reading("A", "Ada"))
 
 
+def press(tab: AppTest, label: str) -> AppTest:
+    """Press a button of the strip."""
+    return next(button for button in tab.button if button.label == label).click().run()
+
+
 def test_a_word_chosen_in_one_tab_leaves_reason_and_comment_of_the_other(tmp_path, tabs):
     one, other = tabs
     other.selectbox[0].select("vessel").run()
     other.text_input[0].input("see slice 20").run()
-    next(button for button in one.button if button.label == "Minor").click().run()
-    assert kept(tmp_path) == Draft("minor", "vessel", "see slice 20")
+    press(one, "Minor")
+    assert kept(tmp_path) == Draft("minor", "vessel", "see slice 20", mask_key="seen")
     assert not one.exception
 
 
@@ -58,3 +66,33 @@ def test_a_tab_shows_what_would_be_signed(tmp_path, tabs):
     assert (one.selectbox[0].value, one.text_input[0].value) == ("vessel", "see slice 20")
     one.text_input[0].input("").run()
     assert kept(tmp_path) == Draft("", "vessel", "")
+
+
+def signed(study: Path) -> list[tuple[str, str]]:
+    """What was signed, and on which mask."""
+    with Ledger(StudyFolder(study)) as ledger:
+        return [(verdict.judgement, verdict.mask_key) for verdict in ledger.verdicts()]
+
+
+def test_a_word_chosen_on_a_mask_that_changed_is_not_signed_for_the_new_one(tmp_path, tabs):
+    tab, _ = tabs
+    press(tab, "None")
+    tab.session_state["mask"] = "newer"
+    press(tab, "Sign")  # the page meets the new mask with this very click
+    assert signed(tmp_path) == []
+    assert "**None** is of another automatic mask" in tab.warning[0].value
+    assert "choose None" in tab.error[0].value
+    tab.text_input[0].input("see slice 20").run()
+    assert tab.warning  # a comment is no word
+    press(tab, "None")
+    assert not tab.warning
+    press(tab, "Sign")
+    assert signed(tmp_path) == [("none", "newer")]
+
+
+def test_a_word_is_of_the_mask_that_stood_beside_its_button(tmp_path, tabs):
+    tab, _ = tabs
+    tab.session_state["mask"] = "newer"
+    press(tab, "None")
+    assert kept(tmp_path).mask_key == "seen"
+    assert tab.warning

@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, Route
 
@@ -36,12 +37,14 @@ from tests.pages.review_study import (
 TRIANGLE = ((0.35, 0.35), (0.6, 0.4), (0.45, 0.65))
 OTHER = ((0.7, 0.7), (0.8, 0.72), (0.75, 0.8))
 SMALL = ((0.2, 0.2), (0.3, 0.22), (0.25, 0.3))
+BACK_MS = 20_000
+CASES = DIRECTIONS | {"turned": np.diag([-1.0, -1.0, 1.0]), "inverted": np.diag([1.0, -1.0, -1.0])}
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unsaved") / "study"
-    build_study(folder)
+    build_study(folder, CASES)
     command_line("run", str(folder), "--until", "review")
     return folder
 
@@ -62,6 +65,11 @@ def cases_of(viewer: Locator) -> set[str]:
 def on_screen(page: Page) -> str:
     """The case of the address."""
     return page.url.partition("case=")[2]
+
+
+def drawing_of(viewer: Locator) -> str:
+    """What the viewer calls the drawing of the case on screen."""
+    return str(viewer.evaluate("host => host.viewer.data.drawingKey"))
 
 
 def next_case(page: Page) -> Locator:
@@ -118,10 +126,28 @@ def test_a_drawing_sent_with_the_token_of_another_case_is_not_stored_and_then_is
     assert mask_points(load_drawn(StudyFolder(study), mask.drawn_key)) == drawn
 
 
+def test_a_stroke_on_each_of_six_cases_that_was_not_saved_comes_back_to_each(study, server, page):
+    enter(page, f"{server.address}/review?case=plain", "Joe")
+    viewer = viewer_of(page)
+    settled(page)
+    drawn = {}
+    for _ in CASES:
+        take_pen(viewer, "draw")
+        draw_on_axial(page, viewer, TRIANGLE)
+        drawn[on_screen(page)] = drawn_points(viewer)
+        viewer = next_case(page)
+    assert (len(drawn), len(CASES)) == (6, 6)
+    for _ in CASES:
+        page.locator(f".viewer[data-restored='{drawing_of(viewer)}']").wait_for(timeout=BACK_MS)
+        assert drawn_points(viewer) == drawn[on_screen(page)]
+        viewer = next_case(page)
+    assert masks_of(study, "Joe") == []
+
+
 def saved_canvas(page: Page, server: Server, reader: str) -> Locator:
     """The first blank canvas of a reader, with a first version saved."""
     enter(page, f"{server.address}/review", reader, "Blank canvas")
-    page.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
+    page.wait_for_selector(f"text=reading 1 of {len(CASES)}")
     viewer = viewer_of(page)
     settled(page)
     take_pen(viewer, "draw")
@@ -159,7 +185,7 @@ def another_tab(page: Page, server: Server, reader: str) -> tuple[Page, Locator]
     """The same reader's blank canvas in a second tab of the same browser."""
     tab = page.context.new_page()
     enter(tab, f"{server.address}/review", reader)
-    tab.wait_for_selector(f"text=reading 1 of {len(DIRECTIONS)}")
+    tab.wait_for_selector(f"text=reading 1 of {len(CASES)}")
     viewer = viewer_of(tab)
     settled(tab)
     take_pen(viewer, "draw")

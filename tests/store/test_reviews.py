@@ -357,7 +357,7 @@ def test_a_change_begins_with_what_was_signed(tmp_path, ledger):
     for moment in (1000.0, 1020.0):  # looking at what was signed is no part of the change
         touch(ledger, ADA, moment, idle_seconds=60)
     reopen(ledger, signed)
-    assert draft_of(ledger, ADA) == Draft("minor", "vessel", "", drawing_key("A", drawn()))
+    assert draft_of(ledger, ADA) == Draft("minor", "vessel", "", drawing_key("A", drawn()), mask_key="seen")
 
 
 def test_the_words_of_readers_leave_out_adjudicators_repeats_and_blank_canvases():
@@ -369,6 +369,26 @@ def test_the_words_of_readers_leave_out_adjudicators_repeats_and_blank_canvases(
         replace(SIGNED, reader="Ada", judgement="major", amends="again"),
     )
     assert [(v.reader, v.judgement) for v in readers_words(rows, "tumour")] == [("Ada", "major")]
+
+
+def test_a_draft_keeps_which_mask_its_word_is_of(ledger):
+    save_draft(ledger, ADA, "minor", "vessel", "", "seen")
+    touch(ledger, ADA, 1000.0, idle_seconds=60)
+    assert draft_of(ledger, ADA) == Draft("minor", "vessel", "", mask_key="seen")
+    save_draft(ledger, ADA, "major", "vessel", "", "newer")
+    assert draft_of(ledger, ADA).mask_key == "newer"
+
+
+def test_a_draft_of_version_5_is_kept_and_names_no_mask(tmp_path, ledger):
+    ledger.close()
+    old = sqlite3.connect(StudyFolder(tmp_path).ledger)
+    old.executescript("ALTER TABLE draft DROP COLUMN mask_key; PRAGMA user_version=5")
+    old.execute("INSERT INTO draft VALUES ('A','tumour','Ada','work list',1,'minor','vessel','','',9,0)")
+    old.commit()
+    old.close()
+    for _ in range(2):
+        with Ledger(StudyFolder(tmp_path)) as opened:
+            assert draft_of(opened, ADA) == Draft("minor", "vessel", "", "", 9.0)
 
 
 def test_verdicts_come_with_the_masks_they_name(tmp_path, ledger):

@@ -212,6 +212,21 @@ def left_out_sentence(found: Sequence[LeftOut]) -> str:
     )
 
 
+def which_masks(earlier: bool) -> str:
+    """Of which automatic masks the words in a figure are."""
+    return f"{'Only' if earlier else 'Without'} verdicts on automatic masks that are no more."
+
+
+def other_masks_sentence(others: int, earlier: bool) -> str:
+    """How many verdicts are not counted because they are on the other masks; empty where there are none."""
+    if not others:
+        return ""
+    left = f"Left out: {counted(others, 'signed verdict')} on"
+    if earlier:
+        return f"{left} the automatic masks as they are now. The earlier ones may be of several models."
+    return f"{left} automatic masks that are no more; choose them in the sidebar under **Automatic masks**."
+
+
 def aware_sentence(readers: Sequence[ReaderSummary]) -> str:
     """How many cases no agreement counts, because a reader knew the others' words; empty where there are none."""
     each = ", ".join(f"{counted(one.aware, 'case')} of {one.reader}" for one in readers if one.aware)

@@ -151,6 +151,16 @@ def test_a_reader_study_after_the_work_list_is_not_unaware():
     assert readers_of(again, "reader study") == ("Ben",)
 
 
+def test_a_word_of_a_reader_study_gives_way_to_a_later_one_on_a_new_mask():
+    newer = {"mask_key": "newer"}
+    rows = said("Ada", ["major"] * 3, mode="reader study") + said("Ada", ["none"] * 2, **newer)
+    rows += said("Ben", ["none"] * 3, **newer)
+    assert summaries(rows)[0].counts == (2, 0, 1, 0)
+    (pair,) = pair_agreements(rows, Review())
+    assert (pair.n, pair.agreed) == (2, 2)
+    assert summaries(rows, "reader study")[0].counts == (0, 0, 3, 0)
+
+
 def test_a_case_that_a_reader_adjudicated_before_he_judged_it_is_left_out():
     rows = said("Ada", ADA) + said("Cleo", ["none"], role="adjudicator", mode="adjudication") + said("Cleo", ADA)
     (pair,) = pair_agreements(rows, Review())
