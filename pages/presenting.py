@@ -20,6 +20,7 @@ from engine.review.judged import drawings_to_take
 from engine.review.reading_list import simulated_readers
 from engine.run.meeting_desk import note_decision, sign_consensus
 from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
+from engine.run.review_desk import show_words
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
 from pages.blinding import still_blind
@@ -247,6 +248,8 @@ def _consensus(shown: Shown, person: Person, case_id: str) -> None:
         return
     rows, reader, seen = review_state(shown.study).verdicts, current_reader(), mask_key(mask)
     offered = {v.drawn_key: f"{v.reader}'s correction" for v in drawings_to_take(rows, case_id, seen, "")}
+    if offered and reader is not None:
+        show_words(shown.study, reader.name, case_id)
     masks = {"": "The automatic outline", **offered}
     with st.form(f"meeting-consensus-{case_id}"):
         word = st.radio(

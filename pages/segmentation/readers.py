@@ -111,15 +111,15 @@ state = review_state(shown.study)
 protocol = protocol_of(shown.study, shown.run.run_id)
 mode = st.sidebar.selectbox("Readings", list(MODES), format_func=MODES.__getitem__, key="readings")
 verdicts = state.verdicts
-pairs = pair_agreements(verdicts, protocol.review, mode)
+pairs = pair_agreements(verdicts, protocol.review, mode, state.shown)
 if not readers_of(verdicts, mode):
     st.info(EMPTY)
     end(shown)
     st.stop()
 answer(readers_answer(pairs))
 pairs_of(pairs)
-each = summaries(verdicts, mode)
-for without in (left_out_sentence(left_out(verdicts, mode)), aware_sentence(each)):
+each = summaries(verdicts, mode, state.shown)
+for without in (left_out_sentence(left_out(verdicts, mode, state.shown)), aware_sentence(each)):
     if without:
         st.caption(without)
 st.subheader("What did each reader say?", anchor=False)

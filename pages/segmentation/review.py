@@ -35,7 +35,7 @@ from engine.review.reading_list import (
     unread_first,
 )
 from engine.run.drawing import BLIND, own_version
-from engine.run.review_desk import begin_order, protocol_of, sign_of_life
+from engine.run.review_desk import begin_order, protocol_of, show_words, sign_of_life
 from engine.run.review_layers import (
     FIRST_READER,
     MEASURED,
@@ -361,6 +361,8 @@ if mode == WORK_LIST:
     answer(review_answer(case, words if at in done else (), 0 if at in done else others))
 else:
     said = others_words(present, at[0], reader.name) if mode == ADJUDICATION else ()
+    if said:
+        show_words(shown.study, reader.name, at[0])
     settled = adjudications(present).get(at[0]) if mode == ADJUDICATION else None
     place = mode_sentence(mode, order.index(at) + 1, so_far.signed, so_far.total)
     answer(" ".join((place, differing_sentence(said), adjudicated_sentence(settled, reader.name))).strip())

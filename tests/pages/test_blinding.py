@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from engine.metrics.readers import pair_agreements
+from engine.protocol import Review
 from engine.run.meeting_desk import fill_basket
 from engine.run.review_volumes import automatic_tumour
 from pages.blinding import still_blind
@@ -241,6 +243,20 @@ def test_who_has_yet_to_read_a_case_is_offered_no_dispute_about_it(show, desk):
     assert "you have yet to read it" in in_mode(show, desk, ADJUDICATION).info[0].value
 
 
+def test_who_looked_at_a_dispute_and_signed_nothing_judges_that_case_knowing(show, desk):
+    looked, other = desk.cases[:2]
+    for case in (looked, other):
+        desk.said(case, "Ada")
+        desk.said(case, "Ben", "major")
+    assert case_box(in_mode(show, desk, ADJUDICATION)).value == looked
+    for case in (looked, other):
+        desk.said(case, READER)
+    state = review_state(desk.study)
+    assert list(state.shown) == [(READER, looked)]
+    pairs = {(one.first, one.second): one.n for one in pair_agreements(state.verdicts, Review(), shown=state.shown)}
+    assert pairs == {("Ada", "Ben"): 2, ("Ada", READER): 1, ("Ben", READER): 1}
+
+
 def test_a_reader_goes_on_with_the_study_that_he_has_begun_unless_an_address_names_a_case(show, desk):
     assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == "work list"
     desk.ordered(READER_STUDY, [(case, 1) for case in desk.cases])
@@ -373,14 +389,12 @@ def test_a_meeting_shows_a_case_with_outlines_only_to_who_has_read_it_and_the_au
 
 
 def test_agreement_draws_no_error_map_of_a_case_that_waits_to_be_read_blinded(show, desk, monkeypatch):
-    chosen = SimpleNamespace(selection=SimpleNamespace(rows=[0]))
-    listed_rows = []
-    monkeypatch.setattr("pages.frame.patients", lambda _, rows, *__, **___: listed_rows.append(rows[0]) or chosen)
-    maps = []
+    chosen, first, maps = SimpleNamespace(selection=SimpleNamespace(rows=[0])), [], []
+    monkeypatch.setattr("pages.frame.patients", lambda _, rows, *__, **___: first.append(rows[0].case_id) or chosen)
     monkeypatch.setattr("engine.present.figures.error_map.error_map", lambda *_: maps.append(1))
     assert not show(desk.study, AGREEMENT).exception
     assert maps == [1]
-    desk.ordered(BLANK_CANVAS, [(listed_rows[0].case_id, 1)])
+    desk.ordered(BLANK_CANVAS, [(first[0], 1)])
     app = show(desk.study, AGREEMENT)
     assert maps == [1]
     assert any("hidden until it is read" in caption.value for caption in app.caption)
