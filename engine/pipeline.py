@@ -50,7 +50,7 @@ IMAGE_STUDY: tuple[Stage, ...] = (
     Stage("review", 4, "case", choose_feature_masks),
     Stage("further", 3, "case", read_further_masks),
     Stage("agreement", 3, "case", measure_agreement),
-    Stage("readers", 4, "case", compare_readers),
+    Stage("readers", 5, "case", compare_readers),
     Stage("doubt", 3, "cohort", estimate_doubt),
     Stage("description", 4, "case", describe_tumour),
     Stage("association", 2, "cohort", associate),

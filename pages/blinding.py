@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import streamlit as st
 
 from engine.review.reading_list import kept_order, signed_readings
 from engine.run.drawing import BLIND
 from pages.reader import current_reader
 from store.queries.agreement import review_cases
-from store.queries.reviews import ReviewState, readers_with_orders, review_state, stored_order
+from store.queries.reviews import ReviewState, readers_with_orders, review_state, segmentations, stored_order
+from store.reviews import BLANK_CANVAS
 from store.snapshot import Snapshot
+
+Place = tuple[str, int]
+OPENED = "opened-though-blind"
+CLOSED = (
+    "You have yet to read this case in your reader study or on your blank canvas: read it there first (*Mode*). Opened "
+    "here it drops out of the blank canvas, and once you have signed it here, what you say of it in the reader study "
+    "counts for no agreement between readers."
+)
+
+
+def readable(study: Path, run_id: str, mode: str, cases: Sequence[str]) -> list[str]:
+    """The cases that can be read in a mode: to be judged a case must be segmented, to be contoured it need not."""
+    made = segmentations(study, run_id)
+    return [case for case in cases if mode == BLANK_CANVAS or case in made]
+
+
+def waiting(
+    study: Path, snapshot: Snapshot, run_id: str, state: ReviewState, reader: str, mode: str
+) -> frozenset[Place]:
+    """Readings of a reader's stored order of a mode that can be read and are not signed."""
+    cases = [case.case_id for case in review_cases(snapshot, run_id)]
+    order = kept_order(stored_order(study, reader, mode), readable(study, run_id, mode, cases))
+    return frozenset(order) - signed_readings(state.verdicts, reader, mode)
 
 
 def still_blind(study: Path, snapshot: Snapshot, run_id: str, state: ReviewState, reader: str) -> frozenset[str]:
     """Cases of the run that a reader has yet to read in a reader study or to contour on a blank canvas."""
-    cases = [case.case_id for case in review_cases(snapshot, run_id)]
-    waiting = set()
-    for mode in BLIND:
-        order = kept_order(stored_order(study, reader, mode), cases)
-        waiting |= set(order) - signed_readings(state.verdicts, reader, mode)
-    return frozenset(case for case, _ in waiting)
+    each = (waiting(study, snapshot, run_id, state, reader, mode) for mode in BLIND)
+    return frozenset(case for readings in each for case, _ in readings)
 
 
 def blind_cases(study: Path, snapshot: Snapshot, run_id: str) -> frozenset[str]:
@@ -27,3 +50,13 @@ def blind_cases(study: Path, snapshot: Snapshot, run_id: str) -> frozenset[str]:
     reader, state = current_reader(), review_state(study)
     looking = readers_with_orders(study) if reader is None else (reader.name,)
     return frozenset().union(*(still_blind(study, snapshot, run_id, state, name) for name in looking))
+
+
+def is_closed(reader: str, case_id: str, blind: frozenset[str]) -> bool:
+    """Whether a case stays closed in the work list because its reader is still blind to it; says why, and a way in."""
+    opened = st.session_state.setdefault(OPENED, set())
+    if case_id not in blind or (reader, case_id) in opened:
+        return False
+    st.info(CLOSED)
+    st.button("Open it all the same", key="open-blind", on_click=opened.add, args=((reader, case_id),))
+    return True

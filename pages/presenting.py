@@ -6,6 +6,7 @@ All of it stands in the address: present, item (from 1), of (whose meeting), loo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -19,6 +20,7 @@ from engine.review.judged import drawings_to_take
 from engine.review.reading_list import simulated_readers
 from engine.run.meeting_desk import note_decision, sign_consensus
 from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
+from engine.run.review_desk import show_words
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
 from pages.blinding import still_blind
@@ -178,20 +180,39 @@ def _case(shown: Shown, person: Person, case_id: str) -> None:
     if case_id not in {case.case_id for case in cases(shown.snapshot, shown.run.run_id)}:
         st.warning("The case of this address is not in this study.")
         return
-    if st.session_state.get("meeting-seen") != case_id:
-        note_images_seen(shown.study, person, case_id)
-        st.session_state["meeting-seen"] = case_id
-    try:
-        png, caption = _picture(shown.study, shown.run.run_id, case_id, shown.snapshot.generation)
-        st.image(png, width="stretch", caption=caption)
-    except KeyError:
-        st.info("This case has no images in this run.")
+    if _is_blind(shown, case_id):
+        st.info(PICTURE_HIDDEN)
+    else:
+        _images(shown, person, case_id)
     st.caption(RESEARCH_ONLY)
     left, right = st.columns(2)
     with left:
         _decision(shown, person, case_id)
     with right:
         _consensus(shown, person, case_id)
+
+
+def _images(shown: Shown, person: Person, case_id: str) -> None:
+    """The three planes of a case with its outlines; the audit names the reader, where it is known who looks."""
+    reader = current_reader()
+    looker = person if reader is None else replace(person, name=reader.name)
+    if st.session_state.get("meeting-seen") != (looker.name, case_id):
+        note_images_seen(shown.study, looker, case_id)
+        st.session_state["meeting-seen"] = (looker.name, case_id)
+    try:
+        png, caption = _picture(shown.study, shown.run.run_id, case_id, shown.snapshot.generation)
+        st.image(png, width="stretch", caption=caption)
+    except KeyError:
+        st.info("This case has no images in this run.")
+
+
+def _is_blind(shown: Shown, case_id: str) -> bool:
+    """Whether the reader who looks has yet to read the case blinded."""
+    reader = current_reader()
+    if reader is None:
+        return False
+    state = review_state(shown.study)
+    return case_id in still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
 
 
 def _decision(shown: Shown, person: Person, case_id: str) -> None:
@@ -209,6 +230,10 @@ def _decision(shown: Shown, person: Person, case_id: str) -> None:
                 st.error(f"Not noted: {error}.")
 
 
+PICTURE_HIDDEN = (
+    "The images stand here with their outlines: hidden until you have read this case in your own reader study or on "
+    "your blank canvas."
+)
 CONSENSUS_HIDDEN = "Hidden until you have read this case in your own reader study or on your blank canvas."
 
 
@@ -218,12 +243,13 @@ def _consensus(shown: Shown, person: Person, case_id: str) -> None:
     if mask is None or not may(person, "judge"):
         st.caption("There is no automatic outline to judge.")
         return
-    state, reader, seen = review_state(shown.study), current_reader(), mask_key(mask)
-    if reader is not None and case_id in still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name):
+    if _is_blind(shown, case_id):
         st.caption(CONSENSUS_HIDDEN)
         return
-    rows = state.verdicts
+    rows, reader, seen = review_state(shown.study).verdicts, current_reader(), mask_key(mask)
     offered = {v.drawn_key: f"{v.reader}'s correction" for v in drawings_to_take(rows, case_id, seen, "")}
+    if offered and reader is not None:
+        show_words(shown.study, reader.name, case_id)
     masks = {"": "The automatic outline", **offered}
     with st.form(f"meeting-consensus-{case_id}"):
         word = st.radio(

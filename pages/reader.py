@@ -49,6 +49,7 @@ def require_reader(known: frozenset[str], simulated: frozenset[str], modes: Mapp
     if reader.identity == NAMED_HIMSELF and st.sidebar.button("Another reader", key="leave", type="tertiary"):
         for key in (SESSION_KEY, MODE_KEY):
             st.session_state.pop(key, None)
+        st.query_params.pop("case", None)  # the next one may be blind to it
         st.rerun()
     if reader.name in simulated:
         st.error(_taken(reader.name))

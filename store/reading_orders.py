@@ -1,4 +1,4 @@
-"""How a reader's stored order comes about and grows: cases whose outline he has met, cases that came later."""
+"""What a reader has met and reads: his stored order, cases that came later, cases of which he knows others' words."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ SELECT case_id FROM verdict WHERE reader=? AND mode<>? AND mask_key<>''
 UNION SELECT case_id FROM draft WHERE reader=? AND mode<>?
 EXCEPT SELECT case_id FROM verdict WHERE reader=? AND mode=?
 """
+
+LEARNT = "words shown"
+OPENED = "SELECT actor, detail, min(at) FROM audit WHERE action=? GROUP BY actor, detail"
 
 
 def order_now(ledger: Ledger, reader: str, mode: str) -> tuple[tuple[str, int], ...]:
@@ -49,3 +52,16 @@ def extend_reading_order(ledger: Ledger, reader: str, mode: str, added: Sequence
         rows = [(reader, mode, place, case, number) for place, (case, number) in enumerate(new, start=first)]
         connection.executemany("INSERT INTO reading_place VALUES (?,?,?,?,?)", rows)
         ledger.append_audit(connection, reader, "reading order", f"{mode}: {len(rows)} readings added")
+
+
+def note_words_shown(ledger: Ledger, reader: str, case_id: str) -> None:
+    """Keep, once, that a reader was shown what others said of a case before he said anything himself."""
+    if (reader, case_id) in words_shown(ledger):
+        return
+    with ledger.transaction() as connection:
+        ledger.append_audit(connection, reader, LEARNT, case_id)
+
+
+def words_shown(ledger: Ledger) -> dict[tuple[str, str], str]:
+    """(reader, case) -> when the adjudication of the case was first opened to him, or a consensus on it offered."""
+    return {(str(reader), str(case)): str(at) for reader, case, at in ledger.rows(OPENED, (LEARNT,))}

@@ -68,7 +68,11 @@ def compare_readers(
 
 
 def readers_masks(verdicts: Verdicts, predicted: Mask | None) -> Iterator[ReadersMask]:
-    """The last mask of each reader, by name, those over the automatic mask before those of a blank canvas."""
+    """The last mask of each reader, by name, those over the automatic mask before those of a blank canvas.
+
+    Of a blank canvas the first that he signed, where it is independent: before he amended it he may have looked at the
+    automatic mask.
+    """
     seen = "" if predicted is None else mask_key(predicted)
     words = [v for v in readers_words(verdicts.rows, TUMOUR) if v.mask_key == seen]
     for verdict in sorted(words, key=lambda v: v.reader):
@@ -77,11 +81,13 @@ def readers_masks(verdicts: Verdicts, predicted: Mask | None) -> Iterator[Reader
             yield ReadersMask(verdict.reader, verdict.reader, drawn, False)
         elif verdict.judgement == "none" and predicted is not None:
             yield ReadersMask(verdict.reader, verdict.reader, predicted, False)
-    contoured = {v.reader: v for v in verdicts.rows if v.mode == BLANK_CANVAS and v.structure == TUMOUR}
-    for reader, verdict in sorted(contoured.items()):
-        drawn = verdicts.mask(verdict.drawn_key)
+    contoured = [v for v in verdicts.rows if v.mode == BLANK_CANVAS and v.structure == TUMOUR]
+    last = {v.reader: v for v in contoured}
+    first = {v.reader: v for v in reversed(contoured)}
+    for reader in sorted(first):
+        unseen = not _judged_before(verdicts.rows, first[reader])
+        drawn = verdicts.mask((first if unseen else last)[reader].drawn_key)
         if drawn is not None:
-            unseen = not _judged_before(verdicts.rows, verdict)
             yield ReadersMask(reader, f"{reader}, {BLANK_CANVAS}", drawn, unseen)
 
 

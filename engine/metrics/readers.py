@@ -1,16 +1,18 @@
 """What the readers' verdicts say: shares with intervals, agreement between and within readers, time, order.
 
 Verdicts are all that were signed, in order of signing; mode: of one mode of judging, or of both where it is empty.
+shown: to whom others' words on which case were shown before he judged it, and when.
 Shares are of a reader's last words. Agreement between readers is of words signed before the others' could be seen.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
+from types import MappingProxyType
 
 from engine.protocol import Review
 from engine.statistics.association import Spearman, spearman
@@ -28,6 +30,9 @@ from store.reviews import (
 
 NEEDS_CORRECTION = (1, 2, 3)  # minor, major, missed
 FEWEST_FOR_ORDER = 5
+Shown = Mapping[tuple[str, str], str]  # (reader, case) -> since when he knows what others said of it
+NOBODY: Shown = MappingProxyType({})
+NEVER = "9999"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,8 @@ class ReaderSummary:
 
     amended: cases whose word he changed on the same mask; amended_knowing: of these, in the work list, where signing
     had shown him what others said; aware: cases that he judged only when he could see it, so that no agreement counts
-    them: he had adjudicated them, or signed them in the work list before he met them in a reader study.
+    them: he had adjudicated them or looked at their adjudication, or signed them in the work list before he met them in
+    a reader study.
     """
 
     reader: str
@@ -107,9 +113,11 @@ def readers_of(verdicts: Sequence[Verdict], mode: str = "") -> tuple[str, ...]:
     return tuple(sorted({v.reader for v in _judged(latest_verdicts(verdicts)) if mode in ("", v.mode)}))
 
 
-def pair_agreements(verdicts: Sequence[Verdict], rules: Review, mode: str = "") -> tuple[PairAgreement, ...]:
+def pair_agreements(
+    verdicts: Sequence[Verdict], rules: Review, mode: str = "", shown: Shown = NOBODY
+) -> tuple[PairAgreement, ...]:
     """Every pair of readers with at least one mask in common, by name; words of first readings, signed unaware."""
-    pairs = (_pair(readings, rules) for readings in _between(verdicts, mode))
+    pairs = (_pair(readings, rules) for readings in _between(verdicts, mode, shown))
     return tuple(pair for pair in pairs if pair.n)
 
 
@@ -119,17 +127,17 @@ def intra_reader(verdicts: Sequence[Verdict], rules: Review) -> tuple[PairAgreem
     return tuple(pair for pair in pairs if pair.n)
 
 
-def left_out(verdicts: Sequence[Verdict], mode: str = "") -> tuple[LeftOut, ...]:
+def left_out(verdicts: Sequence[Verdict], mode: str = "", shown: Shown = NOBODY) -> tuple[LeftOut, ...]:
     """What `pair_agreements` and `intra_reader` leave out, where they do: two words on different masks are no pair."""
     again = _within(verdicts) if mode != WORK_LIST else []
-    readings = (*_between(verdicts, mode), *again)
+    readings = (*_between(verdicts, mode, shown), *again)
     found = (LeftOut(r.first, r.second, len(r.one.keys() & r.other.keys()) - len(r.same_mask)) for r in readings)
     return tuple(one for one in found if one.n)
 
 
-def summaries(verdicts: Sequence[Verdict], mode: str = "") -> tuple[ReaderSummary, ...]:
+def summaries(verdicts: Sequence[Verdict], mode: str = "", shown: Shown = NOBODY) -> tuple[ReaderSummary, ...]:
     """Every reader's counts and minutes, by name."""
-    unaware, signed = _unaware(verdicts, mode), _signed(verdicts)
+    unaware, signed = _unaware(verdicts, mode, shown), _signed(verdicts)
     found = []
     for reader, said in sorted(_last_words(verdicts, FIRST_READING, mode).items()):
         words = [v.judgement for v in said.values()]
@@ -181,8 +189,8 @@ def _correlation(places: Sequence[float], values: Sequence[float]) -> Spearman |
     return spearman(places, values) if len(set(values)) > 1 else None
 
 
-def _between(verdicts: Sequence[Verdict], mode: str) -> list[_Readings]:
-    said = _unaware(verdicts, mode)
+def _between(verdicts: Sequence[Verdict], mode: str, shown: Shown) -> list[_Readings]:
+    said = _unaware(verdicts, mode, shown)
     return [_Readings(one, other, said[one], said[other]) for one, other in combinations(sorted(said), 2)]
 
 
@@ -214,10 +222,11 @@ def _last_words(verdicts: Sequence[Verdict], reading: int, mode: str) -> dict[st
     return _by_reader([v for v in _judged(latest_verdicts(verdicts)) if v.reading == reading], mode)
 
 
-def _unaware(verdicts: Sequence[Verdict], mode: str) -> dict[str, dict[str, Verdict]]:
+def _unaware(verdicts: Sequence[Verdict], mode: str, shown: Shown) -> dict[str, dict[str, Verdict]]:
     """Reader -> case -> his last word on the mask he judged last that he signed before he could see the others'.
 
     A signature in the work list opens a case, and so does adjudicating it: what follows on the same mask is left out.
+    So does to have been shown what others said, in an adjudication or a consensus, signed or not.
     """
     aware: set[tuple[str, ...]] = set()
     adjudicated: set[tuple[str, str]] = set()
@@ -227,7 +236,8 @@ def _unaware(verdicts: Sequence[Verdict], mode: str) -> dict[str, dict[str, Verd
             adjudicated.add((verdict.reader, verdict.case_id))
         elif verdict.reading == FIRST_READING and _judged([verdict]):
             on_mask = (verdict.reader, verdict.case_id, verdict.mask_key)
-            if on_mask not in aware and on_mask[:2] not in adjudicated:
+            knows = on_mask[:2] in adjudicated or shown.get(on_mask[:2], NEVER) <= verdict.signed_at
+            if on_mask not in aware and not knows:
                 words.append(verdict)
             if verdict.mode == WORK_LIST:
                 aware.add(on_mask)

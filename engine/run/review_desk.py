@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.protocol import Protocol
 from engine.review.reading_list import blank_sample, kept_order, study_order
 from engine.run.ticket import run_protocol
-from store.reading_orders import cases_shown, extend_reading_order, order_now
+from store.reading_orders import cases_shown, extend_reading_order, note_words_shown, order_now
 from store.records import Verdict
 from store.reviews import (
     BLANK_CANVAS,
@@ -95,6 +95,12 @@ def sign_of_life(study: Path, reading: Reading, idle_seconds: float) -> None:
     """Count the time since the reader's last sign of life, unless he was idle."""
     with open_ledger(study) as ledger:
         touch(ledger, reading, time.time(), idle_seconds)
+
+
+def show_words(study: Path, reader: str, case_id: str) -> None:
+    """Keep that a reader is shown what others said of a case: what he says of it from now on is not unaware."""
+    with open_ledger(study) as ledger:
+        note_words_shown(ledger, reader, case_id)
 
 
 def sign_verdict(study: Path, verdict: Verdict) -> Verdict:

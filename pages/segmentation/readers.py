@@ -125,15 +125,15 @@ outdated = tuple(v for v in state.verdicts if v not in present)
 earlier = on_earlier(outdated)
 verdicts = outdated if earlier else tuple(v for v in state.verdicts if v in present)
 others = other_masks_sentence(sum(bool(v.mask_key) for v in {*state.verdicts} - {*verdicts}), earlier)
-pairs = pair_agreements(verdicts, protocol.review, mode)
+pairs = pair_agreements(verdicts, protocol.review, mode, state.shown)
 if not readers_of(verdicts, mode):
     st.info(others or EMPTY)
     end(shown)
     st.stop()
 answer(readers_answer(pairs))
 pairs_of(pairs)
-each = summaries(verdicts, mode)
-for without in (others, left_out_sentence(left_out(verdicts, mode)), aware_sentence(each)):
+each = summaries(verdicts, mode, state.shown)
+for without in (others, left_out_sentence(left_out(verdicts, mode, state.shown)), aware_sentence(each)):
     if without:
         st.caption(without)
 st.subheader("What did each reader say?", anchor=False)

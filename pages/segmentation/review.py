@@ -35,7 +35,7 @@ from engine.review.reading_list import (
     unread_first,
 )
 from engine.run.drawing import BLIND, own_version
-from engine.run.review_desk import begin_order, protocol_of, sign_of_life
+from engine.run.review_desk import begin_order, protocol_of, show_words, sign_of_life
 from engine.run.review_layers import (
     FIRST_READER,
     MEASURED,
@@ -47,7 +47,7 @@ from engine.run.review_layers import (
     visible_layers,
 )
 from engine.service import EARLIER, note_images_seen
-from pages.blinding import still_blind
+from pages.blinding import Place, is_closed, readable, still_blind, waiting
 from pages.frame import Shown, answer, begin, empty, end, ran_by_itself, table
 from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
 from pages.judged_masks import judged_key, present_verdicts
@@ -56,11 +56,12 @@ from pages.mask_files import mask_files
 from pages.reader import MODE_KEY, Reader, require_reader
 from pages.slices import slices
 from pages.staleness import stale
+from pages.verdict_table import verdict_table
 from store.queries.agreement import ReviewCase, review_cases
 from store.queries.cohort import case_facts
 from store.queries.images import load_prior_scan
 from store.queries.inference import doubt_quality
-from store.queries.reviews import ReviewState, read_draft, review_state, stored_order
+from store.queries.reviews import ReviewState, read_draft, review_state
 from store.records import DrawnMask, Verdict
 from store.reviews import (
     ADJUDICATION,
@@ -89,43 +90,28 @@ QUEUE_TITLES = {
 }
 QUEUE_HEIGHT = 260
 LOW_DSC = 0.7
-VERDICT_TITLES = {
-    "signed_at": "Signed (UTC)",
-    "reader": "Reader",
-    "mode": "Mode",
-    "structure": "Structure",
-    "judgement": "Correction needed",
-    "reason": "Reason",
-    "comment": "Comment",
-    "active_seconds": "Seconds",
-    "amends": "Why it changed",
-}
 SEEN = "seen"
-Place = tuple[str, int]
 
 
 def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases: tuple[ReviewCase, ...]) -> list[Place]:
     """What the reader reads in a mode, in order: work list and adjudication have what is not signed first."""
     ids = [case.case_id for case in cases]
     if mode in (READER_STUDY, BLANK_CANVAS):
-        return list(begin_order(shown.study, protocol, mode, reader.name, ids))
+        stored = begin_order(shown.study, protocol, mode, reader.name, ids)
+        return list(kept_order(stored, readable(shown.study, shown.run.run_id, mode, ids)))
     if mode == ADJUDICATION:
         blind = still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
-        waiting = kept_order(to_adjudicate(present, reader.name), [case for case in ids if case not in blind])
-        return list(unread_first(waiting, done))
+        disputed = kept_order(to_adjudicate(present, reader.name), [case for case in ids if case not in blind])
+        return list(unread_first(disputed, done))
     return list(unread_first([(case, 1) for case in ids], done))
 
 
-def first_mode(shown: Shown, reader: Reader, cases: tuple[ReviewCase, ...]) -> str:
+def first_mode(shown: Shown, reader: Reader) -> str:
     """Where a reader goes on who has chosen no mode: the case of the address, else what he reads blinded, if begun."""
     if "case" in st.query_params:
         return WORK_LIST
-    ids = [case.case_id for case in cases]
-    for blind in BLIND:
-        begun = kept_order(stored_order(shown.study, reader.name, blind), ids)
-        if next_reading(begun, signed_readings(state.verdicts, reader.name, blind), None):
-            return blind
-    return WORK_LIST
+    where = (shown.study, shown.snapshot, shown.run.run_id)
+    return next((mode for mode in BLIND if waiting(*where, state, reader.name, mode)), WORK_LIST)
 
 
 def done_of(mode: str, reader: Reader) -> frozenset[Place]:
@@ -219,15 +205,15 @@ def place_key(mode: str) -> str:
     return f"at-{mode}-{reader.name}"
 
 
-def header(shown: Shown, mode: str, order: list[Place], at: Place) -> None:
-    """The case in one line, with the way to the one before and the next, and their keys."""
+def header(mode: str, order: list[Place], at: Place, said: str) -> None:
+    """What is said of the case in one line, with the way to the one before and the next, and their keys."""
     here = order.index(at)
     back = (mode, order[(here - 1) % len(order)])
     on = (mode, order[(here + 1) % len(order)])
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="case-header"):
         st.button("Previous", key="previous", shortcut="p", on_click=go, args=back, type="tertiary")
         st.button("Next", key="next", shortcut="n", on_click=go, args=on, type="tertiary")
-        st.caption(case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode), width="stretch")
+        st.caption(said, width="stretch")
 
 
 def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
@@ -293,7 +279,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
     viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
     judging = replace(judging, drawn=drawn_of(reading, drawn_key), unsaved=unsaved(viewed))
-    header(shown, mode, order, at)
+    header(mode, order, at, case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
     if mode == BLANK_CANVAS:
         signed = contour(judging)
     elif not judged:
@@ -330,20 +316,6 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
         st.caption(criteria_text(protocol.review))
 
 
-def verdicts_of(reader: Reader, mode: str, case_id: str, signed: bool) -> None:
-    """What was said of a case: one's own at once, the others' once one has signed oneself."""
-    all_said = [v for v in state.verdicts if v.case_id == case_id and (v.mask_key or v.drawn_key)]
-    shown_here = [v for v in all_said if signed or mode == ADJUDICATION or v.reader == reader.name]
-    st.subheader(f"Verdicts on {case_id} ({len(shown_here)})", anchor=False)
-    hidden = len(all_said) - len(shown_here)
-    if hidden:
-        st.caption(f"{hidden} verdict(s) of others are hidden until you have signed yours.")
-    if shown_here:
-        table(shown_here, VERDICT_TITLES)
-    elif not hidden:
-        st.caption("No reader has signed a verdict on this case.")
-
-
 shown = begin("Is this outline right?", "view images")
 cases = review_cases(shown.snapshot, shown.run.run_id)
 if not cases:
@@ -356,7 +328,7 @@ reader = require_reader(
 )
 protocol = protocol_of(shown.study, shown.run.run_id)
 if MODE_KEY not in st.session_state:
-    st.session_state[MODE_KEY] = first_mode(shown, reader, cases)
+    st.session_state[MODE_KEY] = first_mode(shown, reader)
 mode = st.sidebar.selectbox(
     "Mode",
     list(MODES),
@@ -377,6 +349,11 @@ if not order:
 labels = {case.case_id: label(case, (case.case_id, 1) in done) for case in cases}
 at = choose(order, mode, done, labels)
 st.sidebar.progress(so_far.signed / so_far.total, progress_text(so_far.signed, so_far.total))
+here = (shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
+if mode == WORK_LIST and is_closed(reader.name, at[0], still_blind(*here)):
+    header(mode, order, at, "")
+    end(shown)
+    st.stop()
 if mode == WORK_LIST:
     case = next(case for case in cases if case.case_id == at[0])
     words = readers_words([v for v in present if v.case_id == at[0] and v.mask_key], TUMOUR)
@@ -384,13 +361,16 @@ if mode == WORK_LIST:
     answer(review_answer(case, words if at in done else (), 0 if at in done else others))
 else:
     said = others_words(present, at[0], reader.name) if mode == ADJUDICATION else ()
+    if said:
+        show_words(shown.study, reader.name, at[0])
     settled = adjudications(present).get(at[0]) if mode == ADJUDICATION else None
     place = mode_sentence(mode, order.index(at) + 1, so_far.signed, so_far.total)
     answer(" ".join((place, differing_sentence(said), adjudicated_sentence(settled, reader.name))).strip())
 stale(shown.study, shown.person, state)
 open_reading(shown, protocol, reader, mode, order, at)
 if mode in (WORK_LIST, ADJUDICATION):
-    verdicts_of(reader, mode, at[0], at in done)
+    knows = at in done or mode == ADJUDICATION
+    verdict_table(state.verdicts, at[0], reader.name, knows, study_open=bool(waiting(*here, READER_STUDY)))
 if mode == WORK_LIST:
     st.subheader(f"Queue ({len(cases)})", anchor=False)
     st.caption(order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id)))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from store.reading_orders import order_now
+from store.reading_orders import order_now, words_shown
 from store.records import DrawnMask, Verdict
 from store.reviews import Draft, Reading, draft_of, drawn_masks, is_begun, open_ledger
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
-    """All signed verdicts and drawn versions of a study, in the order of signing and saving."""
+    """All signed verdicts and drawn versions of a study, in the order of signing and saving.
+
+    shown: (reader, case) -> since when he knows what others said of it, from an adjudication or a consensus.
+    """
 
     verdicts: tuple[Verdict, ...]
     drawn: tuple[DrawnMask, ...]
+    shown: Mapping[tuple[str, str], str]
 
     def version(self, drawn_key: str) -> DrawnMask | None:
         """The latest saved version with a key, None for the empty key."""
@@ -25,7 +30,7 @@ class ReviewState:
 def review_state(study: Path) -> ReviewState:
     """Everything signed and saved so far."""
     with open_ledger(study) as ledger:
-        return ReviewState(ledger.verdicts(), drawn_masks(ledger))
+        return ReviewState(ledger.verdicts(), drawn_masks(ledger), words_shown(ledger))
 
 
 def read_draft(study: Path, reading: Reading) -> Draft:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.run.review_desk import sign_verdict
 from store.layout import StudyFolder
+from store.queries.reviews import review_state
 from store.records import DrawnMask, Verdict
 from store.reviews import Edit, Reading, add_drawn, draft_of, drawing_key, open_ledger
 from store.volumes import Grid, Mask, mask_key
@@ -180,6 +181,14 @@ def test_a_consensus_without_its_mask_or_under_no_readers_name_is_refused_in_wor
     assert why in said(meeting)
     with open_ledger(study) as ledger:
         assert len(ledger.verdicts("A")) == 3
+
+
+def test_who_is_offered_the_corrections_of_others_in_a_meeting_is_kept_as_knowing_them(study, meeting, monkeypatch):
+    monkeypatch.setattr("pages.presenting.still_blind", lambda *_: frozenset())
+    assert review_state(study).shown == {}  # nobody has said who looks
+    meeting.session_state["reader"] = "Zoe"
+    meeting.run()
+    assert list(review_state(study).shown) == [("Zoe", "A")]
 
 
 def test_who_has_yet_to_read_the_case_blinded_is_told_of_no_correction_in_a_meeting(study, meeting, monkeypatch):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from engine.metrics.readers import pair_agreements
+from engine.protocol import Review
+from engine.run.meeting_desk import fill_basket
 from engine.run.review_volumes import automatic_tumour
 from pages.blinding import still_blind
+from store.access import Person
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.queries.reviews import review_state
@@ -63,6 +68,14 @@ class Desk:
     def ordered(self, mode, order):
         with Ledger(self.folder) as ledger:
             store_reading_order(ledger, READER, mode, order)
+
+    def segmented(self, case, state):
+        where = "(SELECT key FROM placement WHERE run_id=? AND stage='segment' AND unit=?)"
+        with Ledger(self.folder) as ledger, ledger.transaction() as connection:
+            connection.execute(f"UPDATE task SET state=? WHERE key={where}", (state, self.run_id, case))
+
+    def blind(self):
+        return still_blind(self.study, open_snapshot(self.study), self.run_id, review_state(self.study), READER)
 
     def order(self, mode):
         with Ledger(self.folder) as ledger:
@@ -230,6 +243,20 @@ def test_who_has_yet_to_read_a_case_is_offered_no_dispute_about_it(show, desk):
     assert "you have yet to read it" in in_mode(show, desk, ADJUDICATION).info[0].value
 
 
+def test_who_looked_at_a_dispute_and_signed_nothing_judges_that_case_knowing(show, desk):
+    looked, other = desk.cases[:2]
+    for case in (looked, other):
+        desk.said(case, "Ada")
+        desk.said(case, "Ben", "major")
+    assert case_box(in_mode(show, desk, ADJUDICATION)).value == looked
+    for case in (looked, other):
+        desk.said(case, READER)
+    state = review_state(desk.study)
+    assert list(state.shown) == [(READER, looked)]
+    pairs = {(one.first, one.second): one.n for one in pair_agreements(state.verdicts, Review(), shown=state.shown)}
+    assert pairs == {("Ada", "Ben"): 2, ("Ada", READER): 1, ("Ben", READER): 1}
+
+
 def test_a_reader_goes_on_with_the_study_that_he_has_begun_unless_an_address_names_a_case(show, desk):
     assert show(desk.study, PAGE).sidebar.selectbox(key="mode").value == "work list"
     desk.ordered(READER_STUDY, [(case, 1) for case in desk.cases])
@@ -252,7 +279,7 @@ def test_review_counts_neither_simulated_readers_nor_oneself_among_those_who_are
 def test_a_case_that_one_meets_after_the_blank_canvas_was_drawn_drops_out_of_it(show, desk):
     first, second = desk.cases[:2]
     desk.ordered(BLANK_CANVAS, [(first, 1), (second, 1)])
-    show(desk.study, PAGE, case=second)  # an address of the work list: its draft is begun by looking
+    show(desk.study, PAGE, case=second).button(key="open-blind").click().run()  # looking begins its draft
     assert progress_of(show(desk.study, PAGE)) == "0 of 1 signed"
 
 
@@ -285,14 +312,89 @@ def test_agreement_shows_no_pair_of_readers_to_who_is_still_blind(show, desk):
 def test_a_case_is_still_blind_until_it_is_read_in_each_order_it_stands_in(desk):
     first, second = desk.cases[:2]
     desk.ordered(READER_STUDY, [(first, 1), (second, 1), (first, 2)])
-
-    def waiting():
-        return still_blind(desk.study, open_snapshot(desk.study), desk.run_id, review_state(desk.study), READER)
-
-    assert waiting() == {first, second}
+    assert desk.blind() == {first, second}
     desk.said(first, READER)  # in the work list
     desk.said(first, READER, mode=READER_STUDY)
     desk.said(second, READER, mode=READER_STUDY)
-    assert waiting() == {first}
+    assert desk.blind() == {first}
     desk.said(first, READER, mode=READER_STUDY, reading=2)
-    assert waiting() == set()
+    assert desk.blind() == set()
+
+
+def test_a_case_without_an_automatic_outline_waits_in_no_reader_study_until_it_is_segmented(show, desk):
+    lost, *others = desk.cases
+    desk.ordered(READER_STUDY, [(case, 1) for case in desk.cases])
+    for case in others:
+        desk.said(case, READER, mode=READER_STUDY)
+    desk.segmented(lost, "failed")
+    assert progress_of(in_mode(show, desk, READER_STUDY)) == f"{len(others)} of {len(others)} signed"
+    assert desk.blind() == set()
+    desk.segmented(lost, "done")
+    assert desk.blind() == {lost}
+    desk.segmented(lost, "failed")
+    desk.ordered(BLANK_CANVAS, [(lost, 1)])
+    assert desk.blind() == {lost}  # to be contoured it needs no automatic outline
+
+
+def test_the_work_list_opens_a_case_that_waits_to_be_read_blinded_only_on_demand(show, desk):
+    first, second, *_ = desk.cases
+    desk.ordered(READER_STUDY, [(first, 1), (second, 1)])
+    app = show(desk.study, PAGE, case=second)
+    assert app.info[0].value.startswith("You have yet to read this case in your reader study")
+    assert not [text.value for text in (*app.markdown, *app.caption) if "DSC" in text.value or "lesion" in text.value]
+    assert "Sign" not in [button.label for button in app.button]
+    assert "Sign" in [button.label for button in app.button(key="open-blind").click().run().button]
+    desk.said(second, READER, mode=READER_STUDY)
+    assert "Sign" in [button.label for button in show(desk.study, PAGE, case=second).button]
+
+
+def test_the_work_list_tells_no_word_of_a_reader_study_that_goes_on(show, desk):
+    first, second = desk.cases[:2]
+    desk.ordered(READER_STUDY, [(first, 1), (first, 2), (second, 1)])
+    for reading in (1, 2):
+        desk.said(first, READER, mode=READER_STUDY, reading=reading)
+
+    def told():
+        app = show(desk.study, PAGE, case=first)
+        return [word for rows in app.dataframe if "judgement" in rows.value for word in rows.value["mode"]]
+
+    assert told() == []
+    desk.said(second, READER, mode=READER_STUDY)
+    assert told() == [READER_STUDY, READER_STUDY]
+
+
+def test_another_reader_does_not_come_to_the_case_of_the_one_before(show, desk):
+    app = show(desk.study, PAGE, case=desk.cases[0])
+    app.sidebar.button(key="leave").click().run()
+    assert "case" not in app.query_params
+
+
+def test_a_meeting_shows_a_case_with_outlines_only_to_who_has_read_it_and_the_audit_names_him(show, desk, monkeypatch):
+    (waits, read), pictures = desk.cases[:2], []
+    monkeypatch.setattr("streamlit.image", lambda *_, **about: pictures.append(about["caption"]))
+    fill_basket(desk.study, Person("this computer", "administrator", "test"), READER, desk.run_id)
+    desk.ordered(BLANK_CANVAS, [(waits, 1)])
+
+    def meeting(case):
+        return show(desk.study, "present/meeting.py", present="1", of=READER, case=case)
+
+    app = meeting(waits)
+    assert pictures == []
+    assert "hidden until you have read this case" in app.info[0].value
+    meeting(read)
+    assert len(pictures) == 1
+    with Ledger(desk.folder) as ledger:
+        seen = ledger.rows("SELECT actor, detail FROM audit WHERE action='view images'")
+    assert seen == [(READER, read)]
+
+
+def test_agreement_draws_no_error_map_of_a_case_that_waits_to_be_read_blinded(show, desk, monkeypatch):
+    chosen, first, maps = SimpleNamespace(selection=SimpleNamespace(rows=[0])), [], []
+    monkeypatch.setattr("pages.frame.patients", lambda _, rows, *__, **___: first.append(rows[0].case_id) or chosen)
+    monkeypatch.setattr("engine.present.figures.error_map.error_map", lambda *_: maps.append(1))
+    assert not show(desk.study, AGREEMENT).exception
+    assert maps == [1]
+    desk.ordered(BLANK_CANVAS, [(first[0], 1)])
+    app = show(desk.study, AGREEMENT)
+    assert maps == [1]
+    assert any("hidden until it is read" in caption.value for caption in app.caption)

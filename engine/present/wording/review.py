@@ -79,7 +79,7 @@ def nothing_waits(mode: str) -> str:
             "would not be independent of it. Let who has judged nothing contour, before he judges."
         )
     if mode != ADJUDICATION:
-        return "No case of this list is in this run."
+        return "No case of this list is in this run, or none of them is segmented."
     return (
         "No case waits for adjudication: nobody disagrees, you judged every such case yourself, or you have yet to "
         "read it in your own reader study or on a blank canvas. It takes two readers who judged the same case "

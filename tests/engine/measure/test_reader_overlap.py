@@ -76,6 +76,16 @@ def test_a_contour_by_who_had_judged_the_outline_before_is_an_edit_distance():
     assert readers == {("Ada", "Ben"), ("Ben", "Ada, blank canvas")}
 
 
+def test_an_amended_contour_is_not_independent_so_the_first_that_was_signed_stands():
+    first, amended = cube("Ada", "independent", 6), replace(AUTOMATIC, origin="independent", source="Ada")
+    contours = [said("Ada", "drawn", mask, "blank canvas") for mask in (first, amended)]
+    assert compared(contours, first, amended, references=()) == {
+        ("Ada, blank canvas", "model", "agreement"): pytest.approx(10 / 15)
+    }
+    knowing = compared([said("Ada", "major"), *contours], first, amended, references=())
+    assert knowing == {("Ada, blank canvas", "model", "edit_distance"): 1}
+
+
 def test_verdicts_on_another_mask_have_no_row():
     other = cube("model", "automatic", 5)
     assert compared([said("Ada", "none")], automatic=(other,)) == {}

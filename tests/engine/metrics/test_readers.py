@@ -170,6 +170,15 @@ def test_a_case_that_a_reader_adjudicated_before_he_judged_it_is_left_out():
     assert "1 case of Cleo" in aware_sentence(summaries(rows))
 
 
+def test_what_is_judged_after_one_saw_an_adjudication_and_signed_nothing_is_left_out():
+    rows = said("Ada", ADA) + said("Cleo", ADA)
+    case, signed_at = rows[-1].case_id, rows[-1].signed_at
+    assert pair_agreements(rows, Review(), shown={("Cleo", case): "2027-01-01"})[0].n == 6
+    shown = {("Cleo", case): signed_at}
+    assert pair_agreements(rows, Review(), shown=shown)[0].n == 5
+    assert [one.aware for one in summaries(rows, shown=shown)] == [0, 1]
+
+
 def test_a_word_on_a_new_mask_counts_as_the_first_on_it():
     newer = [{**LATER, "mask_key": "newer"}, {"mask_key": "newer"}]
     rows = said("Ada", ["none"]) + said("Ada", ["major"], **newer[0]) + said("Ben", ["major"], **newer[1])
