@@ -254,7 +254,7 @@ def test_who_looked_at_a_dispute_and_signed_nothing_judges_that_case_knowing(sho
     state = review_state(desk.study)
     assert list(state.shown) == [(READER, looked)]
     pairs = {(one.first, one.second): one.n for one in pair_agreements(state.verdicts, Review(), shown=state.shown)}
-    assert pairs == {("Ada", "Ben"): 2, ("Ada", READER): 1, ("Ben", READER): 1}
+    assert [pairs[pair] for pair in (("Ada", "Ben"), ("Ada", READER), ("Ben", READER))] == [2, 1, 1]
 
 
 def test_a_reader_goes_on_with_the_study_that_he_has_begun_unless_an_address_names_a_case(show, desk):
