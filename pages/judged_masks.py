@@ -16,19 +16,33 @@ from store.volumes import mask_key
 
 def judged_key(shown: Shown, case_id: str) -> str:
     """The key of the automatic tumour that is judged; empty where there is none."""
-    return _key(shown.study, shown.run.run_id, case_id, segmentations(shown.study, shown.run.run_id).get(case_id, ""))
+    made = segmentations(shown.study, shown.run.run_id).get(case_id, shown.run.run_id)
+    return _key(shown, case_id, made)
 
 
 def present_verdicts(shown: Shown, verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     """Verdicts without those on a mask that is no more; the mask of every case that anybody judged is read for it."""
     made = segmentations(shown.study, shown.run.run_id)
-    judged = {v.case_id for v in verdicts if v.mask_key}
-    keys = {case: _key(shown.study, shown.run.run_id, case, made[case]) for case in sorted(judged & made.keys())}
+    judged = {case: made[case] for case in sorted({v.case_id for v in verdicts if v.mask_key} & made.keys())}
+    if judged.items() <= _known(shown.study).keys():
+        keys = {case: _key(shown, case, key) for case, key in judged.items()}
+    else:
+        with st.spinner("Reading which masks were judged"):
+            keys = {case: _key(shown, case, key) for case, key in judged.items()}
     return on_present_masks(verdicts, keys)
 
 
-@st.cache_data(max_entries=8192, show_spinner="Reading which masks were judged")
-def _key(study: Path, _run_id: str, _case_id: str, segmentation: str) -> str:
-    del segmentation  # what is kept under it holds for every run and case with the same one
-    mask = automatic_tumour(study, _run_id, _case_id)
-    return "" if mask is None else mask_key(mask)
+def _key(shown: Shown, case_id: str, made: str) -> str:
+    """The key of the mask of one segmentation, for every run that has it; of a case without one, for its run alone."""
+    known = _known(shown.study)
+    if (case_id, made) not in known:
+        mask = automatic_tumour(shown.study, shown.run.run_id, case_id)
+        known[case_id, made] = "" if mask is None else mask_key(mask)
+    return known[case_id, made]
+
+
+@st.cache_resource(show_spinner=False)
+def _known(study: Path) -> dict[tuple[str, str], str]:
+    """Keys of automatic tumours by case and by what it was segmented with; one for all sessions."""
+    del study
+    return {}

@@ -23,7 +23,7 @@ from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
 from engine.run.review_desk import show_words
 from engine.run.review_volumes import automatic_tumour
 from engine.service import note_images_seen
-from pages.blinding import still_blind
+from pages.blinding import blind_cases
 from pages.gate import FIRST_ACTION, admit, close_when_over, may, study_folder
 from pages.judging import WORDS
 from pages.keep import basket_owner
@@ -207,12 +207,8 @@ def _images(shown: Shown, person: Person, case_id: str) -> None:
 
 
 def _is_blind(shown: Shown, case_id: str) -> bool:
-    """Whether the reader who looks has yet to read the case blinded."""
-    reader = current_reader()
-    if reader is None:
-        return False
-    state = review_state(shown.study)
-    return case_id in still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
+    """Whether who looks, or anybody where no name is known, has yet to read the case blinded."""
+    return case_id in blind_cases(shown.study, shown.snapshot, shown.run.run_id)
 
 
 def _decision(shown: Shown, person: Person, case_id: str) -> None:
@@ -231,10 +227,10 @@ def _decision(shown: Shown, person: Person, case_id: str) -> None:
 
 
 PICTURE_HIDDEN = (
-    "The images stand here with their outlines: hidden until you have read this case in your own reader study or on "
-    "your blank canvas."
+    "The images stand here with their outlines: hidden until the case is read in the reader study or on the blank "
+    "canvas in which it waits. Where no name is known, everybody's count: say on the page Review who looks."
 )
-CONSENSUS_HIDDEN = "Hidden until you have read this case in your own reader study or on your blank canvas."
+CONSENSUS_HIDDEN = "Hidden until the case is read in the reader study or on the blank canvas in which it waits."
 
 
 def _consensus(shown: Shown, person: Person, case_id: str) -> None:

@@ -20,6 +20,7 @@ from engine.acquire.outcomes import (
     outcome_of,
     refused_outcome,
     rounded_days_flags,
+    unknown_day_flags,
 )
 from engine.acquire.treatments import treatment_of
 from engine.acquire.units_of_time import check_units, short_follow_up_flags
@@ -71,6 +72,7 @@ def read_clinical(
     flags = [Flag(STAGE, r.code, f"case {r.case_id}: {r.file}: {r.message}", r.remedy) for r in refused.values()]
     flags += _missing_row_flags(cases, known)
     flags += rounded_days_flags(joined, tuple(patient for _, patient in known), outcome)
+    flags += unknown_day_flags(joined, tuple(patient for _, patient in known), outcome)
     flags += [flag for one in outcomes for flag in contradiction_flags(one)]
     flags += short_follow_up_flags(outcomes, outcome.horizon_days)
     for name in (*(c.column.strip() for c in covariates.columns if c.kind == "number"), eligibility.scan_days):

@@ -23,7 +23,8 @@ ROUNDED_MM = 0.01  # off even steps, of positions written with two decimals: hal
 ROUNDED_STEP_MM = 0.025  # of one such step, more than by which two of them differ
 LARGEST_DRIFT_SHARE = 0.1  # of a step, off even steps, however little each step differs from the next
 SMALLEST_INT16, LARGEST_INT16 = -32768, 32767
-SMALLEST_EDGE_MM, LARGEST_EDGE_MM = 0.1, 15.0
+SMALLEST_EDGE_MM, LARGEST_EDGE_MM = 0.04, 15.0
+SMALLEST_FIELD_MM, FULL_MATRIX = 80.0, 256  # a targeted reconstruction of one lung is 100 mm wide
 AIR_HU = -500
 # values of ImageType from the third on (blanks and vendors' prefixes aside) of what is no slice of a chest in HU:
 # screens, scouts, projections, renderings, maps of materials and of other quantities (PS3.3 C.8.15.3, C.8.2.1.1.1)
@@ -335,9 +336,11 @@ def check_hu_range(ct: CtSeries, role: str) -> None:
 
 
 def check_voxel_size(grid: Grid, role: str) -> None:
-    """RefusedError `voxel_size` where an edge of a voxel is none of a chest CT: the unit of length is another."""
-    if min(grid.spacing_mm) < SMALLEST_EDGE_MM or max(grid.spacing_mm) > LARGEST_EDGE_MM:
-        text = "voxels of " + " x ".join(f"{edge:.4g}" for edge in grid.spacing_mm) + " mm, which no chest CT has."
+    """RefusedError `voxel_size` where a voxel or a full matrix is not as large as in a CT: the unit is another."""
+    edges = grid.spacing_mm
+    narrow = min(grid.size_xyz[:2]) >= FULL_MATRIX and grid.size_xyz[0] * edges[0] < SMALLEST_FIELD_MM
+    if narrow or min(edges) < SMALLEST_EDGE_MM or max(edges) > LARGEST_EDGE_MM:
+        text = "voxels of " + " x ".join(f"{edge:.4g}" for edge in edges) + " mm, which no chest CT has."
         raise _refuse("voxel_size", role, text, "Check the unit of length in the header; it should be millimetres.")
 
 

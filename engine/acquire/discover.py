@@ -26,6 +26,7 @@ UPLOAD_PREFIX = "upload-"  # an upload that was kept is a folder of its own: a t
 STUDY_FOLDERS = (PRIVATE_FOLDER, "artifacts", "snapshots")
 # what file servers, desktops and an import that goes on keep beside the files of a user: never his, never looked into
 NOT_OF_USERS = re.compile(r"\.snapshots?|\.zfs|\.Trashes|\.Trash-[0-9]+|\.nfs[0-9a-f]+|\.unpacking-.+")
+OF_THE_SYSTEM = ("lost+found", "system volume information", "$recycle.bin")  # closed on every disk that has one
 HIDDEN_IMAGES = "hidden_images"
 APPLE_DOUBLE = "._"  # beside each file that a Mac wrote to a foreign disk: what its own disk keeps apart, no image
 
@@ -229,6 +230,7 @@ def _closed_folders(root: Path, own: Sequence[Path]) -> list[RefusedError]:
     closed: list[OSError] = []
     for _ in _walk(root, own, closed.append):
         pass
+    closed = [error for error in closed if Path(str(error.filename)).name.lower() not in OF_THE_SYSTEM]
     text = f"{len(closed)} folders cannot be listed: what lies in them was not read."
     remedy = "Give the account that runs Cohortscope the right to read them."
     return [RefusedError("closed_folder", "image folder", text, remedy)] if closed else []

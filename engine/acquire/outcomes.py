@@ -25,6 +25,7 @@ STAGE = "clinical"
 WHOLE = re.compile(r"\d+")
 THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # 1.000: one day, or a thousand
 CODES_OF_UNKNOWN = (7777, 8888, 9999)  # as registries write "not known"; 999 days is a follow-up that exists
+FAR_BEYOND = 1.5  # times the longest of the other days: no follow-up of the study
 MOST_DAYS = 30_000  # 82 years; today as a spreadsheet's date is 46,000
 
 
@@ -142,6 +143,29 @@ def rounded_days_flags(joined: Joined, patients: tuple[str, ...], choices: Outco
     return tuple(flags)
 
 
+def unknown_day_flags(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> tuple[Flag, ...]:
+    """A flag a column that holds 7777, 8888 or 9999 days, a follow-up of 21 to 27 years.
+
+    RefusedError where that is no follow-up of this study but a code for unknown: it stands there more than once, or far
+    beyond all other days.
+    """
+    flags = []
+    for column in day_columns(choices):
+        days = {patient: joined.number(patient, column) for patient in patients}
+        codes = [patient for patient, value in days.items() if value in CODES_OF_UNKNOWN]
+        if not codes:
+            continue
+        longest = max(
+            (value for value in days.values() if value is not None and value not in CODES_OF_UNKNOWN), default=0
+        )
+        lines = few_lines(sorted(joined.line(patient, column) for patient in codes))
+        text = f"column {column!r} holds 7777, 8888 or 9999, codes for unknown in many registries, at lines {lines}."
+        if len(codes) > 1 or min(days[patient] or 0 for patient in codes) > FAR_BEYOND * longest:
+            raise RefusedError("code_as_day", joined.role(column), text, "Empty the cells.")
+        flags.append(Flag(STAGE, "code_as_day", text, "If it stands for unknown, empty the cell."))
+    return tuple(flags)
+
+
 def contradiction_flags(outcome: Outcome) -> tuple[Flag, ...]:
     """What does not go together in one patient's outcome."""
     flags = []
@@ -181,11 +205,6 @@ def _days(joined: Joined, patient: str, column: str) -> int | None:
         )
         remedy = "It looks like a spreadsheet's date: give days counted from time zero."
         raise RefusedError("too_many_days", joined.role(column), text, remedy)
-    if value in CODES_OF_UNKNOWN:
-        text = (
-            f"column {column!r}, line {joined.line(patient, column)} says {value:.0f}, a code for unknown, not a day."
-        )
-        raise RefusedError("code_as_day", joined.role(column), text, "Empty the cell.")
     return None if value is None else round(value)
 
 

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from scipy import ndimage
+
 from engine.acquire.dicom import SegmentationObject, read_segmentation_object
 from engine.acquire.dicom_seg import rasterise_segment
 from engine.acquire.dicom_structures import OutlinedRoi, read_structure_set
@@ -25,7 +28,7 @@ from store.volumes import BoolZyx, Grid
 LESION_NAME = re.compile(r"(gtv|ctv|ptv|tumou?r|lesion|node|ln|neoplasm)([-_ \d.].*|s|n.*|p.*|$)", re.IGNORECASE)
 NODE_NAME = re.compile(r"(gtv[-_ ]?n.*|.*node.*|ln.*)", re.IGNORECASE)
 MARGIN_NAME = re.compile(r"(ctv|ptv).*", re.IGNORECASE)
-MOST_SHARED = 0.5  # of either of two lesions: outlines that share more are of one lesion
+MOST_SHARED = 0.5  # of the smaller of two lesions, of the larger for a node: outlines that share more are of one lesion
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +59,11 @@ class Outlines:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """Voxels that two lesions share, and as a share of the smaller of them."""
+    """Voxels that two lesions share, and as a share of the smaller and of the larger of them."""
 
     voxels: int
-    most: float
+    of_smaller: float
+    of_larger: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +76,8 @@ class _Outline:
 def outlines_in_dicom(source: CaseSource, images: Images, series: OutlinedSeries) -> Outlines:
     """Reference, other lesions and lungs in the RTSTRUCT and SEG files of a case, on the CT's grid.
 
-    An outline that shares most of itself or of the reference with it is the same lesion again, flagged and left out.
+    An outline that shares most of itself or of the reference with it is the same lesion again: it is flagged, and only
+    its parts off the reference are another lesion.
     RefusedError where files hold outlines but none has a wanted name (with near names), two have the same, or one was
     drawn in another frame of reference.
     """
@@ -170,25 +175,32 @@ def _add_other(one: _Outline, series: OutlinedSeries, lesions: list[OutlinedLesi
         text = f"another outlined lesion could not be read: {error.code}."
         flags.append(Flag("acquire", "other_lesion_unread", text, error.remedy))
         return
-    name, shared = STRUCTURES.shortened(one.name), _shared_with_index(mask.voxels, lesions)
-    if shared.most > MOST_SHARED:
-        text = f"{name!r} shares {shared.most:.0%} of its own or of the tumour's voxels: not kept as another lesion."
+    name, is_node = STRUCTURES.shortened(one.name), bool(NODE_NAME.fullmatch(one.name))
+    index = lesions[0].voxels if lesions and lesions[0].role == "index" else np.zeros_like(mask.voxels)
+    voxels, shared = mask.voxels, _shared(mask.voxels, index)
+    if (shared.of_larger if is_node else shared.of_smaller) > MOST_SHARED:
+        voxels = _parts_off(voxels, index)
+        text = f"{name!r} shares {shared.of_smaller:.0%} of its own or of the tumour's voxels and counts as the tumour"
+        text += f" again; its parts off the tumour, {int(voxels.sum())} voxels, are another lesion."
         flags.append(Flag("acquire", "same_lesion", text, "Check that it is the tumour outlined again."))
-        return
-    if shared.voxels:
+    elif shared.voxels:
         text = f"the other lesion {name!r} shares {shared.voxels} voxels with the tumour, to which they are left."
         flags.append(Flag("acquire", "lesions_overlap", text, "Check the two outlines where they overlap."))
-    role = "node" if NODE_NAME.fullmatch(one.name) else "other"
-    lesions.append(OutlinedLesion(name, role, mask.voxels))
+    if voxels.any() or not shared.voxels:
+        lesions.append(OutlinedLesion(name, "node" if is_node else "other", voxels))
 
 
-def _shared_with_index(voxels: BoolZyx, lesions: Sequence[OutlinedLesion]) -> _Shared:
-    """What an outline shares with the index lesion; nothing where there is none."""
-    if not lesions or lesions[0].role != "index":
-        return _Shared(0, 0.0)
-    index = lesions[0].voxels
+def _shared(voxels: BoolZyx, index: BoolZyx) -> _Shared:
+    """What an outline shares with the index lesion."""
     shared = int((voxels & index).sum())
-    return _Shared(shared, shared / max(1, min(int(voxels.sum()), int(index.sum()))))
+    smaller, larger = sorted((int(voxels.sum()), int(index.sum())))
+    return _Shared(shared, shared / max(1, smaller), shared / max(1, larger))
+
+
+def _parts_off(voxels: BoolZyx, index: BoolZyx) -> BoolZyx:
+    """The connected parts of an outline that share no voxel with the index lesion."""
+    parts = ndimage.label(voxels, structure=np.ones((3, 3, 3)))[0]
+    return np.asarray(voxels & ~np.isin(parts, np.unique(parts[voxels & index])))
 
 
 def _no_reference(names: Sequence[str], wanted: Sequence[str]) -> RefusedError:

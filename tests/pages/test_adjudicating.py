@@ -184,7 +184,7 @@ def test_a_consensus_without_its_mask_or_under_no_readers_name_is_refused_in_wor
 
 
 def test_who_is_offered_the_corrections_of_others_in_a_meeting_is_kept_as_knowing_them(study, meeting, monkeypatch):
-    monkeypatch.setattr("pages.presenting.still_blind", lambda *_: frozenset())
+    monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset())
     assert review_state(study).shown == {}  # nobody has said who looks
     meeting.session_state["reader"] = "Zoe"
     meeting.run()
@@ -192,8 +192,8 @@ def test_who_is_offered_the_corrections_of_others_in_a_meeting_is_kept_as_knowin
 
 
 def test_who_has_yet_to_read_the_case_blinded_is_told_of_no_correction_in_a_meeting(study, meeting, monkeypatch):
-    monkeypatch.setattr("pages.presenting.still_blind", lambda *_: frozenset({"A"}))
+    monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset({"A"}))
     meeting.session_state["reader"] = "Zoe"
     meeting.run()
     assert not meeting.radio
-    assert "Hidden until you have read this case" in meeting.caption[0].value
+    assert "Hidden until the case is read" in meeting.caption[0].value

@@ -380,7 +380,7 @@ def test_a_meeting_shows_a_case_with_outlines_only_to_who_has_read_it_and_the_au
 
     app = meeting(waits)
     assert pictures == []
-    assert "hidden until you have read this case" in app.info[0].value
+    assert "hidden until the case is read" in app.info[0].value
     meeting(read)
     assert len(pictures) == 1
     with Ledger(desk.folder) as ledger:

@@ -224,6 +224,14 @@ def test_an_event_at_day_0_may_mean_none_and_is_said_aloud(tmp_path):
     assert [(flag.code, "CASEA" in flag.message) for flag in found] == [("event_at_day_0", True)]
 
 
+def test_a_follow_up_of_21_years_among_others_as_long_is_read_and_flagged(tmp_path):
+    found = read(tmp_path, "id,days,event\nA,7777,0\nB,7001,1\n")
+    assert [one.dfs_days for one in found.outcomes] == [7777, 7001]
+    assert [flag.code for flag in found.flags] == ["code_as_day"]
+    with pytest.raises(RefusedError, match="code_as_day"):
+        read(tmp_path, "id,days,event\nA,7777,0\nB,8888,1\n")
+
+
 @pytest.mark.parametrize("cells", [("1.000", "900"), ("999", "12.345")])
 def test_a_point_that_may_part_thousands_is_refused(tmp_path, cells):
     with pytest.raises(RefusedError, match="thousands_separator") as caught:

@@ -248,10 +248,11 @@ def test_a_folder_that_cannot_be_listed_is_said_aloud_and_the_others_are_read(tm
     root = dicom_case(tmp_path / "in")
     closed = root / "another"
     closed.mkdir()
+    (root / "lost+found").mkdir()
     scan = os.scandir
 
     def refused(path):
-        if Path(path) == closed:
+        if Path(path) in (closed, root / "lost+found"):
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 

@@ -44,6 +44,22 @@ def test_a_lesion_that_shares_few_voxels_with_the_tumour_remains_one_and_is_flag
     assert "2 voxels" in flag.message  # one pixel on each of two slices
 
 
+def test_what_lies_off_the_tumour_in_an_outline_of_all_of_it_remains_another_lesion(tmp_path):
+    satellite = [square(z, 4.5, 6.5) for z in HEIGHTS]
+    found = outlines(tmp_path, ("GTV_total", [square(z, -4.5, 1.5) for z in HEIGHTS] + satellite))
+    assert [(one.name, one.role, one.voxels.sum()) for one in found.lesions] == [
+        ("GTV-1", "index", 3 * 36),
+        ("GTV_total", "other", 3 * 4),
+    ]
+    assert [flag.code for flag in found.flags] == ["same_lesion"]
+
+
+def test_a_node_that_grows_into_the_tumour_remains_a_node(tmp_path):
+    found = outlines(tmp_path, ("LN 4R", [square(z, -1.5, 2.5) for z in HEIGHTS]))  # 9 of its 16 pixels are tumour
+    assert [(one.role, one.voxels.sum()) for one in found.lesions] == [("index", 3 * 36), ("node", 3 * 16)]
+    assert [flag.code for flag in found.flags] == ["lesions_overlap"]
+
+
 def test_a_lesion_apart_from_the_tumour_is_not_flagged(tmp_path):
     found = outlines(tmp_path, ("GTV-2", [square(z, 2.5, 5.5) for z in HEIGHTS]))
     assert [(one.name, one.role) for one in found.lesions] == [("GTV-1", "index"), ("GTV-2", "other")]
