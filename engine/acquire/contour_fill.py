@@ -278,10 +278,14 @@ def _of_filled(
     second: NDArray[np.int64],
     areas: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Those pairs drawn again whose larger loop is filled: within a pixel of the line of a hole lies an island."""
+    """Those pairs drawn again whose larger loop is filled: so near the line of a hole lies an island.
+
+    Unless an outline round the hole is drawn again as well: then the hole is, too.
+    """
     turned = areas[first] < areas[second]
     outer, inner = np.where(turned, second, first), np.where(turned, first, second)
-    group, hole, kept = np.arange(len(areas)), np.zeros(len(areas), np.bool_), again.copy()
+    group, kept = np.arange(len(areas)), again.copy()
+    hole, twice = np.zeros((2, len(areas)), np.bool_)
     around: list[list[int]] = [[] for _ in areas]
     for place in np.flatnonzero(inside | again).tolist():
         around[inner[place]].append(place)
@@ -290,7 +294,9 @@ def _of_filled(
         kept[places] &= ~hole[outer[places]]
         for place in places[kept[places]][:1]:
             group[number] = group[outer[place]]
-        hole[number] = len(set(group[outer[places]].tolist()) - {int(group[number])}) % 2 == 1
+            twice[group[number]] = True
+        others = np.setdiff1d(group[outer[places]], group[number])
+        hole[number] = len(others) % 2 == 1 and not twice[others].any()
     return kept
 
 
@@ -308,10 +314,11 @@ def _near(points: Polygon, polygon: Polygon, pixels: float) -> NDArray[np.bool_]
     """Whether each of a few points lies within a distance of the edges of a polygon."""
     edges = np.roll(polygon, -1, axis=0) - polygon
     lengths = np.maximum((edges**2).sum(axis=1), np.finfo(float).tiny)
-    away = points[:, None] - polygon
-    foot = np.clip((away * edges).sum(axis=2) / lengths, 0, 1)
-    nearest: NDArray[np.float64] = ((away - foot[..., None] * edges) ** 2).sum(axis=2).min(axis=1)
-    return nearest <= pixels**2
+    x, y = (points[:, None, axis] - polygon[:, axis] for axis in (0, 1))
+    foot = np.clip((x * edges[:, 0] + y * edges[:, 1]) / lengths, 0, 1)
+    squared = (x - foot * edges[:, 0]) ** 2 + (y - foot * edges[:, 1]) ** 2
+    near: NDArray[np.bool_] = squared.min(axis=1) <= pixels**2
+    return near
 
 
 def _trees(lines: Sequence[Polygon], step: float) -> Callable[[int], KDTree]:

@@ -184,6 +184,13 @@ def test_an_island_that_nearly_fills_its_hole_remains_and_is_flagged():
     assert [flag.code for flag in mask.flags] == ["thin_wall"]
 
 
+def test_an_outline_with_its_hole_drawn_again_a_little_inside_keeps_the_hole():
+    ring, again = (disc(30, 30, 20), disc(30, 30, 10)), (disc(30, 30, 19.5), disc(30, 30, 9.5))
+    mask = fill(*ring, *again, grid=WIDE)
+    assert (mask.voxels == fill(*ring, grid=WIDE).voxels).all()
+    assert [flag.code for flag in mask.flags] == ["contour_again"]
+
+
 def test_an_island_drawn_again_is_read_once_though_it_lies_in_a_hole():
     outer, hole, island, again = disc(30, 30, 24), disc(30, 30, 16), disc(30, 30, 9), disc(30, 30, 8.5)
     mask = fill(outer, hole, island, again, grid=WIDE)
