@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +16,30 @@ Polygon = NDArray[np.float64]  # (n, 2) pixel indices x, y
 SAME_LINE_PIXELS = 0.1  # two lines nearer than this are one: of a repeated contour, of two contours that touch
 LEAST_SHARE_OUTSIDE = 0.1  # of the smaller of two contours: a hole may stick out by less and remains one
 LEAST_WALL_SHARE = 0.25  # of the larger: a hole that leaves less is flagged, and one that also sticks out is no hole
-LEAST_WALL_PIXELS = 1.0  # where most of both lines runs nearer than this, that is no hole but the outline again
+LEAST_WALL_PIXELS = 0.9  # where most of both lines runs nearer than this, that is no hole but the outline again
 MOST_OF_LINE = 0.75
 THIN_WALL_PIXELS = 2.0  # in the mean: a hole with a thinner wall is flagged
 INDEX_DECIMALS = 9
 SAMPLE_PIXELS = 0.02
 WALL_SAMPLE_PIXELS = 0.1
 WALL_PROBES = 256
-MOST_SAMPLES = 200_000
+FIRST_PROBES = 16  # two lines of which not half of these lie near are compared no further
+LEAST_SIDES_NEAR = 2  # of the four of two bounding boxes
+MOST_SAMPLES = 50_000
+MOST_TREES = 128
+MOST_PAIRS = 2_000  # compared on a slice
+
+
+class TooManyContoursError(ValueError):
+    """More than MOST_PAIRS pairs of contours of a slice would have to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilledSlice:
-    """What was noticed: contours that repeat another, whether any cross or leave a thin wall, whether it is empty."""
+    """What was noticed: contours that repeat another or are one again a little inside, and four questions answered."""
 
     repeats: int
+    again: int
     crossing: bool
     thin_wall: bool
     empty: bool
@@ -67,10 +77,11 @@ def fill_polygons(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) -> Fil
     """Set the pixels (rows, columns) of a slice whose centre lies inside its polygons (half-open edges, even-odd).
 
     A polygon is cut where it comes back to a point, so that the inner ring of a keyhole is a contour of its own. One
-    inside another is a hole, said where its wall is thin; where most of both runs within a pixel
-    of the other it is no hole but the outline again, and read once, as are those of the same line or the same pixels.
-    Those that overlap in part are joined and said to cross (not where they share a mere strip), as is one that crosses
-    itself. A hole that sticks out a little remains one, said to cross.
+    inside another is a hole, said where its wall is thin; where most of both runs within LEAST_WALL_PIXELS of the other
+    it is no hole but the outline again, and read once, as are those of the same line or the same pixels; so near the
+    line of a hole it is an island. Those that overlap in part are joined and said to cross (not where they share a mere
+    strip), as is one that crosses itself. A hole that sticks out a little remains one, said to cross.
+    TooManyContoursError where very many lie upon each other.
     """
     return _fill(pixels, polygons, _pairs)
 
@@ -88,16 +99,18 @@ def _fill(pixels: NDArray[np.bool_], polygons: Sequence[Polygon], pairing: Pairi
     loops = [_loop(ring, pixels.shape) for polygon in unique for ring in _rings(polygon) if len(ring) > 2]
     drawn = np.concatenate([np.empty(0, np.int64), *(loop.pixels for loop in loops)])
     counts = np.bincount(drawn, minlength=pixels.size)
-    repeats, crossing, thin = len(polygons) - len(unique), any(loop.crosses_itself for loop in loops), False
+    repeats, again, thin = len(polygons) - len(unique), 0, False
+    crossing = any(loop.crosses_itself for loop in loops)
     if counts.max() > 1:
         pairs = pairing(loops, pixels.size)
         group = _groups(len(loops), pairs)
         counts = _counts(loops, set(pairs.second[pairs.same].tolist()), group, pixels.size)
-        repeats += len(np.unique(pairs.second[pairs.same | pairs.again]))
+        repeats += len(np.unique(pairs.second[pairs.same]))
+        again = len(np.unique(pairs.second[pairs.again]))
         filled = (group[pairs.first] == group[pairs.second]) & ~pairs.joined & ~pairs.same
         crossing, thin = crossing or bool((pairs.across | filled).any()), bool((pairs.thin & ~filled).any())
     pixels[:] = (counts % 2 == 1).reshape(pixels.shape)
-    return FilledSlice(repeats, crossing, thin, not pixels.any())
+    return FilledSlice(repeats, again, crossing, thin, not pixels.any())
 
 
 def _rings(polygon: Polygon) -> list[Polygon]:
@@ -121,7 +134,7 @@ def _rings(polygon: Polygon) -> list[Polygon]:
 
 def _loop(polygon: Polygon, shape: tuple[int, ...]) -> _Loop:
     row, column, turn = _crossings(polygon, shape)
-    perimeter = float(np.linalg.norm(np.roll(polygon, -1, axis=0) - polygon, axis=1).sum())
+    perimeter = _length(polygon)
     if not len(row):
         return _Loop(polygon, np.empty(0, np.int64), perimeter, False)
     top, left = int(row.min()), int(column.min())
@@ -163,20 +176,26 @@ def _pairs(loops: Sequence[_Loop], size: int) -> _Pairs:
     smaller, larger = np.minimum(areas[first], areas[second]), np.maximum(areas[first], areas[second])
     left_over, wall = smaller - shared, larger - shared
     near = left_over + wall <= 2 * np.maximum(perimeters[first], perimeters[second])
+    polygons = [loop.polygon for loop in loops]
+    sides = np.array([np.hstack([line.min(axis=0), line.max(axis=0)]) for line in polygons])
+    apart_sides = np.abs(sides[first] - sides[second])
     same = left_over + wall == 0
-    dropped = set(second[same].tolist())
-    for place in np.flatnonzero(near & ~same):
-        if second[place] not in dropped and _one_line(loops[first[place]].polygon, loops[second[place]].polygon):
-            same[place] = True
-            dropped.add(int(second[place]))
-    tried = np.flatnonzero(near & ~same)
+    tried = np.flatnonzero(near & ~same & (apart_sides.max(axis=1) <= SAME_LINE_PIXELS))
+    same[tried] = _one_line(polygons, first[tried], second[tried], set(second[same].tolist()))
+    apart = ~np.isin(first, second[same]) & ~np.isin(second, second[same])
+    beside = (apart_sides <= LEAST_WALL_PIXELS).sum(axis=1) >= LEAST_SIDES_NEAR
+    tried = np.flatnonzero(apart & near & beside)
     tried = tried[np.argsort((left_over + wall)[tried], kind="stable")]
     again = np.zeros_like(same)
-    again[tried] = _drawn_again([loop.polygon for loop in loops], first[tried], second[tried])
-    apart = ~same & ~again
-    across = apart & (shared > slack) & (left_over > slack)
-    strip = apart & (shared <= slack) & (left_over > shared)
+    again[tried] = _drawn_again(polygons, first[tried], second[tried])
+    across = (shared > slack) & (left_over > slack)
+    strip = (shared <= slack) & (left_over > shared)
     hole = (left_over <= LEAST_SHARE_OUTSIDE * smaller) & (wall >= LEAST_WALL_SHARE * larger)
+    if again.any():
+        inside = apart & ~strip & (hole | ~across)
+        again = _of_filled(again, inside, first, second, areas)
+    apart &= ~again
+    across, strip = apart & across, apart & strip
     joined = again | strip | (across & ~hole)
     thin = apart & ~joined & (wall < np.maximum(LEAST_WALL_SHARE * larger, THIN_WALL_PIXELS * middle))
     return _Pairs(first, second, same, again, across, joined, thin)
@@ -189,51 +208,139 @@ def _pairs_apart(loops: Sequence[_Loop], size: int) -> _Pairs:
     return replace(pairs, again=none, joined=none, thin=pairs.thin | pairs.again)
 
 
-def _one_line(one: Polygon, other: Polygon) -> bool:
-    """Whether two polygons run along each other all the way."""
-    ends = np.abs([one.min(axis=0) - other.min(axis=0), one.max(axis=0) - other.max(axis=0)])
-    if ends.max() > SAME_LINE_PIXELS:
-        return False
-    return _runs_along(one, other) and _runs_along(other, one)
+def _one_line(
+    lines: Sequence[Polygon], first: NDArray[np.int64], second: NDArray[np.int64], dropped: set[int]
+) -> list[bool]:
+    """Whether two lines run along each other all the way; a second one that is dropped already is not asked again."""
+    trees = _trees(lines, SAMPLE_PIXELS)
+    same, compared = [], 0
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        asked = other not in dropped
+        compared = _counted(compared + asked)
+        ways = ((one, other), (other, one))
+        same.append(
+            asked
+            and all(_near(_few(lines[points]), lines[line], SAME_LINE_PIXELS).all() for points, line in ways)
+            and all(_runs_along(lines[points], lines[line], trees(line)) for points, line in ways)
+        )
+        if same[-1]:
+            dropped.add(other)
+    return same
 
 
-def _runs_along(points: Polygon, polygon: Polygon) -> bool:
+def _runs_along(points: Polygon, polygon: Polygon, tree: KDTree) -> bool:
     """Whether no point lies further than SAME_LINE_PIXELS from the edges of a polygon, to half a step of its samples.
 
     Distances are those to samples of the edges, so that the work grows with the length of a line and not with points
     times edges.
     """
-    samples, step = _samples(polygon, SAMPLE_PIXELS)
-    away = KDTree(samples).query(points, distance_upper_bound=SAME_LINE_PIXELS + step / 2)[0]
+    step = _length(polygon) / tree.n
+    away = tree.query(points, distance_upper_bound=SAME_LINE_PIXELS + step / 2)[0]
     return bool(np.isfinite(away).all())
 
 
 def _drawn_again(lines: Sequence[Polygon], first: NDArray[np.int64], second: NDArray[np.int64]) -> list[bool]:
     """Whether most of each of two lines runs within LEAST_WALL_PIXELS of the other, or both of others in between.
 
-    Each line is probed at WALL_PROBES places, and two that others link are not probed: files may hold very many lines.
+    Two that others link are not compared: files may hold very many lines.
     """
     group = np.arange(len(lines))
-    samples = {number: _samples(lines[number], WALL_SAMPLE_PIXELS)[0] for number in {*first.tolist(), *second.tolist()}}
-    trees = {number: KDTree(points) for number, points in samples.items()}
-    probes = {number: points[:: -(-len(points) // WALL_PROBES)] for number, points in samples.items()}
-    again = []
+    trees = _trees(lines, WALL_SAMPLE_PIXELS)
+    few = lru_cache(None)(lambda number: _samples(lines[number], WALL_SAMPLE_PIXELS, FIRST_PROBES))
+    again, compared = [], 0
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        ways = ((one, other), (other, one)) if group[one] != group[other] else ()
-        away = [trees[line].query(probes[points], distance_upper_bound=LEAST_WALL_PIXELS)[0] for points, line in ways]
-        again.append(all(np.isfinite(distance).mean() > MOST_OF_LINE for distance in away))
+        linked = bool(group[one] == group[other])
+        compared = _counted(compared + (not linked))
+        ways = ((one, other), (other, one))
+        again.append(
+            linked
+            or (
+                all(_near(few(points), lines[line], LEAST_WALL_PIXELS).mean() >= 0.5 for points, line in ways)
+                and all(_mostly_beside(trees(points), trees(line)) for points, line in ways)
+            )
+        )
         if again[-1]:
             group[group == group[other]] = group[one]
     return again
 
 
-def _samples(polygon: Polygon, step: float) -> tuple[Polygon, float]:
-    """Points along the edges of a polygon, evenly and at most a step apart unless it is very long, and the step."""
+def _mostly_beside(points: KDTree, line: KDTree) -> bool:
+    """Whether most of WALL_PROBES places of a line lie within LEAST_WALL_PIXELS of another."""
+    probes = points.data[:: -(-points.n // WALL_PROBES)]
+    away = line.query(probes, distance_upper_bound=LEAST_WALL_PIXELS)[0]
+    return bool(np.isfinite(away).mean() > MOST_OF_LINE)
+
+
+def _of_filled(
+    again: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    areas: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Those pairs drawn again whose larger loop is filled: so near the line of a hole lies an island.
+
+    Unless an outline round the hole is drawn again as well: then the hole is, too.
+    """
+    turned = areas[first] < areas[second]
+    outer, inner = np.where(turned, second, first), np.where(turned, first, second)
+    group, kept = np.arange(len(areas)), again.copy()
+    hole, twice = np.zeros((2, len(areas)), np.bool_)
+    around: list[list[int]] = [[] for _ in areas]
+    for place in np.flatnonzero(inside | again).tolist():
+        around[inner[place]].append(place)
+    for number in np.argsort(-areas, kind="stable").tolist():
+        places = np.array(around[number], np.int64)
+        kept[places] &= ~hole[outer[places]]
+        for place in places[kept[places]][:1]:
+            group[number] = group[outer[place]]
+            twice[group[number]] = True
+        others = np.setdiff1d(group[outer[places]], group[number])
+        hole[number] = len(others) % 2 == 1 and not twice[others].any()
+    return kept
+
+
+def _counted(pairs: int) -> int:
+    if pairs > MOST_PAIRS:
+        raise TooManyContoursError(f"more than {MOST_PAIRS} pairs of contours of a slice to be compared")
+    return pairs
+
+
+def _few(line: Polygon) -> Polygon:
+    return line[:: -(-len(line) // FIRST_PROBES)]
+
+
+def _near(points: Polygon, polygon: Polygon, pixels: float) -> NDArray[np.bool_]:
+    """Whether each of a few points lies within a distance of the edges of a polygon."""
+    edges = np.roll(polygon, -1, axis=0) - polygon
+    lengths = np.maximum((edges**2).sum(axis=1), np.finfo(float).tiny)
+    x, y = (points[:, None, axis] - polygon[:, axis] for axis in (0, 1))
+    foot = np.clip((x * edges[:, 0] + y * edges[:, 1]) / lengths, 0, 1)
+    squared = (x - foot * edges[:, 0]) ** 2 + (y - foot * edges[:, 1]) ** 2
+    near: NDArray[np.bool_] = squared.min(axis=1) <= pixels**2
+    return near
+
+
+def _trees(lines: Sequence[Polygon], step: float) -> Callable[[int], KDTree]:
+    """Looks up the samples of a line by its number; those used last are kept."""
+
+    def tree(number: int) -> KDTree:
+        return KDTree(_samples(lines[number], step))
+
+    return lru_cache(MOST_TREES)(tree)
+
+
+def _length(polygon: Polygon) -> float:
+    return float(np.linalg.norm(np.roll(polygon, -1, axis=0) - polygon, axis=1).sum())
+
+
+def _samples(polygon: Polygon, step: float, most: int = MOST_SAMPLES) -> Polygon:
+    """Points along the edges of a polygon, evenly: at most a step apart unless these are too many."""
     closed = np.vstack([polygon, polygon[:1]])
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
-    count = int(np.clip(np.ceil(along[-1] / step), 1, MOST_SAMPLES))
+    count = int(np.clip(np.ceil(along[-1] / step), 1, most))
     places = np.arange(count) * along[-1] / count
-    return np.column_stack([np.interp(places, along, closed[:, axis]) for axis in (0, 1)]), along[-1] / count
+    return np.column_stack([np.interp(places, along, closed[:, axis]) for axis in (0, 1)])
 
 
 def _groups(size: int, pairs: _Pairs) -> NDArray[np.int32]:

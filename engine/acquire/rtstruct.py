@@ -9,7 +9,15 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.acquire.contour_fill import INDEX_DECIMALS, FilledSlice, Polygon, fill_declared_xor, fill_polygons
+from engine.acquire.contour_fill import (
+    INDEX_DECIMALS,
+    MOST_PAIRS,
+    FilledSlice,
+    Polygon,
+    TooManyContoursError,
+    fill_declared_xor,
+    fill_polygons,
+)
 from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.geometry import points_to_index
 from store.records import Flag, RefusedError
@@ -62,11 +70,11 @@ def rasterise_roi(roi: OutlinedRoi, grid: Grid, role: str) -> OutlinedMask:
     """Voxels of an ROI on a grid.
 
     A pixel is inside when its centre is (half-open edges: a centre on a left or upper edge is inside, on a right or
-    lower edge it is not); a contour inside another is a hole. One that repeats another is read once, a hole with a thin
-    wall remains one, those that overlap in part are joined, and a slice whose contours are too small to hold a centre
-    keeps the pixel at their middle: all flagged. A slice with a CLOSEDPLANAR_XOR contour is even-odd, nothing joined.
-    RefusedError for contours that are not closed, lie between slices or outside the image, and for an ROI without
-    contours.
+    lower edge it is not); a contour inside another is a hole. One that repeats another, or is it again within a pixel,
+    is read once, a hole with a thin wall remains one, those that overlap in part are joined, and a slice whose contours
+    are too small to hold a centre keeps the pixel at their middle: all flagged. A slice with a CLOSEDPLANAR_XOR contour
+    is even-odd, nothing joined. RefusedError for contours that are not closed, lie between slices or outside the image,
+    for very many upon each other, and for an ROI without contours.
     """
     if not roi.contours:
         raise RefusedError("no_contours", role, f"ROI {roi.name!r} has no contours.", "Outline it or name another ROI.")
@@ -74,8 +82,7 @@ def rasterise_roi(roi: OutlinedRoi, grid: Grid, role: str) -> OutlinedMask:
     slices = _by_slice(roi.contours, grid, role, roi.name)
     filled = []
     for one in slices:
-        fill = fill_declared_xor if one.declared_xor else fill_polygons
-        filled.append(fill(voxels[one.place], one.polygons))
+        filled.append(_fill(voxels[one.place], one, role, roi.name))
         if filled[-1].empty:
             _keep_middle(voxels[one.place], one.polygons)
     return OutlinedMask(
@@ -130,6 +137,15 @@ def _inside_image(index: NDArray[np.float64], grid: Grid, role: str, name: str) 
     return flat
 
 
+def _fill(pixels: NDArray[np.bool_], one: _SliceContours, role: str, name: str) -> FilledSlice:
+    fill = fill_declared_xor if one.declared_xor else fill_polygons
+    try:
+        return fill(pixels, one.polygons)
+    except TooManyContoursError as error:
+        text = f"on a slice more than {MOST_PAIRS} pairs of contours of ROI {name!r} lie upon each other."
+        raise RefusedError("too_many_contours", role, text, "Outline it anew, by a few contours a slice.") from error
+
+
 def _keep_middle(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) -> None:
     for polygon in polygons:
         x, y = np.rint(polygon.mean(axis=0)).astype(int)
@@ -142,14 +158,19 @@ def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]
     if repeats:
         text = f"ROI {name!r} repeats {repeats} contours; each was read once."
         flags.append(Flag("acquire", "repeated_contours", text, "Export the structure set again."))
+    again = sum(one.again for one in filled)
+    if again:
+        text = f"{again} contours of ROI {name!r} lie within a pixel of another; each was read as the outline again."
+        remedy = "Look at these slices: a cavity with so thin a wall would be lost."
+        flags.append(Flag("acquire", "contour_again", text, remedy))
     crossing = sum(one.crossing for one in filled)
     if crossing:
         text = f"on {crossing} slices contours of ROI {name!r} cross themselves, or overlap (joined, or left a hole)."
         flags.append(Flag("acquire", "contours_cross", text, "Look at these slices; outline them anew if need be."))
     thin = sum(one.thin_wall for one in filled)
     if thin:
-        text = f"on {thin} slices a contour of ROI {name!r} leaves a thin wall of another; it was read as a hole."
-        flags.append(Flag("acquire", "thin_wall", text, "Look at these slices: is it a hole, or the outline again?"))
+        text = f"on {thin} slices a contour of ROI {name!r} leaves a thin wall or gap in another; even-odd was kept."
+        flags.append(Flag("acquire", "thin_wall", text, "Look at these slices: or is it the outline again?"))
     lost = sum(one.empty for one in filled)
     if lost:
         text = f"on {lost} slices the contours of ROI {name!r} hold no pixel centre; the middle pixel was kept."

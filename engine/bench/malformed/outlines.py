@@ -77,9 +77,12 @@ def outline_specimens() -> tuple[Specimen, ...]:
                 ("reversed", _turned(square(8.0), -1, 0)),
                 ("from another point", _turned(square(8.0), 1, 1)),
                 ("0.01 mm apart", square(8.0, -4.51, 1.51)),
-                ("0.6 mm inside", square(8.0, -3.9, 0.9)),
             )
         ),
+        _drawn(
+            "contour within a pixel", "0.6 mm", ("contour_again",), [("Tumour", [*_block(), square(8.0, -3.9, 0.9)])]
+        ),
+        _drawn("contours by the hundred", "80", ("too_many_contours",), [("Tumour", [*_block(), *_fan(8.0, 80)])]),
         _drawn("hole with a thin wall", "1.2 mm", ("thin_wall",), [("Tumour", [*_block(), square(8.0, -3.3, 0.3)])]),
         _drawn("contours cross", "two", ("contours_cross",), [("Tumour", [*_block(), square(8.0, -1.5, 4.5)])]),
         _drawn("contours cross", "one itself", ("contours_cross",), [("Tumour", [*_block(), _bow_tie(16.0)])]),
@@ -205,6 +208,16 @@ def _bow_tie(z_mm: float) -> Dataset:
     contour = square(z_mm)
     contour.ContourData = [v for x, y in ((-4.5, -4.5), (1.5, 1.5), (1.5, -4.5), (-4.5, 1.5)) for v in (x, y, z_mm)]
     return contour
+
+
+def _fan(z_mm: float, count: int) -> list[Dataset]:
+    """Triangles that share a corner and a part of their area, each with its own third corner."""
+    fan = []
+    for place in np.linspace(-4.5, 1.5, count):
+        fan.append(square(z_mm))
+        corners = ((-4.5, -4.5), (1.5, -4.5), (float(place), 1.5))
+        fan[-1].ContourData = [v for x, y in corners for v in (x, y, z_mm)]
+    return fan
 
 
 def _first_contour(dataset: Dataset) -> Dataset:

@@ -7,6 +7,7 @@ from time import process_time
 import numpy as np
 import pytest
 
+from engine.acquire import contour_fill
 from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.acquire.rtstruct import find_roi, near_names, rasterise_roi
 from store.records import RefusedError
@@ -164,7 +165,37 @@ def test_an_outline_drawn_again_less_than_a_pixel_inside_is_read_once(radius, in
     for contours in ((outer, again), (again, outer)):
         mask = fill(*contours, grid=WIDE)
         assert (mask.voxels == fill(outer, grid=WIDE).voxels).all()
-        assert [flag.code for flag in mask.flags] == ["repeated_contours"]
+        equal = (fill(again, grid=WIDE).voxels == mask.voxels).all()
+        assert [flag.code for flag in mask.flags] == ["repeated_contours" if equal else "contour_again"]
+
+
+def test_a_wall_of_one_pixel_remains_though_its_coordinates_are_rounded():
+    outer, hole = corners(1.5, 11.5, 1.5, 11.5), corners(2.49, 10.51, 2.49, 10.51)
+    mask = fill(outlined(outer), outlined(hole))
+    assert mask.voxels.sum() == 10**2 - 8**2
+    assert [flag.code for flag in mask.flags] == ["thin_wall"]
+
+
+def test_an_island_that_nearly_fills_its_hole_remains_and_is_flagged():
+    outer, hole, island = disc(30, 30, 20), disc(30, 30, 10), disc(30, 30, 9.2)
+    mask = fill(island, hole, outer, grid=WIDE)
+    expected = [fill(one, grid=WIDE).voxels for one in (outer, hole, island)]
+    assert (mask.voxels == (expected[0] & ~expected[1] | expected[2])).all()
+    assert [flag.code for flag in mask.flags] == ["thin_wall"]
+
+
+def test_an_outline_with_its_hole_drawn_again_a_little_inside_keeps_the_hole():
+    ring, again = (disc(30, 30, 20), disc(30, 30, 10)), (disc(30, 30, 19.5), disc(30, 30, 9.5))
+    mask = fill(*ring, *again, grid=WIDE)
+    assert (mask.voxels == fill(*ring, grid=WIDE).voxels).all()
+    assert [flag.code for flag in mask.flags] == ["contour_again"]
+
+
+def test_an_island_drawn_again_is_read_once_though_it_lies_in_a_hole():
+    outer, hole, island, again = disc(30, 30, 24), disc(30, 30, 16), disc(30, 30, 9), disc(30, 30, 8.5)
+    mask = fill(outer, hole, island, again, grid=WIDE)
+    assert (mask.voxels == fill(outer, hole, island, grid=WIDE).voxels).all()
+    assert [flag.code for flag in mask.flags] == ["contour_again"]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +248,31 @@ def test_hundreds_of_lines_drawn_upon_each_other_take_seconds():
     mask = fill(*(disc(30, 30, 20 - 0.002 * n) for n in range(200)), grid=WIDE)
     assert process_time() - began < 10
     assert (mask.voxels == fill(disc(30, 30, 20), grid=WIDE).voxels).all()
+
+
+def counted(monkeypatch, name):
+    """The calls of a function of contour_fill, counted."""
+    calls, function = [], getattr(contour_fill, name)
+    monkeypatch.setattr(contour_fill, name, lambda *given: calls.append(1) or function(*given))
+    return calls
+
+
+def test_very_many_contours_upon_each_other_are_refused_after_a_stated_number_of_pairs(monkeypatch):
+    rng, angles = np.random.default_rng(1), np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    around = np.column_stack([np.cos(angles), np.sin(angles)])
+    stars = [outlined(30 + around * rng.uniform(2, 12, (16, 1))) for _ in range(200)]
+    looks = counted(monkeypatch, "_near")
+    with pytest.raises(RefusedError, match="too_many_contours"):
+        fill(*stars, grid=WIDE)
+    assert len(looks) <= 2 * contour_fill.MOST_PAIRS  # of 19,900 pairs, each looked at from both
+
+
+def test_long_lines_that_differ_are_not_compared_along_their_length(monkeypatch):
+    rng, x = np.random.default_rng(0), np.linspace(5, 55, 100)
+    heights = [np.where(np.arange(100) % 2, 50, 10) + rng.uniform(0, 5, 100) for _ in range(16)]
+    sampled = counted(monkeypatch, "KDTree")
+    fill(*(outlined([*zip(x, y, strict=True), *zip(x[::-1], y[::-1] + 1, strict=True)]) for y in heights), grid=WIDE)
+    assert len(sampled) <= 2 * 16  # of 120 pairs
 
 
 def test_a_contour_that_crosses_itself_is_flagged():
