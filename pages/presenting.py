@@ -243,9 +243,10 @@ def _consensus(shown: Shown, person: Person, case_id: str) -> None:
         st.caption(CONSENSUS_HIDDEN)
         return
     rows, reader, seen = review_state(shown.study).verdicts, current_reader(), mask_key(mask)
-    offered = {v.drawn_key: f"{v.reader}'s correction" for v in drawings_to_take(rows, case_id, seen, "")}
-    if offered and reader is not None:
-        show_words(shown.study, reader.name, case_id)
+    corrections = drawings_to_take(rows, case_id, seen, "")
+    if reader is not None and any(v.reader != reader.name for v in corrections):
+        show_words(shown.study, reader.name, case_id, seen)
+    offered = {v.drawn_key: f"{v.reader}'s correction" for v in corrections}
     masks = {"": "The automatic outline", **offered}
     with st.form(f"meeting-consensus-{case_id}"):
         word = st.radio(

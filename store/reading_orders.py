@@ -54,14 +54,22 @@ def extend_reading_order(ledger: Ledger, reader: str, mode: str, added: Sequence
         ledger.append_audit(connection, reader, "reading order", f"{mode}: {len(rows)} readings added")
 
 
-def note_words_shown(ledger: Ledger, reader: str, case_id: str) -> None:
-    """Keep, once, that a reader was shown what others said of a case before he said anything himself."""
-    if (reader, case_id) in words_shown(ledger):
+def note_words_shown(ledger: Ledger, reader: str, case_id: str, mask_key: str) -> None:
+    """Keep, once, that a reader was shown what others said of the automatic mask of a case."""
+    if (reader, case_id, mask_key) in words_shown(ledger):
         return
     with ledger.transaction() as connection:
-        ledger.append_audit(connection, reader, LEARNT, case_id)
+        ledger.append_audit(connection, reader, LEARNT, f"{case_id} {mask_key}")
 
 
-def words_shown(ledger: Ledger) -> dict[tuple[str, str], str]:
-    """(reader, case) -> when the adjudication of the case was first opened to him, or a consensus on it offered."""
-    return {(str(reader), str(case)): str(at) for reader, case, at in ledger.rows(OPENED, (LEARNT,))}
+def words_shown(ledger: Ledger) -> dict[tuple[str, str, str], str]:
+    """(reader, case, mask key) -> when its adjudication was first opened to him, or a consensus on it offered.
+
+    A line of the audit that names no mask holds of none.
+    """
+    found = {}
+    for reader, detail, at in ledger.rows(OPENED, (LEARNT,)):
+        case_id, named, mask_key = str(detail).rpartition(" ")
+        if named:
+            found[str(reader), case_id, mask_key] = str(at)
+    return found

@@ -13,7 +13,7 @@ from engine.protocol import Agreement
 from store.records import ReaderOverlap, Verdict
 from store.reviews import BLANK_CANVAS, readers_words
 from store.sources import Verdicts
-from store.volumes import AutomaticMasks, Mask, ReferenceMasks, mask_key
+from store.volumes import AutomaticMasks, Grid, Mask, ReferenceMasks, mask_key
 
 TUMOUR = "tumour"
 AGREEMENT, EDIT_DISTANCE, READERS = "agreement", "edit_distance", "readers"
@@ -47,13 +47,12 @@ def compare_readers(
     A reader who accepted the automatic mask has that mask; one who wanted a change and drew none has no mask. Rows of
     masks drawn over the automatic one are edit distances, and so are contours of a blank canvas by who had judged the
     automatic mask of the case before; only the other contours are agreement with it. The
-    reference is one more reader. What was drawn on
-    other images of the case (another grid) is left out; the stage *review* flags it.
+    reference is one more reader. What was drawn on other images of the case (another grid) is left out; the stage
+    *review* flags it.
     """
     predicted, reference = automatic.find(TUMOUR), references.find(TUMOUR)
     grid = next((mask.grid for mask in (*automatic.masks, *references.masks)), None)
-    drawn_here = (one for one in readers_masks(verdicts, predicted) if grid is None or same_grid(one.mask.grid, grid))
-    theirs = tuple(drawn_here)
+    theirs = tuple(readers_masks(verdicts, predicted, grid))
     rows = []
     for one in theirs:
         if predicted is not None:
@@ -67,28 +66,33 @@ def compare_readers(
     return ReadersCompared(tuple(row for row in rows if row is not None))
 
 
-def readers_masks(verdicts: Verdicts, predicted: Mask | None) -> Iterator[ReadersMask]:
-    """The last mask of each reader, by name, those over the automatic mask before those of a blank canvas.
+def readers_masks(verdicts: Verdicts, predicted: Mask | None, grid: Grid | None) -> Iterator[ReadersMask]:
+    """The last mask of each reader on a grid, by name, those over the automatic mask before those of a blank canvas.
 
     Of a blank canvas the first that he signed, where it is independent: before he amended it he may have looked at the
-    automatic mask.
+    automatic mask. What he contoured on other images of the case is neither the first nor the last.
     """
     seen = "" if predicted is None else mask_key(predicted)
     words = [v for v in readers_words(verdicts.rows, TUMOUR) if v.mask_key == seen]
     for verdict in sorted(words, key=lambda v: v.reader):
-        drawn = verdicts.mask(verdict.drawn_key)
+        drawn = _drawn_on(grid, verdicts, verdict)
         if drawn is not None:
             yield ReadersMask(verdict.reader, verdict.reader, drawn, False)
         elif verdict.judgement == "none" and predicted is not None:
             yield ReadersMask(verdict.reader, verdict.reader, predicted, False)
     contoured = [v for v in verdicts.rows if v.mode == BLANK_CANVAS and v.structure == TUMOUR]
-    last = {v.reader: v for v in contoured}
-    first = {v.reader: v for v in reversed(contoured)}
-    for reader in sorted(first):
-        unseen = not _judged_before(verdicts.rows, first[reader])
-        drawn = verdicts.mask((first if unseen else last)[reader].drawn_key)
-        if drawn is not None:
-            yield ReadersMask(reader, f"{reader}, {BLANK_CANVAS}", drawn, unseen)
+    here = [(v, drawn) for v in contoured if (drawn := _drawn_on(grid, verdicts, v)) is not None]
+    last = {v.reader: drawn for v, drawn in here}
+    first = {v.reader: (v, drawn) for v, drawn in reversed(here)}
+    for reader, (verdict, drawn) in sorted(first.items()):
+        unseen = not _judged_before(verdicts.rows, verdict)
+        yield ReadersMask(reader, f"{reader}, {BLANK_CANVAS}", drawn if unseen else last[reader], unseen)
+
+
+def _drawn_on(grid: Grid | None, verdicts: Verdicts, verdict: Verdict) -> Mask | None:
+    """What was drawn with a verdict, where it lies on the grid; any grid where the case has none."""
+    drawn = verdicts.mask(verdict.drawn_key)
+    return drawn if drawn is None or grid is None or same_grid(drawn.grid, grid) else None
 
 
 def _judged_before(rows: Sequence[Verdict], contour: Verdict) -> bool:

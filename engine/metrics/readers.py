@@ -1,7 +1,7 @@
 """What the readers' verdicts say: shares with intervals, agreement between and within readers, time, order.
 
 Verdicts are all that were signed, in order of signing; mode: of one mode of judging, or of both where it is empty.
-shown: to whom others' words on which case were shown before he judged it, and when.
+shown: to whom others' words on which mask of a case were shown, and since when.
 Shares are of a reader's last words. Agreement between readers is of words signed before the others' could be seen.
 """
 
@@ -30,7 +30,7 @@ from store.reviews import (
 
 NEEDS_CORRECTION = (1, 2, 3)  # minor, major, missed
 FEWEST_FOR_ORDER = 5
-Shown = Mapping[tuple[str, str], str]  # (reader, case) -> since when he knows what others said of it
+Shown = Mapping[tuple[str, str, str], str]  # (reader, case, mask key) -> since when he knows what others said of it
 NOBODY: Shown = MappingProxyType({})
 NEVER = "9999"
 
@@ -226,18 +226,16 @@ def _unaware(verdicts: Sequence[Verdict], mode: str, shown: Shown) -> dict[str, 
     """Reader -> case -> his last word on the mask he judged last that he signed before he could see the others'.
 
     A signature in the work list opens a case, and so does adjudicating it: what follows on the same mask is left out.
-    So does to have been shown what others said, in an adjudication or a consensus, signed or not.
+    So does to have been shown what others said of that mask, in an adjudication or a consensus, signed or not.
     """
-    aware: set[tuple[str, ...]] = set()
-    adjudicated: set[tuple[str, str]] = set()
+    aware: set[tuple[str, str, str]] = set()
     words = []
     for verdict in verdicts:
+        on_mask = (verdict.reader, verdict.case_id, verdict.mask_key)
         if verdict.role == ADJUDICATOR:
-            adjudicated.add((verdict.reader, verdict.case_id))
+            aware.add(on_mask)
         elif verdict.reading == FIRST_READING and _judged([verdict]):
-            on_mask = (verdict.reader, verdict.case_id, verdict.mask_key)
-            knows = on_mask[:2] in adjudicated or shown.get(on_mask[:2], NEVER) <= verdict.signed_at
-            if on_mask not in aware and not knows:
+            if on_mask not in aware and shown.get(on_mask, NEVER) > verdict.signed_at:
                 words.append(verdict)
             if verdict.mode == WORK_LIST:
                 aware.add(on_mask)

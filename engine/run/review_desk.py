@@ -97,10 +97,10 @@ def sign_of_life(study: Path, reading: Reading, idle_seconds: float) -> None:
         touch(ledger, reading, time.time(), idle_seconds)
 
 
-def show_words(study: Path, reader: str, case_id: str) -> None:
-    """Keep that a reader is shown what others said of a case: what he says of it from now on is not unaware."""
+def show_words(study: Path, reader: str, case_id: str, mask_key: str) -> None:
+    """Keep that a reader is shown what others said of a mask: what he says of it from now on is not unaware."""
     with open_ledger(study) as ledger:
-        note_words_shown(ledger, reader, case_id)
+        note_words_shown(ledger, reader, case_id, mask_key)
 
 
 def sign_verdict(study: Path, verdict: Verdict) -> Verdict:

@@ -361,8 +361,8 @@ if mode == WORK_LIST:
     answer(review_answer(case, words if at in done else (), 0 if at in done else others))
 else:
     said = others_words(present, at[0], reader.name) if mode == ADJUDICATION else ()
-    if said:
-        show_words(shown.study, reader.name, at[0])
+    for mask in {v.mask_key for v in said}:
+        show_words(shown.study, reader.name, at[0], mask)
     settled = adjudications(present).get(at[0]) if mode == ADJUDICATION else None
     place = mode_sentence(mode, order.index(at) + 1, so_far.signed, so_far.total)
     answer(" ".join((place, differing_sentence(said), adjudicated_sentence(settled, reader.name))).strip())

@@ -188,7 +188,17 @@ def test_who_is_offered_the_corrections_of_others_in_a_meeting_is_kept_as_knowin
     assert review_state(study).shown == {}  # nobody has said who looks
     meeting.session_state["reader"] = "Zoe"
     meeting.run()
-    assert list(review_state(study).shown) == [("Zoe", "A")]
+    assert list(review_state(study).shown) == [("Zoe", "A", SEEN)]
+
+
+def test_who_is_offered_his_own_correction_alone_in_a_meeting_has_learnt_nothing(study, meeting, monkeypatch):
+    monkeypatch.setattr("pages.presenting.still_blind", lambda *_: frozenset())
+    words = ("A", "tumour", "Ben", "none", "", "", 1.0, "", SEEN)
+    sign_verdict(study, Verdict(*words, identity="me", amends="it was right"))
+    meeting.session_state["reader"] = "Ada"
+    meeting.run()
+    assert meeting.radio[1].options == ["The automatic outline", "Ada's correction"]
+    assert review_state(study).shown == {}
 
 
 def test_who_has_yet_to_read_the_case_blinded_is_told_of_no_correction_in_a_meeting(study, meeting, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from store.audit import verify_audit
 from store.layout import StudyFolder
 from store.ledger import SCHEMA, Ledger
+from store.reading_orders import LEARNT, note_words_shown, words_shown
 from store.records import DrawnMask, Verdict
 from store.review_schema import REVIEW_SCHEMA
 from store.reviews import (
@@ -417,3 +418,12 @@ def test_a_ledger_of_version_2_gains_the_columns_and_keeps_its_verdicts(tmp_path
         drafts = ledger.rows("SELECT case_id, mode FROM draft ORDER BY case_id")
     assert (kept.reader, kept.role, kept.mode, kept.reading) == ("old", "reader", "work list", 1)
     assert drafts == [("A", "reader study"), ("B", "work list")]  # no change of what is signed was begun
+
+
+def test_what_a_reader_learns_of_a_mask_is_kept_once_and_a_line_that_names_no_mask_holds_of_none(ledger):
+    for key in ("seen", "newer", "seen"):
+        note_words_shown(ledger, "Ada", "A", key)
+    with ledger.transaction() as connection:
+        ledger.append_audit(connection, "Ada", LEARNT, "B")
+    assert list(words_shown(ledger)) == [("Ada", "A", "newer"), ("Ada", "A", "seen")]
+    assert ledger.rows("SELECT count(*) FROM audit WHERE action=?", (LEARNT,)) == [(3,)]

@@ -99,3 +99,11 @@ def test_what_was_drawn_on_other_images_of_the_case_is_left_out_and_stops_nobody
     now = cube("Cleo", "corrected", 6)
     said_of = [said("Ben", "major", edit), said("Ada", "drawn", free, "blank canvas"), said("Cleo", "major", now)]
     assert {pair[:2] for pair in compared(said_of, edit, free, now)} == {("Cleo", "model"), ("reference", "Cleo")}
+
+
+def test_a_contour_drawn_again_on_new_images_counts_from_the_first_on_them():
+    before = replace(cube("Ada", "independent", 6), grid=replace(GRID, origin_mm=(6.0, 0.0, 0.0)))
+    again, amended = cube("Ada", "independent", 8), cube("Ada", "independent", 11)
+    contours = [said("Ada", "drawn", mask, "blank canvas") for mask in (before, again, amended)]
+    expected = {("Ada, blank canvas", "model", "agreement"): pytest.approx(14 / 17)}
+    assert compared(contours, before, again, amended, references=()) == expected

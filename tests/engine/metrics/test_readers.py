@@ -172,11 +172,21 @@ def test_a_case_that_a_reader_adjudicated_before_he_judged_it_is_left_out():
 
 def test_what_is_judged_after_one_saw_an_adjudication_and_signed_nothing_is_left_out():
     rows = said("Ada", ADA) + said("Cleo", ADA)
-    case, signed_at = rows[-1].case_id, rows[-1].signed_at
-    assert pair_agreements(rows, Review(), shown={("Cleo", case): "2027-01-01"})[0].n == 6
-    shown = {("Cleo", case): signed_at}
+    last = rows[-1]
+    on_mask, signed_at = ("Cleo", last.case_id, last.mask_key), last.signed_at
+    assert pair_agreements(rows, Review(), shown={on_mask: "2027-01-01"})[0].n == 6
+    shown = {on_mask: signed_at}
     assert pair_agreements(rows, Review(), shown=shown)[0].n == 5
     assert [one.aware for one in summaries(rows, shown=shown)] == [0, 1]
+
+
+def test_what_others_said_of_an_older_mask_leaves_the_word_on_a_new_one_unaware():
+    adjudicated = said("Cleo", ["none"], role="adjudicator", mode="adjudication")
+    newer = {**LATER, "mask_key": "newer"}
+    rows = adjudicated + said("Ada", ADA, **newer) + said("Cleo", ADA, **newer)
+    shown = {("Cleo", one.case_id, adjudicated[0].mask_key): one.signed_at for one in rows}
+    assert pair_agreements(rows, Review(), shown=shown)[0].n == 6
+    assert [one.aware for one in summaries(rows, shown=shown)] == [0, 0]
 
 
 def test_a_word_on_a_new_mask_counts_as_the_first_on_it():
