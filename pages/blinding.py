@@ -12,15 +12,15 @@ from engine.run.drawing import BLIND
 from pages.reader import current_reader
 from store.queries.agreement import review_cases
 from store.queries.reviews import ReviewState, readers_with_orders, review_state, segmentations, stored_order
-from store.reviews import BLANK_CANVAS
+from store.reviews import BLANK_CANVAS, READER_STUDY
 from store.snapshot import Snapshot
 
 Place = tuple[str, int]
 OPENED = "opened-though-blind"
 CLOSED = (
-    "You have yet to read this case in your reader study or on your blank canvas: read it there first (*Mode*). Opened "
-    "here it drops out of the blank canvas, and once you have signed it here, what you say of it in the reader study "
-    "counts for no agreement between readers."
+    "This case stays closed here until you have finished your reader study, all of it, and your blank canvas of this "
+    "case: go on there first (*Mode*). Opened here it drops out of the blank canvas, and once you have signed it here, "
+    "what you say of it in the reader study counts for no agreement, neither between readers nor with yourself."
 )
 
 
@@ -52,11 +52,20 @@ def blind_cases(study: Path, snapshot: Snapshot, run_id: str) -> frozenset[str]:
     return frozenset().union(*(still_blind(study, snapshot, run_id, state, name) for name in looking))
 
 
-def is_closed(reader: str, case_id: str, blind: frozenset[str]) -> bool:
-    """Whether a case stays closed in the work list because its reader is still blind to it; says why, and a way in."""
+def closed_cases(study: Path, snapshot: Snapshot, run_id: str, state: ReviewState, reader: str) -> frozenset[str]:
+    """Cases that the work list keeps closed to a reader, without those that he opened all the same.
+
+    Of a reader study that he has not finished all, read or not: else those that come again would be the closed ones.
+    """
+    closed = still_blind(study, snapshot, run_id, state, reader)
+    if waiting(study, snapshot, run_id, state, reader, READER_STUDY):
+        closed |= {case for case, _ in stored_order(study, reader, READER_STUDY)}
     opened = st.session_state.setdefault(OPENED, set())
-    if case_id not in blind or (reader, case_id) in opened:
-        return False
+    return frozenset(case for case in closed if (reader, case) not in opened)
+
+
+def say_closed(reader: str, case_id: str) -> None:
+    """Why a case stays closed in the work list, and a way in."""
     st.info(CLOSED)
+    opened = st.session_state[OPENED]
     st.button("Open it all the same", key="open-blind", on_click=opened.add, args=((reader, case_id),))
-    return True

@@ -18,7 +18,7 @@ from pages.gate import session_ends_at
 from pages.reader import Reader
 from pages.sessions import session_of
 from pages.volume_routes import VIEWER, images_key
-from store.queries.images import load_ct, load_prior_scan
+from store.queries.images import ct_key, load_ct, load_prior_scan
 from store.reviews import Reading
 
 ASSETS = Path(__file__).parent / "viewer"
@@ -155,11 +155,12 @@ def prior_of(viewed: Viewed) -> dict[str, object] | None:
 def kept_part(viewed: Viewed, name: str) -> Extent:
     """A part of the scan as it was first shown in this browser's session, while the lesion's middle lies in it.
 
-    A mask that is saved may move the close-up; the images on screen stay, and what is drawn next is drawn on them.
+    A mask that is saved may move the close-up, and so may another run's; the images on screen stay, and what is drawn
+    next is drawn on them.
     """
     where = (viewed.study, viewed.run_id, viewed.reading.case_id)
     fresh = part_of(*where, name, layers_key(viewed), viewed)
-    remembered = f"part-{name}-{volume_key(viewed, '')}"
+    remembered = f"part-{name}-{drawing_key(viewed, '')}"
     kept: Extent = st.session_state.get(remembered, fresh)
     middle = [(low + high) // 2 for low, high in zip(fresh.box[::2], fresh.box[1::2], strict=True)]
     inside = all(kept.box[2 * n] <= at < kept.box[2 * n + 1] for n, at in enumerate(middle))
@@ -219,8 +220,9 @@ def volume_key(viewed: Viewed, part: str) -> str:
 
 
 def drawing_key(viewed: Viewed, part: str) -> str:
-    """What a drawing that was not stored belongs to: this reader's, on these images."""
-    return session_digest(repr((volume_key(viewed, part), viewed.reading.reader)))
+    """What a drawing that was not stored belongs to: this reader's, on these images, whichever run shows them."""
+    images = ct_key(viewed.study, viewed.run_id, viewed.reading.case_id)
+    return session_digest(repr((images, viewed.reading, part)))
 
 
 def layers_key(viewed: Viewed) -> str:

@@ -121,15 +121,15 @@ def pair_agreements(
     return tuple(pair for pair in pairs if pair.n)
 
 
-def intra_reader(verdicts: Sequence[Verdict], rules: Review) -> tuple[PairAgreement, ...]:
-    """Each reader's first reading against his hidden repeat, where he has any."""
-    pairs = (_pair(readings, rules) for readings in _within(verdicts))
+def intra_reader(verdicts: Sequence[Verdict], rules: Review, shown: Shown = NOBODY) -> tuple[PairAgreement, ...]:
+    """Each reader's first reading against his hidden repeat, where he has any; words signed unaware."""
+    pairs = (_pair(readings, rules) for readings in _within(verdicts, shown))
     return tuple(pair for pair in pairs if pair.n)
 
 
 def left_out(verdicts: Sequence[Verdict], mode: str = "", shown: Shown = NOBODY) -> tuple[LeftOut, ...]:
     """What `pair_agreements` and `intra_reader` leave out, where they do: two words on different masks are no pair."""
-    again = _within(verdicts) if mode != WORK_LIST else []
+    again = _within(verdicts, shown) if mode != WORK_LIST else []
     readings = (*_between(verdicts, mode, shown), *again)
     found = (LeftOut(r.first, r.second, len(r.one.keys() & r.other.keys()) - len(r.same_mask)) for r in readings)
     return tuple(one for one in found if one.n)
@@ -194,9 +194,21 @@ def _between(verdicts: Sequence[Verdict], mode: str, shown: Shown) -> list[_Read
     return [_Readings(one, other, said[one], said[other]) for one, other in combinations(sorted(said), 2)]
 
 
-def _within(verdicts: Sequence[Verdict]) -> list[_Readings]:
-    first = _last_words(verdicts, FIRST_READING, READER_STUDY)
-    again = _last_words(verdicts, FIRST_READING + 1, READER_STUDY)
+def _within(verdicts: Sequence[Verdict], shown: Shown) -> list[_Readings]:
+    """First readings and repeats, without what a reader signed once he could see the others' words on that mask.
+
+    So he could after a word of his own on it in the work list or as adjudicator, and since he was shown theirs.
+    """
+    aware: set[tuple[str, str, str]] = set()
+    unaware = []
+    for verdict in verdicts:
+        on_mask = (verdict.reader, verdict.case_id, verdict.mask_key)
+        if verdict.mode == WORK_LIST or verdict.role == ADJUDICATOR:
+            aware.add(on_mask)
+        elif on_mask not in aware and verdict.signed_at < shown.get(on_mask, NEVER):
+            unaware.append(verdict)
+    first = _last_words(unaware, FIRST_READING, READER_STUDY)
+    again = _last_words(unaware, FIRST_READING + 1, READER_STUDY)
     return [_Readings(name, f"{name}, again", first.get(name, {}), again[name]) for name in sorted(again)]
 
 

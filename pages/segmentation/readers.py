@@ -89,7 +89,7 @@ def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
 def within(verdicts: tuple[Verdict, ...], mode: str) -> None:
     """Hidden repeats, and drift with the place in the order."""
     st.subheader("Does a reader agree with himself?", anchor=False)
-    again = intra_reader(verdicts, protocol.review) if mode != WORK_LIST else ()
+    again = intra_reader(verdicts, protocol.review, state.shown) if mode != WORK_LIST else ()
     st.markdown(intra_sentence(again))
     for reader in readers_of(verdicts, mode):
         order = stored_order(shown.study, reader, READER_STUDY)

@@ -13,6 +13,7 @@ from engine.present.wording.doubt import order_sentence
 from engine.present.wording.review import (
     adjudicated_sentence,
     case_header,
+    cases_left_out,
     differing_sentence,
     mode_sentence,
     nothing_waits,
@@ -47,7 +48,7 @@ from engine.run.review_layers import (
     visible_layers,
 )
 from engine.service import EARLIER, note_images_seen
-from pages.blinding import Place, is_closed, readable, still_blind, waiting
+from pages.blinding import Place, closed_cases, readable, say_closed, still_blind, waiting
 from pages.frame import Shown, answer, begin, empty, end, ran_by_itself, table
 from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
 from pages.judged_masks import judged_key, present_verdicts
@@ -94,7 +95,10 @@ SEEN = "seen"
 
 
 def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases: tuple[ReviewCase, ...]) -> list[Place]:
-    """What the reader reads in a mode, in order: work list and adjudication have what is not signed first."""
+    """What the reader reads in a mode, in order: work list and adjudication have what is not signed first.
+
+    What is closed stands last and by name: its place in the queue would tell how doubtful it is.
+    """
     ids = [case.case_id for case in cases]
     if mode in (READER_STUDY, BLANK_CANVAS):
         stored = begin_order(shown.study, protocol, mode, reader.name, ids)
@@ -103,7 +107,8 @@ def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases:
         blind = still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
         disputed = kept_order(to_adjudicate(present, reader.name), [case for case in ids if case not in blind])
         return list(unread_first(disputed, done))
-    return list(unread_first([(case, 1) for case in ids], done))
+    doubtful_first = [case for case in ids if case not in closed]
+    return list(unread_first([(case, 1) for case in (*doubtful_first, *sorted(closed.intersection(ids)))], done))
 
 
 def first_mode(shown: Shown, reader: Reader) -> str:
@@ -126,16 +131,17 @@ def narrowed(
 ) -> list[Place]:
     """The work list as the reader narrows it in the sidebar, each choice with its count.
 
-    Never to nothing, and never so that the case of the address is missing.
+    Never to nothing, and never so that the case of the address is missing. Of closed cases no choice tells anything.
     """
-    of, judged_by = {case.case_id: case for case in cases}, readers_by_case(present)
+    of, judged_by = {case.case_id: case for case in cases if case.case_id not in closed}, readers_by_case(present)
+    known = [at for at in order if at[0] in of]
     groups = {
         "All": order,
         "Not signed by you": [at for at in order if at not in signed],
-        "Missed by the model": [at for at in order if of[at[0]].missed],
-        f"DSC below {LOW_DSC:g}": [at for at in order if (dsc := of[at[0]].dsc) is not None and dsc < LOW_DSC],
+        "Missed by the model": [at for at in known if of[at[0]].missed],
+        f"DSC below {LOW_DSC:g}": [at for at in known if (dsc := of[at[0]].dsc) is not None and dsc < LOW_DSC],
         "Judged before the mask changed": [at for at in order if at in outdated],
-        "Judged by nobody": [at for at in order if at[0] not in judged_by],
+        "Judged by nobody": [at for at in known if at[0] not in judged_by],
     }
     wanted = st.sidebar.selectbox(
         "Cases",
@@ -185,8 +191,13 @@ def _by_case(order: list[Place], mode: str, labels: dict[str, str]) -> Place:
 
 
 def label(case: ReviewCase, signed: bool) -> str:
-    """A case in the list: whether the reader has signed it, its place in the queue, what makes it worth a look."""
+    """A case in the list: whether the reader has signed it, its place in the queue, what makes it worth a look.
+
+    A closed case has its name alone.
+    """
     done = "✓ " if signed else ""
+    if case.case_id in closed:
+        return f"{done}{case.case_id}"
     place = "" if case.place is None else f"{case.place} · "
     fit = "" if case.dsc is None else " · missed" if case.missed else f" · DSC {case.dsc:.2f}"
     return f"{done}{place}{case.case_id}{fit}"
@@ -338,6 +349,8 @@ mode = st.sidebar.selectbox(
 )
 present = present_verdicts(shown, state.verdicts) if mode in (WORK_LIST, ADJUDICATION) else state.verdicts
 done = done_of(mode, reader)
+here = (shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
+closed = closed_cases(*here) if mode == WORK_LIST else frozenset()
 order = order_of(shown, protocol, mode, reader, cases)
 so_far = progress(order, done)
 if mode == WORK_LIST:
@@ -349,8 +362,8 @@ if not order:
 labels = {case.case_id: label(case, (case.case_id, 1) in done) for case in cases}
 at = choose(order, mode, done, labels)
 st.sidebar.progress(so_far.signed / so_far.total, progress_text(so_far.signed, so_far.total))
-here = (shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
-if mode == WORK_LIST and is_closed(reader.name, at[0], still_blind(*here)):
+if at[0] in closed:
+    say_closed(reader.name, at[0])
     header(mode, order, at, "")
     end(shown)
     st.stop()
@@ -372,7 +385,9 @@ if mode in (WORK_LIST, ADJUDICATION):
     knows = at in done or mode == ADJUDICATION
     verdict_table(state.verdicts, at[0], reader.name, knows, study_open=bool(waiting(*here, READER_STUDY)))
 if mode == WORK_LIST:
-    st.subheader(f"Queue ({len(cases)})", anchor=False)
-    st.caption(order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id)))
-    table(queue_rows(cases, readers_by_case(present)), QUEUE_TITLES, height=QUEUE_HEIGHT)
+    queue = [case for case in cases if case.case_id not in closed]
+    st.subheader(f"Queue ({len(queue)})", anchor=False)
+    in_order = order_sentence(cases, doubt_quality(shown.snapshot, shown.run.run_id))
+    st.caption(f"{in_order} {cases_left_out(len(cases) - len(queue))}".strip())
+    table(queue_rows(queue, readers_by_case(present)), QUEUE_TITLES, height=QUEUE_HEIGHT)
 end(shown)

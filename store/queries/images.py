@@ -7,8 +7,10 @@ from pathlib import Path
 
 from store.artifacts import Artifacts, read_value
 from store.records import PriorScan
+from store.reviews import open_ledger
 from store.volumes import CtSeries, MaskSet, PriorImage
 
+CT = "acquire.ct"
 REFERENCE = "acquire.references"
 AUTOMATIC = "segment.masks"
 DOUBT = "segment.doubt"
@@ -23,6 +25,13 @@ def load_ct(study: Path, run_id: str, case_id: str) -> CtSeries:
     """The index CT series of a case, read-only; the last few stay in memory for as long as their files exist."""
     path = Artifacts(study).ct_file(run_id, case_id)
     return _ct(path, path.stat().st_mtime_ns)
+
+
+def ct_key(study: Path, run_id: str, case_id: str) -> str:
+    """Which CT a run has of a case: the same in two runs exactly where its stored content is; empty without one."""
+    with open_ledger(study) as ledger:
+        key, _ = ledger.placed_unit(run_id, "acquire", case_id)
+        return dict(ledger.contents(key)).get(CT, "")
 
 
 def load_masks(study: Path, run_id: str, case_id: str, kind: str) -> MaskSet:

@@ -336,33 +336,6 @@ def test_a_case_without_an_automatic_outline_waits_in_no_reader_study_until_it_i
     assert desk.blind() == {lost}  # to be contoured it needs no automatic outline
 
 
-def test_the_work_list_opens_a_case_that_waits_to_be_read_blinded_only_on_demand(show, desk):
-    first, second, *_ = desk.cases
-    desk.ordered(READER_STUDY, [(first, 1), (second, 1)])
-    app = show(desk.study, PAGE, case=second)
-    assert app.info[0].value.startswith("You have yet to read this case in your reader study")
-    assert not [text.value for text in (*app.markdown, *app.caption) if "DSC" in text.value or "lesion" in text.value]
-    assert "Sign" not in [button.label for button in app.button]
-    assert "Sign" in [button.label for button in app.button(key="open-blind").click().run().button]
-    desk.said(second, READER, mode=READER_STUDY)
-    assert "Sign" in [button.label for button in show(desk.study, PAGE, case=second).button]
-
-
-def test_the_work_list_tells_no_word_of_a_reader_study_that_goes_on(show, desk):
-    first, second = desk.cases[:2]
-    desk.ordered(READER_STUDY, [(first, 1), (first, 2), (second, 1)])
-    for reading in (1, 2):
-        desk.said(first, READER, mode=READER_STUDY, reading=reading)
-
-    def told():
-        app = show(desk.study, PAGE, case=first)
-        return [word for rows in app.dataframe if "judgement" in rows.value for word in rows.value["mode"]]
-
-    assert told() == []
-    desk.said(second, READER, mode=READER_STUDY)
-    assert told() == [READER_STUDY, READER_STUDY]
-
-
 def test_another_reader_does_not_come_to_the_case_of_the_one_before(show, desk):
     app = show(desk.study, PAGE, case=desk.cases[0])
     app.sidebar.button(key="leave").click().run()

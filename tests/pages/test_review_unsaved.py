@@ -12,8 +12,11 @@ import pytest
 from playwright.sync_api import Locator, Page, Route
 
 from engine.run.review_desk import undo_drawing
+from pages.image_viewer import Viewed, drawing_key
 from pages.judging import NOT_SAVED
+from pages.reader import Reader
 from store.layout import StudyFolder
+from store.ledger import Ledger
 from store.reviews import Reading, load_drawn
 from tests.conftest import command_line
 from tests.pages.conftest import Server, settled
@@ -79,6 +82,22 @@ def next_case(page: Page) -> Locator:
     viewer = viewer_of(page, shown)
     settled(page)
     return viewer
+
+
+def test_a_drawing_that_was_not_saved_belongs_to_its_images_whichever_run_shows_them(demo_copy):
+    with Ledger(StudyFolder(demo_copy)) as ledger:
+        run_id = ledger.latest_run().run_id
+        (one, its_key, _), (other, other_key, _) = ledger.placed(run_id, "acquire")[:2]
+        ledger.place_tasks("again", "acquire", [(one, its_key), (other, other_key)])
+        ledger.place_tasks("replaced", "acquire", [(one, other_key)])
+
+    def belongs(run, case=one, number=1, reader="Ada", part=""):
+        reading = Reading(case, reader, "reader study", number)
+        return drawing_key(Viewed(demo_copy, run, Reader(reader, ""), reading, (), "", (), True), part)
+
+    assert belongs(run_id) == belongs("again")
+    elsewhere = [belongs("replaced"), belongs(run_id, other), belongs(run_id, number=2), belongs(run_id, reader="Ben")]
+    assert len({belongs(run_id), *elsewhere, belongs(run_id, part="chest")}) == 6
 
 
 def test_a_sign_of_life_that_is_answered_late_brings_no_token_of_the_case_before(study, server, page):

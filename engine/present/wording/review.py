@@ -281,6 +281,13 @@ def masks_left_out(count: int) -> str:
     return f"{counted(count, 'mask')} of cases that you have not signed: hidden until you have." if count else ""
 
 
+def cases_left_out(count: int) -> str:
+    """How many cases the queue leaves out because they are closed to the reader; empty where none is."""
+    return (
+        f"{counted(count, 'case')} left out: closed to you until you have read what you began blinded." if count else ""
+    )
+
+
 def _with_interval(found: RaterAgreement) -> str:
     if math.isnan(found.estimate):
         return "–"

@@ -59,6 +59,21 @@ def test_a_reader_is_compared_with_himself_over_his_hidden_repeats():
     assert (ada.n, ada.agreed) == (2, 1)
 
 
+def test_a_repeat_signed_once_the_others_words_could_be_seen_on_that_mask_says_nothing_of_the_reader():
+    first = said("Ada", ADA[:4], mode="reader study")
+    again = said("Ada", ADA[:4], mode="reader study", reading=2)
+    met = said("Ada", ["none", "none"]) + said("Ada", ["none"], mask_key="newer")  # c0 and c1 on this mask
+    met[1] = replace(met[1], role="adjudicator", mode="adjudication")
+    shown = {("Ada", "c3", "seen"): WORD.signed_at, ("Ada", "c2", "newer"): WORD.signed_at}
+    pairs = intra_reader(first + met + again, Review())
+    assert [(one.n, one.agreed) for one in pairs] == [(2, 2)]
+    (later,) = intra_reader(first + again + met, Review())
+    assert later.n == 4
+    seen_between = [replace(v, signed_at="2025-12-31T00:00:00") for v in first]
+    (ada,) = intra_reader(seen_between + met + again, Review(), shown)
+    assert ada.n == 1
+
+
 def test_a_drift_along_the_order_is_found():
     order = [(f"c{n}", 1) for n in range(6)]
     words = ["none", "none", "minor", "minor", "major", "missed"]

@@ -1,0 +1,69 @@
+"""The work list keeps closed, and says nothing of, what a reader has yet to read in a study that he has begun."""
+
+from __future__ import annotations
+
+import pytest
+
+from store.reviews import READER_STUDY
+from tests.pages.conftest import READER
+from tests.pages.test_blinding import PAGE, Desk, case_box, nobody
+
+
+@pytest.fixture
+def desk(demo_copy):
+    return Desk(demo_copy)
+
+
+def test_the_work_list_opens_a_case_that_waits_to_be_read_blinded_only_on_demand(show, desk):
+    first, second, *_ = desk.cases
+    desk.ordered(READER_STUDY, [(first, 1), (second, 1)])
+    app = show(desk.study, PAGE, case=second)
+    assert app.info[0].value.startswith("This case stays closed here until you have finished your reader study")
+    assert not [text.value for text in (*app.markdown, *app.caption) if "DSC" in text.value or "lesion" in text.value]
+    assert "Sign" not in [button.label for button in app.button]
+    assert "Sign" in [button.label for button in app.button(key="open-blind").click().run().button]
+    desk.said(second, READER, mode=READER_STUDY)
+    assert "Sign" not in [button.label for button in show(desk.study, PAGE, case=second).button]
+    desk.said(first, READER, mode=READER_STUDY)
+    assert "Sign" in [button.label for button in show(desk.study, PAGE, case=second).button]
+
+
+def test_the_work_list_does_not_tell_which_cases_come_again(show, desk):
+    once, twice, *others = desk.cases
+    desk.ordered(READER_STUDY, [(once, 1), (twice, 1), (twice, 2)])
+    for case in (once, twice):
+        desk.said(case, READER, mode=READER_STUDY)
+    for case in (once, twice):
+        assert "open-blind" in [button.key for button in show(desk.study, PAGE, case=case).button]
+    assert "open-blind" not in [button.key for button in show(desk.study, PAGE, case=others[0]).button]
+
+
+def test_the_work_list_tells_of_a_closed_case_its_name_alone(show, desk):
+    open_case, *waits = desk.cases
+    desk.ordered(READER_STUDY, [(case, 1) for case in waits])
+    app = show(desk.study, PAGE, case=open_case)
+    assert case_box(app).options[1:] == sorted(waits)
+    counts = next(box for box in app.sidebar.selectbox if box.label == "Cases").options
+    told = [int(option.rpartition("(")[2].rstrip(")")) for option in counts if option.startswith(("Miss", "DSC"))]
+    assert sum(told) <= 1  # of the open case
+    assert nobody(app) == "Judged by nobody (1)"
+    (queue,) = (table.value for table in app.dataframe if "readers" in table.value)
+    assert list(queue["case_id"]) == [open_case]
+    assert any(f"{len(waits)} cases left out" in caption.value for caption in app.caption)
+
+
+def test_the_work_list_tells_no_word_of_a_reader_study_that_goes_on(show, desk):
+    first, second = desk.cases[:2]
+    desk.ordered(READER_STUDY, [(first, 1), (first, 2), (second, 1)])
+    for reading in (1, 2):
+        desk.said(first, READER, mode=READER_STUDY, reading=reading)
+
+    def told():
+        app = show(desk.study, PAGE, case=first)
+        if "open-blind" in [button.key for button in app.button]:
+            app.button(key="open-blind").click().run()
+        return [word for rows in app.dataframe if "judgement" in rows.value for word in rows.value["mode"]]
+
+    assert told() == []
+    desk.said(second, READER, mode=READER_STUDY)
+    assert told() == [READER_STUDY, READER_STUDY]
