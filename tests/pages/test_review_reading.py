@@ -14,7 +14,7 @@ from engine.run.review_volumes import automatic_tumour
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from tests.pages.conftest import Server, settled
-from tests.pages.review_study import choose_option, enter, key_of, press, signed, viewer_of
+from tests.pages.review_study import WAIT_MS, choose_option, enter, key_of, press, signed, viewer_of
 
 NO_WEBGL2 = """const asked = HTMLCanvasElement.prototype.getContext
 HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
@@ -72,7 +72,7 @@ def test_the_automatic_outline_is_coloured_by_how_far_it_lies_from_the_reference
         viewer.locator(f"label.layer input[name={name}]").uncheck()
     assert viewer.evaluate(COLOURS).keys() == {AUTOMATIC}
     press(viewer, "error")
-    expect(viewer.locator(".band")).to_have_text(["≤ 1 mm", "≤ 2 mm", "≤ 3 mm", "≤ 5 mm", "> 5 mm"])
+    expect(viewer.locator(".band")).to_have_text(["≤ 1 mm", "≤ 2 mm", "≤ 3 mm", "≤ 5 mm", "> 5 mm"], timeout=WAIT_MS)
     page.wait_for_timeout(500)
     found = viewer.evaluate(COLOURS).keys()
     assert len(found & ERROR_COLOURS) > 1  # more than one band; where two lines cross they mix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,6 +236,9 @@ def test_a_drawing_that_was_taken_back_is_not_under_the_pen_any_more(study, serv
     viewer.evaluate("host => host.viewer.component.setTriggerValue('renew', 1)")  # the page runs again, as on any click
     page.get_by_role("button", name="Sign this contour").wait_for(state="detached", timeout=WAIT_MS)
     settled(page)
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while drawn_points(viewer) and time.monotonic() < deadline:  # the empty one is fetched
+        page.wait_for_timeout(200)
     assert drawn_points(viewer) == set()
     draw_on_axial(page, viewer, SMALL)
     drawn = drawn_points(viewer)
