@@ -82,7 +82,7 @@ def outline_specimens() -> tuple[Specimen, ...]:
         _drawn(
             "contour within a pixel", "0.6 mm", ("contour_again",), [("Tumour", [*_block(), square(8.0, -3.9, 0.9)])]
         ),
-        _drawn("contours by the hundred", "80", ("too_many_contours",), [("Tumour", [*_block(), *_fan(8.0, 80)])]),
+        _drawn("contours by the hundred", "400", ("too_many_contours",), [("Tumour", [*_block(), *_heap(8.0, 400)])]),
         _drawn("hole with a thin wall", "1.2 mm", ("thin_wall",), [("Tumour", [*_block(), square(8.0, -3.3, 0.3)])]),
         _drawn("contours cross", "two", ("contours_cross",), [("Tumour", [*_block(), square(8.0, -1.5, 4.5)])]),
         _drawn("contours cross", "one itself", ("contours_cross",), [("Tumour", [*_block(), _bow_tie(16.0)])]),
@@ -210,14 +210,13 @@ def _bow_tie(z_mm: float) -> Dataset:
     return contour
 
 
-def _fan(z_mm: float, count: int) -> list[Dataset]:
-    """Triangles that share a corner and a part of their area, each with its own third corner."""
-    fan = []
-    for place in np.linspace(-4.5, 1.5, count):
-        fan.append(square(z_mm))
-        corners = ((-4.5, -4.5), (1.5, -4.5), (float(place), 1.5))
-        fan[-1].ContourData = [v for x, y in corners for v in (x, y, z_mm)]
-    return fan
+def _heap(z_mm: float, count: int) -> list[Dataset]:
+    """Contours of four corners each, drawn at random upon each other."""
+    corners = np.random.default_rng(3).uniform(-7.0, 7.0, (count, 4, 2))
+    heap = [square(z_mm) for _ in corners]
+    for contour, points in zip(heap, corners, strict=True):
+        contour.ContourData = [v for x, y in points.round(2).tolist() for v in (x, y, z_mm)]
+    return heap
 
 
 def _first_contour(dataset: Dataset) -> Dataset:
