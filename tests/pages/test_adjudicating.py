@@ -192,7 +192,7 @@ def test_who_is_offered_the_corrections_of_others_in_a_meeting_is_kept_as_knowin
 
 
 def test_who_is_offered_his_own_correction_alone_in_a_meeting_has_learnt_nothing(study, meeting, monkeypatch):
-    monkeypatch.setattr("pages.presenting.still_blind", lambda *_: frozenset())
+    monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset())
     words = ("A", "tumour", "Ben", "none", "", "", 1.0, "", SEEN)
     sign_verdict(study, Verdict(*words, identity="me", amends="it was right"))
     meeting.session_state["reader"] = "Ada"
