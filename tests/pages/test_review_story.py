@@ -16,7 +16,7 @@ from store.layout import StudyFolder
 from store.ledger import Ledger, running
 from store.queries.agreement import case_agreements, mask_pairs
 from store.snapshot import close_snapshots, open_snapshot
-from tests.pages.conftest import Server
+from tests.pages.conftest import Server, settled
 from tests.pages.review_study import (
     WAIT_MS,
     Addresses,
@@ -79,6 +79,7 @@ def judge_all(page: Page, address: str, study: Path, reader: str, words: dict[st
         page.keyboard.press(KEYS[word])
         page.locator("[data-testid=stBaseButton-primary]", has_text=word).wait_for()
         choose_option(page, "Reason", "vessel")
+        settled(page)
         page.get_by_role("button", name="Sign").click()
         wait_for(lambda number=number: len(verdicts_of(study, reader)) == number)
         page.get_by_role("heading", name=f"Verdicts on {case}").wait_for(state="detached")  # it goes on by itself
@@ -135,6 +136,7 @@ def test_two_readers_judge_one_corrects_and_one_click_brings_it_in(browser, serv
     assert foreseen.cases == (cases[2],)
     with Ledger(StudyFolder(demo_copy)) as ledger:
         before = dict(ledger.rows("SELECT key, computed FROM task"))
+    settled(page)  # it goes on by itself after the signature; a click in that moment is lost
     page.get_by_role("button", name="Bring up to date").click()
     second_run = finished_run(demo_copy, first_run)
     with Ledger(StudyFolder(demo_copy)) as ledger:
