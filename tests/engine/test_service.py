@@ -20,6 +20,7 @@ WRITES = re.compile(r"\b(open_ledger|Ledger|Popen|launch\w*|write_\w+|rmtree|unl
 ASKS_ELSEWHERE = {
     "begin_order": "draws a reader's own order once; the page asks for 'view images'",
     "sign_of_life": "counts a reader's own time; page and route ask for 'view images' or 'draw'",
+    "show_words": "notes of a reader what he was shown; the pages ask for 'view images', in a meeting for 'judge'",
     "save_from_viewer": "the route asks for a token and 'draw'",
     "viewer_secret": "makes the key of the tokens once",
     "write_private": "remembers which sign-ins have ended; whoever signs out has asked for it",
