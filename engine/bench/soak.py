@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,6 @@ PATIENTS, FEATURES, RESAMPLES = 60, 40, 400
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 4.0
 RUNNER_SHARE = 0.25  # of kills that take the runner, and all its processes with it
 LONGEST_RUN_SECONDS = 600.0
-UNTESTED = {"reproducibility"}  # declined: the table has no repeated measurements
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Round:
     publisher_kills: int
     tasks: int
     given_up: tuple[str, ...]  # stages of tasks recorded as failed because a kill met them three times; then run again
-    lost: int  # tasks without a result after that
+    lost: int  # tasks without a result after that, but for those that an undisturbed run declines too
     doubled: int  # tasks that recorded a result more than once
     clean: bool  # every artifact as recorded, no orphan
     rebuilt_alike: bool  # all exported tables, before and after the snapshot was rebuilt
@@ -125,8 +124,7 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
     given_up = failed_stages(study, DIED)
     if given_up:
         _run(study, environment).wait(timeout=LONGEST_RUN_SECONDS)
-    with Ledger(StudyFolder(study)) as ledger:
-        rows = ledger.computed_counts()
+    rows, alone = _tasks(study), _tasks(twin)
     before = _tables(study)
     rebuild(study)
     return Round(
@@ -135,12 +133,23 @@ def _round(folder: Path, most: int, rng: np.random.Generator) -> Round:
         publisher_kills=kills["publisher"],
         tasks=len(rows),
         given_up=given_up,
-        lost=sum(state != "done" and stage not in UNTESTED for stage, state, _ in rows),
+        lost=(_done(alone) - _done(rows)).total() + sum(state not in ("done", "declined") for _, state, _ in rows),
         doubled=sum(computed > 1 for _, _, computed in rows),
         clean=verify(study).clean,
         rebuilt_alike=before == _tables(study),
         twin_alike=_artifacts(study) == _artifacts(twin),
     )
+
+
+def _tasks(study: Path) -> Sequence[tuple[str, str, int]]:
+    """Stage, state and number of recorded results of each task."""
+    with Ledger(StudyFolder(study)) as ledger:
+        return ledger.computed_counts()
+
+
+def _done(tasks: Sequence[tuple[str, str, int]]) -> Counter[str]:
+    """How many tasks of each stage have a result."""
+    return Counter(stage for stage, state, _ in tasks if state == "done")
 
 
 def _disturbed(study: Path, most: int, rng: np.random.Generator, environment: dict[str, str]) -> Counter[str]:
