@@ -8,7 +8,6 @@ from pathlib import Path
 import streamlit as st
 
 from engine.review.reading_list import kept_order, signed_readings
-from engine.run.drawing import BLIND
 from pages.reader import current_reader
 from store.queries.agreement import review_cases
 from store.queries.reviews import ReviewState, readers_with_orders, review_state, segmentations, stored_order
@@ -40,27 +39,27 @@ def waiting(
 
 
 def still_blind(study: Path, snapshot: Snapshot, run_id: str, state: ReviewState, reader: str) -> frozenset[str]:
-    """Cases of the run that a reader has yet to read in a reader study or to contour on a blank canvas."""
-    each = (waiting(study, snapshot, run_id, state, reader, mode) for mode in BLIND)
-    return frozenset(case for readings in each for case, _ in readings)
+    """Cases of the run that a reader has yet to contour on a blank canvas, and all of a reader study that goes on.
+
+    Read or not, until the last is read: else those that come again would be told from those that do not.
+    """
+    blind = waiting(study, snapshot, run_id, state, reader, BLANK_CANVAS)
+    if waiting(study, snapshot, run_id, state, reader, READER_STUDY):
+        blind = blind.union(stored_order(study, reader, READER_STUDY))
+    return frozenset(case for case, _ in blind)
 
 
 def blind_cases(study: Path, snapshot: Snapshot, run_id: str) -> frozenset[str]:
-    """Cases that whoever looks has yet to read blinded; where nobody has said who looks, those of all readers."""
+    """Cases to which whoever looks is still blind; where nobody has said who looks, those of all readers."""
     reader, state = current_reader(), review_state(study)
     looking = readers_with_orders(study) if reader is None else (reader.name,)
     return frozenset().union(*(still_blind(study, snapshot, run_id, state, name) for name in looking))
 
 
 def closed_cases(study: Path, snapshot: Snapshot, run_id: str, state: ReviewState, reader: str) -> frozenset[str]:
-    """Cases that the work list keeps closed to a reader, without those that he opened all the same.
-
-    Of a reader study that he has not finished all, read or not: else those that come again would be the closed ones.
-    """
-    closed = still_blind(study, snapshot, run_id, state, reader)
-    if waiting(study, snapshot, run_id, state, reader, READER_STUDY):
-        closed |= {case for case, _ in stored_order(study, reader, READER_STUDY)}
+    """Cases to which a reader is still blind, without those that he opened in the work list all the same."""
     opened = st.session_state.setdefault(OPENED, set())
+    closed = still_blind(study, snapshot, run_id, state, reader)
     return frozenset(case for case in closed if (reader, case) not in opened)
 
 

@@ -207,7 +207,7 @@ def _images(shown: Shown, person: Person, case_id: str) -> None:
 
 
 def _is_blind(shown: Shown, case_id: str) -> bool:
-    """Whether who looks, or anybody where no name is known, has yet to read the case blinded."""
+    """Whether who looks, or anybody where no name is known, is still blind to the case."""
     return case_id in blind_cases(shown.study, shown.snapshot, shown.run.run_id)
 
 
@@ -227,10 +227,10 @@ def _decision(shown: Shown, person: Person, case_id: str) -> None:
 
 
 PICTURE_HIDDEN = (
-    "The images stand here with their outlines: hidden until the case is read in the reader study or on the blank "
-    "canvas in which it waits. Where no name is known, everybody's count: say on the page Review who looks."
+    "The images stand here with their outlines: hidden until the reader study in which the case stands is finished, "
+    "and its blank canvas. Where no name is known, everybody's count: say on the page Review who looks."
 )
-CONSENSUS_HIDDEN = "Hidden until the case is read in the reader study or on the blank canvas in which it waits."
+CONSENSUS_HIDDEN = "Hidden until the reader study in which the case stands is finished, and its blank canvas."
 
 
 def _consensus(shown: Shown, person: Person, case_id: str) -> None:

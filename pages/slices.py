@@ -89,7 +89,7 @@ def glimpse(study: Path, run_id: str, case_id: str, *, blind: bool) -> None:
         at = middle_slice(tumour, series, plane)
         picture = render_slice(series, plane, at, WINDOWS[GLIMPSE_WINDOW], contours)
         place.image(picture, caption=f"{plane}, slice {at + 1}", width="stretch")
-    none = "its outline is hidden until you have read it blinded" if blind else "no tumour is outlined"
+    none = "its outline is hidden until you have read what waits blinded" if blind else "no tumour is outlined"
     outlined = none if tumour is None else "outlined: the tumour as it is measured"
     st.caption(f"{case_id}, {GLIMPSE_WINDOW.lower()} window; {outlined}.")
 

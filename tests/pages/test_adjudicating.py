@@ -206,4 +206,4 @@ def test_who_has_yet_to_read_the_case_blinded_is_told_of_no_correction_in_a_meet
     meeting.session_state["reader"] = "Zoe"
     meeting.run()
     assert not meeting.radio
-    assert "Hidden until the case is read" in meeting.caption[0].value
+    assert "Hidden until the reader study" in meeting.caption[0].value

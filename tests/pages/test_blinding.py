@@ -52,7 +52,8 @@ class Desk:
         mask = automatic_tumour(self.study, self.run_id, case)
         seen = "" if mask is None else mask_key(mask)
         reason = "" if judgement in ("none", "drawn") else "vessel"
-        words = Verdict(case, "tumour", reader, judgement, reason, "", 5.0, "", seen, identity="named himself")
+        drawn = other.get("drawn_key", "")
+        words = Verdict(case, "tumour", reader, judgement, reason, "", 5.0, drawn, seen, identity="named himself")
         with Ledger(self.folder) as ledger:
             return sign(ledger, replace(words, **other))
 
@@ -240,7 +241,7 @@ def test_who_has_yet_to_read_a_case_is_offered_no_dispute_about_it(show, desk):
     desk.said(case, "Ben", "major")
     assert case_box(in_mode(show, desk, ADJUDICATION)).value == case
     desk.ordered(READER_STUDY, [(one, 1) for one in desk.cases])
-    assert "you have yet to read it" in in_mode(show, desk, ADJUDICATION).info[0].value
+    assert "you have yet to finish" in in_mode(show, desk, ADJUDICATION).info[0].value
 
 
 def test_who_looked_at_a_dispute_and_signed_nothing_judges_that_case_knowing(show, desk):
@@ -310,16 +311,23 @@ def test_agreement_shows_no_pair_of_readers_to_who_is_still_blind(show, desk):
     assert "Ada" not in offered()
 
 
-def test_a_case_is_still_blind_until_it_is_read_in_each_order_it_stands_in(desk):
+def test_every_case_of_a_reader_study_is_still_blind_until_its_last_reading_is_signed(desk):
     first, second = desk.cases[:2]
     desk.ordered(READER_STUDY, [(first, 1), (second, 1), (first, 2)])
     assert desk.blind() == {first, second}
     desk.said(first, READER)  # in the work list
     desk.said(first, READER, mode=READER_STUDY)
     desk.said(second, READER, mode=READER_STUDY)
-    assert desk.blind() == {first}
+    assert desk.blind() == {first, second}  # of the first alone would tell that it comes again
     desk.said(first, READER, mode=READER_STUDY, reading=2)
     assert desk.blind() == set()
+
+
+def test_a_case_of_a_blank_canvas_is_still_blind_until_it_is_contoured(desk):
+    first, second = desk.cases[:2]
+    desk.ordered(BLANK_CANVAS, [(first, 1), (second, 1)])
+    desk.said(first, READER, "drawn", mode=BLANK_CANVAS, drawn_key=desk.drew(first, READER))
+    assert desk.blind() == {second}
 
 
 def test_a_case_without_an_automatic_outline_waits_in_no_reader_study_until_it_is_segmented(show, desk):
@@ -331,7 +339,7 @@ def test_a_case_without_an_automatic_outline_waits_in_no_reader_study_until_it_i
     assert progress_of(in_mode(show, desk, READER_STUDY)) == f"{len(others)} of {len(others)} signed"
     assert desk.blind() == set()
     desk.segmented(lost, "done")
-    assert desk.blind() == {lost}
+    assert desk.blind() == set(desk.cases)
     desk.segmented(lost, "failed")
     desk.ordered(BLANK_CANVAS, [(lost, 1)])
     assert desk.blind() == {lost}  # to be contoured it needs no automatic outline
@@ -360,7 +368,7 @@ def test_a_meeting_shows_a_case_with_outlines_only_to_who_has_read_it_and_the_au
 
     app = meeting(waits)
     assert pictures == []
-    assert "hidden until the case is read" in app.info[0].value
+    assert "hidden until the reader study in which the case stands" in app.info[0].value
     before = looks(desk.folder)  # other tests looked at this study too
     meeting(read)
     assert len(pictures) == 1
@@ -377,4 +385,4 @@ def test_agreement_draws_no_error_map_of_a_case_that_waits_to_be_read_blinded(sh
     desk.ordered(BLANK_CANVAS, [(first[0], 1)])
     app = show(desk.study, AGREEMENT)
     assert maps == [1]
-    assert any("hidden until it is read" in caption.value for caption in app.caption)
+    assert any("hidden until the reader study" in caption.value for caption in app.caption)

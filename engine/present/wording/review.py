@@ -81,9 +81,9 @@ def nothing_waits(mode: str) -> str:
     if mode != ADJUDICATION:
         return "No case of this list is in this run, or none of them is segmented."
     return (
-        "No case waits for adjudication: nobody disagrees, you judged every such case yourself, or you have yet to "
-        "read it in your own reader study or on a blank canvas. It takes two readers who judged the same case "
-        "differently; choose **Work list** or **Reader study** under *Mode* to judge."
+        "No case waits for adjudication: nobody disagrees, you judged every such case yourself, or it stands "
+        "in your own reader study or on a blank canvas of yours that you have yet to finish. It takes two readers who "
+        "judged the same case differently; choose **Work list** or **Reader study** under *Mode* to judge."
     )
 
 
