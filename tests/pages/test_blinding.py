@@ -52,10 +52,9 @@ class Desk:
         mask = automatic_tumour(self.study, self.run_id, case)
         seen = "" if mask is None else mask_key(mask)
         reason = "" if judgement in ("none", "drawn") else "vessel"
-        drawn = other.get("drawn_key", "")
-        words = Verdict(case, "tumour", reader, judgement, reason, "", 5.0, drawn, seen, identity="named himself")
+        words = Verdict(case, "tumour", reader, judgement, reason, "", 5.0, "", **{"mask_key": seen, **other})
         with Ledger(self.folder) as ledger:
-            return sign(ledger, replace(words, **other))
+            return sign(ledger, replace(words, identity="named himself"))
 
     def drew(self, case, reader):
         mask = automatic_tumour(self.study, self.run_id, case)
@@ -326,7 +325,7 @@ def test_every_case_of_a_reader_study_is_still_blind_until_its_last_reading_is_s
 def test_a_case_of_a_blank_canvas_is_still_blind_until_it_is_contoured(desk):
     first, second = desk.cases[:2]
     desk.ordered(BLANK_CANVAS, [(first, 1), (second, 1)])
-    desk.said(first, READER, "drawn", mode=BLANK_CANVAS, drawn_key=desk.drew(first, READER))
+    desk.said(first, READER, "drawn", mode=BLANK_CANVAS, mask_key="", drawn_key=desk.drew(first, READER))
     assert desk.blind() == {second}
 
 
