@@ -6,7 +6,6 @@ All of it stands in the address: present, item (from 1), of (whose meeting), loo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -22,11 +21,11 @@ from engine.run.meeting_desk import note_decision, sign_consensus
 from engine.run.meeting_pack import Shown, basket_exhibits, key_image, shown_run
 from engine.run.review_desk import show_words
 from engine.run.review_volumes import automatic_tumour
-from engine.service import note_images_seen
 from pages.blinding import blind_cases
 from pages.gate import FIRST_ACTION, admit, close_when_over, may, study_folder
 from pages.judging import WORDS
 from pages.keep import basket_owner
+from pages.looking import note_look
 from pages.reader import NAMED_HIMSELF, Reader, current_reader, name_fault
 from store.access import Person
 from store.meeting import LONGEST_NOTE, LONGEST_TITLE, Decision, basket, decisions
@@ -194,11 +193,7 @@ def _case(shown: Shown, person: Person, case_id: str) -> None:
 
 def _images(shown: Shown, person: Person, case_id: str) -> None:
     """The three planes of a case with its outlines; the audit names the reader, where it is known who looks."""
-    reader = current_reader()
-    looker = person if reader is None else replace(person, name=reader.name)
-    if st.session_state.get("meeting-seen") != (looker.name, case_id):
-        note_images_seen(shown.study, looker, case_id)
-        st.session_state["meeting-seen"] = (looker.name, case_id)
+    note_look(shown.study, person, case_id)
     try:
         png, caption = _picture(shown.study, shown.run.run_id, case_id, shown.snapshot.generation)
         st.image(png, width="stretch", caption=caption)

@@ -23,13 +23,14 @@ from engine.present.figures.slices import (
 from engine.present.wording.review import prior_title
 from engine.run.review_layers import Layer
 from engine.run.review_volumes import matching_slice
-from store.queries.images import CHOSEN, load_ct, load_masks, load_prior, load_prior_scan
+from store.queries.images import AUTOMATIC, REFERENCE, load_ct, load_masks, load_prior, load_prior_scan
 from store.reviews import Reading
 from store.volumes import BoolZyx
 
 CLOSE_UP_MM = 40.0
 TUMOUR = "tumour"
 GLIMPSE_WINDOW = "Lung"
+KNOWN = (("automatic", AUTOMATIC), ("reference", REFERENCE))
 OPENED_ON = ("yours", "automatic", "reference")
 
 
@@ -73,25 +74,27 @@ def slices(
 
 
 def glimpse(study: Path, run_id: str, case_id: str, *, blind: bool) -> None:
-    """One slice of each plane through the middle of the measured tumour, or of the images where there is none.
+    """One slice of each plane through the middle of the tumour, or of the images where there is none.
 
-    blind: whoever looks has yet to read the case unaware, so no outline is drawn.
+    With the outlines that every reader may know, the automatic one and the reference, no reader's correction. blind:
+    whoever looks has yet to read the case unaware, so none is drawn.
     """
     try:
         series = series_of(study, run_id, case_id)
     except (KeyError, FileNotFoundError):  # not read in this run, or an unpacked bundle
         st.caption("The images of this case are not here.")
         return
-    chosen = None if blind else load_masks(study, run_id, case_id, CHOSEN).find(TUMOUR)
-    tumour = None if chosen is None else viewed_mask(chosen, series)
-    contours = [] if tumour is None else [Contour(tumour, CONTOUR_COLOURS["automatic"])]
+    found = {} if blind else {name: load_masks(study, run_id, case_id, kind).find(TUMOUR) for name, kind in KNOWN}
+    masks = {name: viewed_mask(mask, series) for name, mask in found.items() if mask is not None}
+    contours = [Contour(mask, CONTOUR_COLOURS[name]) for name, mask in masks.items()]
+    tumour = next((mask for mask in masks.values() if mask.any()), None)
     for place, plane in zip(st.columns(3), PLANES, strict=True):
         at = middle_slice(tumour, series, plane)
         picture = render_slice(series, plane, at, WINDOWS[GLIMPSE_WINDOW], contours)
         place.image(picture, caption=f"{plane}, slice {at + 1}", width="stretch")
     none = "its outline is hidden until you have read what waits blinded" if blind else "no tumour is outlined"
-    outlined = none if tumour is None else "outlined: the tumour as it is measured"
-    st.caption(f"{case_id}, {GLIMPSE_WINDOW.lower()} window; {outlined}.")
+    colours = [f'<span style="color:{CONTOUR_COLOURS[name]}">■</span> {name}' for name in masks]
+    st.html(f"<small>{case_id}, {GLIMPSE_WINDOW.lower()} window; {', '.join(colours) or none}.</small>")
 
 
 def _planes(

@@ -93,11 +93,25 @@ def action_list(study: Path, person: Person) -> str:
     return file.getvalue()
 
 
-def make_report(study: Path, person: Person, owner: str, level: str, suffix: str, run_id: str = "") -> bytes:
-    """A report as a file's bytes; single patients ask for more than aggregates; errors as `build_pack`."""
+def make_report(
+    study: Path,
+    person: Person,
+    owner: str,
+    level: str,
+    suffix: str,
+    run_id: str = "",
+    hidden: frozenset[str] = frozenset(),
+) -> bytes:
+    """A report as a file's bytes; single patients ask for more than aggregates; hidden and errors as `build_pack`.
+
+    Whose images it shows is in the audit before it is handed out.
+    """
     authorise(study, person, "export report" if level == AGGREGATE else "export pseudonymised")
     if level == IMAGES:
         authorise(study, person, "view images")
-    raw = pack_bytes(build_pack(shown_run(study, run_id), level, owner), suffix)
+    pack = build_pack(shown_run(study, run_id), level, owner, hidden)
+    raw = pack_bytes(pack, suffix)
+    for image in pack.images:
+        record_action(study, person, "view images", image.case_id)
     record_action(study, person, "export report", f"{level} {suffix}")
     return raw

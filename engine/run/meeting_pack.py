@@ -79,10 +79,11 @@ def shown_run(study: Path, run_id: str = "") -> Shown:
     return Shown(study, snapshot, min(wanted, key=lambda run: standing(run.state, run.until_stage)))
 
 
-def build_pack(shown: Shown, level: str = AGGREGATE, person: str = "") -> Pack:
+def build_pack(shown: Shown, level: str = AGGREGATE, person: str = "", hidden: frozenset[str] = frozenset()) -> Pack:
     """The report of a run at an export level; the figures of a person's basket, or the paper's where it is empty.
 
-    ValueError for an unknown level.
+    hidden: cases of which it shows no image, because whoever asks has yet to read them blinded. ValueError for an
+    unknown level.
     """
     if level not in LEVELS:
         raise ValueError(f"level must be one of {', '.join(LEVELS)}, got {level!r}")
@@ -103,7 +104,7 @@ def build_pack(shown: Shown, level: str = AGGREGATE, person: str = "") -> Pack:
         methods=methods_text(protocol),
         results=beside_paper(_results(shown)),
         exhibits=tuple(at_level(_marked(exhibit, page, level), page, level) for page, exhibit in exhibits),
-        images=key_images(shown) if level == IMAGES else (),
+        images=key_images(shown, hidden) if level == IMAGES else (),
         actions=decided,
         checklists=checklists_of(Stored(snapshot, run, protocol)),
     )
@@ -209,15 +210,16 @@ def _results(shown: Shown) -> Results:
     )
 
 
-def key_images(shown: Shown) -> tuple[KeyImage, ...]:
-    """The cases of the least, the middle and the greatest agreement, with both outlines."""
+def key_images(shown: Shown, hidden: frozenset[str] = frozenset()) -> tuple[KeyImage, ...]:
+    """The cases of the least, the middle and the greatest agreement, with both outlines, without those hidden."""
     snapshot, run = shown.snapshot, shown.run
     pair = next((p for p in mask_pairs(snapshot, run.run_id) if p.comparison == "agreement"), None)
     if pair is None:
         return ()
     rows = sorted(case_agreements(snapshot, run.run_id, pair, run.lobe), key=lambda row: row.dsc)
     places = sorted({0, len(rows) // 2, len(rows) - 1}) if rows else []
-    return tuple(key_image(shown, rows[place].case_id, rows[place].dsc) for place in places)
+    chosen = [rows[place] for place in places if rows[place].case_id not in hidden]
+    return tuple(key_image(shown, row.case_id, row.dsc) for row in chosen)
 
 
 def key_image(shown: Shown, case_id: str, dsc: float | None) -> KeyImage:

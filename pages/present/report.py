@@ -7,13 +7,15 @@ import streamlit as st
 
 from engine.present.browser import browser_path
 from engine.present.checklists.items import open_sentence
-from engine.present.disclosure import AGGREGATE, LEVELS
+from engine.present.disclosure import AGGREGATE, IMAGES, LEVELS
 from engine.present.pack import SENTENCE_LEVEL, Pack
 from engine.run.meeting_desk import make_report
 from engine.run.meeting_pack import build_pack, picture_bytes, shown_run
+from pages.blinding import blind_cases
 from pages.frame import Shown, answer, begin, end, grid
 from pages.gate import may
 from pages.keep import basket_owner
+from pages.looking import looker
 from pages.menu import page_file
 from store.meeting import basket
 
@@ -27,6 +29,10 @@ MIME = {
 }
 LEVEL_NAMES = {"aggregate": "Aggregate", "pseudonymised": "Pseudonymised", "images": "Pseudonymised, with images"}
 RESULT_TITLES = {"what": "Result", "ours": "This study", "paper": "The paper", "comparable": "May they be compared?"}
+IMAGES_HIDDEN = (
+    "Without images of cases that wait to be read in a reader study or on a blank canvas: in yours, or in anybody's "
+    "where no name is known."
+)
 ITEM_TITLES = {"number": "No.", "topic": "Item", "state": "State", "evidence": "Evidence"}
 
 
@@ -52,13 +58,19 @@ def whole_report(shown: Shown, owner: str, level: str) -> None:
     if st.sidebar.button("Build the report", type="primary", width="stretch"):
         with st.spinner("Building"):
             try:
-                raw = make_report(shown.study, shown.person, owner, level, kind, shown.run.run_id)
+                who = looker(shown.person)
+                raw = make_report(shown.study, who, owner, level, kind, shown.run.run_id, hidden_at(level))
                 st.session_state["report-made"] = (wanted, raw)
             except (RuntimeError, ValueError) as error:
                 st.sidebar.error(str(error))
     made = st.session_state.get("report-made")
     if made is not None and made[0] == wanted:
         st.sidebar.download_button("Download", made[1], f"meeting{kind}", MIME[kind], width="stretch")
+
+
+def hidden_at(level: str) -> frozenset[str]:
+    """The cases whose images stay out of a report, because whoever asks has yet to read them blinded."""
+    return blind_cases(shown.study, shown.snapshot, shown.run.run_id) if level == IMAGES else frozenset()
 
 
 def single_figure(pack: Pack) -> None:
@@ -108,6 +120,8 @@ answer(f"The report holds {chosen}, the results beside the paper's, the methods 
 st.sidebar.subheader("Report", anchor=False)
 level = st.sidebar.radio("Level", offered_levels(shown), format_func=LEVEL_NAMES.__getitem__, key="report-level")
 st.sidebar.caption(SENTENCE_LEVEL[level])
+if hidden_at(level):
+    st.sidebar.caption(IMAGES_HIDDEN)
 whole_report(shown, owner, level)
 
 st.subheader("Results in the order of the paper", anchor=False)

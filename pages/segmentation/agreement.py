@@ -59,6 +59,7 @@ from pages.frame import (
     table,
     tabs,
 )
+from pages.looking import note_look
 from pages.reader import current_reader
 from store.queries.agreement import (
     CaseAgreement,
@@ -219,6 +220,7 @@ def error_of(case_id: str, key: str) -> None:
     if case_id in blind_cases(shown.study, shown.snapshot, shown.run.run_id):
         st.caption(f"{case_id}: hidden until the reader study in which it stands is finished, and its blank canvas.")
         return
+    note_look(shown.study, shown.person, case_id)
     masks = [
         mask
         for kind in (REFERENCE, AUTOMATIC, FURTHER)
@@ -303,7 +305,10 @@ def pairs_to_show(shown: Shown) -> tuple[MaskPair, ...]:
     theirs = [one for one in found if {one.from_source, one.to_source} & signed_readers(shown.snapshot)]
     if not theirs or not blind_cases(shown.study, shown.snapshot, shown.run.run_id):
         return found
-    st.sidebar.caption("What readers drew is hidden until your reader study and blank canvases are signed.")
+    st.sidebar.caption(
+        "What readers drew is hidden until your reader study and blank canvases are signed; where no name is known, "
+        "everybody's."
+    )
     return tuple(one for one in found if one not in theirs)
 
 

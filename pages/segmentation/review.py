@@ -48,11 +48,12 @@ from engine.run.review_layers import (
     visible_layers,
 )
 from engine.service import EARLIER, note_images_seen
-from pages.blinding import Place, closed_cases, readable, say_closed, still_blind, waiting
+from pages.blinding import Place, closed_cases, places_of_open, readable, say_closed, still_blind, waiting
 from pages.frame import Shown, answer, begin, empty, end, ran_by_itself, table
 from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
 from pages.judged_masks import judged_key, present_verdicts
 from pages.judging import Judging, contour, judge
+from pages.looking import claim_looks
 from pages.mask_files import mask_files
 from pages.reader import MODE_KEY, Reader, require_reader
 from pages.slices import slices
@@ -101,8 +102,8 @@ def order_of(shown: Shown, protocol: Protocol, mode: str, reader: Reader, cases:
     """
     ids = [case.case_id for case in cases]
     if mode in (READER_STUDY, BLANK_CANVAS):
-        stored = begin_order(shown.study, protocol, mode, reader.name, ids)
-        return list(kept_order(stored, readable(shown.study, shown.run.run_id, mode, ids)))
+        now = readable(shown.study, shown.run.run_id, mode, cases)
+        return list(kept_order(begin_order(shown.study, protocol, mode, reader.name, ids), now)) if now else []
     if mode == ADJUDICATION:
         blind = still_blind(shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
         disputed = kept_order(to_adjudicate(present, reader.name), [case for case in ids if case not in blind])
@@ -337,6 +338,7 @@ reader = require_reader(
     simulated_readers(state.verdicts),
     MODES,
 )
+claim_looks(shown.study, shown.person)
 protocol = protocol_of(shown.study, shown.run.run_id)
 if MODE_KEY not in st.session_state:
     st.session_state[MODE_KEY] = first_mode(shown, reader)
@@ -351,6 +353,7 @@ present = present_verdicts(shown, state.verdicts) if mode in (WORK_LIST, ADJUDIC
 done = done_of(mode, reader)
 here = (shown.study, shown.snapshot, shown.run.run_id, state, reader.name)
 closed = closed_cases(*here) if mode == WORK_LIST else frozenset()
+cases = places_of_open(cases, closed)
 order = order_of(shown, protocol, mode, reader, cases)
 so_far = progress(order, done)
 if mode == WORK_LIST:

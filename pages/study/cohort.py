@@ -7,10 +7,11 @@ import streamlit as st
 from engine.present.figures.flow import flow_figure
 from engine.present.numbers import number, percent
 from engine.present.wording.study import cohort_answer, flow_caption
-from engine.service import custody_notes, note_images_seen
+from engine.service import custody_notes
 from pages.blinding import blind_cases
 from pages.frame import Shown, answer, begin, empty, end, figure, grid, open_case, patients
 from pages.gate import may
+from pages.looking import note_look
 from pages.slices import glimpse
 from store.queries.cohort import CaseRow, CovariateSummary, cases, covariate_summaries, flags
 from store.queries.study import flow_steps, refusals
@@ -43,7 +44,6 @@ TITLES = {
     "failures": "Failures",
 }
 OUTCOMES = {True: "event", False: "free", None: "undetermined"}
-GLIMPSED = "glimpsed"
 FLOWS = {"inclusion": "Who is analysed", "outcome": "What happened to them"}
 
 
@@ -103,9 +103,7 @@ def refusal_table(shown: Shown, refused: tuple[Refusal, ...]) -> None:
 
 def show_flagged(shown: Shown, case_id: str) -> None:
     """A flagged case in three slices, for whoever may see images; the audit keeps who looked."""
-    if st.session_state.get(GLIMPSED) != case_id:
-        note_images_seen(shown.study, shown.person, case_id)
-        st.session_state[GLIMPSED] = case_id
+    note_look(shown.study, shown.person, case_id)
     blind = case_id in blind_cases(shown.study, shown.snapshot, shown.run.run_id)
     glimpse(shown.study, shown.run.run_id, case_id, blind=blind)
     if st.button(f"Open {case_id} in Review", key="open-flagged"):

@@ -204,7 +204,10 @@ def verdicts(snapshot: Snapshot) -> tuple[Verdict, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """One case of the review list; place 1 is the most doubtful, None where no doubt was estimated."""
+    """One case of the review list; place 1 is the most doubtful, None where no doubt was estimated.
+
+    segmented: by a model, so that there is an outline to judge, an empty one too.
+    """
 
     case_id: str
     dsc: float | None
@@ -212,11 +215,13 @@ class ReviewCase:
     place: int | None
     predicted_dsc: float | None
     missed_probability: float | None
+    segmented: bool
 
 
 REVIEW_CASES = f"""
 SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
-  min(d.place) AS place, min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability
+  min(d.place) AS place, min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability,
+  count(s.case_id) > 0 AS segmented
 FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
 LEFT JOIN segmentation s ON s.run_id = ? AND s.case_id = t.case_id AND s.model_sha256 <> ''
 LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'

@@ -338,7 +338,7 @@ def test_a_case_without_an_automatic_outline_waits_in_no_reader_study_until_it_i
     assert progress_of(in_mode(show, desk, READER_STUDY)) == f"{len(others)} of {len(others)} signed"
     assert desk.blind() == set()
     desk.segmented(lost, "done")
-    assert desk.blind() == set(desk.cases)
+    assert desk.blind() == {lost}
     desk.segmented(lost, "failed")
     desk.ordered(BLANK_CANVAS, [(lost, 1)])
     assert desk.blind() == {lost}  # to be contoured it needs no automatic outline

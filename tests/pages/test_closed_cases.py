@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from store.queries.agreement import review_cases
 from store.reviews import READER_STUDY
 from tests.pages.conftest import READER
-from tests.pages.test_blinding import PAGE, Desk, case_box, nobody
+from tests.pages.test_blinding import PAGE, Desk, case_box, in_mode, nobody
 
 
 @pytest.fixture
@@ -16,7 +19,7 @@ def desk(demo_copy):
 
 def test_the_work_list_opens_a_case_that_waits_to_be_read_blinded_only_on_demand(show, desk):
     first, second, *_ = desk.cases
-    desk.ordered(READER_STUDY, [(first, 1), (second, 1)])
+    desk.ordered(READER_STUDY, [(first, 1), (second, 1), (first, 2)])
     app = show(desk.study, PAGE, case=second)
     assert app.info[0].value.startswith("This case stays closed here until you have finished your reader study")
     assert not [text.value for text in (*app.markdown, *app.caption) if "DSC" in text.value or "lesion" in text.value]
@@ -24,8 +27,46 @@ def test_the_work_list_opens_a_case_that_waits_to_be_read_blinded_only_on_demand
     assert "Sign" in [button.label for button in app.button(key="open-blind").click().run().button]
     desk.said(second, READER, mode=READER_STUDY)
     assert "Sign" not in [button.label for button in show(desk.study, PAGE, case=second).button]
-    desk.said(first, READER, mode=READER_STUDY)
+    for reading in (1, 2):
+        desk.said(first, READER, mode=READER_STUDY, reading=reading)
     assert "Sign" in [button.label for button in show(desk.study, PAGE, case=second).button]
+
+
+def is_closed(show, desk, case):
+    return "open-blind" in [button.key for button in show(desk.study, PAGE, case=case).button]
+
+
+def test_a_late_case_closes_no_finished_one(show, desk):
+    first, second, late, *_ = desk.cases
+    order = [(first, 1), (second, 1), (first, 2)]
+    desk.ordered(READER_STUDY, order)
+    for case, reading in order:
+        desk.said(case, READER, mode=READER_STUDY, reading=reading)
+    assert not is_closed(show, desk, first)
+    in_mode(show, desk, READER_STUDY)
+    assert (late, 1) in desk.order(READER_STUDY)
+    assert is_closed(show, desk, late)
+    assert not is_closed(show, desk, first)
+
+
+def test_a_study_without_a_model_has_no_reader_study_that_would_close_its_cases(show, desk, monkeypatch):
+    def unsegmented(*where):
+        return tuple(replace(case, segmented=False) for case in review_cases(*where))
+
+    monkeypatch.setattr("store.queries.agreement.review_cases", unsegmented)
+    monkeypatch.setattr("pages.blinding.review_cases", unsegmented)
+    assert "none of them is segmented" in in_mode(show, desk, READER_STUDY).info[0].value
+    assert desk.order(READER_STUDY) == ()
+    desk.ordered(READER_STUDY, [(case, 1) for case in desk.cases])  # as older versions drew one
+    assert not is_closed(show, desk, desk.cases[0])
+
+
+def test_the_work_list_numbers_the_open_cases_so_that_no_place_is_missing(show, desk):
+    open_cases = desk.cases[3:]
+    desk.ordered(READER_STUDY, [(case, 1) for case in desk.cases[:3]])
+    options = case_box(show(desk.study, PAGE, case=open_cases[0])).options
+    places = [int(option.removeprefix("✓ ").partition(" · ")[0]) for option in options if " · " in option]
+    assert sorted(places) == list(range(1, len(open_cases) + 1))
 
 
 def test_the_work_list_does_not_tell_which_cases_come_again(show, desk):
