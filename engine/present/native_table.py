@@ -190,7 +190,7 @@ def draw_flow(slide: Slide, figure: go.Figure, place: Frame) -> int:
         frame = box.text_frame
         frame.vertical_anchor, frame.word_wrap = MSO_ANCHOR.MIDDLE, True
         frame.margin_top = frame.margin_bottom = 0
-        frame.text = f"{plain_text(str(label.text))}: {plain_text(str(count.text))}"
+        frame.text = f"{plain_text(str(label.text))}: {plain_text(str(count.text))}".replace("\n", " ")
         paragraph = frame.paragraphs[0]
         paragraph.alignment = PP_ALIGN.LEFT
         paragraph.runs[0].font.size, paragraph.runs[0].font.color.rgb = Pt(14), INK

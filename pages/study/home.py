@@ -21,7 +21,7 @@ from store.queries.reviews import review_state
 from store.queries.study import declined, failures, flow_steps, refusals
 
 REFRESH_SECONDS = 5
-ROW_PIXELS = 34
+ROW_PIXELS = 38
 
 
 @st.fragment(run_every=REFRESH_SECONDS)

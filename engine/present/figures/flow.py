@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -14,6 +15,7 @@ INDENT = 0.06
 BOX_RIGHT = 1.0
 ROW_PIXELS = 44
 BOX_COLOUR = "#0072B2"
+LABEL_CHARACTERS, DEEPER_CHARACTERS = 46, 3  # beside the count, in half of a laptop's page; fewer at each depth
 
 
 def flow_figure(steps: Sequence[FlowStep], row_pixels: int = ROW_PIXELS) -> go.Figure:
@@ -57,7 +59,11 @@ def _box(figure: go.Figure, step: FlowStep, row: int, depth: int, most: int) -> 
     figure.add_shape(x0=left, x1=BOX_RIGHT, line={"color": faded(BOX_COLOUR, 0.6), "width": 1}, **edge)
     events = "" if step.events is None else f" ({step.events} event{'' if step.events == 1 else 's'})"
     style = {"showarrow": False, "font": {"size": TEXT_SIZE}, "y": row, "yanchor": "middle"}
-    figure.add_annotation(x=left + 0.012, text=step.label, xanchor="left", **style)
+    lines = textwrap.wrap(step.label, LABEL_CHARACTERS - DEEPER_CHARACTERS * depth) or [""]
+    size = {"size": TEXT_SIZE if len(lines) == 1 else TEXT_SIZE - 2}
+    figure.add_annotation(
+        x=left + 0.012, text="<br>".join(lines), xanchor="left", align="left", **style | {"font": size}
+    )
     figure.add_annotation(x=BOX_RIGHT - 0.012, text=f"<b>{step.n}</b>{events}", xanchor="right", **style)
 
 

@@ -219,6 +219,13 @@ def test_flow_writes_each_box_with_its_count():
     assert texts == ["found", "<b>10</b> (4 events)", "refused", "<b>1</b>", "analysed", "<b>9</b> (1 event)"]
 
 
+def test_flow_breaks_a_label_that_would_run_into_its_count():
+    long = "scanned more than 60 days before time zero: left out"
+    label = flow_figure([FlowStep("inclusion", 0, long, "", 0, 0)]).layout.annotations[0]
+    assert label.text == "scanned more than 60 days before time zero:<br>left out"
+    assert label.font.size < flow_figure([FlowStep("inclusion", 0, "all", "", 0, 0)]).layout.annotations[0].font.size
+
+
 def test_empty_flow_is_an_empty_figure():
     assert len(flow_figure([]).layout.annotations) == 0
 

@@ -100,10 +100,11 @@ def test_a_heat_map_is_a_table_with_its_numbers(slide):
 
 
 def test_a_flow_is_boxes_with_text(slide):
-    steps = [FlowStep("inclusion", 0, "all", "", 20, None), FlowStep("inclusion", 1, "left", "all", 7, 2)]
+    long = "scanned more than 60 days before time zero: left out"  # two lines on a page, one on a slide
+    steps = [FlowStep("inclusion", 0, "all", "", 20, None), FlowStep("inclusion", 1, long, "all", 7, 2)]
     draw_figure(slide, flow_figure(steps), PLACE)
     texts = [shape.text_frame.text for shape in slide.shapes if shape.has_text_frame]
-    assert texts == ["all: 20", "left: 7 (2 events)"]
+    assert texts == ["all: 20", f"{long}: 7 (2 events)"]
 
 
 def test_a_surface_is_not_drawn_natively(slide):
