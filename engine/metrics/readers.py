@@ -1,7 +1,7 @@
 """What the readers' verdicts say: shares with intervals, agreement between and within readers, time, order.
 
 Verdicts are all that were signed, in order of signing; mode: of one mode of judging, or of both where it is empty.
-shown: to whom others' words on which mask of a case were shown, and since when.
+shown: to whom others' words on which mask of a case, or on every one, were shown, and since when.
 Shares are of a reader's last words. Agreement between readers is of words signed before the others' could be seen.
 """
 
@@ -17,6 +17,7 @@ from types import MappingProxyType
 from engine.protocol import Review
 from engine.statistics.association import Spearman, spearman
 from engine.statistics.rater_agreement import RaterAgreement, gwet_ac1, specific_agreement, weighted_kappa
+from store.reading_orders import EVERY_MASK
 from store.records import JUDGEMENTS, Verdict
 from store.reviews import (
     ADJUDICATOR,
@@ -228,9 +229,14 @@ def _within(verdicts: Sequence[Verdict], shown: Shown) -> list[_Readings]:
         on_mask = (verdict.reader, verdict.case_id, verdict.mask_key)
         if verdict.mode == WORK_LIST or verdict.role == ADJUDICATOR:
             aware.add(on_mask)
-        elif on_mask not in aware and verdict.signed_at < shown.get(on_mask, NEVER):
+        elif on_mask not in aware and verdict.signed_at < _shown_since(verdict, shown):
             unaware.append(verdict)
     return _twice(unaware)
+
+
+def _shown_since(verdict: Verdict, shown: Shown) -> str:
+    """Since when a reader was shown what others said of the mask he judged; NEVER where he was not."""
+    return min(shown.get((verdict.reader, verdict.case_id, key), NEVER) for key in (verdict.mask_key, EVERY_MASK))
 
 
 def _twice(verdicts: Sequence[Verdict]) -> list[_Readings]:
@@ -275,7 +281,7 @@ def _unaware(verdicts: Sequence[Verdict], mode: str, shown: Shown) -> dict[str, 
         if verdict.role == ADJUDICATOR:
             aware.add(on_mask)
         elif verdict.reading == FIRST_READING and _judged([verdict]):
-            if on_mask not in aware and shown.get(on_mask, NEVER) > verdict.signed_at:
+            if on_mask not in aware and verdict.signed_at < _shown_since(verdict, shown):
                 words.append(verdict)
             if verdict.mode == WORK_LIST:
                 aware.add(on_mask)

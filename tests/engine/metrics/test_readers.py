@@ -25,6 +25,7 @@ from engine.present.wording.review import (
 )
 from engine.protocol import Review
 from engine.statistics.rater_agreement import weighted_kappa
+from store.reading_orders import EVERY_MASK
 from store.records import Verdict
 
 WORD = Verdict("", "tumour", "", "none", "", "", 60.0, "2026-01-01T00:00:00", "seen")
@@ -233,6 +234,15 @@ def test_what_is_judged_after_one_saw_an_adjudication_and_signed_nothing_is_left
     shown = {on_mask: signed_at}
     assert pair_agreements(rows, Review(), shown=shown)[0].n == 5
     assert [one.aware for one in summaries(rows, shown=shown)] == [0, 1]
+
+
+def test_who_was_shown_the_words_on_no_named_mask_of_a_case_knows_them_of_every_mask():
+    first = said("Ada", ADA[:2], mode="reader study")
+    rows = first + said("Ben", BEN[:2]) + said("Ada", ADA[:2], mode="reader study", reading=2)
+    shown = {("Ada", "c0", EVERY_MASK): WORD.signed_at}
+    assert [pair.n for pair in pair_agreements(rows, Review(), shown=shown)] == [1]
+    assert [pair.n for pair in intra_reader(rows, Review(), shown)] == [1]
+    assert repeats_left_out(rows, shown) == (RepeatsLeftOut("Ada", 1),)
 
 
 def test_what_others_said_of_an_older_mask_leaves_the_word_on_a_new_one_unaware():
