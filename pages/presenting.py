@@ -225,6 +225,10 @@ PICTURE_HIDDEN = (
     "The images stand here with their outlines: hidden until the reader study in which the case stands is finished, "
     "and its blank canvas. Where no name is known, everybody's count: say on the page Review who looks."
 )
+CORRECTIONS_HIDDEN = (
+    "Readers' corrections are offered once it is known who looks, and kept as known to that name: to sign another word "
+    "than None, say on the page **Review** under whose name the team decides."
+)
 CONSENSUS_HIDDEN = "Hidden until the reader study in which the case stands is finished, and its blank canvas."
 
 
@@ -238,7 +242,7 @@ def _consensus(shown: Shown, person: Person, case_id: str) -> None:
         st.caption(CONSENSUS_HIDDEN)
         return
     rows, reader, seen = review_state(shown.study).verdicts, current_reader(), mask_key(mask)
-    corrections = drawings_to_take(rows, case_id, seen, "")
+    corrections = () if reader is None else drawings_to_take(rows, case_id, seen, "")
     if reader is not None and any(v.reader != reader.name for v in corrections):
         show_words(shown.study, reader.name, case_id, seen)
     offered = {v.drawn_key: f"{v.reader}'s correction" for v in corrections}
@@ -248,7 +252,9 @@ def _consensus(shown: Shown, person: Person, case_id: str) -> None:
             "Correction the outline needs", JUDGEMENTS, None, format_func=WORDS.__getitem__, horizontal=True
         )
         drawn_key = st.radio("Outline that is measured", list(masks), None, format_func=masks.__getitem__)
-        if not offered:
+        if reader is None:
+            st.caption(CORRECTIONS_HIDDEN)
+        elif not offered:
             st.caption("Nobody has corrected it: to sign another word than None, draw on the page **Review** first.")
         reason = st.selectbox("Reason", ("", *REASONS))
         name = st.text_input("Signed by", reader.name if reader else "", max_chars=40, disabled=reader is not None)

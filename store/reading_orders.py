@@ -20,7 +20,8 @@ UNION SELECT case_id FROM draft WHERE reader=? AND mode<>?
 EXCEPT SELECT case_id FROM verdict WHERE reader=? AND mode=?
 """
 
-LEARNT = "words shown"
+LEARNT, EVERY_MASK = "words shown", ""
+KEPT = "SELECT 1 FROM audit WHERE actor=? AND action=? AND detail=?"
 OPENED = "SELECT actor, detail, min(at) FROM audit WHERE action=? GROUP BY actor, detail"
 
 
@@ -56,20 +57,19 @@ def extend_reading_order(ledger: Ledger, reader: str, mode: str, added: Sequence
 
 def note_words_shown(ledger: Ledger, reader: str, case_id: str, mask_key: str) -> None:
     """Keep, once, that a reader was shown what others said of the automatic mask of a case."""
-    if (reader, case_id, mask_key) in words_shown(ledger):
-        return
-    with ledger.transaction() as connection:
-        ledger.append_audit(connection, reader, LEARNT, f"{case_id} {mask_key}")
+    detail = f"{case_id} {mask_key}"
+    with ledger.transaction() as connection:  # others may note the same at once
+        if connection.execute(KEPT, (reader, LEARNT, detail)).fetchone() is None:
+            ledger.append_audit(connection, reader, LEARNT, detail)
 
 
 def words_shown(ledger: Ledger) -> dict[tuple[str, str, str], str]:
     """(reader, case, mask key) -> when its adjudication was first opened to him, or a consensus on it offered.
 
-    A line of the audit that names no mask holds of none.
+    A line of the audit that names no mask, as they were written at first, holds of EVERY_MASK of its case.
     """
     found = {}
     for reader, detail, at in ledger.rows(OPENED, (LEARNT,)):
-        case_id, named, mask_key = str(detail).rpartition(" ")
-        if named:
-            found[str(reader), case_id, mask_key] = str(at)
+        case_id, _, mask_key = str(detail).partition(" ")
+        found[str(reader), case_id, mask_key or EVERY_MASK] = str(at)
     return found

@@ -1,7 +1,7 @@
 """What the readers' verdicts say: shares with intervals, agreement between and within readers, time, order.
 
 Verdicts are all that were signed, in order of signing; mode: of one mode of judging, or of both where it is empty.
-shown: to whom others' words on which mask of a case were shown, and since when.
+shown: to whom others' words on which mask of a case, or on every one, were shown, and since when.
 Shares are of a reader's last words. Agreement between readers is of words signed before the others' could be seen.
 """
 
@@ -17,6 +17,7 @@ from types import MappingProxyType
 from engine.protocol import Review
 from engine.statistics.association import Spearman, spearman
 from engine.statistics.rater_agreement import RaterAgreement, gwet_ac1, specific_agreement, weighted_kappa
+from store.reading_orders import EVERY_MASK
 from store.records import JUDGEMENTS, Verdict
 from store.reviews import (
     ADJUDICATOR,
@@ -63,6 +64,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatsLeftOut:
+    """Cases that a reader read twice in a reader study, of which a reading came when he could see the others' words."""
+
+    reader: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Readings:
     """Two readers, or one twice: case -> the word of each that counts."""
 
@@ -72,10 +81,14 @@ class _Readings:
     other: dict[str, Verdict]
 
     @property
+    def both(self) -> frozenset[str]:
+        """Cases that both judged, on whatever mask."""
+        return frozenset(self.one.keys() & self.other.keys())
+
+    @property
     def same_mask(self) -> tuple[str, ...]:
         """Cases of which both judged the very same mask; simulated readers name none, and are compared so."""
-        both = self.one.keys() & self.other.keys()
-        return tuple(sorted(case for case in both if self.one[case].mask_key == self.other[case].mask_key))
+        return tuple(sorted(case for case in self.both if self.one[case].mask_key == self.other[case].mask_key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +144,18 @@ def left_out(verdicts: Sequence[Verdict], mode: str = "", shown: Shown = NOBODY)
     """What `pair_agreements` and `intra_reader` leave out, where they do: two words on different masks are no pair."""
     again = _within(verdicts, shown) if mode != WORK_LIST else []
     readings = (*_between(verdicts, mode, shown), *again)
-    found = (LeftOut(r.first, r.second, len(r.one.keys() & r.other.keys()) - len(r.same_mask)) for r in readings)
+    found = (LeftOut(r.first, r.second, len(r.both) - len(r.same_mask)) for r in readings)
+    return tuple(one for one in found if one.n)
+
+
+def repeats_left_out(verdicts: Sequence[Verdict], shown: Shown = NOBODY) -> tuple[RepeatsLeftOut, ...]:
+    """Signed repeats that `intra_reader` leaves out because the reader could see the others' words, by name.
+
+    With what it counts and what `left_out` tells of him, these are all that he has signed after a first reading.
+    """
+    unaware = {readings.first: readings.both for readings in _within(verdicts, shown)}
+    signed = {readings.first: readings.both for readings in _twice(verdicts)}
+    found = (RepeatsLeftOut(name, len(cases - unaware.get(name, frozenset()))) for name, cases in signed.items())
     return tuple(one for one in found if one.n)
 
 
@@ -205,10 +229,20 @@ def _within(verdicts: Sequence[Verdict], shown: Shown) -> list[_Readings]:
         on_mask = (verdict.reader, verdict.case_id, verdict.mask_key)
         if verdict.mode == WORK_LIST or verdict.role == ADJUDICATOR:
             aware.add(on_mask)
-        elif on_mask not in aware and verdict.signed_at < shown.get(on_mask, NEVER):
+        elif on_mask not in aware and verdict.signed_at < _shown_since(verdict, shown):
             unaware.append(verdict)
-    first = _last_words(unaware, FIRST_READING, READER_STUDY)
-    again = _last_words(unaware, FIRST_READING + 1, READER_STUDY)
+    return _twice(unaware)
+
+
+def _shown_since(verdict: Verdict, shown: Shown) -> str:
+    """Since when a reader was shown what others said of the mask he judged; NEVER where he was not."""
+    return min(shown.get((verdict.reader, verdict.case_id, key), NEVER) for key in (verdict.mask_key, EVERY_MASK))
+
+
+def _twice(verdicts: Sequence[Verdict]) -> list[_Readings]:
+    """First readings and repeats of a reader study, by name of who has signed any repeat."""
+    first = _last_words(verdicts, FIRST_READING, READER_STUDY)
+    again = _last_words(verdicts, FIRST_READING + 1, READER_STUDY)
     return [_Readings(name, f"{name}, again", first.get(name, {}), again[name]) for name in sorted(again)]
 
 
@@ -247,7 +281,7 @@ def _unaware(verdicts: Sequence[Verdict], mode: str, shown: Shown) -> dict[str, 
         if verdict.role == ADJUDICATOR:
             aware.add(on_mask)
         elif verdict.reading == FIRST_READING and _judged([verdict]):
-            if on_mask not in aware and shown.get(on_mask, NEVER) > verdict.signed_at:
+            if on_mask not in aware and verdict.signed_at < _shown_since(verdict, shown):
                 words.append(verdict)
             if verdict.mode == WORK_LIST:
                 aware.add(on_mask)

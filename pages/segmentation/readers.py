@@ -12,6 +12,7 @@ from engine.metrics.readers import (
     order_effect,
     pair_agreements,
     readers_of,
+    repeats_left_out,
     summaries,
 )
 from engine.present.figures.readers import judgement_shares, judgement_table
@@ -25,6 +26,7 @@ from engine.present.wording.review import (
     other_masks_sentence,
     pair_rows,
     readers_answer,
+    repeats_left_out_sentence,
     seconds_beside,
     share_sentence,
     table_caption,
@@ -89,8 +91,10 @@ def pairs_of(pairs: tuple[PairAgreement, ...]) -> None:
 def within(verdicts: tuple[Verdict, ...], mode: str) -> None:
     """Hidden repeats, and drift with the place in the order."""
     st.subheader("Does a reader agree with himself?", anchor=False)
-    again = intra_reader(verdicts, protocol.review, state.shown) if mode != WORK_LIST else ()
-    st.markdown(intra_sentence(again))
+    in_study = verdicts if mode != WORK_LIST else ()
+    st.markdown(intra_sentence(intra_reader(in_study, protocol.review, state.shown)))
+    if without := repeats_left_out_sentence(repeats_left_out(in_study, state.shown)):
+        st.caption(without)
     for reader in readers_of(verdicts, mode):
         order = stored_order(shown.study, reader, READER_STUDY)
         if order:

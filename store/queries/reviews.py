@@ -15,8 +15,8 @@ from store.reviews import Draft, Reading, draft_of, drawn_masks, is_begun, open_
 class ReviewState:
     """All signed verdicts and drawn versions of a study, in the order of signing and saving.
 
-    shown: (reader, case, mask key) -> since when he knows what others said of that mask, from an adjudication or a
-    consensus.
+    shown: (reader, case, mask key or EVERY_MASK) -> since when he knows what others said of it, from an adjudication
+    or a consensus.
     """
 
     verdicts: tuple[Verdict, ...]

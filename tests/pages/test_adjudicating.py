@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.run.review_desk import sign_verdict
+from pages.presenting import CORRECTIONS_HIDDEN
 from store.layout import StudyFolder
 from store.queries.reviews import review_state
 from store.records import DrawnMask, Verdict
@@ -150,12 +151,21 @@ def filled(app: AppTest, word: str, mask: str, name: str) -> AppTest:
     app.radio[0].set_value(word)
     app.radio[1].set_value(mask)
     app.selectbox[0].set_value("vessel")
-    app.text_input[0].set_value(name)
+    if not app.text_input[0].disabled:
+        app.text_input[0].set_value(name)
     return app.button[0].click().run()
 
 
-def test_a_consensus_names_the_mask_of_a_reader(study, meeting):
+def named(meeting: AppTest, name: str) -> AppTest:
+    """The meeting once somebody has said on Review who looks."""
+    meeting.session_state["reader"] = name
+    return meeting.run()
+
+
+def test_a_consensus_names_the_mask_of_a_reader(study, meeting, monkeypatch):
+    monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset())
     (adas,) = signed_by(study, "Ada")
+    named(meeting, "The team")
     assert meeting.radio[1].options == ["The automatic outline", "Ada's correction", "Ben's correction"]
     filled(meeting, "minor", adas.drawn_key, "The team")
     assert [text.value for text in meeting.success] == [
@@ -170,13 +180,17 @@ def test_a_consensus_names_the_mask_of_a_reader(study, meeting):
         ("minor", False, "The team", "None goes with the automatic outline"),
         ("none", True, "The team", "None goes with the automatic outline"),
         ("minor", True, "reader-A", "is a simulated reader"),
-        ("minor", True, "<b>x", "begins with a letter or a digit"),
+        ("none", False, "reader-A", "is a simulated reader"),
+        ("none", False, "<b>x", "begins with a letter or a digit"),
     ],
 )
 def test_a_consensus_without_its_mask_or_under_no_readers_name_is_refused_in_words(
-    study, meeting, word, drawn, name, why
+    study, meeting, monkeypatch, word, drawn, name, why
 ):
+    monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset())
     (adas,) = signed_by(study, "Ada")
+    if drawn:
+        named(meeting, name)
     filled(meeting, word, adas.drawn_key if drawn else "", name)
     assert why in said(meeting)
     with open_ledger(study) as ledger:
@@ -185,25 +199,29 @@ def test_a_consensus_without_its_mask_or_under_no_readers_name_is_refused_in_wor
 
 def test_who_is_offered_the_corrections_of_others_in_a_meeting_is_kept_as_knowing_them(study, meeting, monkeypatch):
     monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset())
-    assert review_state(study).shown == {}  # nobody has said who looks
-    meeting.session_state["reader"] = "Zoe"
-    meeting.run()
+    assert review_state(study).shown == {}
+    named(meeting, "Zoe")
     assert list(review_state(study).shown) == [("Zoe", "A", SEEN)]
+
+
+def test_a_meeting_offers_no_correction_before_it_is_known_who_looks_and_tells_of_none(study, meeting):
+    assert meeting.radio[1].options == ["The automatic outline"]
+    assert [text.value for text in meeting.caption] == [CORRECTIONS_HIDDEN]
+    assert filled(meeting, "none", "", "The team").success
+    assert [v.judgement for v in signed_by(study, "The team")] == ["none"]
 
 
 def test_who_is_offered_his_own_correction_alone_in_a_meeting_has_learnt_nothing(study, meeting, monkeypatch):
     monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset())
     words = ("A", "tumour", "Ben", "none", "", "", 1.0, "", SEEN)
     sign_verdict(study, Verdict(*words, identity="me", amends="it was right"))
-    meeting.session_state["reader"] = "Ada"
-    meeting.run()
+    named(meeting, "Ada")
     assert meeting.radio[1].options == ["The automatic outline", "Ada's correction"]
     assert review_state(study).shown == {}
 
 
 def test_who_has_yet_to_read_the_case_blinded_is_told_of_no_correction_in_a_meeting(study, meeting, monkeypatch):
     monkeypatch.setattr("pages.presenting.blind_cases", lambda *_: frozenset({"A"}))
-    meeting.session_state["reader"] = "Zoe"
-    meeting.run()
+    named(meeting, "Zoe")
     assert not meeting.radio
     assert "Hidden until the reader study" in meeting.caption[0].value

@@ -8,7 +8,7 @@ import pytest
 
 from store.layout import StudyFolder
 from store.ledger import Ledger
-from store.reviews import Reading, draft_of
+from store.reviews import READER_STUDY, Reading, draft_of
 from store.snapshot import open_snapshot
 from tests.pages.conftest import READER
 from tests.pages.test_blinding import PAGE, READERS, Desk
@@ -34,6 +34,18 @@ def test_readers_counts_words_on_the_masks_as_they_are_now_and_by_choice_the_ear
     app.sidebar.selectbox(key="masks").select("Earlier ones").run()
     assert "**Ada**, n = 4: none 0" in text_of(app)
     assert "Only verdicts on automatic masks that are no more" in text_of(app)
+
+
+def test_readers_tells_of_signed_repeats_that_do_not_count_and_never_denies_them(show, desk):
+    cases = desk.cases[:3]
+    order = [*((case, 1) for case in cases), (cases[0], 2)]
+    desk.ordered(READER_STUDY, order)
+    desk.said(cases[0], READER)  # the work list first
+    for case, number in order:
+        desk.said(case, READER, mode=READER_STUDY, reading=number)
+    said = text_of(show(desk.study, READERS))
+    assert f"Left out: 1 repeat of {READER}." in said
+    assert "no reader has read a hidden repeat" not in said
 
 
 def test_readers_offers_no_earlier_masks_where_no_word_is_on_one(show, desk):

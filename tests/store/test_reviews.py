@@ -10,7 +10,7 @@ import pytest
 from store.audit import verify_audit
 from store.layout import StudyFolder
 from store.ledger import SCHEMA, Ledger
-from store.reading_orders import LEARNT, note_words_shown, words_shown
+from store.reading_orders import EVERY_MASK, LEARNT, note_words_shown, words_shown
 from store.records import DrawnMask, Verdict
 from store.review_schema import REVIEW_SCHEMA
 from store.reviews import (
@@ -420,10 +420,23 @@ def test_a_ledger_of_version_2_gains_the_columns_and_keeps_its_verdicts(tmp_path
     assert drafts == [("A", "reader study"), ("B", "work list")]  # no change of what is signed was begun
 
 
-def test_what_a_reader_learns_of_a_mask_is_kept_once_and_a_line_that_names_no_mask_holds_of_none(ledger):
+def test_what_a_reader_learns_of_a_mask_is_kept_once_and_a_line_that_names_no_mask_holds_of_every_one(ledger):
     for key in ("seen", "newer", "seen"):
         note_words_shown(ledger, "Ada", "A", key)
     with ledger.transaction() as connection:
         ledger.append_audit(connection, "Ada", LEARNT, "B")
-    assert list(words_shown(ledger)) == [("Ada", "A", "newer"), ("Ada", "A", "seen")]
+    assert list(words_shown(ledger)) == [("Ada", "A", "newer"), ("Ada", "A", "seen"), ("Ada", "B", EVERY_MASK)]
     assert ledger.rows("SELECT count(*) FROM audit WHERE action=?", (LEARNT,)) == [(3,)]
+
+
+def test_two_tabs_that_note_at_once_what_a_reader_learns_keep_it_once(ledger, tmp_path, monkeypatch):
+    with Ledger(StudyFolder(tmp_path)) as other:
+        begin = ledger.transaction
+
+        def after_the_other():
+            note_words_shown(other, "Ada", "A", "seen")
+            return begin()
+
+        monkeypatch.setattr(ledger, "transaction", after_the_other)
+        note_words_shown(ledger, "Ada", "A", "seen")
+    assert ledger.rows("SELECT count(*) FROM audit WHERE action=?", (LEARNT,)) == [(1,)]

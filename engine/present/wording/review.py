@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.metrics.readers import LeftOut, OrderEffect, PairAgreement, ReaderSummary
+from engine.metrics.readers import LeftOut, OrderEffect, PairAgreement, ReaderSummary, RepeatsLeftOut
 from engine.present.intervals import share_interval
 from engine.present.numbers import counted, duration, interval, number, p_term, percent
 from engine.present.wording.doubt import TOGETHER
@@ -236,11 +236,22 @@ def aware_sentence(readers: Sequence[ReaderSummary]) -> str:
 def intra_sentence(pairs: Sequence[PairAgreement]) -> str:
     """Each reader's first reading against his hidden repeat."""
     if not pairs:
-        return "Not known: no reader has read a hidden repeat of a reader study yet."
+        return "Not known: there is no hidden repeat of a reader study to compare."
     return " ".join(
         f"**{pair.first}** judged {pair.agreed} of {counted(pair.n, 'repeat')} as before "
         f"(weighted kappa {_with_interval(pair.kappa)})."
         for pair in pairs
+    )
+
+
+def repeats_left_out_sentence(found: Sequence[RepeatsLeftOut]) -> str:
+    """How many signed repeats do not count, because the reader knew the others' words; empty where there are none."""
+    if not found:
+        return ""
+    each = ", ".join(f"{counted(one.n, 'repeat')} of {one.reader}" for one in found)
+    return (
+        f"Left out: {each}. The first reading or the repeat was signed when the others' words on that mask could be "
+        "seen: after signing it in the work list, or after adjudicating it or being shown what they said."
     )
 
 

@@ -5,10 +5,27 @@ from dataclasses import replace
 
 import pytest
 
-from engine.metrics.readers import LeftOut, intra_reader, left_out, order_effect, pair_agreements, readers_of, summaries
-from engine.present.wording.review import aware_sentence, left_out_sentence, readers_answer
+from engine.metrics.readers import (
+    LeftOut,
+    RepeatsLeftOut,
+    intra_reader,
+    left_out,
+    order_effect,
+    pair_agreements,
+    readers_of,
+    repeats_left_out,
+    summaries,
+)
+from engine.present.wording.review import (
+    aware_sentence,
+    intra_sentence,
+    left_out_sentence,
+    readers_answer,
+    repeats_left_out_sentence,
+)
 from engine.protocol import Review
 from engine.statistics.rater_agreement import weighted_kappa
+from store.reading_orders import EVERY_MASK
 from store.records import Verdict
 
 WORD = Verdict("", "tumour", "", "none", "", "", 60.0, "2026-01-01T00:00:00", "seen")
@@ -72,6 +89,30 @@ def test_a_repeat_signed_once_the_others_words_could_be_seen_on_that_mask_says_n
     seen_between = [replace(v, signed_at="2025-12-31T00:00:00") for v in first]
     (ada,) = intra_reader(seen_between + met + again, Review(), shown)
     assert ada.n == 1
+
+
+def test_every_signed_repeat_is_counted_or_told_as_left_out():
+    first = said("Ada", ADA[:4], mode="reader study")
+    again = said("Ada", ADA[:4], mode="reader study", reading=2)
+    again[3] = replace(again[3], mask_key="newer")
+    met = said("Ada", ADA[:2])
+    between = first + met + again  # c0, c1 met after the first reading; c2 counts; c3 on another mask
+    assert [one.n for one in intra_reader(between, Review())] == [1]
+    assert left_out(between) == (LeftOut("Ada", "Ada, again", 1),)
+    assert repeats_left_out(between) == (RepeatsLeftOut("Ada", 2),)
+    assert repeats_left_out(first + again + met) == ()
+    shown = {("Ada", "c2", "seen"): WORD.signed_at}
+    assert repeats_left_out(between, shown) == (RepeatsLeftOut("Ada", 3),)
+
+
+def test_no_repeat_that_is_left_out_is_denied():
+    rows = said("Ada", ADA) + said("Ada", ADA, mode="reader study")  # the work list first
+    rows += said("Ada", ADA[:3], mode="reader study", reading=2)
+    assert intra_reader(rows, Review()) == ()
+    assert repeats_left_out(rows) == (RepeatsLeftOut("Ada", 3),)
+    assert "no reader has read" not in intra_sentence(())
+    assert repeats_left_out_sentence(repeats_left_out(rows)).startswith("Left out: 3 repeats of Ada.")
+    assert repeats_left_out_sentence(()) == ""
 
 
 def test_a_drift_along_the_order_is_found():
@@ -193,6 +234,15 @@ def test_what_is_judged_after_one_saw_an_adjudication_and_signed_nothing_is_left
     shown = {on_mask: signed_at}
     assert pair_agreements(rows, Review(), shown=shown)[0].n == 5
     assert [one.aware for one in summaries(rows, shown=shown)] == [0, 1]
+
+
+def test_who_was_shown_the_words_on_no_named_mask_of_a_case_knows_them_of_every_mask():
+    first = said("Ada", ADA[:2], mode="reader study")
+    rows = first + said("Ben", BEN[:2]) + said("Ada", ADA[:2], mode="reader study", reading=2)
+    shown = {("Ada", "c0", EVERY_MASK): WORD.signed_at}
+    assert [pair.n for pair in pair_agreements(rows, Review(), shown=shown)] == [1]
+    assert [pair.n for pair in intra_reader(rows, Review(), shown)] == [1]
+    assert repeats_left_out(rows, shown) == (RepeatsLeftOut("Ada", 1),)
 
 
 def test_what_others_said_of_an_older_mask_leaves_the_word_on_a_new_one_unaware():
