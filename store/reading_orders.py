@@ -57,10 +57,12 @@ def extend_reading_order(ledger: Ledger, reader: str, mode: str, added: Sequence
 
 def note_words_shown(ledger: Ledger, reader: str, case_id: str, mask_key: str) -> None:
     """Keep, once, that a reader was shown what others said of the automatic mask of a case."""
-    detail = f"{case_id} {mask_key}"
-    with ledger.transaction() as connection:  # others may note the same at once
-        if connection.execute(KEPT, (reader, LEARNT, detail)).fetchone() is None:
-            ledger.append_audit(connection, reader, LEARNT, detail)
+    line = (reader, LEARNT, f"{case_id} {mask_key}")
+    if ledger.rows(KEPT, line):
+        return
+    with ledger.transaction() as connection:
+        if connection.execute(KEPT, line).fetchone() is None:  # another tab noted the same meanwhile
+            ledger.append_audit(connection, *line)
 
 
 def words_shown(ledger: Ledger) -> dict[tuple[str, str, str], str]:
