@@ -293,7 +293,7 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     shared = others_words(present, at[0], reader.name) if FIRST_READER in names else ()
     others = tuple(v.drawn_key for v in shared if v.drawn_key)
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
-    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
+    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw, judged)
     judging = replace(judging, drawn=drawn_of(shown, reading, drawn_key, judged), unsaved=unsaved(viewed))
     header(mode, order, at, case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
     if mode == BLANK_CANVAS:
