@@ -40,7 +40,10 @@ export default function (component) {
 
 @dataclass(frozen=True, slots=True)
 class Viewed:
-    """What the viewer shows: a run's case, whose reading it is, which layers, and whether it may be drawn on."""
+    """What the viewer shows: a run's case, whose reading it is, which layers, and whether it may be drawn on.
+
+    judged: the key of the automatic mask, empty where there is none.
+    """
 
     study: Path
     run_id: str
@@ -50,6 +53,7 @@ class Viewed:
     drawn_key: str
     others: tuple[str, ...]
     can_draw: bool
+    judged: str
 
 
 def usable() -> bool:
@@ -93,6 +97,7 @@ def viewer(viewed: Viewed) -> None:
             "reading": volume_key(viewed, ""),
             "owner": drawing_key(viewed, ""),
             "drawnFrom": viewed.drawn_key,
+            "automatic": automatic_key(viewed),
             "at": time.time(),
             "unsaved": _told_unsaved(),
             "layersKey": layers_key(viewed),
@@ -223,6 +228,12 @@ def drawing_key(viewed: Viewed, part: str) -> str:
     """What a drawing that was not stored belongs to: this reader's, on these images, whichever run shows them."""
     images = ct_key(viewed.study, viewed.run_id, viewed.reading.case_id)
     return session_digest(repr((images, viewed.reading, part)))
+
+
+def automatic_key(viewed: Viewed) -> str:
+    """Changes exactly when the automatic mask does; another for each reading, and empty where that does not see it."""
+    seen = any(layer.name == "automatic" for layer in viewed.layers)
+    return session_digest(repr((viewed.judged, viewed.reading))) if seen else ""
 
 
 def layers_key(viewed: Viewed) -> str:

@@ -13,6 +13,7 @@ from engine.protocol import Review
 from engine.review.criteria import REASONS, contradiction
 from engine.review.grants import session_digest
 from engine.review.judged import drawings_to_take, names_a_mask
+from engine.run.drawing import drawn_over, measured_now
 from engine.run.reading_desk import (
     adopt_mask,
     keep_words,
@@ -38,6 +39,10 @@ NAMES_NO_MASK = (
 OTHER_MASK = (
     "Your word **{word}** is of another automatic mask than the one on screen: the mask changed, or you chose the word "
     "before the app noted of which mask it is. Look at this one and choose again."
+)
+FORMER_MASK = (
+    "{whose} was drawn over another automatic mask than the one on screen: the mask changed. The numbers compare it "
+    "with the one on screen; look whether it still stands."
 )
 NOT_SAVED = "You drew and did not save: press Save mask, or undo the strokes, then sign."
 
@@ -66,6 +71,13 @@ class Judging:
     def changing(self) -> bool:
         """Whether the reader has begun to change what he signed, in whatever tab or session."""
         return self.before is not None and change_begun(self.study, self.reading)
+
+
+@st.cache_data(max_entries=64, show_spinner="Measuring the correction")
+def measured(study: Path, run_id: str, edit: DrawnMask, judged: str) -> DrawnMask:
+    """A correction with its numbers to the automatic mask that is judged, which the key tells."""
+    del judged
+    return measured_now(study, run_id, edit)
 
 
 def judge(judging: Judging) -> bool:
@@ -234,17 +246,20 @@ def _about_edit(judging: Judging, draft: Draft) -> None:
     if judging.drawn is None:
         return
     edit, whose = judging.drawn, _whose(judging, judging.drawn)
+    whose = f"{whose[0].upper()}{whose[1:]}"
     share = "" if edit.edit_dsc is None else f", DSC {edit.edit_dsc:.2f} to the automatic mask"
     volume = "" if edit.volume_change_percent is None else f", volume {edit.volume_change_percent:+.1f} %"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"{whose[0].upper()}{whose[1:]} is version {edit.version}: {edit.volume_ml:.1f} ml, {edit.changed_voxels} "
+            f"{whose} is version {edit.version}: {edit.volume_ml:.1f} ml, {edit.changed_voxels} "
             f"voxels changed{share}{volume}."
         )
         undo = (judging.study, judging.person, judging.reading)
         st.button(
             "Undo the correction", key=f"undo-{judging.key}", on_click=undo_correction, args=undo, type="tertiary"
         )
+    if drawn_over(review_state(judging.study).drawn, edit.drawn_key) != judging.mask_key:
+        st.warning(FORMER_MASK.format(whose=whose))
     warning = contradiction(draft.judgement, edit, judging.rules)
     if warning:
         st.warning(warning)

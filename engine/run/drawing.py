@@ -9,7 +9,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from engine.acquire.dicom_seg import rasterise_segment
 from engine.acquire.nifti import read_mask_file
 from engine.acquire.orientation import stored_array, turn_of, turned_array, turned_grid
 from engine.acquire.seg_export import MAKER, segmentation_bytes
-from engine.geometry import same_grid
+from engine.geometry import resample_mask, same_grid
 from engine.protocol import Acquire
 from engine.review.criteria import measured_edit
 from engine.review.grants import Grant
@@ -108,11 +108,40 @@ def own_version(drawn: Sequence[DrawnMask], drawn_key: str) -> int:
 
     `drawn`: in order of saving. It tells of no other reader and of no other reading of the case by the same reader.
     """
-    number, key = 0, drawn_key
+    return max(1, len(_led_to(drawn, drawn_key)))
+
+
+def drawn_over(drawn: Sequence[DrawnMask], drawn_key: str) -> str:
+    """Key of the automatic mask that a drawing goes back to over all saves; empty where it began on a blank canvas.
+
+    `drawn`: in order of saving.
+    """
+    saves = _led_to(drawn, drawn_key)
+    return saves[-1].parent_key if saves else ""
+
+
+def _led_to(drawn: Sequence[DrawnMask], drawn_key: str) -> list[DrawnMask]:
+    """The saves that led to a drawing one from another, the last first."""
+    saves, key = [], drawn_key
     for mask in reversed(drawn):
         if key and mask.drawn_key == key:
-            number, key = number + 1, mask.parent_key
-    return max(1, number)
+            saves.append(mask)
+            key = mask.parent_key
+    return saves
+
+
+def measured_now(study: Path, run_id: str, edit: DrawnMask) -> DrawnMask:
+    """A correction with its numbers to the automatic mask of a run, whichever mask it was drawn over.
+
+    One that was drawn on other images of the case is measured as it is shown on these.
+    """
+    drawn, judged = load_drawn(StudyFolder(study), edit.drawn_key), automatic_tumour(study, run_id, edit.case_id)
+    if judged is not None and not same_grid(drawn.grid, judged.grid):
+        drawn = replace(drawn, voxels=resample_mask(drawn.voxels, drawn.grid, judged.grid), grid=judged.grid)
+    now = measured_edit(drawn, judged)
+    return replace(
+        edit, changed_voxels=now.changed_voxels, edit_dsc=now.dsc, volume_change_percent=now.volume_change_percent
+    )
 
 
 def exported(study: Path, grant: Grant) -> bytes:
@@ -214,6 +243,8 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
     mask = Mask(TUMOUR, origin, grant.reader, voxels, grid)
     parent = None if unseen else automatic_tumour(study, grant.run_id, grant.case_id)
     edit = measured_edit(mask, parent)
+    folder = StudyFolder(study)
+    goes_on = bool(grant.drawn_key) and same_grid(load_drawn(folder, grant.drawn_key).grid, grid)
     about = DrawnMask(
         case_id=grant.case_id,
         structure=TUMOUR,
@@ -221,7 +252,7 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
         reader=grant.reader,
         origin=origin,
         drawn_key="",
-        parent_key=grant.drawn_key or ("" if parent is None else mask_key(parent)),
+        parent_key=grant.drawn_key if goes_on else "" if parent is None else mask_key(parent),
         via=via,
         voxels=0,
         changed_voxels=0,
@@ -231,7 +262,6 @@ def _store(study: Path, grant: Grant, voxels: BoolZyx, grid: Grid, via: str) -> 
         saved_at="",
         identity=grant.identity,
     )
-    folder = StudyFolder(study)
     key = drawing_key(grant.case_id, mask)
     with open_ledger(study) as ledger:
         version = add_drawn(folder, ledger, _reading(grant), mask, edit, about, grant.drawn_key)

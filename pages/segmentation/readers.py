@@ -61,7 +61,7 @@ HISTORY_TITLES = {
     "origin": "Origin",
     "via": "By",
     "volume_ml": "Volume (ml)",
-    "edit_dsc": "DSC to its parent",
+    "edit_dsc": "DSC to the automatic mask, as saved",
     "volume_change_percent": "Volume change (%)",
 }
 PRESENT, EARLIER = "As they are now", "Earlier ones"

@@ -52,7 +52,7 @@ from pages.blinding import Place, closed_cases, places_of_open, readable, say_cl
 from pages.frame import Shown, answer, begin, empty, end, ran_by_itself, table
 from pages.image_viewer import Viewed, file_grant, unsaved, usable, viewer, volume_key
 from pages.judged_masks import judged_key, present_verdicts
-from pages.judging import Judging, contour, judge
+from pages.judging import Judging, contour, judge, measured
 from pages.looking import claim_looks
 from pages.mask_files import mask_files
 from pages.reader import MODE_KEY, Reader, require_reader
@@ -238,9 +238,14 @@ def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
     return mine[-1] if mine else None
 
 
-def drawn_of(reading: Reading, drawn_key: str) -> DrawnMask | None:
-    """The drawn version; where the reader must not know of other readings, its number counts this one's alone."""
+def drawn_of(shown: Shown, reading: Reading, drawn_key: str, judged: str) -> DrawnMask | None:
+    """The drawn version, measured against the mask that is judged.
+
+    Where the reader must not know of other readings, its number counts this one's alone.
+    """
     found = state.version(drawn_key)
+    if found is not None and found.origin == "corrected":
+        found = measured(shown.study, shown.run.run_id, found, judged)
     if found is None or reading.mode not in BLIND:
         return found
     return replace(found, version=own_version(state.drawn, drawn_key))
@@ -289,8 +294,8 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     shared = others_words(present, at[0], reader.name) if FIRST_READER in names else ()
     others = tuple(v.drawn_key for v in shared if v.drawn_key)
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
-    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw)
-    judging = replace(judging, drawn=drawn_of(reading, drawn_key), unsaved=unsaved(viewed))
+    viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw, judged)
+    judging = replace(judging, drawn=drawn_of(shown, reading, drawn_key, judged), unsaved=unsaved(viewed))
     header(mode, order, at, case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
     if mode == BLANK_CANVAS:
         signed = contour(judging)

@@ -233,9 +233,9 @@ class Viewer {
   /** Keep a drawing that differs from what is stored, before its images go. */
   keepUnsaved() {
     if (!this.scene.drawing || !this.drawnOn) return
-    const { drawingKey, owner, drawnFrom } = this.drawnOn
+    const { drawingKey, owner, drawnFrom, over } = this.drawnOn
     unsaved.delete(drawingKey)
-    if (this.hasUnsaved()) unsaved.set(drawingKey, { owner, drawnFrom, drawn: packed(this.nv.drawBitmap) })
+    if (this.hasUnsaved()) unsaved.set(drawingKey, { owner, drawnFrom, over, drawn: packed(this.nv.drawBitmap) })
   }
 
   /** Tell the page whose drawings were not stored, where that changed since it was told: it signs none of them. */
@@ -266,9 +266,10 @@ class Viewer {
     const drawn = unpacked(kept.drawn)
     if (drawn.length !== this.nv.drawBitmap.length) return
     this.paintOver(drawn)
+    this.drawnOn.over = kept.over
     this.host.dataset.restored = data.drawingKey
-    const over = kept.drawnFrom === data.drawnFrom ? '' : ' Your mask was changed meanwhile: Undo stroke shows it, Save replaces it.'
-    this.panel.say(`A drawing of yours was not stored. It is here again: press Save.${over}`, true)
+    const changed = changedUnder(kept, data)
+    this.panel.say(`A drawing of yours was not stored. It is here again${changed || ': press Save.'}`, true)
   }
 
   /** Put a drawing over the one on screen, which is one undo away. */
@@ -497,13 +498,14 @@ class Viewer {
     this.nv.setDrawColormap({ R: [0, 255], G: [0, 255], B: [0, 255], A: [0, 255], labels: ['', 'yours'] })
     this.scene.drawing = true
     this.stored = this.nv.drawBitmap.slice()
-    this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner, images: data.images, drawnFrom: data.drawnFrom }
+    this.drawnOn = { drawingKey: data.drawingKey, owner: data.owner, images: data.images, drawnFrom: data.drawnFrom, over: data.automatic }
     this.nv.drawScene()
     return painted
   }
 
   undo() {
     this.nv.drawUndo()
+    if (this.scene.drawing && !this.hasUnsaved()) this.drawnOn.over = this.data.automatic
     this.sayVolume()
   }
 
@@ -539,6 +541,7 @@ class Viewer {
       }
       this.stored = sent
       drawnOn.drawnFrom = stored.drawn_key
+      drawnOn.over = this.data.automatic
       this.savedAt = stored.at
       unsaved.delete(of)
       this.panel.say(`Stored as version ${stored.version}: ${stored.voxels} voxels.`)
@@ -587,6 +590,14 @@ class Viewer {
     this.earlier.close()
     this.host.replaceChildren()
   }
+}
+
+/** How what lies under a drawing changed since that was kept, and what is one undo away; empty where it is the same. */
+function changedUnder(kept, data) {
+  const automatic = kept.over === data.automatic ? '' : '. The automatic mask changed meanwhile'
+  if (automatic && !data.drawnFrom) return `${automatic}: Undo stroke shows it, Save replaces it.`
+  const yours = kept.drawnFrom === data.drawnFrom ? '' : '. Your mask was changed meanwhile: Undo stroke shows it, Save replaces it.'
+  return (automatic && `${automatic}, this was drawn over the one before${yours ? '' : '.'}`) + yours
 }
 
 /** A colour written #RRGGBB as NiiVue wants it. */

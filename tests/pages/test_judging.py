@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.run.review_volumes import automatic_tumour
 from store.layout import StudyFolder
 from store.ledger import Ledger
-from store.reviews import Draft, Reading, draft_of
+from store.records import DrawnMask
+from store.reviews import Draft, Edit, Reading, add_drawn, draft_of
+from tests.pages.conftest import READER
 
 
 def strip(study: str) -> None:
@@ -36,6 +41,9 @@ def strip(study: str) -> None:
 def tabs(tmp_path: Path) -> list[AppTest]:
     Ledger(StudyFolder(tmp_path)).close()
     return [AppTest.from_function(strip, args=(str(tmp_path),), default_timeout=60).run() for _ in range(2)]
+
+
+BEFORE = "the automatic mask before"
 
 
 def kept(study: Path) -> Draft:
@@ -96,3 +104,25 @@ def test_a_word_is_of_the_mask_that_stood_beside_its_button(tmp_path, tabs):
     press(tab, "None")
     assert kept(tmp_path).mask_key == "seen"
     assert tab.warning
+
+
+def corrected(study: Path) -> tuple[str, float]:
+    """A case, corrected by a single voxel of the mask that it had before, and the DSC of that to the mask of now."""
+    with Ledger(StudyFolder(study)) as ledger:
+        run_id = ledger.latest_run().run_id
+        case = next(case for case, _, state in ledger.placed(run_id, "segment") if state == "done")
+        now = automatic_tumour(study, run_id, case)
+        drawn = replace(now, voxels=np.roll(now.voxels, 3, 2), origin="corrected", source=READER)
+        about = DrawnMask(case, "tumour", 0, READER, "corrected", "", BEFORE, "viewer", 0, 0, 0.0, None, None, "")
+        add_drawn(StudyFolder(study), ledger, Reading(case, READER), drawn, Edit(1, 0.998, -0.4), about, "")
+    shared = np.count_nonzero(now.voxels & drawn.voxels)
+    return case, 2 * shared / (np.count_nonzero(now.voxels) + np.count_nonzero(drawn.voxels))
+
+
+def test_a_word_on_a_correction_over_a_former_mask_is_checked_against_the_one_on_screen(show, demo_copy):
+    case, dsc = corrected(demo_copy)
+    tab = press(show(demo_copy, "segmentation/review.py", case=case), "Minor")
+    assert any(f"DSC {dsc:.2f} to the automatic mask" in said.value for said in tab.markdown)
+    former, against = [warning.value for warning in tab.warning]
+    assert former.startswith("Your correction was drawn over another automatic mask than the one on screen")
+    assert f"**major** (DSC {dsc:.2f}" in against

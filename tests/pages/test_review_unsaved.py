@@ -6,6 +6,7 @@ import json
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,17 @@ import pytest
 from playwright.sync_api import Locator, Page, Route
 
 from engine.run.review_desk import undo_drawing
-from pages.image_viewer import Viewed, drawing_key
+from engine.run.review_layers import Layer
+from engine.run.review_volumes import automatic_tumour
+from pages.image_viewer import Viewed, automatic_key, drawing_key
 from pages.judging import NOT_SAVED
 from pages.reader import Reader
+from store.artifacts import store_value
 from store.layout import StudyFolder
 from store.ledger import Ledger
+from store.queries.images import AUTOMATIC
 from store.reviews import Reading, load_drawn
+from store.volumes import AutomaticMasks
 from tests.conftest import command_line
 from tests.pages.conftest import Server, settled
 from tests.pages.review_study import (
@@ -76,10 +82,10 @@ def drawing_of(viewer: Locator) -> str:
     return str(viewer.evaluate("host => host.viewer.data.drawingKey"))
 
 
-def next_case(page: Page) -> Locator:
-    """Go on, and the viewer with its images."""
+def next_case(page: Page, way: str = "Next") -> Locator:
+    """Go on, or back, and the viewer with its images."""
     shown = key_of(page)
-    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name=way).click()
     viewer = viewer_of(page, shown)
     settled(page)
     return viewer
@@ -94,7 +100,7 @@ def test_a_drawing_that_was_not_saved_belongs_to_its_images_whichever_run_shows_
 
     def belongs(run, case=one, number=1, reader="Ada", part=""):
         reading = Reading(case, reader, "reader study", number)
-        return drawing_key(Viewed(demo_copy, run, Reader(reader, ""), reading, (), "", (), True), part)
+        return drawing_key(Viewed(demo_copy, run, Reader(reader, ""), reading, (), "", (), True, ""), part)
 
     assert belongs(run_id) == belongs("again")
     elsewhere = [belongs("replaced"), belongs(run_id, other), belongs(run_id, number=2), belongs(run_id, reader="Ben")]
@@ -162,6 +168,59 @@ def test_a_stroke_on_each_of_six_cases_that_was_not_saved_comes_back_to_each(stu
         assert drawn_points(viewer) == drawn[on_screen(page)]
         viewer = next_case(page)
     assert masks_of(study, "Joe") == []
+
+
+def test_the_automatic_mask_has_another_name_in_each_reading_and_none_where_it_is_not_seen():
+    def name(mask="a", number=1, run="run-1", layers=("lungs", "automatic")):
+        shown = tuple(Layer(layer, "", ()) for layer in layers)
+        reading = Reading("A", "Ada", "reader study", number)
+        return automatic_key(Viewed(Path(), run, Reader("Ada", ""), reading, shown, "", (), True, mask))
+
+    assert name() == name(run="run-2")
+    assert len({name(), name(mask="b"), name(number=2)}) == 3
+    assert name(layers=("yours",)) == ""
+
+
+def segmented(study: Path) -> str:
+    """A case with an automatic mask."""
+    with Ledger(StudyFolder(study)) as ledger:
+        placed = ledger.placed(ledger.latest_run().run_id, "segment")
+    return next(case for case, _, state in placed if state == "done")
+
+
+def segmented_anew(study: Path, case: str) -> tuple[set[tuple[float, ...]], set[tuple[float, ...]]]:
+    """The voxels of a case's automatic mask before and after another model's took its place."""
+    key = "f" * 64
+    with Ledger(StudyFolder(study)) as ledger:
+        run_id = ledger.latest_run().run_id
+        before = automatic_tumour(study, run_id, case)
+        after = replace(before, voxels=np.roll(before.voxels, 4, 2))
+        ledger.place_tasks(run_id, "segment", [(case, key)])
+        ledger.claim(key)
+        masks = AutomaticMasks((after,))
+        ledger.finish_task(key, [store_value(StudyFolder(study), AUTOMATIC, key, AutomaticMasks, masks)], 1.0, 1.0)
+    return mask_points(before), mask_points(after)
+
+
+def test_strokes_over_a_former_automatic_mask_come_back_with_the_word_that_it_changed(demo_copy, page):
+    case, server = segmented(demo_copy), Server(demo_copy)
+    try:
+        enter(page, f"{server.address}/review?case={case}", "Kim")
+        viewer = viewer_of(page)
+        settled(page)
+        take_pen(viewer, "draw")
+        draw_on_axial(page, viewer, SMALL)
+        drawn = drawn_points(viewer)
+        before, after = segmented_anew(demo_copy, case)
+        for _ in range(2):  # he looks and goes on undecided: it is said again
+            next_case(page)
+            viewer = next_case(page, "Previous")
+            page.get_by_text("The automatic mask changed meanwhile: Undo stroke shows it").wait_for(timeout=WAIT_MS)
+            assert drawn_points(viewer) == drawn > before
+        press(viewer, "undo")
+        assert drawn_points(viewer) == after
+    finally:
+        server.stop()
 
 
 def saved_canvas(page: Page, server: Server, reader: str) -> Locator:

@@ -21,7 +21,16 @@ from engine.measure.regions import delineate_regions
 from engine.protocol import Acquire, Protocol
 from engine.review.grants import ForbiddenError, Grant, grant_of
 from engine.review.nifti_bytes import nifti_gz
-from engine.run.drawing import exported, exported_seg, has_segment, own_version, save_from_file, save_from_viewer
+from engine.run.drawing import (
+    drawn_over,
+    exported,
+    exported_seg,
+    has_segment,
+    measured_now,
+    own_version,
+    save_from_file,
+    save_from_viewer,
+)
 from engine.run.review_layers import MEASURED, case_layers, shown_first, visible_layers
 from engine.run.review_volumes import error_bytes, layers_bytes, tokens, viewed_grid, viewer_secret
 from engine.run.scan_parts import Extent
@@ -85,10 +94,10 @@ def study(tmp_path):
     return tmp_path
 
 
-def put(study, stage, *outputs):
-    folder, key = StudyFolder(study), stage.ljust(64, "0")
+def put(study, stage, *outputs, run="run-1"):
+    folder, key = StudyFolder(study), f"{stage}{run}".ljust(64, "0")
     with Ledger(folder) as ledger:
-        ledger.place_tasks("run-1", stage, [("A", key)])
+        ledger.place_tasks(run, stage, [("A", key)])
         ledger.claim(key)
         files = [store_value(folder, f"{stage}.{field}", key, kind, value) for field, kind, value in outputs]
         ledger.finish_task(key, files, 1.0, 1.0)
@@ -278,7 +287,7 @@ def test_doubt_is_a_layer_of_its_own_that_is_off_at_first_and_absent_where_none_
     wavering = np.zeros(GRID.shape_zyx, bool)
     wavering[4:10, 5, 6] = True
     doubt = DoubtMasks((Mask("doubt", "automatic", "model", wavering, GRID),))
-    store_value(StudyFolder(study), "segment.doubt", "segment".ljust(64, "0"), DoubtMasks, doubt)
+    store_value(StudyFolder(study), "segment.doubt", "segmentrun-1".ljust(64, "0"), DoubtMasks, doubt)
     layers = case_layers(study, "run-1", "A", names, "", ())
     assert "doubt" not in shown_first(layers)
     body = gzip.decompress(layers_bytes(study, replace(GRANT, layers=("automatic", "doubt"))))[352:]
@@ -467,6 +476,26 @@ def test_after_undo_versions_count_from_the_automatic_mask_again_and_from_there_
     assert parents == {mask_key(Mask("tumour", "automatic", "model", tumour(), GRID))}
 
 
+def test_a_correction_is_measured_on_the_mask_that_is_judged_and_tells_over_which_it_was_drawn(study):
+    """The next run finds the 4 x 4 x 5 voxels two columns on, and so a single voxel beside them: 48 are shared."""
+    drawn = tumour()[2:12, 3:13, 4:14]
+    drawn[3, 3, 3] = False
+    first = save_from_viewer(study, GRANT, sent(drawn))
+    drawn[3, 3, 3] = True
+    second = save_from_viewer(study, replace(GRANT, drawn_key=first.drawn_key), sent(drawn))
+    moved = Mask("tumour", "automatic", "model", np.roll(tumour(), 2, 2), GRID)
+    start_run(study, "run-2")
+    put(study, "segment", ("masks", AutomaticMasks, AutomaticMasks((moved,))), run="run-2")
+    with Ledger(StudyFolder(study)) as ledger:
+        saved = drawn_masks(ledger)
+    assert [measured_now(study, "run-1", edit) for edit in saved] == list(saved)
+    now = measured_now(study, "run-2", saved[0])
+    assert (now.changed_voxels, now.edit_dsc) == (65, pytest.approx(96 / 161))
+    assert now.volume_change_percent == pytest.approx(-100 / 81)
+    before = mask_key(Mask("tumour", "automatic", "model", tumour(), GRID))
+    assert [drawn_over(saved, key) for key in (first.drawn_key, second.drawn_key, "unknown")] == [before, before, ""]
+
+
 def test_a_drawing_on_other_images_of_the_case_is_not_gone_on_with(study):
     """The case was acquired again: what is drawn next begins from the automatic mask, as it is seen on screen."""
     moved = replace(GRID, origin_mm=(0.0, 0.0, 0.0))
@@ -479,3 +508,8 @@ def test_a_drawing_on_other_images_of_the_case_is_not_gone_on_with(study):
     expected = tumour()
     expected[2:12, 3:13, 4:14] = False
     assert (load_drawn(StudyFolder(study), saved.drawn_key).voxels == expected).all()
+    with Ledger(StudyFolder(study)) as ledger:
+        automatic = mask_key(Mask("tumour", "automatic", "model", tumour(), GRID))
+        assert drawn_over(drawn_masks(ledger), saved.drawn_key) == automatic
+        (measured,) = [measured_now(study, "run-1", edit) for edit in drawn_masks(ledger) if edit.drawn_key == old]
+    assert measured.edit_dsc == 0  # 397 mm apart: nothing of it is on these images
