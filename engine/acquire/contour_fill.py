@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,6 +19,7 @@ LEAST_SHARE_OUTSIDE = 0.1  # of the smaller of two contours: a hole may stick ou
 LEAST_WALL_SHARE = 0.25  # of the larger: a hole that leaves less is flagged, and one that also sticks out is no hole
 LEAST_WALL_PIXELS = 0.9  # where most of both lines runs nearer than this, that is no hole but the outline again
 MOST_OF_LINE = 0.75
+LEAST_GAP_PIXELS = 0.5  # in the mean: what lies nearer to the line of a hole is no island but the hole again
 THIN_WALL_PIXELS = 2.0  # in the mean: a hole with a thinner wall is flagged
 INDEX_DECIMALS = 9
 SAMPLE_PIXELS = 0.02
@@ -51,6 +53,7 @@ class _Loop:
     pixels: NDArray[np.int64]  # flat indices of the slice
     perimeter: float
     crosses_itself: bool
+    repeated: bool  # drawn again exactly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +82,9 @@ def fill_polygons(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) -> Fil
     A polygon is cut where it comes back to a point, so that the inner ring of a keyhole is a contour of its own. One
     inside another is a hole, said where its wall is thin; where most of both runs within LEAST_WALL_PIXELS of the other
     it is no hole but the outline again, and read once, as are those of the same line or the same pixels; so near the
-    line of a hole it is an island. Those that overlap in part are joined and said to cross (not where they share a mere
-    strip), as is one that crosses itself. A hole that sticks out a little remains one, said to cross.
+    line of a hole it is an island, or the hole again where less than LEAST_GAP_PIXELS lies between in the mean, or where
+    an outline round it is drawn twice. Those that overlap in part are joined and said to cross (not where they share a
+    mere strip), as is one that crosses itself. A hole that sticks out a little remains one, said to cross.
     TooManyContoursError where very many lie upon each other.
     """
     return _fill(pixels, polygons, _pairs)
@@ -95,8 +99,14 @@ def fill_declared_xor(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) ->
 
 
 def _fill(pixels: NDArray[np.bool_], polygons: Sequence[Polygon], pairing: Pairing) -> FilledSlice:
-    unique = list({polygon.tobytes(): polygon for polygon in polygons}.values())
-    loops = [_loop(ring, pixels.shape) for polygon in unique for ring in _rings(polygon) if len(ring) > 2]
+    unique = {polygon.tobytes(): polygon for polygon in polygons}
+    times = Counter(polygon.tobytes() for polygon in polygons)
+    loops = [
+        _loop(ring, pixels.shape, times[drawn] > 1)
+        for drawn, polygon in unique.items()
+        for ring in _rings(polygon)
+        if len(ring) > 2
+    ]
     drawn = np.concatenate([np.empty(0, np.int64), *(loop.pixels for loop in loops)])
     counts = np.bincount(drawn, minlength=pixels.size)
     repeats, again, thin = len(polygons) - len(unique), 0, False
@@ -132,11 +142,11 @@ def _rings(polygon: Polygon) -> list[Polygon]:
     return [*rings, polygon[path]]
 
 
-def _loop(polygon: Polygon, shape: tuple[int, ...]) -> _Loop:
+def _loop(polygon: Polygon, shape: tuple[int, ...], repeated: bool) -> _Loop:
     row, column, turn = _crossings(polygon, shape)
     perimeter = _length(polygon)
     if not len(row):
-        return _Loop(polygon, np.empty(0, np.int64), perimeter, False)
+        return _Loop(polygon, np.empty(0, np.int64), perimeter, False, repeated)
     top, left = int(row.min()), int(column.min())
     winding = np.zeros((int(row.max()) - top + 1, int(column.max()) - left + 1), dtype=np.int64)
     np.add.at(winding, (row - top, column - left), turn)
@@ -144,7 +154,8 @@ def _loop(polygon: Polygon, shape: tuple[int, ...]) -> _Loop:
     y, x = np.nonzero(winding % 2)
     both_ways = min(np.count_nonzero(winding > 0), np.count_nonzero(winding < 0))
     twice = both_ways + np.count_nonzero(np.abs(winding) > 1)
-    return _Loop(polygon, (y + top) * shape[1] + x + left, perimeter, bool(twice > SAME_LINE_PIXELS * perimeter))
+    crosses_itself = bool(twice > SAME_LINE_PIXELS * perimeter)
+    return _Loop(polygon, (y + top) * shape[1] + x + left, perimeter, crosses_itself, repeated)
 
 
 def _crossings(
@@ -193,7 +204,10 @@ def _pairs(loops: Sequence[_Loop], size: int) -> _Pairs:
     hole = (left_over <= LEAST_SHARE_OUTSIDE * smaller) & (wall >= LEAST_WALL_SHARE * larger)
     if again.any():
         inside = apart & ~strip & (hole | ~across)
-        again = _of_filled(again, inside, first, second, areas)
+        repeated = np.array([loop.repeated for loop in loops])
+        repeated[first[same]] = True
+        gap = left_over + wall >= LEAST_GAP_PIXELS * middle
+        again = _of_filled(again, again & gap, inside, first, second, areas, repeated)
     apart &= ~again
     across, strip = apart & across, apart & strip
     joined = again | strip | (across & ~hole)
@@ -273,25 +287,27 @@ def _mostly_beside(points: KDTree, line: KDTree) -> bool:
 
 def _of_filled(
     again: NDArray[np.bool_],
+    gap: NDArray[np.bool_],
     inside: NDArray[np.bool_],
     first: NDArray[np.int64],
     second: NDArray[np.int64],
     areas: NDArray[np.int64],
+    repeated: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Those pairs drawn again whose larger loop is filled: so near the line of a hole lies an island.
+    """Those pairs drawn again whose larger loop is filled: so near the line of a hole, behind a gap, lies an island.
 
-    Unless an outline round the hole is drawn again as well: then the hole is, too.
+    Unless an outline round the hole is repeated or drawn again as well: then the hole is, too.
     """
     turned = areas[first] < areas[second]
     outer, inner = np.where(turned, second, first), np.where(turned, first, second)
     group, kept = np.arange(len(areas)), again.copy()
-    hole, twice = np.zeros((2, len(areas)), np.bool_)
+    hole, twice = np.zeros(len(areas), np.bool_), repeated.copy()
     around: list[list[int]] = [[] for _ in areas]
     for place in np.flatnonzero(inside | again).tolist():
         around[inner[place]].append(place)
     for number in np.argsort(-areas, kind="stable").tolist():
         places = np.array(around[number], np.int64)
-        kept[places] &= ~hole[outer[places]]
+        kept[places] &= ~(gap[places] & hole[outer[places]])
         for place in places[kept[places]][:1]:
             group[number] = group[outer[place]]
             twice[group[number]] = True

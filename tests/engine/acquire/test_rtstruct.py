@@ -191,6 +191,40 @@ def test_an_outline_with_its_hole_drawn_again_a_little_inside_keeps_the_hole():
     assert [flag.code for flag in mask.flags] == ["contour_again"]
 
 
+@pytest.mark.parametrize(
+    ("outer", "hole"),
+    [
+        (disc(30, 30, 20), disc(30, 30, 9.7)),
+        (disc(30.05, 30, 20), disc(30.3, 30, 10)),
+        (disc(30, 30, 20), disc(30, 30, 9.2)),
+    ],
+    ids=["the outline exactly", "the outline 0.05 pixels aside", "the hole as an island would lie"],
+)
+def test_a_hole_drawn_again_beside_its_line_remains_where_its_outline_is_repeated(outer, hole):
+    ring = disc(30, 30, 20), disc(30, 30, 10)
+    mask = fill(*ring, outer, hole, grid=WIDE)
+    expected = fill(ring[0], grid=WIDE).voxels & ~fill(ring[1], grid=WIDE).voxels & ~fill(hole, grid=WIDE).voxels
+    assert (mask.voxels == expected).all()
+    assert [flag.code for flag in mask.flags] == ["repeated_contours", "contour_again"]
+
+
+def test_a_square_ring_copied_with_a_shift_keeps_its_hole():
+    square, hole = corners(8.5, 48.5, 8.5, 48.5), disc(28, 28, 10)
+    copies = outlined(np.add(square, 0.2)), disc(28.2, 28.2, 10)
+    mask = fill(outlined(square), hole, *copies, grid=WIDE)
+    expected = 40**2 - (fill(hole, grid=WIDE).voxels | fill(copies[1], grid=WIDE).voxels).sum()
+    assert mask.voxels.sum() == expected
+    assert [flag.code for flag in mask.flags] == ["repeated_contours", "contour_again"]
+
+
+@pytest.mark.parametrize("inside", [0.12, 0.3])
+def test_a_hole_drawn_again_less_than_half_a_pixel_inside_is_no_island(inside):
+    ring = disc(30, 30, 20), disc(30, 30, 10)
+    mask = fill(*ring, disc(30, 30, 10 - inside), grid=WIDE)
+    assert (mask.voxels == fill(*ring, grid=WIDE).voxels).all()
+    assert [flag.code for flag in mask.flags] == ["contour_again"]
+
+
 def test_an_island_drawn_again_is_read_once_though_it_lies_in_a_hole():
     outer, hole, island, again = disc(30, 30, 24), disc(30, 30, 16), disc(30, 30, 9), disc(30, 30, 8.5)
     mask = fill(outer, hole, island, again, grid=WIDE)
