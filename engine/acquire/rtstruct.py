@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from engine.acquire.contour_fill import (
     INDEX_DECIMALS,
-    MOST_PAIRS,
     FilledSlice,
-    Polygon,
-    TooManyContoursError,
     fill_declared_xor,
     fill_polygons,
 )
+from engine.acquire.contour_lines import Polygon, TooManyContoursError
 from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.geometry import points_to_index
 from store.records import Flag, RefusedError
@@ -142,7 +140,7 @@ def _fill(pixels: NDArray[np.bool_], one: _SliceContours, role: str, name: str) 
     try:
         return fill(pixels, one.polygons)
     except TooManyContoursError as error:
-        text = f"on a slice more than {MOST_PAIRS} pairs of contours of ROI {name!r} lie upon each other."
+        text = f"a slice of ROI {name!r} has {error}."
         raise RefusedError("too_many_contours", role, text, "Outline it anew, by a few contours a slice.") from error
 
 
