@@ -219,7 +219,7 @@ def _pairs(loops: Sequence[_Loop], size: int) -> _Pairs:
 
 
 def _overlaps(drawn: Sequence[NDArray[np.int32]], size: int) -> sparse.coo_matrix:
-    """How many pixels two loops share: rows below columns, block by block, for they may be very many."""
+    """How many pixels two loops share, the first by row, the second by column; block by block, for they may be many."""
     by_pixel = _loops_by_pixel(drawn, size)
     blocks, count = [], 0
     for start in range(0, len(drawn), PRODUCT_BLOCK):
