@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
-Polygon = NDArray[np.float64]  # (n, 2) pixel indices x, y
-SAME_LINE_PIXELS = 0.1  # two lines nearer than this are one: of a repeated contour, of two contours that touch
+from engine.acquire.contour_lines import (
+    LEAST_WALL_PIXELS,
+    SAME_LINE_PIXELS,
+    Polygon,
+    bounded,
+    drawn_again,
+    length_of,
+    one_line,
+)
+
 LEAST_SHARE_OUTSIDE = 0.1  # of the smaller of two contours: a hole may stick out by less and remains one
 LEAST_WALL_SHARE = 0.25  # of the larger: a hole that leaves less is flagged, and one that also sticks out is no hole
-LEAST_WALL_PIXELS = 0.9  # where most of both lines runs nearer than this, that is no hole but the outline again
-MOST_OF_LINE = 0.75
+LEAST_GAP_PIXELS = 0.5  # in the mean: what lies nearer to the line of a hole is no island but the hole again
 THIN_WALL_PIXELS = 2.0  # in the mean: a hole with a thinner wall is flagged
 INDEX_DECIMALS = 9
-SAMPLE_PIXELS = 0.02
-WALL_SAMPLE_PIXELS = 0.1
-WALL_PROBES = 256
-FIRST_PROBES = 16  # two lines of which not half of these lie near are compared no further
 LEAST_SIDES_NEAR = 2  # of the four of two bounding boxes
-MOST_SAMPLES = 50_000
-MOST_TREES = 128
-MOST_PAIRS = 2_000  # compared on a slice
-
-
-class TooManyContoursError(ValueError):
-    """More than MOST_PAIRS pairs of contours of a slice would have to be compared."""
+MOST_OVERLAPS = 100_000  # pairs that share pixels
+MOST_SHARED_PIXELS = 35_000_000  # by pairs, in all: 23 contours that fill half of 512 x 512 pixels
+MOST_ROWS = 500_000  # of pixel centres, crossed by all edges
+PRODUCT_BLOCK = 4  # loops at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,10 @@ class FilledSlice:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Loop:
     polygon: Polygon
-    pixels: NDArray[np.int64]  # flat indices of the slice
+    pixels: NDArray[np.int32]  # flat indices of the slice
     perimeter: float
     crosses_itself: bool
+    repeated: bool  # drawn again exactly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +79,9 @@ def fill_polygons(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) -> Fil
     A polygon is cut where it comes back to a point, so that the inner ring of a keyhole is a contour of its own. One
     inside another is a hole, said where its wall is thin; where most of both runs within LEAST_WALL_PIXELS of the other
     it is no hole but the outline again, and read once, as are those of the same line or the same pixels; so near the
-    line of a hole it is an island. Those that overlap in part are joined and said to cross (not where they share a mere
-    strip), as is one that crosses itself. A hole that sticks out a little remains one, said to cross.
+    line of a hole it is an island, or the hole again where less than LEAST_GAP_PIXELS lies between in the mean or where
+    an outline round it is drawn twice. Those that overlap in part are joined and said to cross (not where they share a
+    mere strip), as is one that crosses itself. A hole that sticks out a little remains one, said to cross.
     TooManyContoursError where very many lie upon each other.
     """
     return _fill(pixels, polygons, _pairs)
@@ -95,11 +96,8 @@ def fill_declared_xor(pixels: NDArray[np.bool_], polygons: Sequence[Polygon]) ->
 
 
 def _fill(pixels: NDArray[np.bool_], polygons: Sequence[Polygon], pairing: Pairing) -> FilledSlice:
-    unique = list({polygon.tobytes(): polygon for polygon in polygons}.values())
-    loops = [_loop(ring, pixels.shape) for polygon in unique for ring in _rings(polygon) if len(ring) > 2]
-    drawn = np.concatenate([np.empty(0, np.int64), *(loop.pixels for loop in loops)])
-    counts = np.bincount(drawn, minlength=pixels.size)
-    repeats, again, thin = len(polygons) - len(unique), 0, False
+    loops, counts = _loops(polygons, pixels.shape)
+    repeats, again, thin = len(polygons) - len({polygon.tobytes() for polygon in polygons}), 0, False
     crossing = any(loop.crosses_itself for loop in loops)
     if counts.max() > 1:
         pairs = pairing(loops, pixels.size)
@@ -111,6 +109,22 @@ def _fill(pixels: NDArray[np.bool_], polygons: Sequence[Polygon], pairing: Pairi
         crossing, thin = crossing or bool((pairs.across | filled).any()), bool((pairs.thin & ~filled).any())
     pixels[:] = (counts % 2 == 1).reshape(pixels.shape)
     return FilledSlice(repeats, again, crossing, thin, not pixels.any())
+
+
+def _loops(polygons: Sequence[Polygon], shape: tuple[int, ...]) -> tuple[list[_Loop], NDArray[np.int32]]:
+    """The rings of all polygons but exact copies, and in how many of them each pixel lies."""
+    times = Counter(polygon.tobytes() for polygon in polygons)
+    unique = {polygon.tobytes(): polygon for polygon in polygons}
+    loops, counts, rows, shared = [], np.zeros(shape[0] * shape[1], np.int32), 0, 0
+    for drawn, polygon in unique.items():
+        rows += int(np.abs(polygon[:, 1] - np.roll(polygon[:, 1], 1)).sum())
+        bounded(rows, MOST_ROWS, "rows crossed by contours")
+        for ring in (ring for ring in _rings(polygon) if len(ring) > 2):
+            loops.append(_loop(ring, shape, times[drawn] > 1))
+            shared += int(counts[loops[-1].pixels].sum())
+            bounded(shared, MOST_SHARED_PIXELS, "pixels shared by pairs of contours")
+            counts[loops[-1].pixels] += 1
+    return loops, counts
 
 
 def _rings(polygon: Polygon) -> list[Polygon]:
@@ -132,11 +146,11 @@ def _rings(polygon: Polygon) -> list[Polygon]:
     return [*rings, polygon[path]]
 
 
-def _loop(polygon: Polygon, shape: tuple[int, ...]) -> _Loop:
+def _loop(polygon: Polygon, shape: tuple[int, ...], repeated: bool) -> _Loop:
     row, column, turn = _crossings(polygon, shape)
-    perimeter = _length(polygon)
+    perimeter = length_of(polygon)
     if not len(row):
-        return _Loop(polygon, np.empty(0, np.int64), perimeter, False)
+        return _Loop(polygon, np.empty(0, np.int32), perimeter, False, repeated)
     top, left = int(row.min()), int(column.min())
     winding = np.zeros((int(row.max()) - top + 1, int(column.max()) - left + 1), dtype=np.int64)
     np.add.at(winding, (row - top, column - left), turn)
@@ -144,7 +158,9 @@ def _loop(polygon: Polygon, shape: tuple[int, ...]) -> _Loop:
     y, x = np.nonzero(winding % 2)
     both_ways = min(np.count_nonzero(winding > 0), np.count_nonzero(winding < 0))
     twice = both_ways + np.count_nonzero(np.abs(winding) > 1)
-    return _Loop(polygon, (y + top) * shape[1] + x + left, perimeter, bool(twice > SAME_LINE_PIXELS * perimeter))
+    crosses_itself = bool(twice > SAME_LINE_PIXELS * perimeter)
+    pixels = ((y + top) * shape[1] + x + left).astype(np.int32)
+    return _Loop(polygon, pixels, perimeter, crosses_itself, repeated)
 
 
 def _crossings(
@@ -166,10 +182,8 @@ def _crossings(
 
 def _pairs(loops: Sequence[_Loop], size: int) -> _Pairs:
     areas = np.array([len(loop.pixels) for loop in loops])
-    which, where = np.repeat(np.arange(len(loops)), areas), np.concatenate([loop.pixels for loop in loops])
-    drawn = sparse.csr_matrix((np.ones(len(where), np.int64), (which, where)), shape=(len(loops), size))
-    found = sparse.triu(drawn @ drawn.T, k=1).tocoo()
-    first, second, shared = found.row.astype(np.int64), found.col.astype(np.int64), found.data
+    found = _overlaps([loop.pixels for loop in loops], size)
+    first, second, shared = found.row.astype(np.int64), found.col.astype(np.int64), found.data.astype(np.int64)
     perimeters = np.array([loop.perimeter for loop in loops])
     middle = (perimeters[first] + perimeters[second]) / 2
     slack = SAME_LINE_PIXELS * np.minimum(perimeters[first], perimeters[second])
@@ -181,24 +195,54 @@ def _pairs(loops: Sequence[_Loop], size: int) -> _Pairs:
     apart_sides = np.abs(sides[first] - sides[second])
     same = left_over + wall == 0
     tried = np.flatnonzero(near & ~same & (apart_sides.max(axis=1) <= SAME_LINE_PIXELS))
-    same[tried] = _one_line(polygons, first[tried], second[tried], set(second[same].tolist()))
+    same[tried] = one_line(polygons, first[tried], second[tried], set(second[same].tolist()))
     apart = ~np.isin(first, second[same]) & ~np.isin(second, second[same])
     beside = (apart_sides <= LEAST_WALL_PIXELS).sum(axis=1) >= LEAST_SIDES_NEAR
     tried = np.flatnonzero(apart & near & beside)
     tried = tried[np.argsort((left_over + wall)[tried], kind="stable")]
     again = np.zeros_like(same)
-    again[tried] = _drawn_again(polygons, first[tried], second[tried])
+    again[tried] = drawn_again(polygons, first[tried], second[tried])
     across = (shared > slack) & (left_over > slack)
     strip = (shared <= slack) & (left_over > shared)
     hole = (left_over <= LEAST_SHARE_OUTSIDE * smaller) & (wall >= LEAST_WALL_SHARE * larger)
     if again.any():
         inside = apart & ~strip & (hole | ~across)
-        again = _of_filled(again, inside, first, second, areas)
+        repeated = np.array([loop.repeated for loop in loops])
+        repeated[first[same]] = True
+        gap = left_over + wall >= LEAST_GAP_PIXELS * middle
+        again = _of_filled(again, again & gap, inside, first, second, areas, repeated)
     apart &= ~again
     across, strip = apart & across, apart & strip
     joined = again | strip | (across & ~hole)
     thin = apart & ~joined & (wall < np.maximum(LEAST_WALL_SHARE * larger, THIN_WALL_PIXELS * middle))
     return _Pairs(first, second, same, again, across, joined, thin)
+
+
+def _overlaps(drawn: Sequence[NDArray[np.int32]], size: int) -> sparse.coo_matrix:
+    """How many pixels two loops share, the first by row, the second by column; block by block, for they may be many."""
+    by_pixel = _loops_by_pixel(drawn, size)
+    blocks, count = [], 0
+    for start in range(0, len(drawn), PRODUCT_BLOCK):
+        some = drawn[start : start + PRODUCT_BLOCK]
+        where, ends = np.concatenate(some), np.cumsum([0, *map(len, some)])
+        product = sparse.csr_matrix((np.ones(len(where), np.int32), where, ends), shape=(len(some), size)) @ by_pixel
+        blocks.append(sparse.triu(product, k=start + 1, format="csr"))
+        count += blocks[-1].nnz
+        bounded(count, MOST_OVERLAPS, "pairs of contours that overlap")
+    return sparse.vstack(blocks).tocoo()
+
+
+def _loops_by_pixel(drawn: Sequence[NDArray[np.int32]], size: int) -> sparse.csr_matrix:
+    """1 at pixel, loop; set up in place: the ways of scipy take twice the memory."""
+    ends = np.zeros(size + 1, np.int32)
+    for pixels in drawn:
+        ends[pixels + 1] += 1
+    np.cumsum(ends, out=ends)
+    which, next_of = np.empty(ends[-1], np.int32), ends[:-1].copy()
+    for number, pixels in enumerate(drawn):
+        which[next_of[pixels]] = number
+        next_of[pixels] += 1
+    return sparse.csr_matrix((np.ones(len(which), np.int32), which, ends), shape=(size, len(drawn)))
 
 
 def _pairs_apart(loops: Sequence[_Loop], size: int) -> _Pairs:
@@ -208,139 +252,35 @@ def _pairs_apart(loops: Sequence[_Loop], size: int) -> _Pairs:
     return replace(pairs, again=none, joined=none, thin=pairs.thin | pairs.again)
 
 
-def _one_line(
-    lines: Sequence[Polygon], first: NDArray[np.int64], second: NDArray[np.int64], dropped: set[int]
-) -> list[bool]:
-    """Whether two lines run along each other all the way; a second one that is dropped already is not asked again."""
-    trees = _trees(lines, SAMPLE_PIXELS)
-    same, compared = [], 0
-    for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        asked = other not in dropped
-        compared = _counted(compared + asked)
-        ways = ((one, other), (other, one))
-        same.append(
-            asked
-            and all(_near(_few(lines[points]), lines[line], SAME_LINE_PIXELS).all() for points, line in ways)
-            and all(_runs_along(lines[points], lines[line], trees(line)) for points, line in ways)
-        )
-        if same[-1]:
-            dropped.add(other)
-    return same
-
-
-def _runs_along(points: Polygon, polygon: Polygon, tree: KDTree) -> bool:
-    """Whether no point lies further than SAME_LINE_PIXELS from the edges of a polygon, to half a step of its samples.
-
-    Distances are those to samples of the edges, so that the work grows with the length of a line and not with points
-    times edges.
-    """
-    step = _length(polygon) / tree.n
-    away = tree.query(points, distance_upper_bound=SAME_LINE_PIXELS + step / 2)[0]
-    return bool(np.isfinite(away).all())
-
-
-def _drawn_again(lines: Sequence[Polygon], first: NDArray[np.int64], second: NDArray[np.int64]) -> list[bool]:
-    """Whether most of each of two lines runs within LEAST_WALL_PIXELS of the other, or both of others in between.
-
-    Two that others link are not compared: files may hold very many lines.
-    """
-    group = np.arange(len(lines))
-    trees = _trees(lines, WALL_SAMPLE_PIXELS)
-    few = lru_cache(None)(lambda number: _samples(lines[number], WALL_SAMPLE_PIXELS, FIRST_PROBES))
-    again, compared = [], 0
-    for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        linked = bool(group[one] == group[other])
-        compared = _counted(compared + (not linked))
-        ways = ((one, other), (other, one))
-        again.append(
-            linked
-            or (
-                all(_near(few(points), lines[line], LEAST_WALL_PIXELS).mean() >= 0.5 for points, line in ways)
-                and all(_mostly_beside(trees(points), trees(line)) for points, line in ways)
-            )
-        )
-        if again[-1]:
-            group[group == group[other]] = group[one]
-    return again
-
-
-def _mostly_beside(points: KDTree, line: KDTree) -> bool:
-    """Whether most of WALL_PROBES places of a line lie within LEAST_WALL_PIXELS of another."""
-    probes = points.data[:: -(-points.n // WALL_PROBES)]
-    away = line.query(probes, distance_upper_bound=LEAST_WALL_PIXELS)[0]
-    return bool(np.isfinite(away).mean() > MOST_OF_LINE)
-
-
 def _of_filled(
     again: NDArray[np.bool_],
+    gap: NDArray[np.bool_],
     inside: NDArray[np.bool_],
     first: NDArray[np.int64],
     second: NDArray[np.int64],
     areas: NDArray[np.int64],
+    repeated: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Those pairs drawn again whose larger loop is filled: so near the line of a hole lies an island.
+    """Those pairs drawn again whose larger loop is filled: so near the line of a hole, behind a gap, lies an island.
 
-    Unless an outline round the hole is drawn again as well: then the hole is, too.
+    Unless an outline round the hole is repeated or drawn again as well: then the hole is, too.
     """
     turned = areas[first] < areas[second]
     outer, inner = np.where(turned, second, first), np.where(turned, first, second)
     group, kept = np.arange(len(areas)), again.copy()
-    hole, twice = np.zeros((2, len(areas)), np.bool_)
+    hole, twice = np.zeros(len(areas), np.bool_), repeated.copy()
     around: list[list[int]] = [[] for _ in areas]
     for place in np.flatnonzero(inside | again).tolist():
         around[inner[place]].append(place)
     for number in np.argsort(-areas, kind="stable").tolist():
         places = np.array(around[number], np.int64)
-        kept[places] &= ~hole[outer[places]]
+        kept[places] &= ~(gap[places] & hole[outer[places]])
         for place in places[kept[places]][:1]:
             group[number] = group[outer[place]]
             twice[group[number]] = True
         others = np.setdiff1d(group[outer[places]], group[number])
         hole[number] = len(others) % 2 == 1 and not twice[others].any()
     return kept
-
-
-def _counted(pairs: int) -> int:
-    if pairs > MOST_PAIRS:
-        raise TooManyContoursError(f"more than {MOST_PAIRS} pairs of contours of a slice to be compared")
-    return pairs
-
-
-def _few(line: Polygon) -> Polygon:
-    return line[:: -(-len(line) // FIRST_PROBES)]
-
-
-def _near(points: Polygon, polygon: Polygon, pixels: float) -> NDArray[np.bool_]:
-    """Whether each of a few points lies within a distance of the edges of a polygon."""
-    edges = np.roll(polygon, -1, axis=0) - polygon
-    lengths = np.maximum((edges**2).sum(axis=1), np.finfo(float).tiny)
-    x, y = (points[:, None, axis] - polygon[:, axis] for axis in (0, 1))
-    foot = np.clip((x * edges[:, 0] + y * edges[:, 1]) / lengths, 0, 1)
-    squared = (x - foot * edges[:, 0]) ** 2 + (y - foot * edges[:, 1]) ** 2
-    near: NDArray[np.bool_] = squared.min(axis=1) <= pixels**2
-    return near
-
-
-def _trees(lines: Sequence[Polygon], step: float) -> Callable[[int], KDTree]:
-    """Looks up the samples of a line by its number; those used last are kept."""
-
-    def tree(number: int) -> KDTree:
-        return KDTree(_samples(lines[number], step))
-
-    return lru_cache(MOST_TREES)(tree)
-
-
-def _length(polygon: Polygon) -> float:
-    return float(np.linalg.norm(np.roll(polygon, -1, axis=0) - polygon, axis=1).sum())
-
-
-def _samples(polygon: Polygon, step: float, most: int = MOST_SAMPLES) -> Polygon:
-    """Points along the edges of a polygon, evenly: at most a step apart unless these are too many."""
-    closed = np.vstack([polygon, polygon[:1]])
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
-    count = int(np.clip(np.ceil(along[-1] / step), 1, most))
-    places = np.arange(count) * along[-1] / count
-    return np.column_stack([np.interp(places, along, closed[:, axis]) for axis in (0, 1)])
 
 
 def _groups(size: int, pairs: _Pairs) -> NDArray[np.int32]:
@@ -351,8 +291,20 @@ def _groups(size: int, pairs: _Pairs) -> NDArray[np.int32]:
     return group
 
 
-def _counts(loops: Sequence[_Loop], repeated: set[int], group: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+def _counts(loops: Sequence[_Loop], repeated: set[int], group: NDArray[np.int32], size: int) -> NDArray[np.int32]:
     """In how many loops each pixel lies, repeated ones left out and those of one group taken as one."""
-    kept = [number for number in range(len(loops)) if number not in repeated]
-    keys = np.unique(np.concatenate([group[number] * np.int64(size) + loops[number].pixels for number in kept]))
-    return np.bincount(keys % size, minlength=size)
+    drawn: dict[int, list[NDArray[np.int32]]] = {}
+    for number, loop in enumerate(loops):
+        if number not in repeated:
+            drawn.setdefault(int(group[number]), []).append(loop.pixels)
+    counts = np.zeros(size, np.int32)
+    for together in drawn.values():
+        counts[together[0] if len(together) == 1 else _union(together, size)] += 1
+    return counts
+
+
+def _union(drawn: Sequence[NDArray[np.int32]], size: int) -> NDArray[np.bool_]:
+    inside = np.zeros(size, np.bool_)
+    for pixels in drawn:
+        inside[pixels] = True
+    return inside

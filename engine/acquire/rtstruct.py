@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from engine.acquire.contour_fill import (
     INDEX_DECIMALS,
-    MOST_PAIRS,
     FilledSlice,
-    Polygon,
-    TooManyContoursError,
     fill_declared_xor,
     fill_polygons,
 )
+from engine.acquire.contour_lines import Polygon, TooManyContoursError
 from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.geometry import points_to_index
 from store.records import Flag, RefusedError
@@ -142,7 +140,7 @@ def _fill(pixels: NDArray[np.bool_], one: _SliceContours, role: str, name: str) 
     try:
         return fill(pixels, one.polygons)
     except TooManyContoursError as error:
-        text = f"on a slice more than {MOST_PAIRS} pairs of contours of ROI {name!r} lie upon each other."
+        text = f"a slice of ROI {name!r} has {error}."
         raise RefusedError("too_many_contours", role, text, "Outline it anew, by a few contours a slice.") from error
 
 
@@ -161,7 +159,7 @@ def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]
     again = sum(one.again for one in filled)
     if again:
         text = f"{again} contours of ROI {name!r} lie within a pixel of another; each was read as the outline again."
-        remedy = "Look at these slices: a cavity with so thin a wall would be lost."
+        remedy = "Look at these slices: a cavity with so thin a wall, or an island with so thin a gap, would be lost."
         flags.append(Flag("acquire", "contour_again", text, remedy))
     crossing = sum(one.crossing for one in filled)
     if crossing:
@@ -169,8 +167,9 @@ def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]
         flags.append(Flag("acquire", "contours_cross", text, "Look at these slices; outline them anew if need be."))
     thin = sum(one.thin_wall for one in filled)
     if thin:
-        text = f"on {thin} slices a contour of ROI {name!r} leaves a thin wall or gap in another; even-odd was kept."
-        flags.append(Flag("acquire", "thin_wall", text, "Look at these slices: or is it the outline again?"))
+        text = f"on {thin} slices a contour of ROI {name!r} leaves a thin wall or gap in another; both were kept."
+        remedy = "Look at these slices: an outline drawn again has lost its inside, a hole drawn again is filled."
+        flags.append(Flag("acquire", "thin_wall", text, remedy))
     lost = sum(one.empty for one in filled)
     if lost:
         text = f"on {lost} slices the contours of ROI {name!r} hold no pixel centre; the middle pixel was kept."

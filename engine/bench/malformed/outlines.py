@@ -83,6 +83,7 @@ def outline_specimens() -> tuple[Specimen, ...]:
             "contour within a pixel", "0.6 mm", ("contour_again",), [("Tumour", [*_block(), square(8.0, -3.9, 0.9)])]
         ),
         _drawn("contours by the hundred", "400", ("too_many_contours",), [("Tumour", [*_block(), *_heap(8.0, 400)])]),
+        Specimen("outlines", "contours by the hundred", "300 wide", ("too_many_contours",), _wide_heap),
         _drawn("hole with a thin wall", "1.2 mm", ("thin_wall",), [("Tumour", [*_block(), square(8.0, -3.3, 0.3)])]),
         _drawn("contours cross", "two", ("contours_cross",), [("Tumour", [*_block(), square(8.0, -1.5, 4.5)])]),
         _drawn("contours cross", "one itself", ("contours_cross",), [("Tumour", [*_block(), _bow_tie(16.0)])]),
@@ -210,13 +211,24 @@ def _bow_tie(z_mm: float) -> Dataset:
     return contour
 
 
-def _heap(z_mm: float, count: int) -> list[Dataset]:
+def _heap(z_mm: float, count: int, low_mm: float = -7.0, high_mm: float = 7.0) -> list[Dataset]:
     """Contours of four corners each, drawn at random upon each other."""
-    corners = np.random.default_rng(3).uniform(-7.0, 7.0, (count, 4, 2))
+    corners = np.random.default_rng(3).uniform(low_mm, high_mm, (count, 4, 2))
     heap = [square(z_mm) for _ in corners]
     for contour, points in zip(heap, corners, strict=True):
         contour.ContourData = [v for x, y in points.round(2).tolist() for v in (x, y, z_mm)]
     return heap
+
+
+def _wide_heap(folder: Path) -> None:
+    """Contours that each cover much of a slice of common size."""
+    write_series(folder / "ct", _enlarge)
+    write_rtstruct(folder / "rs.dcm", [("Tumour", [*_block(), *_heap(8.0, 300, 0.0, 500.0)])])
+
+
+def _enlarge(number: int, slice_: Dataset) -> None:
+    slice_.Rows = slice_.Columns = 512
+    slice_.PixelData = np.full((512, 512), 1000 + number, dtype=np.uint16).tobytes()
 
 
 def _first_contour(dataset: Dataset) -> Dataset:

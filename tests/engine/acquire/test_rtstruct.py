@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from contextlib import nullcontext
 from time import process_time
 
 import numpy as np
 import pytest
 
-from engine.acquire import contour_fill
+from engine.acquire import contour_fill, contour_lines
 from engine.acquire.dicom_structures import Contour, OutlinedRoi
 from engine.acquire.rtstruct import find_roi, near_names, rasterise_roi
 from store.records import RefusedError
@@ -191,6 +193,40 @@ def test_an_outline_with_its_hole_drawn_again_a_little_inside_keeps_the_hole():
     assert [flag.code for flag in mask.flags] == ["contour_again"]
 
 
+@pytest.mark.parametrize(
+    ("outer", "hole"),
+    [
+        (disc(30, 30, 20), disc(30, 30, 9.7)),
+        (disc(30.05, 30, 20), disc(30.3, 30, 10)),
+        (disc(30, 30, 20), disc(30, 30, 9.2)),
+    ],
+    ids=["the outline exactly", "the outline 0.05 pixels aside", "the hole as an island would lie"],
+)
+def test_a_hole_drawn_again_beside_its_line_remains_where_its_outline_is_repeated(outer, hole):
+    ring = disc(30, 30, 20), disc(30, 30, 10)
+    mask = fill(*ring, outer, hole, grid=WIDE)
+    expected = fill(ring[0], grid=WIDE).voxels & ~fill(ring[1], grid=WIDE).voxels & ~fill(hole, grid=WIDE).voxels
+    assert (mask.voxels == expected).all()
+    assert [flag.code for flag in mask.flags] == ["repeated_contours", "contour_again"]
+
+
+def test_a_square_ring_copied_with_a_shift_keeps_its_hole():
+    square, hole = corners(8.5, 48.5, 8.5, 48.5), disc(28, 28, 10)
+    copies = outlined(np.add(square, 0.2)), disc(28.2, 28.2, 10)
+    mask = fill(outlined(square), hole, *copies, grid=WIDE)
+    expected = 40**2 - (fill(hole, grid=WIDE).voxels | fill(copies[1], grid=WIDE).voxels).sum()
+    assert mask.voxels.sum() == expected
+    assert [flag.code for flag in mask.flags] == ["repeated_contours", "contour_again"]
+
+
+@pytest.mark.parametrize("inside", [0.12, 0.3])
+def test_a_hole_drawn_again_less_than_half_a_pixel_inside_is_no_island(inside):
+    ring = disc(30, 30, 20), disc(30, 30, 10)
+    mask = fill(*ring, disc(30, 30, 10 - inside), grid=WIDE)
+    assert (mask.voxels == fill(*ring, grid=WIDE).voxels).all()
+    assert [flag.code for flag in mask.flags] == ["contour_again"]
+
+
 def test_an_island_drawn_again_is_read_once_though_it_lies_in_a_hole():
     outer, hole, island, again = disc(30, 30, 24), disc(30, 30, 16), disc(30, 30, 9), disc(30, 30, 8.5)
     mask = fill(outer, hole, island, again, grid=WIDE)
@@ -251,9 +287,9 @@ def test_hundreds_of_lines_drawn_upon_each_other_take_seconds():
 
 
 def counted(monkeypatch, name):
-    """The calls of a function of contour_fill, counted."""
-    calls, function = [], getattr(contour_fill, name)
-    monkeypatch.setattr(contour_fill, name, lambda *given: calls.append(1) or function(*given))
+    """The calls of a function of contour_lines, counted."""
+    calls, function = [], getattr(contour_lines, name)
+    monkeypatch.setattr(contour_lines, name, lambda *given, **named: calls.append(1) or function(*given, **named))
     return calls
 
 
@@ -264,7 +300,7 @@ def test_very_many_contours_upon_each_other_are_refused_after_a_stated_number_of
     looks = counted(monkeypatch, "_near")
     with pytest.raises(RefusedError, match="too_many_contours"):
         fill(*stars, grid=WIDE)
-    assert len(looks) <= 2 * contour_fill.MOST_PAIRS  # of 19,900 pairs, each looked at from both
+    assert len(looks) <= 2 * contour_lines.MOST_PAIRS  # of 19,900 pairs, each looked at from both
 
 
 def test_long_lines_that_differ_are_not_compared_along_their_length(monkeypatch):
@@ -273,6 +309,66 @@ def test_long_lines_that_differ_are_not_compared_along_their_length(monkeypatch)
     sampled = counted(monkeypatch, "KDTree")
     fill(*(outlined([*zip(x, y, strict=True), *zip(x[::-1], y[::-1] + 1, strict=True)]) for y in heights), grid=WIDE)
     assert len(sampled) <= 2 * 16  # of 120 pairs
+
+
+LARGE = Grid((512, 512, 3), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
+
+
+def wide(count):
+    """Contours of eight points that each cover much of a slice."""
+    rng, angles = np.random.default_rng(0), np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    around = np.column_stack([np.cos(angles), np.sin(angles)])
+    return [outlined(256 + around * rng.uniform(120, 250, (8, 1))) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("count", "refused"), [(25, False), (300, True)])
+def test_wide_contours_cost_seconds_and_megabytes_whether_let_in_or_refused(count, refused):
+    contours, began = wide(count), process_time()
+    tracemalloc.start()
+    with pytest.raises(RefusedError, match="too_many_contours") if refused else nullcontext():
+        fill(*contours, grid=LARGE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert process_time() - began < 5  # 300 took 16 and 1.9 GB
+    assert peak < 64 << 20
+
+
+def test_a_line_that_crosses_very_many_rows_is_refused_before_they_are_counted(monkeypatch):
+    x = np.linspace(5, 500, 20_000)
+    zigzag = outlined(np.column_stack([x, np.where(np.arange(20_000) % 2, 500, 10)]))
+    monkeypatch.setattr(contour_fill, "_crossings", None)
+    with pytest.raises(RefusedError, match="too_many_contours"):
+        fill(zigzag, grid=LARGE)
+
+
+def test_very_many_small_contours_in_one_place_are_refused_before_any_two_are_compared(monkeypatch):
+    rng = np.random.default_rng(2)
+    looks = counted(monkeypatch, "_near")
+    with pytest.raises(RefusedError, match="too_many_contours"):
+        fill(*(disc(*rng.uniform(29, 31, 2), 3, 6) for _ in range(600)), grid=WIDE)
+    assert looks == []
+
+
+def test_long_lines_that_differ_at_few_points_are_sampled_up_to_a_limit(monkeypatch):
+    rng, circle = np.random.default_rng(0), disc(30, 30, 25, 2000).points_mm[:, :2]
+    moves = np.where(np.arange(2000) % 125 == 0, 0.0, 0.3)[:, None]  # none at the 16 places that are looked at first
+    sampled, samples = [], contour_lines._samples
+    monkeypatch.setattr(contour_lines, "_samples", lambda *given: sampled.append(samples(*given)) or sampled[-1])
+    with pytest.raises(RefusedError, match="too_many_contours"):
+        fill(*(outlined(circle + moves * rng.uniform(-1, 1, (2000, 2))) for _ in range(65)), grid=WIDE)
+    most = contour_lines.MOST_SAMPLES_OF_ALL
+    assert most < sum(map(len, sampled)) <= most + contour_lines.MOST_SAMPLES
+
+
+def test_hundreds_of_holes_drawn_twice_stay():
+    lung = disc(256, 256, 200, 400)
+    turns = np.arange(600) * np.pi * (3 - 5**0.5)
+    away = 190 * np.sqrt((np.arange(600) + 0.5) / 600)
+    holes = [disc(256 + r * np.cos(t), 256 + r * np.sin(t), 2.2, 24) for r, t in zip(away, turns, strict=True)]
+    again = [Contour("CLOSED_PLANAR", one.points_mm + (0.05, 0.05, 0)) for one in (lung, *holes)]
+    once, twice = fill(lung, *holes, grid=LARGE), fill(lung, *holes, *again, grid=LARGE)
+    assert (once.voxels == twice.voxels).all()
+    assert [flag.code for flag in twice.flags] == ["repeated_contours"]
 
 
 def test_a_contour_that_crosses_itself_is_flagged():
