@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, manufacturer_of, vendor_of
-from engine.acquire.ct_series import air_flags, check_hu_range, check_voxel_size, read_ct_series, without_own_frames
+from engine.acquire.ct_limits import air_flags, check_hu_range, check_voxel_size, size_flags
+from engine.acquire.ct_series import read_ct_series, without_own_frames
 from engine.acquire.dicom import DicomHeader
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.file_cases import IMAGE_ROLE, NO, YES, same_image_flags
@@ -66,13 +67,14 @@ def acquire(source: CaseSource, images: Images, rules: Acquire) -> Acquired:
     check_hu_range(read.ct, role)
     check_voxel_size(read.ct.grid, role)
     masks = _masks(read.outlines, images, read.ct.grid)
+    noted = (*read.flags, *air_flags(read.ct), *size_flags(read.ct.grid))
     return Acquired(
         ct=read.ct,
         references=ReferenceMasks(tuple(masks)),
         acquisition=(read.acquisition,),
         lesions=tuple(_lesion(m, o.role) for m, o in zip(masks, read.outlines.lesions, strict=False) if m.voxels.any()),
         masks=tuple(_version(mask) for mask in masks),
-        flags=tuple(dict.fromkeys((*read.flags, *air_flags(read.ct), *_mask_flags(read.ct, masks)))),
+        flags=tuple(dict.fromkeys((*noted, *_mask_flags(read.ct, masks)))),
     )
 
 
