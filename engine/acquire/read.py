@@ -20,7 +20,14 @@ from engine.acquire.lungs import split_by_side
 from engine.acquire.nifti import read_ct_file
 from engine.acquire.orientation import axes_name, canonical_ct, turn_of, turned_array
 from engine.acquire.outlined_series import outlined_series
-from engine.acquire.outlines import OutlinedLesion, OutlinedLung, Outlines, outlines_in_dicom, outlines_in_files
+from engine.acquire.outlines import (
+    SMALLEST_LESION,
+    OutlinedLesion,
+    OutlinedLung,
+    Outlines,
+    outlines_in_dicom,
+    outlines_in_files,
+)
 from engine.acquire.persons import person_flags
 from engine.geometry import index_to_points_mm
 from engine.protocol import Acquire, Images
@@ -31,7 +38,6 @@ from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
 SOURCE = "reference"
 PADDING_HU = -1100
 AIR_INSIDE_HU = -900
-SMALLEST_REFERENCE = 27  # voxels as stored; [rois] smallest_voxels judges the feature grid
 LARGEST_REFERENCE_SHARE = 0.5
 
 
@@ -264,7 +270,7 @@ def _tumour_flags(ct: CtSeries, voxels: BoolZyx) -> list[Flag]:
             _flag("several_components", f"the reference has {parts} separate parts.", "Look for stray voxels.")
         )
     count = int(voxels.sum())
-    if count < SMALLEST_REFERENCE:
+    if count < SMALLEST_LESION:
         text = f"the reference holds {count} voxels: too few for features."
         flags.append(_flag("tiny_reference", text, "Check the outline."))
     if count > LARGEST_REFERENCE_SHARE * voxels.size:
