@@ -43,7 +43,7 @@ from engine.segment.segmentation import segment
 from engine.segment.train import train_model
 
 IMAGE_STUDY: tuple[Stage, ...] = (
-    Stage("acquire", 6, "case", acquire),
+    Stage("acquire", 7, "case", acquire),
     Stage("clinical", 4, "cohort", read_clinical),
     Stage("prior", 3, "case", read_prior, PRIOR_SUBSET),
     Stage("segment", 8, "case", segment),

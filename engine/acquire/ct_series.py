@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.acquire.ct_limits import LARGEST_INT16, SMALLEST_INT16
 from engine.acquire.dicom import CT_IMAGE, MULTI_FRAME_CT, DicomHeader
 from engine.acquire.dicom_pixels import read_frames
 from engine.protocol import Acquire
@@ -22,10 +23,6 @@ SAME_POSITION_SHARE = 0.01
 ROUNDED_MM = 0.01  # off even steps, of positions written with two decimals: half a hundredth, and as much at an end
 ROUNDED_STEP_MM = 0.025  # of one such step, more than by which two of them differ
 LARGEST_DRIFT_SHARE = 0.1  # of a step, off even steps, however little each step differs from the next
-SMALLEST_INT16, LARGEST_INT16 = -32768, 32767
-SMALLEST_EDGE_MM, LARGEST_EDGE_MM = 0.04, 15.0
-SMALLEST_FIELD_MM, FULL_MATRIX = 80.0, 256  # a targeted reconstruction of one lung is 100 mm wide
-AIR_HU = -500
 # values of ImageType from the third on (blanks and vendors' prefixes aside) of what is no slice of a chest in HU:
 # screens, scouts, projections, renderings, maps of materials and of other quantities (PS3.3 C.8.15.3, C.8.2.1.1.1)
 NO_SLICES = (
@@ -325,32 +322,6 @@ def as_hu_array(volume: NDArray[np.float32], whole: bool) -> NDArray[np.int16] |
     if whole and volume.min() >= SMALLEST_INT16 and volume.max() <= LARGEST_INT16:
         return volume.astype(np.int16)
     return volume
-
-
-def check_hu_range(ct: CtSeries, role: str) -> None:
-    """RefusedError `hu_range` where a value fits no 16 bits: no CT has it; a sign or slope was read wrongly."""
-    lowest, highest = float(ct.intensity_hu.min()), float(ct.intensity_hu.max())
-    if lowest < SMALLEST_INT16 or highest > LARGEST_INT16:
-        text = f"values reach from {lowest:.6g} to {highest:.6g}, which no CT has."
-        raise _refuse("hu_range", role, text, "Check the rescale slope, the sign of stored values and the padding.")
-
-
-def check_voxel_size(grid: Grid, role: str) -> None:
-    """RefusedError `voxel_size` where a voxel or a full matrix is not as large as in a CT: the unit is another."""
-    edges = grid.spacing_mm
-    narrow = min(grid.size_xyz[:2]) >= FULL_MATRIX and grid.size_xyz[0] * edges[0] < SMALLEST_FIELD_MM
-    if narrow or min(edges) < SMALLEST_EDGE_MM or max(edges) > LARGEST_EDGE_MM:
-        text = "voxels of " + " x ".join(f"{edge:.4g}" for edge in edges) + " mm, which no chest CT has."
-        raise _refuse("voxel_size", role, text, "Check the unit of length in the header; it should be millimetres.")
-
-
-def air_flags(ct: CtSeries) -> tuple[Flag, ...]:
-    """A flag where a series holds nothing like air: its values may not be HU."""
-    lowest = float(ct.intensity_hu.min())
-    if lowest <= AIR_HU:
-        return ()
-    text = f"the lowest value is {lowest:.0f}: no air in the image, or values that are not HU."
-    return (Flag("acquire", "no_air", text, "Check that the values are Hounsfield units."),)
 
 
 def _value_flags(ordered: list[DicomHeader]) -> tuple[Flag, ...]:

@@ -146,21 +146,20 @@ def rounded_days_flags(joined: Joined, patients: tuple[str, ...], choices: Outco
 def unknown_day_flags(joined: Joined, patients: tuple[str, ...], choices: OutcomeChoices) -> tuple[Flag, ...]:
     """A flag a column that holds 7777, 8888 or 9999 days, a follow-up of 21 to 27 years.
 
-    RefusedError where that is no follow-up of this study but a code for unknown: it stands there more than once, or far
-    beyond all other days.
+    RefusedError where that is no follow-up of this study but a code for unknown: the same one stands there more than
+    once, or one lies far beyond all other days of any column.
     """
     flags = []
-    for column in day_columns(choices):
-        days = {patient: joined.number(patient, column) for patient in patients}
-        codes = [patient for patient, value in days.items() if value in CODES_OF_UNKNOWN]
+    days = {column: {p: joined.number(p, column) or 0 for p in patients} for column in day_columns(choices)}
+    others = [value for of_column in days.values() for value in of_column.values() if value not in CODES_OF_UNKNOWN]
+    longest = max(others, default=0)
+    for column, of_column in days.items():
+        codes = {patient: value for patient, value in of_column.items() if value in CODES_OF_UNKNOWN}
         if not codes:
             continue
-        longest = max(
-            (value for value in days.values() if value is not None and value not in CODES_OF_UNKNOWN), default=0
-        )
         lines = few_lines(sorted(joined.line(patient, column) for patient in codes))
         text = f"column {column!r} holds 7777, 8888 or 9999, codes for unknown in many registries, at lines {lines}."
-        if len(codes) > 1 or min(days[patient] or 0 for patient in codes) > FAR_BEYOND * longest:
+        if len(set(codes.values())) < len(codes) or max(codes.values()) > FAR_BEYOND * longest:
             raise RefusedError("code_as_day", joined.role(column), text, "Empty the cells.")
         flags.append(Flag(STAGE, "code_as_day", text, "If it stands for unknown, empty the cell."))
     return tuple(flags)

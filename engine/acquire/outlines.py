@@ -26,9 +26,11 @@ from store.sources import CaseSource, SourceFile
 from store.volumes import BoolZyx, Grid
 
 LESION_NAME = re.compile(r"(gtv|ctv|ptv|tumou?r|lesion|node|ln|neoplasm)([-_ \d.].*|s|n.*|p.*|$)", re.IGNORECASE)
-NODE_NAME = re.compile(r"(gtv[-_ ]?n.*|.*node.*|ln.*)", re.IGNORECASE)
+# GTVn, GTV-N2, GTV_nL, GTV LN4R; but not GTVnew, GTVnecrosis nor GTVn+p
+NODE_NAME = re.compile(r"(gtv[-_ ]*(n|ln)[lrs]?([^a-z+&].*)?|.*(node|nodal).*|ln.*)", re.IGNORECASE)
 MARGIN_NAME = re.compile(r"(ctv|ptv).*", re.IGNORECASE)
 MOST_SHARED = 0.5  # of the smaller of two lesions, of the larger for a node: outlines that share more are of one lesion
+SMALLEST_LESION = 27  # voxels as stored; [rois] smallest_voxels judges the feature grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +75,19 @@ class _Outline:
     drawing: OutlinedRoi | SegmentationObject
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Again:
+    """An outline of the index lesion again, maybe with others: what it shares with it."""
+
+    lesion: OutlinedLesion
+    shared: _Shared
+
+
 def outlines_in_dicom(source: CaseSource, images: Images, series: OutlinedSeries) -> Outlines:
     """Reference, other lesions and lungs in the RTSTRUCT and SEG files of a case, on the CT's grid.
 
     An outline that shares most of itself or of the reference with it is the same lesion again: it is flagged, and only
-    its parts off the reference are another lesion.
+    its parts of SMALLEST_LESION voxels or more that share none with any outlined lesion are another lesion.
     RefusedError where files hold outlines but none has a wanted name (with near names), two have the same, or one was
     drawn in another frame of reference.
     """
@@ -152,13 +162,16 @@ def _lesions(
 ) -> tuple[list[OutlinedLesion], list[Flag]]:
     lesions: list[OutlinedLesion] = []
     flags: list[Flag] = []
+    again: list[_Again] = []
     for one in sorted(outlines, key=lambda o: o.name != index):
         if one.name == index:
             mask = _rasterise(one, series)
             lesions.append(OutlinedLesion(one.name, "index", mask.voxels))
             flags += mask.flags
         elif _is_other_lesion(one.name, images):
-            _add_other(one, series, lesions, flags)
+            again += _add_other(one, series, lesions, flags)
+    for outline in again:  # after all others: what they hold is no lesion more
+        _add_parts(outline, lesions, flags)
     return lesions, flags
 
 
@@ -168,26 +181,40 @@ def _is_other_lesion(name: str, images: Images) -> bool:
     return bool(plain) and not is_lung_name(name, images.lungs) and name.strip().lower() not in same
 
 
-def _add_other(one: _Outline, series: OutlinedSeries, lesions: list[OutlinedLesion], flags: list[Flag]) -> None:
+def _add_other(
+    one: _Outline, series: OutlinedSeries, lesions: list[OutlinedLesion], flags: list[Flag]
+) -> tuple[_Again, ...]:
+    """Add another outlined lesion; what outlines the index lesion again is handed back instead."""
     try:
         mask = _rasterise(one, series)
     except RefusedError as error:
         text = f"another outlined lesion could not be read: {error.code}."
         flags.append(Flag("acquire", "other_lesion_unread", text, error.remedy))
-        return
+        return ()
     name, is_node = STRUCTURES.shortened(one.name), bool(NODE_NAME.fullmatch(one.name))
     index = lesions[0].voxels if lesions and lesions[0].role == "index" else np.zeros_like(mask.voxels)
-    voxels, shared = mask.voxels, _shared(mask.voxels, index)
+    lesion, shared = OutlinedLesion(name, "node" if is_node else "other", mask.voxels), _shared(mask.voxels, index)
     if (shared.of_larger if is_node else shared.of_smaller) > MOST_SHARED:
-        voxels = _parts_off(voxels, index)
-        text = f"{name!r} shares {shared.of_smaller:.0%} of its own or of the tumour's voxels and counts as the tumour"
-        text += f" again; its parts off the tumour, {int(voxels.sum())} voxels, are another lesion."
-        flags.append(Flag("acquire", "same_lesion", text, "Check that it is the tumour outlined again."))
-    elif shared.voxels:
+        return (_Again(lesion, shared),)
+    if shared.voxels:
         text = f"the other lesion {name!r} shares {shared.voxels} voxels with the tumour, to which they are left."
         flags.append(Flag("acquire", "lesions_overlap", text, "Check the two outlines where they overlap."))
-    if voxels.any() or not shared.voxels:
-        lesions.append(OutlinedLesion(name, "node" if is_node else "other", voxels))
+    lesions.append(lesion)
+    return ()
+
+
+def _add_parts(again: _Again, lesions: list[OutlinedLesion], flags: list[Flag]) -> None:
+    """Add the parts of an outline of the tumour again that are no lesion yet, and say what remained of it."""
+    lesion, known = again.lesion, np.logical_or.reduce([one.voxels for one in lesions])
+    voxels = _parts_off(lesion.voxels, known)
+    text = f"{lesion.name!r} shares {again.shared.of_smaller:.0%} of its own or of the tumour's voxels and counts as"
+    text += " the tumour again; "
+    if voxels.any():
+        lesions.append(replace(lesion, voxels=voxels))
+        text += f"its parts off all outlined lesions, {int(voxels.sum())} voxels, are another lesion."
+    else:
+        text += f"no part of {SMALLEST_LESION} voxels or more lies off all outlined lesions."
+    flags.append(Flag("acquire", "same_lesion", text, "Check that it is the tumour outlined again."))
 
 
 def _shared(voxels: BoolZyx, index: BoolZyx) -> _Shared:
@@ -197,10 +224,15 @@ def _shared(voxels: BoolZyx, index: BoolZyx) -> _Shared:
     return _Shared(shared, shared / max(1, smaller), shared / max(1, larger))
 
 
-def _parts_off(voxels: BoolZyx, index: BoolZyx) -> BoolZyx:
-    """The connected parts of an outline that share no voxel with the index lesion."""
-    parts = ndimage.label(voxels, structure=np.ones((3, 3, 3)))[0]
-    return np.asarray(voxels & ~np.isin(parts, np.unique(parts[voxels & index])))
+def _parts_off(voxels: BoolZyx, known: BoolZyx) -> BoolZyx:
+    """The connected parts of an outline, strays aside, that share no voxel with the lesions known."""
+    box = ndimage.find_objects(voxels.astype(np.uint8))[0]
+    parts = ndimage.label(voxels[box], structure=np.ones((3, 3, 3)))[0]
+    is_lesion = np.bincount(parts.ravel()) >= SMALLEST_LESION
+    is_lesion[np.unique(parts[known[box]])] = False  # 0, what is no part, among them
+    off = np.zeros_like(voxels)
+    off[box] = is_lesion[parts] & voxels[box]
+    return off
 
 
 def _no_reference(names: Sequence[str], wanted: Sequence[str]) -> RefusedError:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from engine.acquire.acquisition import contrast_of, kernel_group
-from engine.acquire.ct_series import check_hu_range, check_voxel_size, read_ct_series
+from engine.acquire.ct_limits import check_hu_range, check_voxel_size
+from engine.acquire.ct_series import read_ct_series
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.known_words import KERNELS
 from engine.acquire.nifti import read_ct_file

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from engine.acquire.acquisition import clean_tag, contrast_of, kernel_group, manufacturer_of, vendor_of
-from engine.acquire.ct_series import air_flags, check_hu_range, check_voxel_size, read_ct_series, without_own_frames
+from engine.acquire.ct_limits import air_flags, check_hu_range, check_voxel_size, size_flags
+from engine.acquire.ct_series import read_ct_series, without_own_frames
 from engine.acquire.dicom import DicomHeader
 from engine.acquire.dicom_frames import read_headers
 from engine.acquire.file_cases import IMAGE_ROLE, NO, YES, same_image_flags
@@ -19,7 +20,14 @@ from engine.acquire.lungs import split_by_side
 from engine.acquire.nifti import read_ct_file
 from engine.acquire.orientation import axes_name, canonical_ct, turn_of, turned_array
 from engine.acquire.outlined_series import outlined_series
-from engine.acquire.outlines import OutlinedLesion, OutlinedLung, Outlines, outlines_in_dicom, outlines_in_files
+from engine.acquire.outlines import (
+    SMALLEST_LESION,
+    OutlinedLesion,
+    OutlinedLung,
+    Outlines,
+    outlines_in_dicom,
+    outlines_in_files,
+)
 from engine.acquire.persons import person_flags
 from engine.geometry import index_to_points_mm
 from engine.protocol import Acquire, Images
@@ -30,7 +38,6 @@ from store.volumes import BoolZyx, CtSeries, Grid, Mask, ReferenceMasks
 SOURCE = "reference"
 PADDING_HU = -1100
 AIR_INSIDE_HU = -900
-SMALLEST_REFERENCE = 27  # voxels as stored; [rois] smallest_voxels judges the feature grid
 LARGEST_REFERENCE_SHARE = 0.5
 
 
@@ -66,13 +73,14 @@ def acquire(source: CaseSource, images: Images, rules: Acquire) -> Acquired:
     check_hu_range(read.ct, role)
     check_voxel_size(read.ct.grid, role)
     masks = _masks(read.outlines, images, read.ct.grid)
+    noted = (*read.flags, *air_flags(read.ct), *size_flags(read.ct.grid))
     return Acquired(
         ct=read.ct,
         references=ReferenceMasks(tuple(masks)),
         acquisition=(read.acquisition,),
         lesions=tuple(_lesion(m, o.role) for m, o in zip(masks, read.outlines.lesions, strict=False) if m.voxels.any()),
         masks=tuple(_version(mask) for mask in masks),
-        flags=tuple(dict.fromkeys((*read.flags, *air_flags(read.ct), *_mask_flags(read.ct, masks)))),
+        flags=tuple(dict.fromkeys((*noted, *_mask_flags(read.ct, masks)))),
     )
 
 
@@ -262,7 +270,7 @@ def _tumour_flags(ct: CtSeries, voxels: BoolZyx) -> list[Flag]:
             _flag("several_components", f"the reference has {parts} separate parts.", "Look for stray voxels.")
         )
     count = int(voxels.sum())
-    if count < SMALLEST_REFERENCE:
+    if count < SMALLEST_LESION:
         text = f"the reference holds {count} voxels: too few for features."
         flags.append(_flag("tiny_reference", text, "Check the outline."))
     if count > LARGEST_REFERENCE_SHARE * voxels.size:

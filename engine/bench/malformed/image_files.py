@@ -20,6 +20,11 @@ Array = NDArray[np.generic]
 DIM, DATATYPE, PIXDIM, OFFSET, SLOPE, CODES, SFORM, MAGIC = 40, 70, 76, 108, 112, 252, 280, 344
 UNITS = 123
 _UNITS = {"metres": bytes([1]), "micrometres": bytes([3])}
+_CENTIMETRES = {  # edges of the voxels of a crop, too few pixels for its field of view to tell
+    "centimetres": ("voxel_size", (0.07, 0.07, 0.25)),
+    "centimetres, a wide field": ("voxel_size", (0.1367, 0.1367, 0.327)),
+    "centimetres, coarse": ("narrow_image", (0.2, 0.2, 0.3)),
+}
 
 
 def write_image(path: Path, array: Array | None = None, grid: Grid = GRID) -> Path:
@@ -114,6 +119,10 @@ def image_specimens() -> tuple[Specimen, ...]:
         _written("not a volume", "colour", ("not_a_volume", "several_volumes"), _colour),
         _written("not a volume", "complex numbers", ("not_a_volume",), _complex),
         *(_patched("another unit of length", name, ("voxel_size",), (UNITS, unit)) for name, unit in _UNITS.items()),
+        *(
+            _written("another unit of length", name, (code,), _in_centimetres(edges))
+            for name, (code, edges) in _CENTIMETRES.items()
+        ),
         *(_written("too few slices", str(n), ("few_slices",), _few(n)) for n in (1, 4, 9)),
         *(
             _written(
@@ -279,6 +288,11 @@ def _one_value(value: float, kind: type[np.generic], suffix: str = "nii.gz") -> 
     array = image_array().astype(kind)
     array[6, 6, 5] = value
     return lambda folder: write_image(folder / f"P1/image.{suffix}", array)
+
+
+def _in_centimetres(edges: tuple[float, float, float]) -> Make:
+    grid = Grid(GRID.size_xyz, edges, GRID.origin_mm)
+    return lambda folder: write_image(folder / "P1/image.nii.gz", image_array(), grid)
 
 
 def _several(count: int) -> Make:

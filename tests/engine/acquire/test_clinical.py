@@ -230,6 +230,19 @@ def test_a_follow_up_of_21_years_among_others_as_long_is_read_and_flagged(tmp_pa
     assert [flag.code for flag in found.flags] == ["code_as_day"]
     with pytest.raises(RefusedError, match="code_as_day"):
         read(tmp_path, "id,days,event\nA,7777,0\nB,8888,1\n")
+    found = read(tmp_path, "id,days,event\nA,7777,0\nB,8888,1\nC,9500,0\n", patients="ABC")
+    assert [flag.code for flag in found.flags] == ["code_as_day"]
+    with pytest.raises(RefusedError, match="code_as_day"):
+        read(tmp_path, "id,days,event\nA,7777,0\nB,7777,1\nC,9500,0\n", patients="ABC")
+
+
+def test_a_recurrence_after_21_years_is_read_where_follow_ups_last_as_long(tmp_path):
+    header = "id,rec,death,imaging,contact\n"
+    found = read(tmp_path, f"{header}A,7777,,7700,9000\nB,300,,9100,9200\n", COLUMNS)
+    assert [one.dfs_days for one in found.outcomes] == [7777, 300]
+    assert "code_as_day" in {flag.code for flag in found.flags}
+    with pytest.raises(RefusedError, match="code_as_day"):
+        read(tmp_path, f"{header}A,7777,,700,900\nB,300,,910,920\n", COLUMNS)
 
 
 @pytest.mark.parametrize("cells", [("1.000", "900"), ("999", "12.345")])

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.acquire.ct_series import check_voxel_size, read_ct_series
+from engine.acquire.ct_series import read_ct_series
 from engine.acquire.dicom_frames import read_headers
 from engine.bench.malformed.made_dicom import SLICES, ct_slice, write, write_series
 from engine.protocol import Acquire
 from store.records import RefusedError
-from store.volumes import Grid
 
 
 def read(paths):
@@ -227,15 +226,3 @@ def test_a_pixel_identical_copy_is_read_once_and_flagged(tmp_path):
 def test_slices_missing_at_an_end_are_flagged_by_their_numbers(tmp_path):
     series = read(write_series(tmp_path, numbers=range(2, 14)))
     assert [flag.code for flag in series.flags] == ["slices_announced"]
-
-
-@pytest.mark.parametrize(("edge", "pixels"), [(0.0977, 1024), (0.0977, 2048), (0.25, 1024), (0.7, 512), (1.367, 512)])
-def test_voxels_of_scanners_from_a_targeted_field_to_a_whole_body_are_let_in(edge, pixels):
-    check_voxel_size(Grid((pixels, pixels, 300), (edge, edge, 3.27), (0.0, 0.0, 0.0)), "CT")
-
-
-@pytest.mark.parametrize("unit", [1e-3, 0.1, 1e3], ids=["micrometres", "centimetres", "metres"])
-@pytest.mark.parametrize("edge", [0.6, 0.977, 1.367])
-def test_a_grid_in_another_unit_of_length_is_refused(edge, unit):
-    with pytest.raises(RefusedError, match="voxel_size"):
-        check_voxel_size(Grid((512, 512, 300), (edge * unit, edge * unit, 3 * unit), (0.0, 0.0, 0.0)), "CT")
