@@ -26,7 +26,7 @@ CLOSED = (
 
 
 def readable(study: Path, run_id: str, mode: str, cases: Sequence[ReviewCase]) -> list[str]:
-    """The cases that can be read in a mode: to be judged a model must have segmented a case, to be contoured not."""
+    """The cases that can be read in a mode: to be judged a model must have segmented a case, to be contoured none."""
     if mode == BLANK_CANVAS:
         return [case.case_id for case in cases]
     made = segmentations(study, run_id)
@@ -36,8 +36,9 @@ def readable(study: Path, run_id: str, mode: str, cases: Sequence[ReviewCase]) -
 def waiting(
     study: Path, snapshot: Snapshot, run_id: str, state: ReviewState, reader: str, mode: str
 ) -> frozenset[Place]:
-    """Readings of a reader's stored order of a mode that can be read and are not signed."""
-    order = kept_order(stored_order(study, reader, mode), readable(study, run_id, mode, review_cases(snapshot, run_id)))
+    """Readings of a reader's stored order of a mode that are not signed and can be read, in whichever run."""
+    cases = [replace(case, segmented=case.segmented_in_any_run) for case in review_cases(snapshot, run_id)]
+    order = kept_order(stored_order(study, reader, mode), readable(study, run_id, mode, cases))
     return frozenset(order) - signed_readings(state.verdicts, reader, mode)
 
 

@@ -41,7 +41,7 @@ OTHER_MASK = (
     "before the app noted of which mask it is. Look at this one and choose again."
 )
 FORMER_MASK = (
-    "{whose} was drawn over another automatic mask than the one on screen: the mask changed. The numbers compare it "
+    "{whose} was begun over another automatic mask than the one on screen: the mask changed. The numbers compare it "
     "with the one on screen; look whether it still stands."
 )
 NOT_SAVED = "You drew and did not save: press Save mask, or undo the strokes, then sign."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from engine.service import note_images_seen
 from pages.reader import current_reader
 from store.access import Person
 
-LAST, NAMELESS = "last-look", "looks-without-a-name"
+LAST, NAMELESS = "last-looks", "looks-without-a-name"
 
 
 def looker(person: Person) -> Person:
@@ -20,18 +21,27 @@ def looker(person: Person) -> Person:
     return person if reader is None else replace(person, name=reader.name)
 
 
-def note_look(study: Path, person: Person, case_id: str) -> None:
-    """Put into the audit who looks at a case, once for each time that it comes on screen."""
+def note_look(study: Path, person: Person, case_id: str, place: str) -> None:
+    """Put into the audit who looks at a case, once for each time that it comes on screen in a place of the app."""
     who = looker(person)
-    if st.session_state.get(LAST) == (who.name, case_id):
+    last: dict[str, tuple[str, str]] = st.session_state.setdefault(LAST, {})
+    if last.get(place) == (who.name, case_id):
         return
     note_images_seen(study, who, case_id)
-    st.session_state[LAST] = (who.name, case_id)
+    last[place] = (who.name, case_id)
+    remember_looks([case_id])
+
+
+def remember_looks(case_ids: Iterable[str]) -> None:
+    """Where no name is known: whose images this session has shown, for the reader who names himself in it."""
     if current_reader() is None:
-        st.session_state.setdefault(NAMELESS, set()).add(case_id)
+        st.session_state.setdefault(NAMELESS, set()).update(case_ids)
 
 
 def claim_looks(study: Path, person: Person) -> None:
     """Put into the audit, for the reader who has now said who he is, the cases that this session showed him before."""
-    for case_id in sorted(st.session_state.pop(NAMELESS, ())):
+    unclaimed: set[str] = st.session_state.get(NAMELESS, set())
+    for case_id in sorted(unclaimed):
         note_images_seen(study, looker(person), case_id)
+        unclaimed.discard(case_id)
+        st.session_state.pop(LAST, None)  # whoever looks after him without a name may be another

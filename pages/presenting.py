@@ -193,7 +193,7 @@ def _case(shown: Shown, person: Person, case_id: str) -> None:
 
 def _images(shown: Shown, person: Person, case_id: str) -> None:
     """The three planes of a case with its outlines; the audit names the reader, where it is known who looks."""
-    note_look(shown.study, person, case_id)
+    note_look(shown.study, person, case_id, "meeting")
     try:
         png, caption = _picture(shown.study, shown.run.run_id, case_id, shown.snapshot.generation)
         st.image(png, width="stretch", caption=caption)

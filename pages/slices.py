@@ -93,7 +93,10 @@ def glimpse(study: Path, run_id: str, case_id: str, *, blind: bool) -> None:
         picture = render_slice(series, plane, at, WINDOWS[GLIMPSE_WINDOW], contours)
         place.image(picture, caption=f"{plane}, slice {at + 1}", width="stretch")
     none = "its outline is hidden while it waits to be read blinded" if blind else "no tumour is outlined"
-    colours = [f'<span style="color:{CONTOUR_COLOURS[name]}">■</span> {name}' for name in masks]
+    colours = [
+        f'<span style="color:{CONTOUR_COLOURS[name]}">■</span> {name}{"" if mask.any() else " (none)"}'
+        for name, mask in masks.items()
+    ]
     st.html(f"<small>{case_id}, {GLIMPSE_WINDOW.lower()} window; {', '.join(colours) or none}.</small>")
 
 

@@ -46,7 +46,7 @@ from engine.present.wording.segmentation import agreement_answer
 from engine.run.review_desk import protocol_of
 from engine.run.review_layers import TUMOUR
 from store.meeting import BasketItem, basket, decisions
-from store.queries.agreement import agreement_summary, case_agreements, mask_pairs
+from store.queries.agreement import CaseAgreement, agreement_summary, case_agreements, mask_pairs
 from store.queries.images import AUTOMATIC, REFERENCE, load_ct, load_masks
 from store.queries.inference import step_seconds
 from store.queries.prognosis import comparisons, model_summaries
@@ -211,15 +211,19 @@ def _results(shown: Shown) -> Results:
 
 
 def key_images(shown: Shown, hidden: frozenset[str] = frozenset()) -> tuple[KeyImage, ...]:
-    """The cases of the least, the middle and the greatest agreement, with both outlines, without those hidden."""
+    """The key cases with both outlines, without those hidden."""
+    return tuple(key_image(shown, row.case_id, row.dsc) for row in key_cases(shown, hidden))
+
+
+def key_cases(shown: Shown, hidden: frozenset[str] = frozenset()) -> tuple[CaseAgreement, ...]:
+    """The cases of the least, the middle and the greatest agreement, without those hidden."""
     snapshot, run = shown.snapshot, shown.run
     pair = next((p for p in mask_pairs(snapshot, run.run_id) if p.comparison == "agreement"), None)
     if pair is None:
         return ()
     rows = sorted(case_agreements(snapshot, run.run_id, pair, run.lobe), key=lambda row: row.dsc)
     places = sorted({0, len(rows) // 2, len(rows) - 1}) if rows else []
-    chosen = [rows[place] for place in places if rows[place].case_id not in hidden]
-    return tuple(key_image(shown, row.case_id, row.dsc) for row in chosen)
+    return tuple(rows[place] for place in places if rows[place].case_id not in hidden)
 
 
 def key_image(shown: Shown, case_id: str, dsc: float | None) -> KeyImage:

@@ -10,12 +10,12 @@ from engine.present.checklists.items import open_sentence
 from engine.present.disclosure import AGGREGATE, IMAGES, LEVELS
 from engine.present.pack import SENTENCE_LEVEL, Pack
 from engine.run.meeting_desk import make_report
-from engine.run.meeting_pack import build_pack, picture_bytes, shown_run
+from engine.run.meeting_pack import build_pack, key_cases, picture_bytes, shown_run
 from pages.blinding import blind_cases
 from pages.frame import Shown, answer, begin, end, grid
 from pages.gate import may
 from pages.keep import basket_owner
-from pages.looking import looker
+from pages.looking import looker, remember_looks
 from pages.menu import page_file
 from store.meeting import basket
 
@@ -58,8 +58,10 @@ def whole_report(shown: Shown, owner: str, level: str) -> None:
     if st.sidebar.button("Build the report", type="primary", width="stretch"):
         with st.spinner("Building"):
             try:
-                who = looker(shown.person)
-                raw = make_report(shown.study, who, owner, level, kind, shown.run.run_id, hidden_at(level))
+                who, hidden = looker(shown.person), hidden_at(level)
+                raw = make_report(shown.study, who, owner, level, kind, shown.run.run_id, hidden)
+                if level == IMAGES:
+                    remember_looks(row.case_id for row in key_cases(shown_run(shown.study, shown.run.run_id), hidden))
                 st.session_state["report-made"] = (wanted, raw)
             except (RuntimeError, ValueError) as error:
                 st.sidebar.error(str(error))

@@ -218,9 +218,12 @@ def chosen_cases(rows: list[CaseAgreement], key: str, titles: dict[str, str]) ->
 def error_of(case_id: str, key: str) -> None:
     """The error map of one case on the surface of the first mask of the pair; none to who is still blind to it."""
     if case_id in blind_cases(shown.study, shown.snapshot, shown.run.run_id):
-        st.caption(f"{case_id}: hidden until the reader study in which it stands is finished, and its blank canvas.")
+        st.caption(
+            f"{case_id}: hidden until the reader study in which it stands is finished, and its blank canvas; where no "
+            "name is known, everybody's."
+        )
         return
-    note_look(shown.study, shown.person, case_id)
+    note_look(shown.study, shown.person, case_id, key)
     masks = [
         mask
         for kind in (REFERENCE, AUTOMATIC, FURTHER)

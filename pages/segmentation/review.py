@@ -239,12 +239,9 @@ def before_of(reader: Reader, mode: str, at: Place) -> Verdict | None:
 
 
 def drawn_of(shown: Shown, reading: Reading, drawn_key: str, judged: str) -> DrawnMask | None:
-    """The drawn version, measured against the mask that is judged.
-
-    Where the reader must not know of other readings, its number counts this one's alone.
-    """
+    """The drawn version, measured against the mask that is judged, if any; in a blind reading by its own number."""
     found = state.version(drawn_key)
-    if found is not None and found.origin == "corrected":
+    if judged and found is not None and found.origin == "corrected":
         found = measured(shown.study, shown.run.run_id, found, judged)
     if found is None or reading.mode not in BLIND:
         return found
@@ -295,7 +292,8 @@ def open_reading(shown: Shown, protocol: Protocol, reader: Reader, mode: str, or
     others = tuple(v.drawn_key for v in shared if v.drawn_key)
     layers = layers_of(*where, names, drawn_key, others, shown.snapshot.generation)
     viewed = Viewed(shown.study, shown.run.run_id, reader, reading, layers, drawn_key, others, can_draw, judged)
-    judging = replace(judging, drawn=drawn_of(shown, reading, drawn_key, judged), unsaved=unsaved(viewed))
+    drawn = drawn_of(shown, reading, drawn_key, judged if can_draw else "")
+    judging = replace(judging, drawn=drawn, unsaved=unsaved(viewed))
     header(mode, order, at, case_header(case_facts(shown.snapshot, shown.run.run_id, at[0]), mode))
     if mode == BLANK_CANVAS:
         signed = contour(judging)

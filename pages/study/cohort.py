@@ -103,7 +103,7 @@ def refusal_table(shown: Shown, refused: tuple[Refusal, ...]) -> None:
 
 def show_flagged(shown: Shown, case_id: str) -> None:
     """A flagged case in three slices, for whoever may see images; the audit keeps who looked."""
-    note_look(shown.study, shown.person, case_id)
+    note_look(shown.study, shown.person, case_id, "flagged")
     blind = case_id in blind_cases(shown.study, shown.snapshot, shown.run.run_id)
     glimpse(shown.study, shown.run.run_id, case_id, blind=blind)
     if st.button(f"Open {case_id} in Review", key="open-flagged"):

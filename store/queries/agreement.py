@@ -206,7 +206,7 @@ def verdicts(snapshot: Snapshot) -> tuple[Verdict, ...]:
 class ReviewCase:
     """One case of the review list; place 1 is the most doubtful, None where no doubt was estimated.
 
-    segmented: by a model, so that there is an outline to judge, an empty one too.
+    segmented: by a model, so that there is an outline to judge, an empty one too; in the run, or in any run.
     """
 
     case_id: str
@@ -216,12 +216,14 @@ class ReviewCase:
     predicted_dsc: float | None
     missed_probability: float | None
     segmented: bool
+    segmented_in_any_run: bool
 
 
 REVIEW_CASES = f"""
 SELECT t.case_id, min(o.dsc) AS dsc, bool_or(o.missed) AS missed,
   min(d.place) AS place, min(d.predicted_dsc) AS predicted_dsc, min(d.missed_probability) AS missed_probability,
-  count(s.case_id) > 0 AS segmented
+  count(s.case_id) > 0 AS segmented,
+  t.case_id IN (SELECT case_id FROM segmentation WHERE model_sha256 <> '') AS segmented_in_any_run
 FROM (SELECT DISTINCT case_id FROM task WHERE run_id = ? AND stage = 'acquire' AND state = 'done') t
 LEFT JOIN segmentation s ON s.run_id = ? AND s.case_id = t.case_id AND s.model_sha256 <> ''
 LEFT JOIN overlap o ON o.run_id = ? AND o.case_id = t.case_id AND o.structure = 'tumour'

@@ -122,8 +122,8 @@ def test_readers_lists_no_mask_before_one_has_said_who_looks(show, desk):
     assert listed(app.run()) == set()
 
 
-def in_mode(show, desk, mode):
-    app = show(desk.study, PAGE)
+def in_mode(show, desk, mode, **query):
+    app = show(desk.study, PAGE, **query)
     return app.sidebar.selectbox(key="mode").set_value(mode).run()
 
 

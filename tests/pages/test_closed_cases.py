@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from store.ledger import Ledger
 from store.queries.agreement import review_cases
 from store.reviews import READER_STUDY
+from tests.conftest import command_line
 from tests.pages.conftest import READER
 from tests.pages.test_blinding import PAGE, Desk, case_box, in_mode, nobody
 
@@ -51,7 +53,7 @@ def test_a_late_case_closes_no_finished_one(show, desk):
 
 def test_a_study_without_a_model_has_no_reader_study_that_would_close_its_cases(show, desk, monkeypatch):
     def unsegmented(*where):
-        return tuple(replace(case, segmented=False) for case in review_cases(*where))
+        return tuple(replace(case, segmented=False, segmented_in_any_run=False) for case in review_cases(*where))
 
     monkeypatch.setattr("store.queries.agreement.review_cases", unsegmented)
     monkeypatch.setattr("pages.blinding.review_cases", unsegmented)
@@ -59,6 +61,19 @@ def test_a_study_without_a_model_has_no_reader_study_that_would_close_its_cases(
     assert desk.order(READER_STUDY) == ()
     desk.ordered(READER_STUDY, [(case, 1) for case in desk.cases])  # as older versions drew one
     assert not is_closed(show, desk, desk.cases[0])
+
+
+def test_a_later_run_without_a_model_opens_no_case_that_waits_in_an_earlier_one(show, desk):
+    first, second = desk.cases[:2]
+    desk.ordered(READER_STUDY, [(first, 1), (second, 1)])
+    protocol = desk.study / "study.toml"
+    protocol.write_text(protocol.read_text().replace('model = "demo"', 'model = ""'))
+    command_line("run", str(desk.study), "--until", "segment")
+    with Ledger(desk.folder) as ledger:
+        assert ledger.latest_run().run_id != desk.run_id
+        desk.run_id = ledger.latest_run().run_id
+    assert desk.blind() == {first, second}
+    assert "none of them is segmented" in in_mode(show, desk, READER_STUDY, run="2").info[0].value
 
 
 def test_the_work_list_numbers_the_open_cases_so_that_no_place_is_missing(show, desk):

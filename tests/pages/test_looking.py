@@ -9,7 +9,8 @@ import pytest
 from engine.present.disclosure import IMAGES
 from engine.present.figures.slices import viewed_mask
 from engine.run.meeting_desk import make_report
-from engine.run.meeting_pack import key_images, shown_run
+from engine.run.meeting_pack import key_cases, key_images, shown_run
+from pages.looking import claim_looks, note_look, remember_looks
 from store.access import Person
 from store.ledger import Ledger
 from store.queries.cohort import flags
@@ -88,6 +89,42 @@ def test_who_looks_first_and_says_afterwards_who_he_is_has_seen_it(show, desk, m
         app.session_state["reader"] = "Cal"
     app.switch_page(str(HOUSE / "pages" / PAGE)).run()
     assert looks_of(desk, "Cal")[0] == case
+
+
+def test_whoever_looks_on_after_a_reader_has_left_is_another(show, desk, monkeypatch):
+    case = flagged(desk)
+    chosen(monkeypatch, case)
+    app = show(desk.study, COHORT)
+    for name in ("Cal", "Dee"):
+        app.session_state["reader"] = None
+        app.switch_page(str(HOUSE / "pages" / COHORT)).run()
+        app.session_state["reader"] = name
+        app.switch_page(str(HOUSE / "pages" / PAGE)).run()
+        assert looks_of(desk, name)[0] == case
+
+
+def test_two_tables_of_a_page_note_each_case_once(desk, monkeypatch):
+    first, second = desk.cases[:2]
+    session = {"reader": READER}
+    monkeypatch.setattr("pages.looking.st", SimpleNamespace(session_state=session))
+    monkeypatch.setattr("pages.reader.st", SimpleNamespace(session_state=session))
+    monkeypatch.setattr("pages.reader.signed_in", lambda: None)
+    for _ in range(3):
+        for place, case in (("agreement-cases", first), ("agreement-missed", second)):
+            note_look(desk.study, OPERATOR, case, place)
+    assert looks_of(desk, READER) == [first, second]
+
+
+def test_who_built_a_report_with_images_and_says_afterwards_who_he_is_has_seen_them(desk, monkeypatch):
+    session: dict[str, object] = {}
+    for module in ("looking", "reader"):
+        monkeypatch.setattr(f"pages.{module}.st", SimpleNamespace(session_state=session))
+    monkeypatch.setattr("pages.reader.signed_in", lambda: None)
+    cases = {row.case_id for row in key_cases(shown_run(desk.study, desk.run_id))}
+    remember_looks(cases)
+    session["reader"] = "Cal"
+    claim_looks(desk.study, OPERATOR)
+    assert set(looks_of(desk, "Cal")) == cases
 
 
 def test_cohort_draws_no_correction_of_a_reader_and_each_outline_that_all_may_know(show, desk, monkeypatch):

@@ -10,11 +10,11 @@ import pytest
 import SimpleITK as sitk
 from playwright.sync_api import Locator, Page, expect
 
-from engine.protocol import Images, Protocol, Study, write_protocol
+from engine.protocol import Images, Protocol, Segment, Study, write_protocol
 from store.audit import audit_lines, verify_audit
 from tests.conftest import command_line
 from tests.pages.conftest import Server
-from tests.pages.review_study import WAIT_MS, enter, press, viewer_of
+from tests.pages.review_study import WAIT_MS, Addresses, enter, press, viewer_of
 
 SHAPE_ZYX = (28, 36, 40)
 SPACING = (2.5, 2.0, 3.0)
@@ -33,10 +33,8 @@ def write(path: Path, array, origin) -> None:
     sitk.WriteImage(image, str(path))
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(folder: Path, model: str = "") -> Path:
     """Two chests of air in soft tissue with a ball; the first was scanned before, half a year ago and elsewhere."""
-    folder = tmp_path_factory.mktemp("earlier")
     z, y, x = np.indices(SHAPE_ZYX)
     ball = ((x - 20) ** 2 + (y - 18) ** 2 + (z - 14) ** 2) < 5**2
     hu = np.full(SHAPE_ZYX, -1000, np.int16)
@@ -53,9 +51,23 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = ["case_id,image,reference,prior,prior_days", f"{rows[0]},before/prior.nii.gz,{DAYS}", f"{rows[1]},,"]
     (folder / "images" / "images.csv").write_text("\n".join(table) + "\n")
     described = Study(name="Scanned before", synthetic=True, public_ids=True)
-    write_protocol(folder, Protocol(study=described, images=Images(root="images", reference=("tumour",))))
+    images = Images(root="images", reference=("tumour",))
+    write_protocol(folder, Protocol(study=described, images=images, segment=Segment(model=model)))
     command_line("run", str(folder), "--until", "review")
     return folder
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("earlier"))
+
+
+@pytest.fixture(scope="module")
+def segmented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same with an outline by a model, for a reader study to judge."""
+    served = Server(built(tmp_path_factory.mktemp("segmented"), "demo"))
+    yield served
+    served.stop()
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +282,11 @@ def until_earlier(page: Page) -> None:
     ("mode", "title"),
     [("Reader study", "Earlier CT"), ("Blank canvas", f"Earlier CT: {DAYS} days before")],
 )
-def test_an_earlier_ct_says_in_each_mode_what_the_header_may_say_and_lies_where_it_does(server, page, mode, title):
-    enter(page, f"{server.address}/review", f"Ines {mode}", mode)
+def test_an_earlier_ct_says_in_each_mode_what_the_header_may_say_and_no_address_names_the_case(
+    segmented, page, mode, title
+):
+    asked = Addresses(page.context)
+    enter(page, f"{segmented.address}/review", f"Ines {mode}", mode)
     until_earlier(page)
     expect(page.locator(".earlier .title")).to_have_text(title)
     now, then = places(viewer_free(page))
@@ -279,3 +294,6 @@ def test_an_earlier_ct_says_in_each_mode_what_the_header_may_say_and_lies_where_
     page.get_by_text("Simple slices", exact=True).click()
     page.get_by_text(f"{title}; slice").wait_for(timeout=WAIT_MS)
     assert (f"{DAYS} days" in page.inner_text("body")) == (mode != "Reader study")
+    assert page.url == f"{segmented.address}/review"
+    assert len(asked.found) > 10
+    assert asked.naming("before", "never") == []

@@ -14,7 +14,7 @@ from engine.geometry import index_to_points_mm, points_to_index
 from store.layout import StudyFolder
 from store.ledger import Ledger
 from store.queries.images import REFERENCE, load_ct, load_masks
-from store.reviews import load_drawn
+from store.reviews import READER_STUDY, load_drawn, reading_order
 from tests.conftest import command_line
 from tests.pages.conftest import Server, settled
 from tests.pages.review_study import (
@@ -145,17 +145,13 @@ def test_the_wheel_says_where_the_close_up_ends(page):
     page.locator(".viewer .message", has_text="The close-up ends here; the key f shows the whole chest.").wait_for()
 
 
-def test_a_reader_study_opens_a_case_without_an_automatic_outline_close_up_in_the_middle_of_the_chest(page):
-    shown = key_of(page)
-    on_tumour = np.array(viewer_of(page).evaluate("host => host.viewer.place()"))
+def test_a_study_without_a_model_says_that_there_is_nothing_to_judge_and_draws_no_reader_study(study, page):
+    key_of(page)
     choose_option(page, "Mode", "Reader study")
-    viewer = viewer_of(page, shown)
-    assert viewer.evaluate("host => host.viewer.nv.volumes[0].dimsRAS.slice(1, 3)") == [256, 256]
-    assert viewer.evaluate("host => host.viewer.data.extents") == ["close", "preview", "whole"]
-    assert "reference" not in viewer.evaluate(VOXELS_OF_LAYERS)
-    x, y, z = viewer.evaluate("host => host.viewer.place()")
-    assert abs(x) < 20  # the patient lies in the middle of the table; his tumour 80 mm to the left
-    assert np.linalg.norm(on_tumour - (x, y, z)) > 50
+    page.get_by_text("none of them is segmented").wait_for()
+    expect(page.locator(".viewer")).to_have_count(0)
+    with Ledger(StudyFolder(study)) as ledger:
+        assert reading_order(ledger, "Ada", READER_STUDY) == ()
 
 
 def test_a_stroke_kept_and_a_stroke_undone_are_stored_as_they_are_seen(study, page):
@@ -219,9 +215,8 @@ def test_no_address_names_the_patient_the_reader_or_outside_the_work_list_the_ca
     assert set(asked.naming(case)) == {page.url}
     assert page.url == f"{server.address}/review?case={case}"
     in_the_work_list = len(asked.found)
-    shown = key_of(page)
     choose_option(page, "Mode", "Reader study")
-    key_of_other(page, shown)
+    page.get_by_text("none of them is segmented").wait_for()
     page.get_by_role("button", name="Another reader").click()
     name_again(page, "Bea Quillfeather", "Blank canvas")
     viewer_of(page)
