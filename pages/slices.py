@@ -30,7 +30,7 @@ from store.volumes import BoolZyx
 CLOSE_UP_MM = 40.0
 TUMOUR = "tumour"
 GLIMPSE_WINDOW = "Lung"
-KNOWN = (("automatic", AUTOMATIC), ("reference", REFERENCE))
+KNOWN = (("reference", REFERENCE), ("automatic", AUTOMATIC))  # the last is drawn on top
 OPENED_ON = ("yours", "automatic", "reference")
 
 

@@ -142,7 +142,7 @@ def test_cohort_draws_no_correction_of_a_reader_and_each_outline_that_all_may_kn
     chosen(monkeypatch, case)
     assert not show(desk.study, COHORT, run="2").exception
     automatic, reference = (load_masks(desk.study, run, case, kind).find("tumour") for kind in (AUTOMATIC, REFERENCE))
-    assert drawn == [automatic.source, reference.source]
+    assert drawn == [reference.source, automatic.source]
 
 
 def test_a_report_has_no_image_of_a_case_that_waits_to_be_read_blinded(desk):
