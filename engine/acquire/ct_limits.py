@@ -10,8 +10,10 @@ AIR_HU = -500
 LARGEST_EDGE_MM = 15.0
 SMALLEST_EDGE_MM = 0.1  # but for a targeted field of 100 mm in 1024 or 2048 pixels, which centimetres never measure
 SMALLEST_FIELD_MM = 80.0  # the widest field of view of a scanner, 780 mm, is 78 in centimetres
-THICKEST_CM, COARSEST_CM = 0.6, 0.31  # of a chest CT that is not in mm: slices up to 6 mm, pixels resampled up to 3 mm
+THICKEST_CM, COARSEST_CM = 1.0, 0.31  # of a chest CT that is not in mm: slices up to 10 mm, pixels resampled up to 3 mm
+USUAL_CM = 0.6  # slices up to 6 mm: thicker are refused of a full matrix alone
 FINEST_CROP_MM = 0.15  # finer are wide fields and resampled images in cm, hardly ever crops of 300 mm in 2048 pixels
+FULL_MATRIX = 256
 
 
 def check_hu_range(ct: CtSeries, role: str) -> None:
@@ -33,7 +35,8 @@ def check_voxel_size(grid: Grid, role: str) -> None:
         edge < SMALLEST_EDGE_MM and edge * voxels < SMALLEST_FIELD_MM
         for edge, voxels in zip(edges, grid.size_xyz, strict=True)
     )
-    in_centimetres = min(edges) < FINEST_CROP_MM and _may_be_centimetres(grid)
+    is_usual = max(edges) < USUAL_CM or min(grid.size_xyz[:2]) >= FULL_MATRIX
+    in_centimetres = min(edges) < FINEST_CROP_MM and is_usual and _may_be_centimetres(grid)
     if too_fine or in_centimetres or max(edges) > LARGEST_EDGE_MM:
         text = f"voxels of {_edges_text(grid)} mm, which no chest CT has."
         remedy = "Check the unit of length in the header; it should be millimetres."
@@ -52,7 +55,7 @@ def _may_be_centimetres(grid: Grid) -> bool:
     """Whether a grid, if it were in centimetres, would be that of a chest CT: two of its sides are a body's at most."""
     edges = sorted(grid.spacing_mm)
     sides = sorted(edge * voxels for edge, voxels in zip(grid.spacing_mm, grid.size_xyz, strict=True))
-    return sides[1] < SMALLEST_FIELD_MM and edges[1] < COARSEST_CM and edges[2] < THICKEST_CM
+    return sides[1] < SMALLEST_FIELD_MM and edges[1] < COARSEST_CM and edges[2] <= THICKEST_CM
 
 
 def _edges_text(grid: Grid) -> str:

@@ -26,8 +26,9 @@ from store.sources import CaseSource, SourceFile
 from store.volumes import BoolZyx, Grid
 
 LESION_NAME = re.compile(r"(gtv|ctv|ptv|tumou?r|lesion|node|ln|neoplasm)([-_ \d.].*|s|n.*|p.*|$)", re.IGNORECASE)
-# GTVn, GTV-N2, GTV_nL, GTV LN4R; but not GTVnew, GTVnecrosis nor GTVn+p
-NODE_NAME = re.compile(r"(gtv[-_ ]*(n|ln)[lrs]?([^a-z+&].*)?|.*(node|nodal).*|ln.*)", re.IGNORECASE)
+# GTVn, GTV-N2, GTV_nL, GTVnod, GTVnHilar, GTV LN4R; but not GTVnew, GTVnecrosis, GTVnative nor GTVn+p
+NODE_PLACE = r"(ods?|left|right|hil\w*|med\w*|sub\w*|ips\w*|con\w*|sup\w*|ct|pet|x|i+|[a-dlrs])"
+NODE_NAME = re.compile(rf"(gtv[-_ ]*(n|ln){NODE_PLACE}?([^a-z+&].*|\+)?|.*(node|nodal).*|ln.*)", re.IGNORECASE)
 MARGIN_NAME = re.compile(r"(ctv|ptv).*", re.IGNORECASE)
 MOST_SHARED = 0.5  # of the smaller of two lesions, of the larger for a node: outlines that share more are of one lesion
 SMALLEST_LESION = 27  # voxels as stored; [rois] smallest_voxels judges the feature grid
@@ -87,7 +88,7 @@ def outlines_in_dicom(source: CaseSource, images: Images, series: OutlinedSeries
     """Reference, other lesions and lungs in the RTSTRUCT and SEG files of a case, on the CT's grid.
 
     An outline that shares most of itself or of the reference with it is the same lesion again: it is flagged, and only
-    its parts of SMALLEST_LESION voxels or more that share none with any outlined lesion are another lesion.
+    its parts of SMALLEST_LESION voxels or more off all outlined lesions are another lesion.
     RefusedError where files hold outlines but none has a wanted name (with near names), two have the same, or one was
     drawn in another frame of reference.
     """
@@ -205,15 +206,17 @@ def _add_other(
 
 def _add_parts(again: _Again, lesions: list[OutlinedLesion], flags: list[Flag]) -> None:
     """Add the parts of an outline of the tumour again that are no lesion yet, and say what remained of it."""
-    lesion, known = again.lesion, np.logical_or.reduce([one.voxels for one in lesions])
-    voxels = _parts_off(lesion.voxels, known)
+    lesion, others = again.lesion, [one.voxels for one in lesions[1:]]
+    known = np.logical_or.reduce(others) if others else np.zeros_like(lesion.voxels)
+    voxels, strays = _parts_off(lesion.voxels, lesions[0].voxels, known)
     text = f"{lesion.name!r} shares {again.shared.of_smaller:.0%} of its own or of the tumour's voxels and counts as"
     text += " the tumour again; "
     if voxels.any():
         lesions.append(replace(lesion, voxels=voxels))
-        text += f"its parts off all outlined lesions, {int(voxels.sum())} voxels, are another lesion."
+        text += f"its parts off all outlined lesions, {int(voxels.sum())} voxels, are another lesion"
     else:
-        text += f"no part of {SMALLEST_LESION} voxels or more lies off all outlined lesions."
+        text += f"no part of {SMALLEST_LESION} voxels or more lies off all outlined lesions"
+    text += f"; {strays} voxels in smaller parts are left out." if strays else "."
     flags.append(Flag("acquire", "same_lesion", text, "Check that it is the tumour outlined again."))
 
 
@@ -224,15 +227,22 @@ def _shared(voxels: BoolZyx, index: BoolZyx) -> _Shared:
     return _Shared(shared, shared / max(1, smaller), shared / max(1, larger))
 
 
-def _parts_off(voxels: BoolZyx, known: BoolZyx) -> BoolZyx:
-    """The connected parts of an outline, strays aside, that share no voxel with the lesions known."""
+def _parts_off(voxels: BoolZyx, index: BoolZyx, known: BoolZyx) -> tuple[BoolZyx, int]:
+    """The connected parts of an outline off the index lesion, and how many voxels lie in parts too small for a lesion.
+
+    One of which other lesions known hold more than MOST_SHARED is theirs; of another, what they do not hold is left.
+    """
     box = ndimage.find_objects(voxels.astype(np.uint8))[0]
-    parts = ndimage.label(voxels[box], structure=np.ones((3, 3, 3)))[0]
-    is_lesion = np.bincount(parts.ravel()) >= SMALLEST_LESION
-    is_lesion[np.unique(parts[known[box]])] = False  # 0, what is no part, among them
+    parts, count = ndimage.label(voxels[box], structure=np.ones((3, 3, 3)))
+    sizes, taken = (np.bincount(of.ravel(), minlength=count + 1) for of in (parts, parts * known[box]))
+    is_off = taken <= MOST_SHARED * sizes
+    is_off[np.unique(parts[index[box]])] = False
+    is_off[0] = False
+    left = sizes - taken
+    is_lesion = is_off & (left >= SMALLEST_LESION)
     off = np.zeros_like(voxels)
-    off[box] = is_lesion[parts] & voxels[box]
-    return off
+    off[box] = is_lesion[parts] & ~known[box]
+    return off, int(left[is_off & ~is_lesion].sum())
 
 
 def _no_reference(names: Sequence[str], wanted: Sequence[str]) -> RefusedError:

@@ -158,7 +158,8 @@ def _contour_flags(name: str, filled: Sequence[FilledSlice]) -> tuple[Flag, ...]
         flags.append(Flag("acquire", "repeated_contours", text, "Export the structure set again."))
     again = sum(one.again for one in filled)
     if again:
-        text = f"{again} contours of ROI {name!r} lie within a pixel of another; each was read as the outline again."
+        text = f"{again} contours of ROI {name!r} run within a pixel of another for the most part; each was read as the"
+        text += " outline again, or as the hole."
         remedy = "Look at these slices: a cavity with so thin a wall, or an island with so thin a gap, would be lost."
         flags.append(Flag("acquire", "contour_again", text, remedy))
     crossing = sum(one.crossing for one in filled)

@@ -25,9 +25,8 @@ def grid(pixels, edge_mm, slice_mm, slices=300):
         (768, 0.45, 0.6),
         (512, 0.7, 5.0),
         (512, 1.367, 3.27),  # PET-CT
-        (512, 0.15, 1.0),  # crops from here on
-        (256, 0.3, 1.0),
-        ((512, 200), 0.7, 2.5),
+        (512, 0.2, 1.0),
+        ((512, 200), 0.7, 2.5),  # crops from here on
         (200, 0.7, 2.5),
         (64, 0.5, 0.5),
         (128, 0.7, 0.7),
@@ -41,7 +40,8 @@ def test_voxels_of_scanners_and_usual_crops_are_let_in_without_a_flag(pixels, ed
 
 @pytest.mark.parametrize(
     ("pixels", "edge", "slice_edge"),
-    [(512, 0.15, 0.25), (256, 0.15, 0.25), (300, 0.25, 0.25), (256, 0.2, 0.2), (128, 0.3, 0.3), (512, 0.1523, 0.3)],
+    [(512, 0.15, 0.25), (256, 0.15, 0.25), (300, 0.25, 0.25), (256, 0.2, 0.2), (128, 0.3, 0.3), (512, 0.1523, 0.3)]
+    + [(512, 0.15, 1.0), (256, 0.3, 1.0), (200, 0.1367, 0.8)],
 )
 def test_a_very_fine_crop_that_may_be_a_coarse_image_in_centimetres_is_let_in_and_flagged(pixels, edge, slice_edge):
     check_voxel_size(grid(pixels, edge, slice_edge), "CT")
@@ -56,6 +56,13 @@ def test_a_very_fine_crop_that_may_be_a_coarse_image_in_centimetres_is_let_in_an
 def test_a_chest_ct_in_centimetres_is_refused_whole_or_cropped(pixels, edge_cm, slice_cm):
     with pytest.raises(RefusedError, match="voxel_size"):
         check_voxel_size(grid(pixels, edge_cm, slice_cm), "CT")
+
+
+@pytest.mark.parametrize("edge_cm", [0.1, 0.117, 0.1367])
+@pytest.mark.parametrize("slice_cm", [0.6, 0.7, 1.0])
+def test_a_full_matrix_in_centimetres_is_refused_with_thick_slices_too(edge_cm, slice_cm):
+    with pytest.raises(RefusedError, match="voxel_size"):
+        check_voxel_size(grid(512, edge_cm, slice_cm, slices=50), "CT")
 
 
 def test_a_whole_body_in_centimetres_is_refused_although_it_is_longer_than_wide():

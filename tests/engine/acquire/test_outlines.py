@@ -84,6 +84,23 @@ def test_a_stray_pixel_of_the_tumour_outlined_again_is_no_lesion(tmp_path):
     assert [flag.code for flag in found.flags] == ["same_lesion"]
 
 
+def test_a_second_lesion_in_an_outline_of_all_stays_where_another_shares_a_little_of_it(tmp_path):
+    node = [square(z, 5.5, 7.5) for z in HEIGHTS]  # one pixel of the lesion's 16 a slice
+    found = outlines(tmp_path, ("GTV_total", squares(-4.5, 1.5) + squares(2.5, 6.5)), ("LN 4R", node))
+    assert [(one.name, one.voxels.sum()) for one in found.lesions] == [
+        ("GTV-1", 3 * 36),
+        ("LN 4R", 3 * 4),
+        ("GTV_total", 3 * 15),
+    ]
+
+
+def test_what_is_too_small_for_a_lesion_in_an_outline_of_all_is_said(tmp_path):
+    satellite = [square(z, 4.5, 6.5) for z in HEIGHTS]
+    found = outlines(tmp_path, ("GTV_total", squares(-4.5, 1.5) + satellite))
+    assert [one.name for one in found.lesions] == ["GTV-1"]
+    assert "12 voxels in smaller parts are left out" in found.flags[0].message
+
+
 @pytest.mark.parametrize("name", ["GTVnew", "GTVnative", "GTVnecrosis", "GTV_new", "GTV-Necrosis", "GTVn+p", "GTVnp"])
 def test_a_name_that_only_begins_like_that_of_a_node_is_none(tmp_path, name):
     found = outlines(tmp_path, (name, squares(-3.5, 0.5)))  # 16 of 36 pixels: as a node, it would be a lesion
@@ -94,6 +111,7 @@ def test_a_name_that_only_begins_like_that_of_a_node_is_none(tmp_path, name):
 @pytest.mark.parametrize(
     "name",
     ["GTVn", "GTVn1", "GTV-N", "GTV_N2", "GTV N", "gtvn_4R", "GTVns", "GTV_nL", "GTV nodal", "GTVnode2"]
+    + ["GTVnod", "GTV_nods1", "GTVnLeft", "GTVNhilar", "GTV_Nmed", "GTVnb", "GTVNX", "GTV_N+", "GTVnCT", "GTVNII"]
     + ["GTV_LN4R", "LN", "LN 4R", "LNs", "Node", "nodes", "Lesion node 7"],
 )
 def test_the_names_of_nodes(tmp_path, name):
