@@ -124,5 +124,5 @@ def test_a_word_on_a_correction_over_a_former_mask_is_checked_against_the_one_on
     tab = press(show(demo_copy, "segmentation/review.py", case=case), "Minor")
     assert any(f"DSC {dsc:.2f} to the automatic mask" in said.value for said in tab.markdown)
     former, against = [warning.value for warning in tab.warning]
-    assert former.startswith("Your correction was drawn over another automatic mask than the one on screen")
+    assert former.startswith("Your correction was begun over another automatic mask than the one on screen")
     assert f"**major** (DSC {dsc:.2f}" in against
