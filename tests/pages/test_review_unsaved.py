@@ -84,9 +84,10 @@ def drawing_of(viewer: Locator) -> str:
 
 def next_case(page: Page, way: str = "Next") -> Locator:
     """Go on, or back, and the viewer with its images."""
-    shown = key_of(page)
+    shown, address = key_of(page), page.url
     page.get_by_role("button", name=way).click()
     viewer = viewer_of(page, shown)
+    page.wait_for_url(lambda url: url != address)  # it may follow the images
     settled(page)
     return viewer
 
