@@ -10,7 +10,7 @@ from engine.present.disclosure import IMAGES
 from engine.present.figures.slices import viewed_mask
 from engine.run.meeting_desk import make_report
 from engine.run.meeting_pack import key_cases, key_images, shown_run
-from pages.looking import claim_looks, note_look, remember_looks
+from pages.looking import note_look
 from store.access import Person
 from store.ledger import Ledger
 from store.queries.cohort import flags
@@ -103,7 +103,7 @@ def test_whoever_looks_on_after_a_reader_has_left_is_another(show, desk, monkeyp
         assert looks_of(desk, name)[0] == case
 
 
-def test_two_tables_of_a_page_note_each_case_once(desk, monkeypatch):
+def test_cases_in_two_places_of_a_page_are_noted_once_each(desk, monkeypatch):
     first, second = desk.cases[:2]
     session = {"reader": READER}
     monkeypatch.setattr("pages.looking.st", SimpleNamespace(session_state=session))
@@ -115,16 +115,20 @@ def test_two_tables_of_a_page_note_each_case_once(desk, monkeypatch):
     assert looks_of(desk, READER) == [first, second]
 
 
-def test_who_built_a_report_with_images_and_says_afterwards_who_he_is_has_seen_them(desk, monkeypatch):
-    session: dict[str, object] = {}
-    for module in ("looking", "reader"):
-        monkeypatch.setattr(f"pages.{module}.st", SimpleNamespace(session_state=session))
-    monkeypatch.setattr("pages.reader.signed_in", lambda: None)
+def test_who_built_a_report_with_images_and_says_afterwards_who_he_is_has_seen_them(show, desk):
     cases = {row.case_id for row in key_cases(shown_run(desk.study, desk.run_id))}
-    remember_looks(cases)
-    session["reader"] = "Cal"
-    claim_looks(desk.study, OPERATOR)
-    assert set(looks_of(desk, "Cal")) == cases
+    app = show(desk.study, "present/report.py")
+    app.session_state["reader"] = None
+    app.run()
+    app.sidebar.radio(key="report-level").set_value(IMAGES).run()
+    app.sidebar.radio(key="report-kind").set_value(".html").run()
+    (build,) = (button for button in app.sidebar.button if button.label == "Build the report")
+    assert not build.click().run().exception
+    assert cases <= set(looks_of(desk, OPERATOR.name))
+    assert looks_of(desk, "Cal") == []
+    app.session_state["reader"] = "Cal"
+    app.switch_page(str(HOUSE / "pages" / PAGE)).run()
+    assert cases <= set(looks_of(desk, "Cal"))
 
 
 def test_cohort_draws_no_correction_of_a_reader_and_each_outline_that_all_may_know(show, desk, monkeypatch):
